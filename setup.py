@@ -1,0 +1,36 @@
+"Hands setuptools the metadata that settings.ini holds."
+from configparser import ConfigParser
+from pathlib import Path
+
+from setuptools import setup
+
+here = Path(__file__).parent
+config = ConfigParser(delimiters=["="])
+config.read(here / "settings.ini", encoding="utf-8")
+cfg = config["DEFAULT"]
+low, high = (int(cfg[k].split(".")[1]) for k in ("min_python", "max_python"))
+course = cfg["course_requirements"].split()
+
+setup(
+    name=cfg["lib_name"],
+    version=cfg["version"],
+    description=cfg["description"],
+    long_description=(here / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author=cfg["author"],
+    url=cfg["git_url"],
+    license=cfg["license"],
+    license_files=["LICENSE"],
+    keywords=cfg["keywords"].split(),
+    classifiers=[f"Programming Language :: Python :: 3.{minor}" for minor in range(low, high + 1)],
+    python_requires=f">={cfg['min_python']}",
+    install_requires=cfg["requirements"].split(),
+    extras_require={"course": course, "dev": course + cfg["dev_requirements"].split()},
+    entry_points={"console_scripts": cfg["console_scripts"].splitlines()},
+    packages=["diffusion_math", "diffusion_math.course"],
+    package_dir={"diffusion_math.course": "nbs"},
+    package_data={
+        "diffusion_math": ["assets/*", "explore/*"],
+        "diffusion_math.course": ["*.ipynb", "workshop/*.ipynb", "images/*"],
+    },
+)

@@ -1,0 +1,98 @@
+"""What every test shares.
+
+**Shapes are checked while the tests run.** Before anything imports `diffusion_math`, jaxtyping's import hook is installed with
+beartype, so each signature such as `x: Float[Tensor, "b *event"]` is enforced on every call, results included. A test that
+passes the wrong thing on purpose wants to see the package's own error and not beartype's; mark it, and the checks are off
+while it runs:
+
+    @pytest.mark.bad_input                                   # a test, a parametrised test, or a whole class
+    @pytest.mark.parametrize("beta, words", [(1.2, "got 1.2"), (-0.1, "got -0.1")])
+    def test_beta_out_of_range(beta, words):
+        with pytest.raises(ValueError, match=words):
+            constant_schedule(beta, T=3)
+
+or, for a few lines of a test, use the fixture:
+
+    def test_something(shape_checks_off):
+        with shape_checks_off(), pytest.raises(TypeError, match="t must be"):
+            q.step(x, t="3")
+
+**Randomness.** Torch, numpy and `random` are seeded before each test, so a Monte Carlo test gives the same number every time,
+alone or among others, on one worker or many. Hypothesis runs without a deadline (and with fixed examples where `CI` is set).
+
+**Markers.** `bad_input` as above; `gpu` for a test that needs a GPU (collected only where there is one);
+`browser` for a test that drives Chromium (put on by the folder: everything in `tests/browser` has it).
+
+**Fixtures for a real JupyterLab** (`lab`, `browser`, `page`, `open_notebook`): see `tests/lab.py`.
+"""
+
+import contextlib
+import os
+import random
+import sys
+
+import jaxtyping
+
+assert "diffusion_math" not in sys.modules, "diffusion_math was imported before its shape checks could be installed"
+jaxtyping.install_import_hook("diffusion_math", "beartype.beartype")
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import hypothesis  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+torch.set_num_threads(max(1, (os.cpu_count() or 1) // WORKERS))
+
+hypothesis.settings.register_profile("tests", deadline=None, max_examples=50, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("tests")
+
+
+def pytest_configure(config):
+    for line in (
+        "bad_input: gives wrong arguments on purpose; run-time shape checks are off, so the package's own errors show",
+        "gpu: needs a GPU; collected only where torch.cuda.is_available()",
+        "browser: drives Chromium",
+    ):
+        config.addinivalue_line("markers", line)
+
+
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if (config.rootpath / "tests" / "browser") in item.path.parents:
+            item.add_marker("browser")
+    if not torch.cuda.is_available():
+        gpu = [item for item in items if item.get_closest_marker("gpu")]
+        if gpu:
+            config.hook.pytest_deselected(items=gpu)
+            items[:] = [item for item in items if not item.get_closest_marker("gpu")]
+
+
+def pytest_runtest_setup(item):
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+@contextlib.contextmanager
+def _shape_checks_off():
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", before)
+
+
+@pytest.fixture
+def shape_checks_off():
+    "A context manager inside which a call with wrong arguments meets the package's own checks, not beartype's."
+    return _shape_checks_off
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    with _shape_checks_off() if item.get_closest_marker("bad_input") else contextlib.nullcontext():
+        return (yield)
