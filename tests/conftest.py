@@ -1,9 +1,9 @@
 """What every test shares.
 
-**Shapes are checked while the tests run.** Before anything imports `diffusion_math`, jaxtyping's import hook is installed with
-beartype, so each signature such as `x: Float[Tensor, "b *event"]` is enforced on every call, results included. A test that
-passes the wrong thing on purpose wants to see the package's own error and not beartype's; mark it, and the checks are off
-while it runs:
+**Shapes are checked while the tests run.** Before anything imports `diffusion_math`, jaxtyping's import hook is
+installed with beartype, so each signature such as `x: Float[Tensor, "b *event"]` is enforced on every call, results
+included. A test that passes the wrong thing on purpose wants to see the package's own error and not beartype's; mark
+it, and the checks are off while it runs:
 
     @pytest.mark.bad_input                                   # a test, a parametrised test, or a whole class
     @pytest.mark.parametrize("beta, words", [(1.2, "got 1.2"), (-0.1, "got -0.1")])
@@ -17,11 +17,14 @@ or, for a few lines of a test, use the fixture:
         with shape_checks_off(), pytest.raises(TypeError, match="t must be"):
             q.step(x, t="3")
 
-**Randomness.** Torch, numpy and `random` are seeded before each test, so a Monte Carlo test gives the same number every time,
-alone or among others, on one worker or many. Hypothesis runs without a deadline (and with fixed examples where `CI` is set).
+**Randomness.** Torch, numpy and `random` are seeded before each test, so a Monte Carlo test gives the same number
+every time, alone or among others, on one worker or many. Hypothesis runs without a deadline (and with fixed examples
+where `CI` is set).
 
-**Markers.** `bad_input` as above; `gpu` for a test that needs a GPU (collected only where there is one);
-`browser` for a test that drives Chromium (put on by the folder: everything in `tests/browser` has it).
+**Markers.** `bad_input` as above; `gpu` for a test that needs a GPU (collected only where there is one); `browser`
+for a test that drives Chromium (the folder `tests/browser` and the fixtures below put it on). Where no Chromium is
+found, tests marked `browser` are not collected, and the last lines of the run say so; with
+DIFFUSION_MATH_REQUIRE_BROWSER=1 that is an error.
 
 **Fixtures for a real JupyterLab** (`lab`, `browser`, `page`, `open_notebook`): see `tests/lab.py`.
 """
@@ -43,7 +46,10 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+from tests.lab import WORKERS, browser, find_chromium, lab, open_notebook, page  # noqa: E402, F401  (fixtures)
+
+CHROMIUM = find_chromium()
+LAB_FIXTURES = {"browser", "page", "open_notebook"}
 torch.set_num_threads(max(1, (os.cpu_count() or 1) // WORKERS))
 
 hypothesis.settings.register_profile("tests", deadline=None, max_examples=50, derandomize="CI" in os.environ)
@@ -61,13 +67,22 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     for item in items:
-        if (config.rootpath / "tests" / "browser") in item.path.parents:
+        folder = config.rootpath / "tests" / "browser"
+        if folder in item.path.parents or LAB_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("browser")
-    if not torch.cuda.is_available():
-        gpu = [item for item in items if item.get_closest_marker("gpu")]
-        if gpu:
-            config.hook.pytest_deselected(items=gpu)
-            items[:] = [item for item in items if not item.get_closest_marker("gpu")]
+    if CHROMIUM is None and os.environ.get("DIFFUSION_MATH_REQUIRE_BROWSER"):
+        raise pytest.UsageError("DIFFUSION_MATH_REQUIRE_BROWSER is set, and no Chromium was found")
+    unfit = [name for name, fit in (("gpu", torch.cuda.is_available()), ("browser", CHROMIUM is not None)) if not fit]
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in unfit)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(terminalreporter):
+    if CHROMIUM is None:
+        line = "NO CHROMIUM FOUND: the tests in the browser did not run, and the notebooks ran by nbclient instead"
+        terminalreporter.write_sep("!", line, red=True, bold=True)
 
 
 def pytest_runtest_setup(item):
