@@ -51,7 +51,8 @@ def style() -> AbstractContextManager:
     return matplotlib.rc_context(_STYLE)
 
 # %% ../nbs/workshop/plot.ipynb #c1c5eb61
-def figure(rows: int = 1, cols: int = 1, width: float = 7.0, height: float | None = None, **kwargs: Any) -> tuple:
+def figure(rows: int = 1, cols: int = 1, width: float | int = 7.0, height: float | int | None = None,
+           **kwargs: Any) -> tuple:
     """An empty figure in the house style: (fig, axes), as `matplotlib.pyplot.subplots` returns them.
 
     `width` and `height` are inches of 96 page pixels; without `height` each row has 2.8. Other arguments go to
@@ -128,7 +129,7 @@ def _picture(x: Tensor, name: str, value_range: tuple) -> np.ndarray:
     level = (255 * ((x - low) / (high - low)).clamp(0, 1)).round().to(torch.uint8)
     return level.permute(1, 2, 0).expand(-1, -1, 3).numpy()
 
-
+# %% ../nbs/workshop/plot.ipynb #50eb422d
 def _pictures(images: Tensor | Sequence, value_range: tuple) -> list:
     "A batch (n, c, h, w), one image, or a list of images (None stays None) as a list of arrays."
     images = [images] if isinstance(images, Tensor) and images.ndim < 4 else list(images)
@@ -162,13 +163,20 @@ def _extent(texts: Sequence[str]) -> tuple[int, int]:
     return round(max(widths, default=0) * _DPI / 72), round(1.5 * height * size * _DPI / 72)
 
 # %% ../nbs/workshop/plot.ipynb #ed4ac530
-def _side(shape: tuple, size: float) -> float:
+def _side(shape: tuple, size: float | int) -> float | int:
     "File pixels for one image pixel, a whole number if it can be; the image's longer side is at most `size` inches."
     scale = size * _DPI / max(shape[:2])
     return int(scale) if scale >= 1 else scale
 
 
-def _canvas(width: float, height: float) -> tuple:
+def _at_least_one(cols: int) -> int:
+    "The number of columns, if it is one."
+    if cols < 1:
+        raise ValueError(f"cols must be at least 1, got {cols}")
+    return cols
+
+
+def _canvas(width: float | int, height: float | int) -> tuple:
     "An empty page of that many pixels, y downwards: (fig, ax)."
     from matplotlib.figure import Figure
 
@@ -177,8 +185,8 @@ def _canvas(width: float, height: float) -> tuple:
     ax.set_axis_off()
     return fig, ax
 
-
-def _paste(ax: Any, picture: np.ndarray, x: float, y: float, size: float) -> None:
+# %% ../nbs/workshop/plot.ipynb #e6ee25f6
+def _paste(ax: Any, picture: np.ndarray, x: float | int, y: float | int, size: float | int) -> None:
     "Draw `picture` with its middle at (x, y)."
     side = _side(picture.shape, size)
     h, w = side * picture.shape[0], side * picture.shape[1]
@@ -189,12 +197,12 @@ def _paste(ax: Any, picture: np.ndarray, x: float, y: float, size: float) -> Non
 
 # %% ../nbs/workshop/plot.ipynb #f68db6b2
 def show_images(images: Tensor | Sequence[Tensor], titles: Sequence[str] | None = None, alt: str | None = None,
-                cols: int | None = None, value_range: tuple = (-1.0, 1.0), size: float = 1.1) -> None:
-    """Show images in a grid, each under its title. `size` is one image's longer side in inches.
+                cols: int | None = None, value_range: tuple = (-1.0, 1.0), size: float | int = 1.1) -> None:
+    """Show images in a grid, each under its title; `size` is one image's longer side in inches.
 
     `images`: a batch (n, c, h, w), or a list of (h, w), (c, h, w) or (1, c, h, w); c is 1 (grey) or 3 (colour).
-    `value_range` maps to black and white, and what lies beyond it is drawn as its nearest end.
-    ValueError: no image, a shape that is not one image, NaN, a wrong number of titles, an empty alt.
+    `value_range` maps to black and white; what lies beyond it is drawn as its nearest end. Without `alt` the
+    titles are the words. ValueError: no image, a shape that is not one image, NaN, a wrong number of titles.
     """
     pictures = _pictures(images, value_range)
     titles = _texts(titles, len(pictures), "titles")
@@ -202,10 +210,10 @@ def show_images(images: Tensor | Sequence[Tensor], titles: Sequence[str] | None 
     if alt is None:
         alt = f"{len(pictures)} image{'s' * (len(pictures) > 1)}" + (f": {spoken}" if spoken else "")
     words, head = _extent(titles)
-    w = max(words + 16, max(_side(p.shape, size) * p.shape[1] for p in pictures) + 12)
-    h = max(_side(p.shape, size) * p.shape[0] for p in pictures) + 12
-    cols = min(len(pictures), max(1, int(1400 // w))) if cols is None else cols
-    fig, ax = _canvas(w * min(cols, len(pictures)), (h + head) * -(-len(pictures) // cols))
+    w, h = (max(_side(p.shape, size) * p.shape[k] for p in pictures) + 12 for k in (1, 0))
+    w = max(w, words + 16)
+    cols = min(len(pictures), max(1, int(1400 // w)) if cols is None else cols)
+    fig, ax = _canvas(w * _at_least_one(cols), (h + head) * -(-len(pictures) // cols))
     for i, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
         x, y = w * (i % cols + 0.5), (h + head) * (i // cols)
         _paste(ax, picture, x, y + head + h / 2, size)
@@ -215,41 +223,37 @@ def show_images(images: Tensor | Sequence[Tensor], titles: Sequence[str] | None 
 # %% ../nbs/workshop/plot.ipynb #92ba0d0e
 def show_strip(images: Tensor | Sequence[Tensor | None], labels: Sequence[str] | None = None,
                arrows: Sequence[str] | None = None, alt: str | None = None, backward: bool = False,
-               value_range: tuple = (-1.0, 1.0), size: float | None = None) -> None:
+               value_range: tuple = (-1.0, 1.0), size: float | int | None = None) -> None:
     """Show images in one row, `labels` below them; with `arrows`, an arrow and its text in each of the n - 1 gaps.
 
     `images` as in `show_images`; a None among them is drawn as three dots. Without `size` the row fits the page.
     ValueError: as in `show_images`; a wrong number of labels or arrows.
     """
-    pictures = _pictures(images, value_range)
-    n, labels = len(pictures), _texts(labels, len(pictures), "labels")
-    words, foot = _extent(labels)
-    texts = [] if arrows is None else _texts(arrows, n - 1, "arrows")
-    gap = 8 if arrows is None else max(90, _extent(texts)[0] + 24)
+    n = len(pictures := _pictures(images, value_range))
+    words, foot = _extent(labels := _texts(labels, n, "labels"))
+    texts, gap = ([], 8) if arrows is None else (_texts(arrows, n - 1, "arrows"), max(90, _extent(arrows)[0] + 24))
     size = size or min(1.1, max(0.35, (1400 - (n - 1) * gap) / n / _DPI))
     shapes = [p.shape for p in pictures if p is not None]
-    w, h = (max(_side(s, size) * s[k] for s in shapes) for k in (1, 0))
-    w = max(w, words + 8)
+    w, h = (max([_side(s, size) * s[k] for s in shapes] + [least]) for k, least in ((1, words + 8), (0, 0)))
     fig, ax = _canvas(n * w + (n - 1) * gap + 8, h + foot + 8)
     middles = [4 + w / 2 + i * (w + gap) for i in range(n)]
     for x, picture, label in zip(middles, pictures, labels, strict=True):
-        _place(ax, picture, label, x, 4 + h / 2, 4 + h, size)
+        _place(ax, picture, label, x, h, size)
     for x, text in zip(middles, texts, strict=False):
         _arrow(ax, x + w / 2 + 8, x + w / 2 + gap - 8, 4 + h / 2, text, backward)
     show(fig, _strip_alt(pictures, labels, texts) if alt is None else alt)
 
 # %% ../nbs/workshop/plot.ipynb #c3efba34
-def _place(ax: Any, picture: np.ndarray | None, label: str, x: float, middle: float, bottom: float,
-           size: float) -> None:
-    "One image of a strip, or three dots, with its label below."
+def _place(ax: Any, picture: np.ndarray | None, label: str, x: float | int, h: float | int, size: float | int) -> None:
+    "One image of a strip of height `h`, or three dots, with its label below."
     if picture is None:
-        ax.text(x, middle, "· · ·", ha="center", va="center", color=INK, size=16)
+        ax.text(x, 4 + h / 2, "· · ·", ha="center", va="center", color=INK, size=16)
     else:
-        _paste(ax, picture, x, middle, size)
-    ax.text(x, bottom + 8, label, ha="center", va="top", color=INK, size=_STYLE["font.size"])
+        _paste(ax, picture, x, 4 + h / 2, size)
+    ax.text(x, h + 12, label, ha="center", va="top", color=INK, size=_STYLE["font.size"])
 
 
-def _arrow(ax: Any, left: float, right: float, y: float, text: str, backward: bool) -> None:
+def _arrow(ax: Any, left: float | int, right: float | int, y: float | int, text: str, backward: bool) -> None:
     "An arrow in a gap of a strip, its text above it."
     color = PALETTE["p" if backward else "q"]
     tip, tail = ((left, y), (right, y)) if backward else ((right, y), (left, y))
@@ -336,7 +340,7 @@ def plot_schedule(schedules: Mapping[str, Any], ax: Any = None, title: str | Non
 
 # %% ../nbs/workshop/plot.ipynb #3ca6f1a2
 def plot_points(x: Float[Tensor, "n 2"], ax: Any = None, color: str = "data", label: str | None = None,
-                size: float | None = None, title: str | None = None) -> Any:
+                size: float | int | None = None, title: str | None = None) -> Any:
     """Draw the n points `x` on `ax` or on a new figure, both axes at the same scale; returns the axes.
 
     `color` is a name of the palette or matplotlib's, `size` an area in points squared.
@@ -363,6 +367,8 @@ def _numbers(x: Any, name: str) -> Tensor:
     else:
         try:
             x = np.asarray(x)
+            if x.dtype.kind not in "biufcO" or x.shape == () and x[()] is None:
+                raise TypeError
             x = torch.from_numpy(np.array(x, dtype=np.complex128 if x.dtype.kind == "c" else np.float64, order="C"))
         except (TypeError, ValueError) as error:
             raise TypeError(f"{name} must be a tensor, an array or a number, got {type(x).__name__}") from error
@@ -377,14 +383,14 @@ def _pair(a: Any, b: Any, names: tuple[str, str]) -> tuple[Tensor, Tensor]:
     shape = max(a.shape, b.shape, key=len)
     return a.reshape(shape), b.reshape(shape)
 
-
+# %% ../nbs/workshop/plot.ipynb #eb8b2493
 def _worst(error: Tensor) -> tuple[float, str, tuple]:
     "The largest error (NaN counts as infinite), its place in words, its index."
     index = np.unravel_index(int(error.nan_to_num(nan=torch.inf, posinf=torch.inf).argmax()), error.shape)
     return float(error[index]), f" at {tuple(map(int, index))}" if index else "", index
 
 # %% ../nbs/workshop/plot.ipynb #00d8ccf0
-def agree(a: Any, b: Any, tol: float = 1e-10, what: str | None = None) -> None:
+def agree(a: Any, b: Any, tol: float | int = 1e-10, what: str | None = None) -> None:
     """Check that `a` equals `b`, max |a - b| / max(1, |b|) <= tol, and print how closely: "equal to 3e-16".
 
     Tensors, arrays, lists and numbers of any dtype and device, compared in float64 and never broadcast.
@@ -421,7 +427,7 @@ def mean_and_stderr(samples: Float[Tensor, "*shape"], dim: int = 0) -> tuple[Ten
     return samples.mean(dim), samples.std(dim) / n**0.5
 
 
-def agree_mc(estimate: Any, truth: Any, stderr: Any, sigmas: float = 5.0, what: str | None = None) -> None:
+def agree_mc(estimate: Any, truth: Any, stderr: Any, sigmas: float | int = 5.0, what: str | None = None) -> None:
     """Check |estimate - truth| <= sigmas * stderr, element by element; print the worst: "1.3 standard errors apart".
 
     AssertionError: beyond `sigmas`, NaN, shapes that differ, or a standard error that is not positive and finite (there
@@ -435,7 +441,7 @@ def agree_mc(estimate: Any, truth: Any, stderr: Any, sigmas: float = 5.0, what: 
     _check_mc(estimate, truth, stderr, sigmas, head)
 
 # %% ../nbs/workshop/plot.ipynb #3eb72e4e
-def _check_mc(estimate: Tensor, truth: Tensor, stderr: Tensor, sigmas: float, head: str) -> None:
+def _check_mc(estimate: Tensor, truth: Tensor, stderr: Tensor, sigmas: float | int, head: str) -> None:
     "The comparison of `agree_mc`, for tensors of one shape."
     if estimate.numel() == 0:
         raise AssertionError(f"{head}nothing to compare: all are empty, {tuple(estimate.shape)}")
