@@ -36,8 +36,10 @@ import sys
 
 import jaxtyping
 
+import tests.shapes  # noqa: F401
+
 assert "diffusion_math" not in sys.modules, "diffusion_math was imported before its shape checks could be installed"
-jaxtyping.install_import_hook("diffusion_math", "beartype.beartype")
+jaxtyping.install_import_hook("diffusion_math", "tests.shapes.check")
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
