@@ -51,7 +51,7 @@ def style() -> AbstractContextManager:
     return matplotlib.rc_context(_STYLE)
 
 # %% ../nbs/workshop/plot.ipynb #c1c5eb61
-def figure(rows: int = 1, cols: int = 1, width: float | int = 7.0, height: float | int | None = None,
+def figure(rows: int = 1, cols: int = 1, width: float = 7.0, height: float | None = None,
            **kwargs: Any) -> tuple:
     """An empty figure in the house style: (fig, axes), as `matplotlib.pyplot.subplots` returns them.
 
@@ -163,7 +163,7 @@ def _extent(texts: Sequence[str]) -> tuple[int, int]:
     return round(max(widths, default=0) * _DPI / 72), round(1.5 * height * size * _DPI / 72)
 
 # %% ../nbs/workshop/plot.ipynb #ed4ac530
-def _side(shape: tuple, size: float | int) -> float | int:
+def _side(shape: tuple, size: float) -> float:
     "File pixels for one image pixel, a whole number if it can be; the image's longer side is at most `size` inches."
     scale = size * _DPI / max(shape[:2])
     return int(scale) if scale >= 1 else scale
@@ -176,7 +176,7 @@ def _at_least_one(cols: int) -> int:
     return cols
 
 
-def _canvas(width: float | int, height: float | int) -> tuple:
+def _canvas(width: float, height: float) -> tuple:
     "An empty page of that many pixels, y downwards: (fig, ax)."
     from matplotlib.figure import Figure
 
@@ -186,7 +186,7 @@ def _canvas(width: float | int, height: float | int) -> tuple:
     return fig, ax
 
 # %% ../nbs/workshop/plot.ipynb #e6ee25f6
-def _paste(ax: Any, picture: np.ndarray, x: float | int, y: float | int, size: float | int) -> None:
+def _paste(ax: Any, picture: np.ndarray, x: float, y: float, size: float) -> None:
     "Draw `picture` with its middle at (x, y)."
     side = _side(picture.shape, size)
     h, w = side * picture.shape[0], side * picture.shape[1]
@@ -197,7 +197,7 @@ def _paste(ax: Any, picture: np.ndarray, x: float | int, y: float | int, size: f
 
 # %% ../nbs/workshop/plot.ipynb #f68db6b2
 def show_images(images: Tensor | Sequence[Tensor], titles: Sequence[str] | None = None, alt: str | None = None,
-                cols: int | None = None, value_range: tuple = (-1.0, 1.0), size: float | int = 1.1) -> None:
+                cols: int | None = None, value_range: tuple = (-1.0, 1.0), size: float = 1.1) -> None:
     """Show images in a grid, each under its title; `size` is one image's longer side in inches.
 
     `images`: a batch (n, c, h, w), or a list of (h, w), (c, h, w) or (1, c, h, w); c is 1 (grey) or 3 (colour).
@@ -223,7 +223,7 @@ def show_images(images: Tensor | Sequence[Tensor], titles: Sequence[str] | None 
 # %% ../nbs/workshop/plot.ipynb #92ba0d0e
 def show_strip(images: Tensor | Sequence[Tensor | None], labels: Sequence[str] | None = None,
                arrows: Sequence[str] | None = None, alt: str | None = None, backward: bool = False,
-               value_range: tuple = (-1.0, 1.0), size: float | int | None = None) -> None:
+               value_range: tuple = (-1.0, 1.0), size: float | None = None) -> None:
     """Show images in one row, `labels` below them; with `arrows`, an arrow and its text in each of the n - 1 gaps.
 
     `images` as in `show_images`; a None among them is drawn as three dots. Without `size` the row fits the page.
@@ -244,7 +244,7 @@ def show_strip(images: Tensor | Sequence[Tensor | None], labels: Sequence[str] |
     show(fig, _strip_alt(pictures, labels, texts) if alt is None else alt)
 
 # %% ../nbs/workshop/plot.ipynb #c3efba34
-def _place(ax: Any, picture: np.ndarray | None, label: str, x: float | int, h: float | int, size: float | int) -> None:
+def _place(ax: Any, picture: np.ndarray | None, label: str, x: float, h: float, size: float) -> None:
     "One image of a strip of height `h`, or three dots, with its label below."
     if picture is None:
         ax.text(x, 4 + h / 2, "· · ·", ha="center", va="center", color=INK, size=16)
@@ -253,7 +253,7 @@ def _place(ax: Any, picture: np.ndarray | None, label: str, x: float | int, h: f
     ax.text(x, h + 12, label, ha="center", va="top", color=INK, size=_STYLE["font.size"])
 
 
-def _arrow(ax: Any, left: float | int, right: float | int, y: float | int, text: str, backward: bool) -> None:
+def _arrow(ax: Any, left: float, right: float, y: float, text: str, backward: bool) -> None:
     "An arrow in a gap of a strip, its text above it."
     color = PALETTE["p" if backward else "q"]
     tip, tail = ((left, y), (right, y)) if backward else ((right, y), (left, y))
@@ -340,7 +340,7 @@ def plot_schedule(schedules: Mapping[str, Any], ax: Any = None, title: str | Non
 
 # %% ../nbs/workshop/plot.ipynb #3ca6f1a2
 def plot_points(x: Float[Tensor, "n 2"], ax: Any = None, color: str = "data", label: str | None = None,
-                size: float | int | None = None, title: str | None = None) -> Any:
+                size: float | None = None, title: str | None = None) -> Any:
     """Draw the n points `x` on `ax` or on a new figure, both axes at the same scale; returns the axes.
 
     `color` is a name of the palette or matplotlib's, `size` an area in points squared.
@@ -390,7 +390,7 @@ def _worst(error: Tensor) -> tuple[float, str, tuple]:
     return float(error[index]), f" at {tuple(map(int, index))}" if index else "", index
 
 # %% ../nbs/workshop/plot.ipynb #00d8ccf0
-def agree(a: Any, b: Any, tol: float | int = 1e-10, what: str | None = None) -> None:
+def agree(a: Any, b: Any, tol: float = 1e-10, what: str | None = None) -> None:
     """Check that `a` equals `b`, max |a - b| / max(1, |b|) <= tol, and print how closely: "equal to 3e-16".
 
     Tensors, arrays, lists and numbers of any dtype and device, compared in float64 and never broadcast.
@@ -427,7 +427,7 @@ def mean_and_stderr(samples: Float[Tensor, "*shape"], dim: int = 0) -> tuple[Ten
     return samples.mean(dim), samples.std(dim) / n**0.5
 
 
-def agree_mc(estimate: Any, truth: Any, stderr: Any, sigmas: float | int = 5.0, what: str | None = None) -> None:
+def agree_mc(estimate: Any, truth: Any, stderr: Any, sigmas: float = 5.0, what: str | None = None) -> None:
     """Check |estimate - truth| <= sigmas * stderr, element by element; print the worst: "1.3 standard errors apart".
 
     AssertionError: beyond `sigmas`, NaN, shapes that differ, or a standard error that is not positive and finite (there
@@ -441,7 +441,7 @@ def agree_mc(estimate: Any, truth: Any, stderr: Any, sigmas: float | int = 5.0, 
     _check_mc(estimate, truth, stderr, sigmas, head)
 
 # %% ../nbs/workshop/plot.ipynb #3eb72e4e
-def _check_mc(estimate: Tensor, truth: Tensor, stderr: Tensor, sigmas: float | int, head: str) -> None:
+def _check_mc(estimate: Tensor, truth: Tensor, stderr: Tensor, sigmas: float, head: str) -> None:
     "The comparison of `agree_mc`, for tensors of one shape."
     if estimate.numel() == 0:
         raise AssertionError(f"{head}nothing to compare: all are empty, {tuple(estimate.shape)}")

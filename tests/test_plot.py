@@ -33,6 +33,8 @@ from diffusion_math.plot import (
     style,
 )
 
+SETTINGS = dict(matplotlib.rcParams)                        # before any picture is drawn
+
 
 @pytest.fixture
 def outputs(monkeypatch):
@@ -122,15 +124,14 @@ def test_no_figure_is_left_open(inside, monkeypatch, capsys):
 
 
 def test_matplotlibs_settings_stay_as_they_were(outputs):
-    before = dict(matplotlib.rcParams)
     show_images([torch.zeros(4, 4)], titles=["$x_0$"])
     show_strip([torch.zeros(4, 4)] * 2, arrows=["q"])
     show(plot_density(torch.arange(3.0), {"q": torch.ones(3)}).figure, "flat")
     show(plot_points(torch.zeros(3, 2)).figure, "a dot")
-    assert dict(matplotlib.rcParams) == before
+    assert dict(matplotlib.rcParams) == SETTINGS
     with style():
         assert not matplotlib.rcParams["axes.spines.top"]
-    assert dict(matplotlib.rcParams) == before
+    assert dict(matplotlib.rcParams) == SETTINGS
 
 
 def test_importing_loads_no_matplotlib():
@@ -457,6 +458,7 @@ def test_within_its_error(estimate, truth, stderr, sigmas, words, capsys):
     (0.9, math.nan, 0.1, "0.9 and nan"),
     (math.nan, math.nan, math.nan, "nan and nan"),
     ([1.0, 2.0], [1.0, 3.0], [1.0, 0.1], r"at \(1,\)"),
+    ([1.0, math.nan, 2.0], [1.0, 2.0, 2.1], [0.1, 0.1, 0.1], r"at \(1,\): nan and 2.0"),
     (torch.ones(3), 1.0, torch.ones(3), r"shapes differ: estimate \(3,\), truth \(\)"),
     (torch.ones(3), torch.ones(3), 0.1, r"shapes differ: estimate \(3,\), stderr \(\)"),
     (torch.ones(0), torch.ones(0), torch.ones(0), "nothing to compare"),
