@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import setup
 
 here = Path(__file__).parent
-config = ConfigParser(delimiters=["="])
+config = ConfigParser(delimiters=["="], interpolation=None)
 config.read(here / "settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
 low, high = (int(cfg[k].split(".")[1]) for k in ("min_python", "max_python"))
@@ -18,9 +18,8 @@ setup(
     long_description=(here / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author=cfg["author"],
-    url=cfg["git_url"],
+    project_urls={"Source": cfg["git_url"]},
     license=cfg["license"],
-    license_files=["LICENSE"],
     keywords=cfg["keywords"].split(),
     classifiers=[f"Programming Language :: Python :: 3.{minor}" for minor in range(low, high + 1)],
     python_requires=f">={cfg['min_python']}",
