@@ -66,7 +66,7 @@ def _variance(mean: Tensor, var: Tensor | float) -> Tensor:
         raise ValueError(f"var must be 0 or more, got {var[~(var >= 0)].flatten()[0].item():g}")
     return var
 
-
+# %% ../nbs/02_gaussians.ipynb #61df0a0f
 def _same_event(name: str, x: Tensor, mean: Tensor) -> None:
     "x must have mean's event shape, and mean's batch or a batch of 1 on either side."
     batches = {x.shape[:1], mean.shape[:1], (1,)}
