@@ -20,6 +20,7 @@ Nothing sleeps: every call returns when JupyterLab says that it is done.
         slider = nb.page.get_by_label("beta")
 """
 
+import contextlib
 import json
 import os
 import re
@@ -236,8 +237,9 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture
-def page(browser):
+@contextlib.contextmanager
+def new_page(browser):
+    "A fresh page in a fresh context, which remembers its errors in `problems`."
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.set_default_timeout(60_000)
@@ -246,6 +248,12 @@ def page(browser):
     page.on("console", lambda m: page.problems.append(m.text) if m.type == "error" else None)
     yield page
     context.close()
+
+
+@pytest.fixture
+def page(browser):
+    with new_page(browser) as page:
+        yield page
 
 
 @pytest.fixture

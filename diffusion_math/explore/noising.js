@@ -1,0 +1,349 @@
+// The noising explorer: a digit dissolves into noise, x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps.
+// The digits and one noise image came from Python once; all the arithmetic is here.
+import {
+  blend,
+  button,
+  choice,
+  curve,
+  dot,
+  explorable,
+  floats,
+  h,
+  hash,
+  maths,
+  memory,
+  noise,
+  number,
+  pick,
+  picture,
+  plot,
+  random,
+  schedule,
+  scrub,
+  signal,
+  slider,
+  ticks,
+} from "./common.js";
+
+// Where the sliders can stand. beta: 0, then two digits of every size from 0.0001 to 0.99, then 1.
+const digitsOf = (size) => Array.from({ length: 90 }, (_, i) => Number(`${i + 10}e${size}`));
+export const BETAS = [0, ...[-5, -4, -3, -2].flatMap(digitsOf), 1];
+const BETA_MARKS = [0, 0.001, 0.01, 0.1, 1].map((beta) => [BETAS.indexOf(beta), String(beta)]);
+export const STEPS = [
+  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120, 150, 200, 250, 300, 400, 500, 600, 800,
+  1000,
+];
+
+const NAMES = { constant: "constant \u03b2", linear: "linear", cosine: "cosine", given: "the one given" };
+const BIN = 0.2;
+const EDGE = 3.5; // the histogram's bins, centred on multiples of 0.2
+
+// x_t in float64, rounded once.
+export function noised(x0, eps, logAlphaBar) {
+  const a = signal(logAlphaBar);
+  const b = noise(logAlphaBar);
+  return Float32Array.from(x0, (x, i) => a * x + b * eps[i]);
+}
+
+// New noise, seeded by the noise that it replaces: the same start gives the same row of noises.
+export function freshNoise(view) {
+  const { normal } = random(hash(view));
+  return new DataView(Float32Array.from({ length: view.byteLength / 4 }, normal).buffer);
+}
+
+// The place in a rising list that is nearest to the value.
+function nearest(list, value) {
+  return list.reduce((best, v, i) => (Math.abs(v - value) < Math.abs(list[best] - value) ? i : best), 0);
+}
+
+const amount = (share) => (share === 0 || share === 1 ? String(share) : share.toFixed(3)); // "0" means exactly 0
+
+// ---------------------------------------------------------------------------------------------- what is computed
+
+// What the traits hold and what follows from them. update(state) computes only what has changed.
+function computation(model) {
+  const [count, height, width] = model.get("_size");
+  const pixels = floats(model.get("_x0"));
+  const size = height * width;
+  const images = Array.from({ length: count }, (_, i) => pixels.subarray(i * size, (i + 1) * size));
+  const rows = floats(model.get("_given"), Float64Array);
+  const half = rows.length / 2;
+  const given = half ? { logAlphaBar: rows.subarray(0, half), beta: rows.subarray(half) } : null;
+  const changed = memory();
+  const now = { count, height, width, images, given };
+
+  now.update = ({ schedule: kind, T, beta, t, digit, noise: view }) => {
+    if (changed("table", kind, T, kind === "constant" && beta)) now.table = schedule({ kind, T, beta, given });
+    if (changed("eps", view)) now.eps = floats(view);
+    if (changed("x0", digit)) now.x0 = images[digit];
+    now.at = now.table.logAlphaBar[t]; // log alpha_bar_t
+    if (changed("x_t", now.table, now.eps, now.x0, t)) now.x_t = noised(now.x0, now.eps, now.at);
+  };
+  return now;
+}
+
+// -------------------------------------------------------------------------------------------------- the controls
+
+function controls(ui, model, now) {
+  const { state, set } = ui;
+  const start = model.get("_start");
+  const steps = [...new Set([...STEPS, start.T])].sort((a, b) => a - b);
+  let share; // t/T as the reader left it, so that moving T there and back loses nothing
+
+  function moveTo(t, event) {
+    share = t / state.T;
+    if (t !== state.t) set({ t }, event);
+  }
+
+  const beta = slider(ui, {
+    symbol: "\u03b2",
+    name: "variance of a step's noise",
+    max: BETAS.length - 1,
+    marks: BETA_MARKS,
+    change: (i, event) => set({ beta: BETAS[i], schedule: "constant" }, event),
+  });
+  const time = slider(ui, { symbol: "t", name: "steps taken", change: moveTo });
+  const length = slider(ui, {
+    symbol: "T",
+    name: "steps in all",
+    max: steps.length - 1,
+    marks: [1, 10, 100, 1000].map((T) => [steps.indexOf(T), String(T)]),
+    change: (i, event) => set({ T: steps[i], t: Math.round(share * steps[i]) }, event), // as far along as before
+  });
+  const kind = choice(ui, {
+    name: "Schedule",
+    options: Object.entries(NAMES).filter(([name]) => name !== "given" || now.given),
+    change: (value, event) => set({ schedule: value }, event),
+  });
+  const digit = chooseDigit(ui, now);
+  const fresh = button(ui, "New noise", (event) => set({ noise: freshNoise(state.noise) }, event));
+  const reset = button(ui, "Reset", (event) => set({ ...start, noise: model.get("_noise") }, event));
+  const el = h(
+    "div",
+    { class: "dm-controls" },
+    h("div", { class: "dm-top" }, digit.el, kind.el),
+    beta.el,
+    time.el,
+    length.el,
+    h("div", { class: "dm-buttons" }, fresh, reset),
+  );
+
+  function put({ t, T, schedule: chosen, ...state }) {
+    if (t !== Math.round(share * T)) share = t / T;
+    const constant = chosen === "constant";
+    const step = constant ? state.beta : now.table.beta[t]; // of the others, this step's beta
+    beta.put({ position: nearest(BETAS, step), text: constant ? number(step) : `${number(step)} at t = ${t}` });
+    time.put({ position: t, max: T, text: String(t), marks: [0, T].map((end) => [end, String(end)]) });
+    length.put({ position: nearest(steps, T), text: String(T) });
+    kind.put(chosen);
+    digit.put(state.digit);
+  }
+  return { el, put, moveTo };
+}
+
+// A few digits as pictures, many as a slider, one as nothing to choose.
+function chooseDigit(ui, { count, height, width, images }) {
+  const change = (i, event) => ui.set({ digit: i }, event);
+  if (count === 1) return { el: "", put() {} };
+  if (count > 12) {
+    const { el, put } = slider(ui, { name: "Digit", max: count - 1, change });
+    return { el, put: (i) => put({ position: i, text: `${i + 1} of ${count}` }) };
+  }
+  const pictures = images.map((values, i) => {
+    const canvas = picture({ height, width, alt: `digit ${i + 1} of ${count}` });
+    canvas.paint(values);
+    return canvas;
+  });
+  return pick(ui, { name: "Digit", pictures, change });
+}
+
+// ------------------------------------------------------------------------------------------------------- the views
+
+// What a colour stands for, in words.
+const key = (kind, ...parts) => h("span", { class: `dm-key dm-key-${kind}` }, ...parts);
+
+// A row of frames from t = 0 to T and a marker at t, on a road whose ends lie under the middles of the end frames.
+function filmStrip(ui, now, moveTo) {
+  const frames = h("div", { class: "dm-frames" });
+  const marker = h("div", { class: "dm-marker" });
+  const road = h("div", { class: "dm-road", "aria-hidden": "true" }, marker);
+  const box = h("div", { class: "dm-strip" }, frames, road);
+  const el = h("div", {}, box);
+  const changed = memory();
+  let room = 0;
+  let side = 0;
+  let shown = [];
+  ui.resized(el, (width) => (room = width));
+  const inset = () => [side / 2, side / 2];
+  scrub(ui, box, inset, (share, event) => moveTo(Math.round(share * ui.state.T), event));
+
+  function build(T) {
+    const most = room < 420 ? 5 : room < 640 ? 7 : 9;
+    const n = Math.min(T + 1, most);
+    side = Math.min(88, Math.floor((room - 8 * (n - 1)) / n));
+    shown = Array.from({ length: n }, (_, k) => {
+      const t = Math.round((k * T) / (n - 1));
+      const canvas = picture({ height: now.height, width: now.width, alt: `the digit at t = ${t}` });
+      canvas.style.width = `${side}px`;
+      return { t, canvas };
+    });
+    const label = (t) => h("span", {}, t ? String(t) : "t = 0");
+    frames.replaceChildren(...shown.map(({ t, canvas }) => h("div", { class: "dm-frame" }, canvas, label(t))));
+    box.style.maxWidth = `${n * side + (n - 1) * 40}px`;
+    road.style.margin = `0 ${side / 2}px`;
+  }
+
+  function draw({ T, t }) {
+    if (!room) return;
+    const rebuilt = changed("frames", T, room);
+    if (rebuilt) build(T);
+    if (changed("film", now.table, now.eps, now.x0) || rebuilt) {
+      for (const frame of shown) frame.canvas.paint(noised(now.x0, now.eps, now.table.logAlphaBar[frame.t]));
+    }
+    marker.style.left = `${(100 * t) / T}%`;
+  }
+  return { el, draw };
+}
+
+// sqrt(alpha_bar_t) and sqrt(1 - alpha_bar_t) over t.
+function amountsPlot(ui, now, moveTo) {
+  const { canvas, area, inset } = plot(ui, {
+    alt: "two curves over t: the amount of the digit falls from 1, the amount of noise rises from 0",
+  });
+  scrub(ui, canvas, inset, (share, event) => moveTo(Math.round(share * ui.state.T), event));
+
+  function draw({ t, T }, colours) {
+    const table = now.table.logAlphaBar;
+    const lines = [signal, noise].map((f, i) => ({ f, colour: [colours.data, colours.noise][i] }));
+    const stride = Math.ceil(T / 1000);
+    const times = [...Array.from({ length: Math.ceil(T / stride) }, (_, i) => i * stride), T];
+    const upright = [0, 1].map((y) => [t, y]);
+    const xTicks = [...ticks(T).filter((tick) => Number.isInteger(tick) && tick < 0.93 * T), T];
+    area({ x: [0, T], y: [0, 1], xTicks, yTicks: [0, 0.5, 1], xLabel: "t" }, colours, (context, X, Y) => {
+      curve(context, X, Y, upright, { colour: colours.q, width: 1.5 });
+      for (const { f, colour } of lines) {
+        const points = times.map((i) => [i, f(table[i])]);
+        curve(context, X, Y, points, { colour, width: 2.5 });
+        if (T <= 25) times.forEach((i) => dot(context, X(i), Y(f(table[i])), { colour, radius: 2.5 }));
+      }
+      for (const { f, colour } of lines) {
+        dot(context, X(t), Y(f(table[t])), { colour, ring: colours.paper, radius: 5.5 });
+      }
+    });
+  }
+  return { canvas, draw };
+}
+
+// The density of the pixel values of x_t, from the digit's blue to the noise's grey, and the standard normal.
+function valuesPlot(ui, now) {
+  const { canvas, area } = plot(ui, {
+    alt: "histogram of the pixel values at step t, with the bell of the standard normal",
+  });
+  const keys = h(
+    "figcaption",
+    { class: "dm-keys" },
+    key("bars", `density of the ${now.height * now.width} pixel values`),
+    key("bell", "the bell N(0, 1)"),
+  );
+  const places = Array.from({ length: 141 }, (_, i) => EDGE * (i / 70 - 1));
+  const bell = places.map((x) => [x, Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI)]);
+
+  function histogram() {
+    const bars = new Float64Array(Math.round((2 * EDGE) / BIN));
+    const one = 1 / (now.x_t.length * BIN);
+    for (const value of now.x_t) bars[Math.floor((value + EDGE) / BIN)] += one; // beyond the edges there is no bar
+    return bars;
+  }
+
+  function draw(state, colours) {
+    const bars = histogram();
+    const top = Math.max(0.5, 1.06 * Math.max(...bars));
+    const frame = {
+      x: [-EDGE, EDGE],
+      y: [0, top],
+      xTicks: [-3, -2, -1, 0, 1, 2, 3],
+      yTicks: ticks(top, 3),
+      xLabel: "value of a pixel",
+    };
+    area(frame, colours, (context, X, Y) => {
+      context.fillStyle = blend(colours.noise, colours.data, Math.exp(now.at));
+      const wide = X(BIN) - X(0) - 1;
+      bars.forEach((bar, i) => context.fillRect(X(-EDGE + i * BIN) + 0.5, Y(bar), wide, Y(0) - Y(bar)));
+      curve(context, X, Y, bell, { colour: colours.ink, width: 1.75, dash: [5, 4] });
+    });
+  }
+  return { canvas, keys, draw };
+}
+
+// The picture of x_t with its equation, and the same two numbers as keys to the curves.
+function present(now) {
+  const { height, width } = now;
+  const canvas = picture({ height, width, alt: "x at step t: the digit with its noise", className: "dm-big" });
+  canvas.style.width = `${Math.min(280, Math.floor(280 / width) * width) || 280}px`;
+  const index = h("sub", { class: "dm-maths" });
+  const a = [h("b", { class: "dm-data" }), h("span")];
+  const b = [h("b", { class: "dm-noise" }), h("span")];
+  const equation = [maths("{x}"), index, " = ", a[0], maths(" {x}_0_ + "), b[0], maths(" {\u03b5}")];
+  const el = h(
+    "figure",
+    { class: "dm-picture" },
+    canvas,
+    h("figcaption", { class: "dm-equation", "aria-hidden": "true" }, equation),
+  );
+  const keys = h(
+    "figcaption",
+    { class: "dm-keys" },
+    key("data", maths("|{\u1fb1}_{t}_| = "), a[1], " of the digit"),
+    key("noise", maths("|1 \u2212 {\u1fb1}_{t}_| = "), b[1], " of the noise"),
+  );
+
+  function draw({ t }) {
+    canvas.paint(now.x_t);
+    index.textContent = t;
+    for (const place of a) place.textContent = amount(signal(now.at));
+    for (const place of b) place.textContent = amount(noise(now.at));
+  }
+  return { el, keys, draw };
+}
+
+function render({ model, el }) {
+  const ui = explorable(model, el, {
+    title: "Noising explorer",
+    traits: ["beta", "t", "T", "schedule", "digit", "noise"],
+  });
+  const now = computation(model);
+  const panel = controls(ui, model, now);
+  const large = present(now);
+  const strip = filmStrip(ui, now, panel.moveTo);
+  const amounts = amountsPlot(ui, now, panel.moveTo);
+  const values = valuesPlot(ui, now);
+
+  function draw(state, colours) {
+    now.update(state);
+    ui.root.explorable.x_t = now.x_t;
+    panel.put(state);
+    for (const view of [large, strip, amounts, values]) view.draw(state, colours);
+  }
+
+  function words({ t, T, schedule: chosen, digit }) {
+    const which = now.count > 1 ? `Digit ${digit + 1} of ${now.count}. ` : "";
+    const name = NAMES[chosen].replace("\u03b2", "beta");
+    const mixture = `${amount(signal(now.at))} times the digit plus ${amount(noise(now.at))} times the noise.`;
+    return `${which}Step ${t} of ${T}, ${name}, beta ${number(now.table.beta[t])}. ${mixture}`;
+  }
+
+  const film = h("figcaption", {}, "From the digit to noise, in T steps. Every frame has the same noise image.");
+  const range =
+    "Grey runs from \u22121 (black) to 1 (white). Values beyond are drawn black or white; the numbers keep them.";
+  const half = (...parts) => h("figure", { class: "dm-half" }, ...parts);
+  ui.root.append(
+    h("div", { class: "dm-row" }, large.el, panel.el),
+    h("figure", {}, film, strip.el),
+    h("div", { class: "dm-row" }, half(large.keys, amounts.canvas), half(values.keys, values.canvas)),
+    h("p", { class: "dm-note" }, range),
+  );
+  ui.start(draw, words);
+  return ui.close;
+}
+
+export default { render };

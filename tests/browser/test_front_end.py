@@ -1,0 +1,393 @@
+"The noising explorer's front end on a page with no kernel and no network: its mathematics, its controls, its looks."
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from diffusion_math.explore import NoisingExplorer, _reread
+from diffusion_math.forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
+from tests.browser.noising import BETA, STEPS, TIME, answers, as_grey, drag, greys, images, seeded, serious, shows, x_t
+from tests.browser.static_page import static_page
+
+ROOT = ".dm-explorable"
+
+
+@pytest.fixture
+def show(page, tmp_path):
+    "Open widgets on a page of their own; requests to anywhere are refused and remembered."
+
+    def show_(*widgets, width=1000, scheme="light"):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        file = tmp_path / "page.html"
+        file.write_text(static_page(*widgets, style="body { margin: 0 }"), encoding="utf-8")
+        page.requests = []
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.goto(file.as_uri())
+        page.evaluate("Promise.all(Array.from(document.querySelectorAll('[data-widget]'), el => el.ready))")
+        page.wait_for_selector(".dm-frame canvas")
+        return page
+
+    yield show_
+    assert page.problems == []
+
+
+@pytest.fixture
+def explorer():
+    return NoisingExplorer(images(), beta=0.1, T=20, t=5, generator=seeded())
+
+
+def call(page, code, *arguments):
+    "Run code with the front end's module as m."
+    script = "([code, a]) => Function('m', 'a', `return ${code}`)(document.querySelector('[data-widget]').module, a)"
+    return page.evaluate(script, [code, arguments])
+
+
+# ---------------------------------------------------------------------------------------------------- the mathematics
+
+def js_schedule(page, kind, T, beta=0.1, given=None):
+    "log alpha_bar and beta as the browser computes them; infinities travel as text."
+    sent = json.dumps(given) if given else "null"
+    code = f"""(() => {{
+        const given = {sent}, array = v => Float64Array.from(v, Number);
+        const s = m.schedule({{ kind: "{kind}", T: {T}, beta: {beta},
+            given: given && {{ logAlphaBar: array(given[0]), beta: array(given[1]) }} }});
+        return [s.logAlphaBar, s.beta].map(v => Array.from(v, String));
+    }})()"""
+    return [np.array([float(v.replace("Infinity", "inf")) for v in row]) for row in call(page, code)]
+
+
+def close(ours, theirs, tol=1e-12):
+    np.testing.assert_allclose(ours, theirs.numpy(), rtol=tol, atol=0)
+
+
+def test_the_schedules_are_the_package_s(show, explorer):
+    page = show(explorer)
+    python = {"linear": linear_schedule, "cosine": cosine_schedule}
+    for T in (1, 2, 3, 7, 10, 100, 999, 1000):
+        for kind, make in python.items():
+            log_alpha_bar, beta = js_schedule(page, kind, T)
+            close(log_alpha_bar, make(T).log_alpha_bar)
+            close(beta, make(T).beta, 1e-9)             # a difference of two numbers that agree to 1e-12
+        for b in (0, 1e-5, 0.1, 0.999, 1):
+            log_alpha_bar, beta = js_schedule(page, "constant", T, b)
+            close(log_alpha_bar, constant_schedule(b, T).log_alpha_bar)
+            close(beta, constant_schedule(b, T).beta)
+
+
+@pytest.mark.parametrize("schedule", [cosine_schedule(37), Schedule.from_beta([0.0, 0.3, 1.0, 0.5])], ids=str)
+def test_a_schedule_that_was_handed_in(show, schedule):
+    page = show(NoisingExplorer(images(1), schedule, generator=seeded()))
+    rows = schedule.log_alpha_bar.tolist(), schedule.beta.tolist()
+    table = [[str(v).replace("inf", "Infinity") for v in row] for row in rows]
+    for T in (1, 3, schedule.T, 100):
+        log_alpha_bar, beta = js_schedule(page, "given", T, given=table)
+        close(log_alpha_bar, _reread(schedule, T).log_alpha_bar)
+        close(beta, _reread(schedule, T).beta, 1e-9)
+    assert page.get_by_label("Schedule").input_value() == "given"
+
+
+def test_the_two_amounts_are_exact_at_both_ends_and_square_to_one(show, explorer):
+    page = show(explorer)
+    assert call(page, "[0, -Infinity].map(l => [m.signal(l), m.noise(l)])") == [[1, 0], [0, 1]]
+    logs = -np.logspace(-16, 3, 40)
+    got = np.array(call(page, "a[0].map(l => [m.signal(l), m.noise(l)])", logs.tolist()))
+    np.testing.assert_allclose(got, np.stack([np.exp(logs / 2), np.sqrt(-np.expm1(logs))], 1), rtol=1e-14)
+
+
+def test_every_place_of_the_sliders(show, explorer):
+    page = show(explorer)
+    betas, steps = call(page, "[m.BETAS, m.STEPS]")
+    assert betas[0] == 0 and betas[-1] == 1 and sorted(set(betas)) == betas and betas[1] == 1e-4 and betas[-2] == 0.99
+    assert betas == [0.0] + [float(f"{i}e{e}") for e in (-5, -4, -3, -2) for i in range(10, 100)] + [1.0]
+    assert steps[0] == 1 and steps[-1] == 1000 and sorted(set(steps)) == steps
+
+
+def test_random_numbers_are_seeded_and_normal(show, explorer):
+    page = show(explorer)
+    draw = "(() => { const r = m.random(a[0]); return Array.from({ length: 40000 }, r.normal) })()"
+    one, same, other = (np.array(call(page, draw, seed)) for seed in (1, 1, 2))
+    assert (one == same).all() and (one != other).any()
+    for z in (one, other):
+        assert abs(z.mean()) < 5 / 200 and abs(z.var() - 1) < 5 * np.sqrt(2) / 200
+        assert abs((np.abs(z) < 1).mean() - 0.682689) < 5 * np.sqrt(0.6827 * 0.3173) / 200
+        assert abs((z[1:] * z[:-1]).mean()) < 5 / 200 and abs((z**4).mean() - 3) < 5 * np.sqrt(96) / 200
+
+
+# ------------------------------------------------------------------------------------------------------- the pictures
+
+@pytest.mark.parametrize(
+    "kind, T, t", [("constant", 20, 5), ("linear", 1000, 300), ("cosine", 10, 10), ("linear", 1, 1)]
+)
+def test_the_canvas_shows_x_t(show, kind, T, t):
+    explorer = NoisingExplorer(images(), kind, T=T, t=t, digit=2, generator=seeded())
+    shows(show(explorer), explorer.x_t)
+
+
+def test_the_film_strip_goes_from_the_digit_to_x_T(show, explorer):
+    page = show(explorer)
+    frames = page.locator(".dm-frame")
+    times = [int(text.replace("t = ", "")) for text in frames.all_inner_texts()]
+    assert times[0] == 0 and times[-1] == 20 and len(times) == 9
+    for i, t in enumerate(times):
+        q = ForwardProcess(explorer.q.schedule).marginal(explorer.x0[0], t)
+        shown = greys(page, f".dm-frame:nth-child({i + 1}) canvas")
+        assert np.abs(shown - as_grey(q.mean + q.std * explorer.eps)).max() <= 1
+
+
+def test_the_ends_of_beta(show, explorer):
+    page = show(explorer)
+    slider = page.get_by_label(BETA)
+    slider.press("Home")
+    shows(page, explorer.x0[0], tol=0)                      # beta = 0: the digit itself, to the bit
+    slider.press("End")
+    shows(page, explorer.eps, tol=0)                        # beta = 1: the noise itself
+    z = x_t(page)
+    assert abs(z.mean()) < 5 / 28 and abs(z.var() - 1) < 5 * np.sqrt(2) / 28
+
+
+def test_the_histogram_melts_into_the_bell(show, explorer):
+    page = show(explorer)
+    before = page.locator(".dm-plot").last.evaluate("c => c.toDataURL()")
+    page.get_by_label(TIME).press("End")
+    assert page.locator(".dm-plot").last.evaluate("c => c.toDataURL()") != before
+    text = page.locator(ROOT).inner_text()
+    assert "density of the 784 pixel values" in text and "bell N(0, 1)" in text
+
+
+@pytest.mark.parametrize("size", [(8, 8), (32, 32), (20, 12), (300, 300)])
+def test_images_of_any_size(show, size):
+    explorer = NoisingExplorer(torch.rand(2, 1, *size, generator=seeded()) * 2 - 1, generator=seeded())
+    page = show(explorer)
+    shows(page, explorer.x_t)
+    assert page.locator(".dm-big").bounding_box()["width"] <= 288
+
+
+# ------------------------------------------------------------------------------------------------------- the controls
+
+def test_keys_move_every_slider(show, explorer):
+    page = show(explorer)
+    for name in (BETA, TIME, STEPS):
+        slider = page.get_by_label(name)
+        last = int(slider.get_attribute("max"))
+        keys = {"Home": 0, "ArrowRight": 1, "ArrowUp": 2, "ArrowLeft": 1, "ArrowDown": 0, "End": last}
+        for key, place in keys.items():
+            slider.press(key)
+            assert slider.input_value() == str(min(place, int(slider.get_attribute("max")))), (name, key)
+        slider.press("PageDown")
+        assert int(slider.input_value()) < last
+        slider.press("Home")
+        slider.press("PageUp")
+        assert int(slider.input_value()) > 0
+        slider.press("Home")
+        if name != STEPS:                                    # another T may show the same picture
+            answers(page, slider)
+        assert slider.get_attribute("data-lm-suppress-shortcuts") == "true"
+
+
+def test_a_dead_slider_is_found_out(show, explorer):
+    explorer._esm = explorer._esm.replace('ui.listen(input, "input"', 'void (input, "input"')
+    page = show(explorer)
+    with pytest.raises(AssertionError, match="the picture did not change"):
+        answers(page, page.get_by_label(BETA))
+
+
+def test_a_drag_by_mouse(show, explorer):
+    page = show(explorer)
+    drag(page, page.get_by_label(BETA), 0)
+    shows(page, explorer.x0[0], tol=0)
+    drag(page, page.get_by_label(BETA), 1)
+    shows(page, explorer.eps, tol=0)
+    drag(page, page.get_by_label(TIME), 0)
+    shows(page, explorer.x0[0], tol=0)
+
+
+def test_moving_beta_holds_it_constant(show):
+    explorer = NoisingExplorer(images(1), "linear", t=300, generator=seeded())
+    page = show(explorer)
+    slider, choice = page.get_by_label(BETA), page.get_by_label("Schedule")
+    assert slider.get_attribute("aria-valuetext") == "0.00606 at t = 300"     # the linear schedule's beta_300
+    slider.press("ArrowRight")
+    assert choice.input_value() == "constant" and slider.get_attribute("aria-valuetext") == "0.0062"
+    choice.select_option("cosine")
+    q = ForwardProcess(cosine_schedule(1000)).marginal(explorer.x0[0], 300)
+    shows(page, q.mean + q.std * explorer.eps)
+
+
+def test_T_there_and_back_changes_nothing(show, explorer):
+    page = show(explorer)
+    slider, before = page.get_by_label(STEPS), x_t(page)
+    at = slider.input_value()
+    for key in ("Home", "End"):
+        slider.press(key)
+    for _ in range(100):
+        if slider.input_value() == at:
+            break
+        slider.press("ArrowLeft")
+    assert (x_t(page) == before).all() and page.get_by_label(TIME).input_value() == "5"
+
+
+def test_new_noise_is_new_normal_and_repeatable(show, explorer):
+    page = show(explorer)
+    page.get_by_label(BETA).press("End")
+    drawn = []
+    for _ in range(3):
+        page.get_by_role("button", name="New noise").click()
+        drawn.append(x_t(page))
+    assert (drawn[0] != drawn[1]).any() and (drawn[1] != drawn[2]).any()
+    for z in drawn:
+        assert abs(z.mean()) < 5 / 28 and abs(z.var() - 1) < 5 * np.sqrt(2) / 28
+    page.get_by_role("button", name="Reset").click()
+    shows(page, explorer.x_t)
+    page.get_by_label(BETA).press("End")
+    page.get_by_role("button", name="New noise").click()
+    assert (x_t(page) == drawn[0]).all()
+
+
+def test_reset_restores_everything(show, explorer):
+    page = show(explorer)
+    for name in (BETA, TIME, STEPS):
+        page.get_by_label(name).press("End")
+    page.locator(".dm-pick").nth(2).click()
+    assert page.get_by_role("radio", name="digit 3 of 3").is_checked()
+    page.get_by_label("Schedule").select_option("cosine")
+    page.get_by_role("button", name="New noise").click()
+    page.get_by_role("button", name="Reset").press("Enter")
+    state = page.evaluate("(({beta, t, T, schedule, digit}) => [beta, t, T, schedule, digit])"
+                          "(document.querySelector('.dm-explorable').explorable.state)")
+    assert state == [0.1, 5, 20, "constant", 0]
+    shows(page, explorer.x_t)
+
+
+def test_choosing_a_digit(show, explorer):
+    page = show(explorer)
+    first = page.get_by_role("radio", name="digit 1 of 3")
+    first.press("ArrowRight")                                # a radio group: the arrows move within it
+    assert page.get_by_role("radio", name="digit 2 of 3").is_checked()
+    explorer.digit = 1
+    shows(page, explorer.x_t)
+
+
+def test_many_digits_are_chosen_by_a_slider(show):
+    explorer = NoisingExplorer(images(20), generator=seeded())
+    page = show(explorer)
+    page.get_by_role("slider", name="Digit").press("End")
+    explorer.digit = 19
+    shows(page, explorer.x_t)
+
+
+def test_the_curves_and_the_strip_can_be_pointed_at(show, explorer):
+    page = show(explorer)
+    box = page.locator(".dm-plot").first.bounding_box()
+    page.mouse.click(box["x"] + 34 + 0.75 * (box["width"] - 50), box["y"] + 60)
+    assert page.get_by_label(TIME).input_value() == "15"
+    page.locator(".dm-frame").nth(4).click()
+    assert page.get_by_label(TIME).input_value() == "10"
+
+
+def test_the_model_moves_the_widget_and_a_drag_sends_one_message_a_frame(show, explorer):
+    page = show(explorer)
+    saves = page.evaluate("""async () => {
+        const model = document.querySelector('[data-widget]').model, input = document.querySelectorAll('.dm-range')[1];
+        for (let i = 0; i < 200; i++) { input.value = i % 21; input.dispatchEvent(new Event('input')); }
+        await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+        return [model.saves, model.get('t')];
+    }""")
+    assert saves == [1, 199 % 21]
+    page.evaluate("""async () => {
+        const model = document.querySelector('[data-widget]').model;
+        model.set('T', 10); model.set('schedule', 'linear'); model.set('t', 7);
+    }""")
+    explorer.set_state({"T": 10, "schedule": "linear", "t": 7})
+    shows(page, explorer.x_t)
+    assert page.get_by_label(TIME).input_value() == "7"
+    assert page.get_by_label(STEPS).get_attribute("aria-valuetext") == "10"
+
+
+# --------------------------------------------------------------------------------------------- for everyone, everywhere
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1000])
+def test_accessible_and_no_wider_than_the_page(show, explorer, scheme, width):
+    page = show(explorer, width=width, scheme=scheme)
+    assert serious(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator(ROOT).get_attribute("data-theme") == scheme
+    for picture in page.locator(f"{ROOT} canvas").all():
+        assert picture.get_attribute("role") == "img" and picture.get_attribute("aria-label")
+
+
+def test_the_theme_is_followed_live(show, explorer):
+    page = show(explorer)
+    root, curves = page.locator(ROOT), page.locator(".dm-plot").first
+    light = curves.evaluate("c => c.toDataURL()")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_selector(f"{ROOT}[data-theme=dark]")
+    assert curves.evaluate("c => c.toDataURL()") != light
+    page.evaluate("document.body.dataset.jpThemeLight = 'true'")        # JupyterLab's word goes before the system's
+    page.wait_for_selector(f"{ROOT}[data-theme=light]")
+    assert root.evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(255, 255, 255)"
+    assert curves.evaluate("c => c.toDataURL()") == light
+
+
+def test_one_live_text_and_not_at_every_move(show, explorer):
+    page = show(explorer)
+    live = page.locator("[aria-live=polite]")
+    words = "Digit 1 of 3. Step {} of 20, constant beta, beta 0.1. {} times the digit plus {} times the noise."
+    assert live.text_content() == words.format(5, "0.768", "0.640")
+    page.evaluate("""() => {
+        const live = document.querySelector('[aria-live]');
+        window.said = [];
+        new MutationObserver(() => said.push(live.textContent)).observe(live, { childList: true, subtree: true });
+    }""")
+    for _ in range(10):
+        page.get_by_label(TIME).press("ArrowRight")
+    page.wait_for_function("said.length > 0")
+    assert page.evaluate("said") == [words.format(15, "0.454", "0.891")]
+
+
+def test_the_keyboard_s_place_is_seen(show, explorer):
+    page = show(explorer)
+    page.keyboard.press("Tab")
+    seen = 0
+    for _ in range(7):
+        style = page.evaluate("""() => {
+            const e = document.activeElement;
+            return getComputedStyle(e.type === 'radio' ? e.nextSibling : e).outline;
+        }""")
+        assert "solid" in style and not style.endswith(" 0px"), page.evaluate("document.activeElement.outerHTML")
+        seen += 1
+        page.keyboard.press("Tab")
+    assert seen == 7                                                     # digits, schedule, three sliders, two buttons
+
+
+def test_no_motion_for_those_who_ask_for_none(show, explorer):
+    page = show(explorer)
+    page.emulate_media(reduced_motion="reduce")
+    moving = page.evaluate("""Array.from(document.querySelectorAll('.dm-explorable *')).filter(e => {
+        const s = getComputedStyle(e);
+        return s.transitionDuration !== '0s' || s.animationName !== 'none';
+    }).length""")
+    assert moving == 0
+
+
+def test_two_on_a_page_do_not_meet(show, explorer):
+    other = NoisingExplorer(images(), "cosine", generator=seeded(1))
+    page = show(explorer, other)
+    page.locator(ROOT).nth(1).get_by_label(TIME).press("End")
+    shows(page, explorer.x_t)
+    ids = page.evaluate("Array.from(document.querySelectorAll('[id]'), e => e.id)")
+    assert len(set(ids)) == len(ids)
+
+
+def test_nothing_is_fetched_and_nothing_is_left_behind(show, explorer):
+    page = show(explorer)
+    assert [url for url in page.requests if not url.startswith(("file:", "blob:"))] == []
+    left = page.evaluate("""() => {
+        const el = document.querySelector('[data-widget]');
+        el.close();
+        el.model.set('t', 3);
+        return [el.children.length, Array.from(el.listeners.values()).flat().length];
+    }""")
+    assert left == [0, 0]
