@@ -6,6 +6,7 @@ __all__ = ['LogSNR', 'BUDGET', 'GaussianMixture', 'Empirical']
 # %% ../nbs/workshop/mixture.ipynb #9c78b380
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -45,11 +46,13 @@ class _Components:
         "The variances under noise."
         return s[..., None] ** 2 * self.var + v[..., None]
 
-    def log_prob(self, x: Float[Tensor, "n d"], s: Tensor, v: Tensor) -> Float[Tensor, "n k"]:
-        "log-density of each x under each noised component, direction by direction."
+    def log_prob(
+        self, x: Float[Tensor, "n d"], s: Tensor, v: Tensor, parts: tuple | None = None
+    ) -> Float[Tensor, "n k"]:
+        "log-density of each x under each noised component, direction by direction; parts: x split already."
         var = self.noised_var(s, v)
-        z, rest = _split(self, x, s)
-        out = _sum_log(_log_density(z, 0, var[..., : self.r]).flatten(0, 1)).view(z.shape[:2])
+        z, rest = parts or _split(self, x, s)
+        out = _sum_log(_log_density(z, torch.zeros_like(z), var[..., : self.r]).flatten(0, 1)).view(z.shape[:2])
         return out if rest is None else out + _log_ball(rest.norm(dim=2), var[..., -1], self.d - self.r)
 
     def pull(self, x: Float[Tensor, "n d"], s: Tensor, f: Tensor, r: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
@@ -82,7 +85,7 @@ def _join(c: _Components, f: Tensor, z: Float[Tensor, "n k r"], rest: Tensor | N
 
 def _log_ball(length: Tensor, var: Tensor, d: int) -> Tensor:
     "log N(y; 0, var I) of a vector y of that length in d dimensions: one coordinate holds it all, d - 1 are 0."
-    one = _log_density(length, 0, var)
+    one = _log_density(length, torch.zeros_like(length), var)
     return torch.where(var == 0, one, one - 0.5 * (d - 1) * torch.log(2 * math.pi * var))
 
 # %% ../nbs/workshop/mixture.ipynb #fdc48404
@@ -93,7 +96,9 @@ class _RoundComponents(_Components):
         super().__init__(means, var)
         self.width = len(means)
 
-    def log_prob(self, x: Float[Tensor, "n d"], s: Tensor, v: Tensor) -> Float[Tensor, "n k"]:
+    def log_prob(
+        self, x: Float[Tensor, "n d"], s: Tensor, v: Tensor, parts: tuple | None = None
+    ) -> Float[Tensor, "n k"]:
         "By distances; those by differences, since the expanded square loses its digits in float32."
         unit = torch.where(s == 0, 1, s)  # where s is 0 every mean has moved to 0
         away = torch.cdist(x / unit, self.means, compute_mode="donot_use_mm_for_euclid_dist") * unit
@@ -122,17 +127,44 @@ def _denoise(c: _Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor) -> 
     return torch.where(v == 0, x, r @ c.means + c.pull(x, s, gain, r))
 
 # %% ../nbs/workshop/mixture.ipynb #fe5ab3bf
-def _denoise_cov(c: _Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor, diag: bool) -> Tensor:
+def _own(c: _Components, x: Tensor, s: Tensor, v: Tensor, parts: tuple | None = None) -> Float[Tensor, "n k d"]:
+    "m_k = E[x0 | x, component k]; x where v is 0."
+    gain = s[..., None] * c.var / c.noised_var(s, v)
+    return torch.where(v[..., None] == 0, x[:, None], c.means + _join(c, gain, *(parts or _split(c, x, s))))
+
+
+def _within(c: _Components, s: Tensor, v: Tensor) -> Float[Tensor, "n k m"]:
+    "The variances of x0 given x and component k; 0 where v is 0."
+    return torch.where(v[..., None] == 0, 0, c.var * (v[..., None] / c.noised_var(s, v)))
+
+# %% ../nbs/workshop/mixture.ipynb #c8550ca2
+def _denoise_cov(c: _Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor) -> Float[Tensor, "n d d"]:
     "Cov[x0 | x]: the mean of the components' covariances plus the covariance of their means; 0 where v is 0."
-    r, var = _share(c, log_w, x, s, v), c.noised_var(s, v)
-    own = c.means + _join(c, s[..., None] * c.var / var, *_split(c, x, s))  # (n, k, d)
+    r, own = _share(c, log_w, x, s, v), _own(c, x, s, v)
     off = own - torch.einsum("nk,nkd->nd", r, own)[:, None]
-    within = c.var * (v[..., None] / var)
-    if diag:
-        cov = _mean_diag(c, within, r) + torch.einsum("nk,nkd->nd", r, off.square())
-        return torch.where(v == 0, 0, cov)
-    cov = _mean_full(c, within, r) + torch.einsum("nkd,nke->nde", r[..., None] * off, off)
+    cov = _mean_full(c, _within(c, s, v), r) + torch.einsum("nkd,nke->nde", r[..., None] * off, off)
     return torch.where(v[..., None] == 0, 0, cov)
+
+
+def _moments(c: _Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor) -> Float[Tensor, "n 2 d"]:
+    "E[x0 | x] and the diagonal of Cov[x0 | x], with x split along the components' directions once."
+    parts = _split(c, x, s)
+    r, own = (log_w + c.log_prob(x, s, v, parts)).softmax(1), _own(c, x, s, v, parts)
+    mean = torch.einsum("nk,nkd->nd", r, own)
+    var = _mean_diag(c, _within(c, s, v), r) + torch.einsum("nk,nkd->nd", r, (own - mean[:, None]).square())
+    return torch.stack([torch.where(v == 0, x, mean), torch.where(v == 0, 0, var)], 1)
+
+# %% ../nbs/workshop/mixture.ipynb #6f7dc123
+def _reverse_step(m: "_Mixture", x_t: Float[Tensor, "1 *event"], q: Any, t: Any) -> "GaussianMixture":
+    "q(x_{t-1} | x_t): each component's posterior, by its share of x_t."
+    a = q.posterior(torch.zeros_like(x_t), torch.ones_like(x_t), t).mean.flatten()[0]
+    level = q.schedule.log_snr[t]
+    log_r = _ask(m, x_t, level, lambda c, w, *y: torch.where(y[2] == 0, w, (w + c.log_prob(*y)).log_softmax(1)))
+    own = _ask(m, x_t, level, lambda c, w, *y: _own(c, *y), m._c.means.numel())[0].view(-1, *m._event)
+    within = _ask(m, x_t, level, lambda c, w, x, *noise: _within(c, *noise))[0]
+    back = q.posterior(x_t.expand_as(own), own, t)
+    c = m._c.to(x_t.dtype)
+    return m._like(log_r[0], type(c)(back.mean.flatten(1), a**2 * within + back.var, c.U))
 
 # %% ../nbs/workshop/mixture.ipynb #e4a6d8db
 def _mean_diag(c: _Components, f: Tensor, r: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
@@ -317,8 +349,25 @@ class GaussianMixture(_Mixture):
         self, x_t: Float[Tensor, "n *event"], log_snr: LogSNR, diag: bool = False
     ) -> Float[Tensor, "n ..."]:
         "Cov[x0 | x_t], (n, d, d); with diag=True its diagonal alone, in x_t's shape."
-        out = _ask(self, x_t, log_snr, lambda *a: _denoise_cov(*a, diag), self._c.means.numel() + self._c.d**2)
-        return out.view(x_t.shape) if diag else out
+        if diag:
+            return self.denoise_moments(x_t, log_snr)[1]
+        return _ask(self, x_t, log_snr, _denoise_cov, self._c.means.numel() + self._c.d**2)
+
+    def denoise_moments(
+        self, x_t: Float[Tensor, "n *event"], log_snr: LogSNR
+    ) -> tuple[Float[Tensor, "n *event"], Float[Tensor, "n *event"]]:
+        "E[x0 | x_t] and, coordinate by coordinate, Var[x0 | x_t], in one pass."
+        both = _ask(self, x_t, log_snr, _moments, self._c.means.numel())
+        return both[:, 0].view(x_t.shape), both[:, 1].view(x_t.shape)
+
+    def reverse_step(self, x_t: Float[Tensor, "1 *event"], q: Any, t: Any) -> "GaussianMixture":
+        """q(x_{t-1} | x_t) when this is q(x_0), exactly, for one x_t, (1, *event), and t in 1..T: a mixture again.
+
+        q is a ForwardProcess. Each x_t has a mixture of its own: ask for several one by one, [x_t[i : i + 1] ...].
+        """
+        if isinstance(x_t, Tensor) and x_t.shape != (1, *self._event):
+            raise ValueError(f"x_t must have shape {(1, *self._event)}, one x, got {tuple(x_t.shape)}")
+        return _reverse_step(self, x_t, q, t)
 
     @classmethod
     def fit(

@@ -122,7 +122,7 @@ class ReverseProcess(ABC):
 def _clean(distribution: Distribution, x_t: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
     "The mean and, coordinate by coordinate, the variance of q(x_0 | x_t); level is one log_snr, or one for each x_t."
     if isinstance(distribution, GaussianMixture):
-        return distribution.denoise(x_t, level), distribution.denoise_cov(x_t, level, diag=True)
+        return distribution.denoise_moments(x_t, level)
     if level.ndim and len(x_t):  # other distributions take one level at a time
         rows = [_clean(distribution, x_t[i : i + 1], level[i]) for i in range(len(x_t))]
         return torch.cat([mean for mean, _ in rows]), torch.cat([var for _, var in rows])
