@@ -31,7 +31,8 @@ def _log_density(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
     var = torch.where(point, 1, var)  # keeps 0/0 out of the gradient
     off = x - mean
     each = -0.5 * ((off / var.sqrt()).square() + torch.log(2 * math.pi * var))
-    return torch.where(point, torch.where(off == 0, math.inf, -math.inf).to(each.dtype), each)
+    at_point = torch.where(off == 0, math.inf, -math.inf).to(each.dtype)
+    return torch.where(point & ~off.isnan(), at_point, each)
 
 # %% ../nbs/02_gaussians.ipynb #d9a78a06
 def _kl_terms(mean: Tensor, var: Tensor, mean_2: Tensor, var_2: Tensor) -> Tensor:
@@ -77,9 +78,8 @@ def _same_event(name: str, x: Tensor, mean: Tensor) -> None:
 class Gaussian:
     """N(mean, diag(var)): a batch of Gaussians with independent coordinates.
 
-    mean: (b, *event). var: a number, or a tensor that broadcasts against mean; 0 is legal: a point mass. Results have
-    mean's dtype and device. Raises TypeError for a mean that is no floating-point tensor, ValueError for a negative
-    variance (looked for where var lies on the CPU) or a shape that does not fit.
+    mean: (b, *event), floating point, or TypeError. var: a number or a tensor that broadcasts against mean, 0 for a point
+    mass, or ValueError (a negative one is looked for on the CPU). Results have mean's dtype and device, and are in nats.
     """
 
     def __init__(self, mean: Float[Tensor, "b *event"], var: Float[Tensor, "..."] | float):
@@ -96,26 +96,24 @@ class Gaussian:
         return torch.addcmul(self.mean, self.std, eps)
 
     def log_prob(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, " m"]:
-        """log N(x; mean, var) = -1/2 sum_i [(x_i - mean_i)^2 / var_i + log(2 pi var_i)], (b,), in nats.
+        """log N(x; mean, var) = -1/2 sum_i [(x_i - mean_i)^2 / var_i + log(2 pi var_i)], (b,).
 
-        Where var_i is 0: +inf at the point, -inf elsewhere; -inf wins over the coordinates. x: mean's shape, or a
-        batch of 1 on either side; ValueError otherwise.
+        At a point mass +inf, elsewhere -inf, which wins. x: mean's shape, or a batch of 1 on either side; or ValueError.
         """
         _same_event("x", x, self.mean)
         return _sum_log(_log_density(x, self.mean, self.var))
 
     def kl(self, other: "Gaussian") -> Float[Tensor, " m"]:
-        """KL(self || other) = 1/2 sum_i [r_i - 1 - log r_i + (mean_i - mean'_i)^2 / var'_i], r = var/var', in nats.
+        """KL(self || other) = 1/2 sum_i [r_i - 1 - log r_i + (mean_i - mean'_i)^2 / var'_i], r = var / var', (b,).
 
-        Shape (b,). Between point masses 0 or inf; inf from or to a single one. ValueError for shapes that do not fit.
+        Between point masses 0 or inf; inf from or to a single one. Shapes as in log_prob.
         """
         _same_event("other", other.mean, self.mean)
         return _sum_event(_kl_terms(self.mean, self.var, other.mean, other.var))
 
     def entropy(self) -> Float[Tensor, " b"]:
-        "1/2 sum_i log(2 pi e var_i), (b,), in nats: the mean of -log_prob; -inf where a variance is 0."
+        "1/2 sum_i log(2 pi e var_i), (b,): the mean of -log_prob; -inf where a variance is 0."
         return _sum_event((0.5 * torch.log(2 * math.pi * math.e * self.var)).expand(self.mean.shape))
 
     def __repr__(self) -> str:
-        dtype = str(self.mean.dtype).removeprefix("torch.")
-        return f"Gaussian(mean {tuple(self.mean.shape)}, var {tuple(self.var.shape)}, {dtype}, {self.mean.device})"
+        return f"Gaussian(mean {tuple(self.mean.shape)}, var {tuple(self.var.shape)}, {self.mean.dtype})"
