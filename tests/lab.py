@@ -49,9 +49,9 @@ SETTINGS = {
 
 
 def find_chromium() -> str | None:
-    "The path of a Chromium or Chrome: DIFFUSION_MATH_CHROMIUM, one on the PATH, the usual places, playwright's own."
-    if given := os.environ.get("DIFFUSION_MATH_CHROMIUM"):
-        return given
+    "The path of a Chromium or Chrome: DIFFUSION_MATH_CHROMIUM ("" is none), the PATH, usual places, playwright's own."
+    if (given := os.environ.get("DIFFUSION_MATH_CHROMIUM")) is not None:
+        return given or None
     for name in "chromium chromium-browser google-chrome google-chrome-stable chrome".split():
         if path := shutil.which(name):
             return path

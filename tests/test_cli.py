@@ -79,9 +79,8 @@ def test_a_deleted_file_comes_back(tmp_path):
     assert states(copy_course(mine, source=source)) == {"new": ["a.ipynb"]}
 
 
-ACTIONS = st.lists(
-    st.tuples(st.sampled_from(["edit", "release", "copy", "copy --theirs"]), st.sampled_from(["a", "b", "a.new"])), max_size=12
-)
+DEEDS = st.sampled_from(["edit", "release", "copy", "copy --theirs"])
+ACTIONS = st.lists(st.tuples(DEEDS, st.sampled_from(["a", "b", "a.new"])), max_size=12)
 
 
 @given(ACTIONS)

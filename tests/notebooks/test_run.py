@@ -1,0 +1,102 @@
+"""Every notebook runs once, from a fresh kernel: in a real JupyterLab where a Chromium is found, else by nbclient.
+
+Copies run; the repository's notebooks are left as they are. Negative controls show that a notebook that raises, and a
+widget that does not come up, are noticed.
+"""
+
+import re
+import shutil
+
+import nbclient
+import nbformat
+
+from tests.conftest import CHROMIUM
+from tests.lab import cell_errors, environment, notebook
+
+from .conftest import NBS
+
+BROKEN_WIDGET = """\
+import anywidget
+class Broken(anywidget.AnyWidget):
+    _esm = "export default { render({ model, el }) { throw new Error('this widget is broken'); } }"
+Broken()"""
+
+
+def kinds(cells: list[dict]) -> list[list[str]]:
+    "For each code cell, the kinds of output that lie under it, without repetition."
+    def kind(output):
+        return output.get("name") or sorted(output["data"])
+
+    outputs = [[kind(o) for o in cell["outputs"]] for cell in cells if cell["cell_type"] == "code"]
+    return [[k for i, k in enumerate(row) if k not in row[:i]] for row in outputs]
+
+
+def not_run(cells: list[dict]) -> list[str]:
+    return [
+        "".join(cell["source"])
+        for cell in cells
+        if cell["cell_type"] == "code" and "".join(cell["source"]).strip() and not cell["execution_count"]
+    ]
+
+
+def run_by_nbclient(path, home) -> list[dict]:
+    nb = nbformat.read(path, as_version=4)
+    place = {"metadata": {"path": path.parent}}
+    client = nbclient.NotebookClient(nb, timeout=600, kernel_name="python3", resources=place, allow_errors=True)
+    client.execute(env=environment(home))
+    return nb.cells
+
+
+def run_in_jupyterlab(name, open_notebook) -> list[dict]:
+    nb = open_notebook(name)
+    ran = nb.run_all()
+    cells = nb.cells()
+    assert ran, cell_errors(cells)
+    assert nb.page.get_by_text(re.compile("Error displaying widget|Failed to load model class")).count() == 0
+    assert nb.page.problems == []
+    return cells
+
+
+def test_runs_from_a_fresh_kernel(name, stored, request, tmp_path):
+    if CHROMIUM:
+        cells = run_in_jupyterlab(name, request.getfixturevalue("open_notebook"))
+    else:
+        shutil.copytree(NBS, tmp_path / "nbs")
+        cells = run_by_nbclient(tmp_path / "nbs" / name, tmp_path)
+    assert cell_errors(cells) == []
+    assert not_run(cells) == []
+    assert kinds(cells) == kinds(stored.cells), "the stored outputs are stale: run the notebook and store it again"
+
+
+def test_a_notebook_that_raises_is_noticed(open_notebook):
+    nb = open_notebook("raises.ipynb", ["x = 1", "x / 0", "print('not reached')"])
+    assert not nb.run_all()
+    assert nb.errors() == ["cell 1: ZeroDivisionError: division by zero"]
+    assert not_run(nb.cells()) == ["print('not reached')"]
+
+
+def test_a_widget_that_does_not_come_up_is_noticed(open_notebook):
+    nb = open_notebook("broken.ipynb", [BROKEN_WIDGET])
+    assert nb.run_all()
+    nb.page.wait_for_function("document.body.innerText.includes('this widget is broken')", timeout=20_000)
+    assert any("this widget is broken" in problem for problem in nb.page.problems)
+
+
+def test_a_notebook_that_raises_is_noticed_without_a_browser(tmp_path):
+    cells = run_by_nbclient(notebook(["x = 1", "x / 0"], tmp_path / "raises.ipynb"), tmp_path)
+    assert cell_errors(cells) == ["cell 1: ZeroDivisionError: division by zero"]
+
+
+def test_stored_pictures_show_before_anything_runs(chapter, stored_chapter, open_notebook):
+    "JupyterLab cleans the HTML of a notebook that it does not trust yet; our pictures and their alternatives stay."
+    nb = open_notebook(chapter)
+    alts = [alt for text in stored_chapter.html() for alt in re.findall(r'<img [^>]*alt="([^"]+)"', text)]
+    assert alts
+    nb.page.wait_for_function(
+        """n => {
+            const images = [...document.querySelectorAll('.jp-OutputArea img[alt]')];
+            return images.length === n && images.every(image => image.complete && image.naturalWidth > 0);
+        }""",
+        arg=len(alts),
+        timeout=20_000,
+    )
