@@ -71,6 +71,7 @@ export function explorable(model, el, { title, traits }) {
 
   function show(event) {
     if (stop.signal.aborted) return;
+    if (!palette.ink) palette = colours(root); // outside the document, where JupyterLab starts us, there are none
     draw(state, palette);
     if (event) {
       timings.push({ type: event.type, from: event.timeStamp, to: performance.now() });

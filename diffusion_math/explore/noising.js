@@ -293,8 +293,8 @@ function present(now) {
   const keys = h(
     "figcaption",
     { class: "dm-keys" },
-    key("data", maths("|{\u1fb1}_{t}_| = "), a[1], " of the digit"),
-    key("noise", maths("|1 \u2212 {\u1fb1}_{t}_| = "), b[1], " of the noise"),
+    key("data", maths("|{\u1fb1}_{t}_| = "), a[1], maths(" of {x}_0_")),
+    key("noise", maths("|1 \u2212 {\u1fb1}_{t}_| = "), b[1], maths(" of {\u03b5}")),
   );
 
   function draw({ t }) {

@@ -67,6 +67,13 @@ def settled(page):
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
+def colours(page, canvas):
+    "The colours on a canvas, as 'rrggbb'."
+    script = "c => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
+    pixels = np.array(page.locator(canvas).first.evaluate(script), np.uint8).reshape(-1, 4)
+    return {bytes(pixel[:3]).hex() for pixel in pixels[pixels[:, 3] == 255]}
+
+
 def serious(page):
     "What axe-core finds serious or critical within the explorers."
     found = Axe().run(page, context=".dm-explorable").response["violations"]

@@ -7,7 +7,22 @@ import torch
 
 from diffusion_math.explore import NoisingExplorer, _reread
 from diffusion_math.forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
-from tests.browser.noising import BETA, STEPS, TIME, answers, as_grey, drag, greys, images, seeded, serious, shows, x_t
+from diffusion_math.plot import PALETTE
+from tests.browser.noising import (
+    BETA,
+    STEPS,
+    TIME,
+    answers,
+    as_grey,
+    colours,
+    drag,
+    greys,
+    images,
+    seeded,
+    serious,
+    shows,
+    x_t,
+)
 from tests.browser.static_page import static_page
 
 ROOT = ".dm-explorable"
@@ -145,6 +160,11 @@ def test_the_ends_of_beta(show, explorer):
     shows(page, explorer.eps, tol=0)                        # beta = 1: the noise itself
     z = x_t(page)
     assert abs(z.mean()) < 5 / 28 and abs(z.var() - 1) < 5 * np.sqrt(2) / 28
+
+
+def test_the_curves_have_the_course_s_colours(show, explorer):
+    seen = colours(show(explorer), ".dm-plot")
+    assert {PALETTE[name].lstrip("#").lower() for name in ("data", "noise", "q")} <= seen
 
 
 def test_the_histogram_melts_into_the_bell(show, explorer):

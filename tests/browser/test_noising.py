@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from tests.browser.noising import BETA, STEPS, TIME, answers, drag, greys, serious, settled, shows, x_t
+from tests.browser.noising import BETA, STEPS, TIME, answers, colours, drag, greys, serious, settled, shows, x_t
 from tests.lab import OpenNotebook, new_page, notebook
 
 CELLS = [
@@ -151,12 +151,14 @@ def test_two_hundred_moves_while_a_cell_runs(nb):
 def test_accessible_in_jupyterlab_in_both_themes(nb):
     page = nb.page
     assert serious(page) == []
+    assert {"0072b2", "8c8c8c", "d55e00"} <= colours(page, ".dm-plot")      # data, noise and q, as in every chapter
     for theme in ("dark", "light"):
         change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
         page.evaluate(change, f"JupyterLab {theme.title()}")
         page.wait_for_selector(f".dm-explorable[data-theme={theme}]")
         page.wait_for_selector("#jupyterlab-splash", state="detached")     # two changes at once trip JupyterLab itself
         assert serious(page) == []
+        assert ("0072b2" in colours(page, ".dm-plot")) == (theme == "light")
 
 
 def test_from_the_event_to_the_end_of_the_draw(nb, capsys):
