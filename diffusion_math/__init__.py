@@ -1,26 +1,41 @@
-"The maths of diffusion models, derived, run and checked. Each module is exported from the notebook that explains it."
+"""The maths of diffusion models, derived, run and checked. Each module is exported from the notebook that explains it.
+
+Whatever loads PyTorch and nothing heavier is imported here. The rest comes when it is first asked for (PEP 562).
+"""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-_MODULES = {
-    "distribution": ("Distribution",),
-    "gaussian": ("Gaussian",),
-    "mixture": ("Empirical", "GaussianMixture"),
-    "forward": ("ForwardProcess", "Schedule", "constant_schedule", "cosine_schedule", "linear_schedule"),
-    "data": ("digits", "mnist"),
-    "plot": ("PALETTE", "agree", "agree_mc", "plot_density", "plot_schedule", "show", "show_images", "show_strip"),
-    "explore": ("NoisingExplorer",),
-}
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-__all__ = sorted(_MODULE_OF)
+from .data import dequantize, digits, mnist
+from .distribution import Distribution
+from .forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
+from .gaussian import Gaussian
+from .mixture import Empirical, GaussianMixture
+from .plot import PALETTE, agree, agree_mc, plot_density, plot_schedule, show, show_images, show_strip
+from .reverse import ExactReverse, ReverseProcess
+
+if TYPE_CHECKING:
+    from .explore import NoisingExplorer
+
+_LAZY = {"NoisingExplorer": "explore"}              # name -> the module that it comes from, which loads anywidget
+
+__all__ = [
+    "PALETTE", "Distribution", "Empirical", "ExactReverse", "ForwardProcess", "Gaussian", "GaussianMixture",
+    "NoisingExplorer", "ReverseProcess", "Schedule", "agree", "agree_mc", "constant_schedule", "cosine_schedule",
+    "dequantize", "digits", "linear_schedule", "mnist", "plot_density", "plot_schedule", "show", "show_images",
+    "show_strip",
+]  # fmt: skip
 
 
 def __getattr__(name: str):
     if name == "__version__":
-        return import_module("importlib.metadata").version("diffusion_math")
-    if name not in _MODULE_OF:
+        return import_module("importlib.metadata").version(__name__)
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    try:
+        value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    except ModuleNotFoundError as error:
+        raise ImportError(f'{name} needs {error.name}: pip install "{__name__}[course]"') from error
     globals()[name] = value
     return value
 
