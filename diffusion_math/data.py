@@ -19,6 +19,8 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+__all__ = ["dequantize", "digits", "mnist"]
+
 # %% ../nbs/workshop/data.ipynb #12417ce6
 _SPLITS = ("train", "test")
 

@@ -19,6 +19,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+__all__ = ["PALETTE", "agree", "agree_mc", "plot_density", "plot_schedule", "show", "show_images", "show_strip"]
+
 # %% ../nbs/workshop/plot.ipynb #1867a851
 PALETTE = {
     "data": "#0072B2",      # blue: the data, and how much of it is left
