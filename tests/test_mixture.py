@@ -104,6 +104,15 @@ class Law:
         return mean.view_as(x_t), second - mean[:, :, None] * mean[:, None]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    "The tensors here are small: on a busy machine a second thread waits longer than it works."
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(params=KINDS)
 def kind(request):
     return request.param
