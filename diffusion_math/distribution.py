@@ -51,5 +51,6 @@ class Distribution(ABC):
         "Cov[x0 | x_t] = std^2 / scale * the Jacobian of denoise, d the size of an event: how unsure that guess is."
         level = torch.as_tensor(log_snr, dtype=torch.float64)
         rows = [torch.autograd.functional.jacobian(lambda x: self.denoise(x, level), x[None]) for x in x_t]
-        d = x_t[0].numel()
-        return torch.stack(rows).reshape(-1, d, d) * (torch.sigmoid(-level) / torch.sigmoid(level).sqrt())
+        rows = torch.stack(rows) if rows else x_t
+        d = self.event_shape.numel()
+        return rows.reshape(len(x_t), d, d) * (torch.sigmoid(-level) / torch.sigmoid(level).sqrt())

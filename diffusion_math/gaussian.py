@@ -35,12 +35,25 @@ def _log_density(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
     return torch.where(point & ~off.isnan(), at_point, each)
 
 # %% ../nbs/02_gaussians.ipynb #d9a78a06
+def _log_excess(d: Tensor) -> Tensor:
+    "d - log(1 + d), which is about d^2 / 2: by a series near 0, where the difference would lose its digits."
+    small = d.abs() < 0.1
+    near = torch.where(small, d, 0)
+    z = near / (2 + near)  # log(1 + d) = 2 (z + z^3/3 + z^5/5 + ...)
+    w, tail = z.square(), torch.zeros_like(z)
+    for odd in (15, 13, 11, 9, 7, 5, 3):
+        tail = tail * w + 1 / odd
+    far = torch.where(small | (d == math.inf), 1, d)
+    away = torch.where(d == math.inf, d, far - torch.log1p(far))
+    return torch.where(small, near * z - 2 * z * w * tail, away)
+
+# %% ../nbs/02_gaussians.ipynb #69539d2f
 def _kl_terms(mean: Tensor, var: Tensor, mean_2: Tensor, var_2: Tensor) -> Tensor:
     "KL(N(mean, var) || N(mean_2, var_2)) of each coordinate; 0 or inf where var_2 is 0."
     point = var_2 == 0
-    safe = torch.where(point, 1, var_2)
-    off, d = mean - mean_2, (var - safe) / safe  # d = r - 1, exact where r is near 1
-    each = 0.5 * (d - torch.log1p(d) + (off / safe.sqrt()).square())
+    safe, safe_2 = torch.where(point, 1, var), torch.where(point, 1, var_2)  # keep 0/0 out of the gradient
+    off, d = mean - mean_2, (safe - safe_2) / safe_2  # d = r - 1, exact where r is near 1
+    each = 0.5 * (_log_excess(d) + (off / safe_2.sqrt()).square())
     same = (var == 0) & (off == 0)
     return torch.where(point, torch.where(same, 0.0, math.inf).to(each.dtype), each)
 
@@ -61,15 +74,20 @@ def _variance(mean: Tensor, var: Tensor | float) -> Tensor:
         var = torch.full((), float(var), dtype=mean.dtype, device=mean.device)
     elif not isinstance(var, Tensor):
         raise TypeError(f"var must be a number or a tensor, got {type(var).__name__}")
+    elif not var.is_floating_point():
+        raise TypeError(f"var must be a number or a floating-point tensor, got {var.dtype}")
     if var.ndim > mean.ndim or any(v not in (1, m) for v, m in zip(var.shape[::-1], mean.shape[::-1], strict=False)):
         raise ValueError(f"var must broadcast against mean {tuple(mean.shape)}, got shape {tuple(var.shape)}")
     if var.device.type == "cpu" and not bool((var >= 0).all()):
         raise ValueError(f"var must be 0 or more, got {var[~(var >= 0)].flatten()[0].item():g}")
-    return var
+    return var.to(mean.dtype)
 
 # %% ../nbs/02_gaussians.ipynb #61df0a0f
 def _same_event(name: str, x: Tensor, mean: Tensor) -> None:
     "x must have mean's event shape, and mean's batch or a batch of 1 on either side."
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        got = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"{name} must be a floating-point tensor, got {got}")
     batches = {x.shape[:1], mean.shape[:1], (1,)}
     if x.shape[1:] != mean.shape[1:] or x.ndim != mean.ndim or len(batches) > 2:
         raise ValueError(f"{name} must have shape {tuple(mean.shape)} like the mean, got {tuple(x.shape)}")
@@ -78,8 +96,8 @@ def _same_event(name: str, x: Tensor, mean: Tensor) -> None:
 class Gaussian:
     """N(mean, diag(var)): a batch of Gaussians with independent coordinates.
 
-    mean: (b, *event), floating point, or TypeError. var: a number or a tensor that broadcasts against mean, 0 for a point
-    mass, or ValueError (a negative one is looked for on the CPU). Results have mean's dtype and device, and are in nats.
+    mean: (b, *event), floating point, else TypeError. var: a number, or a tensor that broadcasts against mean, else
+    ValueError; so too where it is negative, on the CPU. 0 is legal: a point mass. Results keep mean's dtype and device.
     """
 
     def __init__(self, mean: Float[Tensor, "b *event"], var: Float[Tensor, "..."] | float):
@@ -96,24 +114,27 @@ class Gaussian:
         return torch.addcmul(self.mean, self.std, eps)
 
     def log_prob(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, " m"]:
-        """log N(x; mean, var) = -1/2 sum_i [(x_i - mean_i)^2 / var_i + log(2 pi var_i)], (b,).
+        """log N(x; mean, var) = -1/2 sum_i [(x_i - mean_i)^2 / var_i + log(2 pi var_i)], (b,), in nats.
 
-        At a point mass +inf, elsewhere -inf, which wins. x: mean's shape, or a batch of 1 on either side; or ValueError.
+        At a point mass +inf, elsewhere -inf, which wins. x: mean's shape, or a batch of 1 on either side.
         """
         _same_event("x", x, self.mean)
         return _sum_log(_log_density(x, self.mean, self.var))
 
     def kl(self, other: "Gaussian") -> Float[Tensor, " m"]:
-        """KL(self || other) = 1/2 sum_i [r_i - 1 - log r_i + (mean_i - mean'_i)^2 / var'_i], r = var / var', (b,).
+        """KL(self || other) = 1/2 sum_i [r_i - 1 - log r_i + (mean_i - mean'_i)^2 / var'_i], r = var/var', (b,), in nats.
 
         Between point masses 0 or inf; inf from or to a single one. Shapes as in log_prob.
         """
+        if not isinstance(other, Gaussian):
+            raise TypeError(f"other must be a Gaussian, got {type(other).__name__}")
         _same_event("other", other.mean, self.mean)
         return _sum_event(_kl_terms(self.mean, self.var, other.mean, other.var))
 
     def entropy(self) -> Float[Tensor, " b"]:
-        "1/2 sum_i log(2 pi e var_i), (b,): the mean of -log_prob; -inf where a variance is 0."
+        "1/2 sum_i log(2 pi e var_i), (b,), in nats: the mean of -log_prob; -inf where a variance is 0."
         return _sum_event((0.5 * torch.log(2 * math.pi * math.e * self.var)).expand(self.mean.shape))
 
     def __repr__(self) -> str:
-        return f"Gaussian(mean {tuple(self.mean.shape)}, var {tuple(self.var.shape)}, {self.mean.dtype})"
+        dtype = str(self.mean.dtype).removeprefix("torch.")
+        return f"Gaussian(mean {tuple(self.mean.shape)}, var {tuple(self.var.shape)}, {dtype}, {self.mean.device})"

@@ -100,9 +100,10 @@ class _RoundComponents(_Components):
         self, x: Float[Tensor, "n d"], s: Tensor, v: Tensor, parts: tuple | None = None
     ) -> Float[Tensor, "n k"]:
         "By distances; those by differences, since the expanded square loses its digits in float32."
-        unit = torch.where(s == 0, 1, s)  # where s is 0 every mean has moved to 0
+        gone = s <= torch.finfo(s.dtype).eps ** 2  # every mean has moved to 0, to more digits than there are
+        unit = torch.where(gone, 1, s)
         away = torch.cdist(x / unit, self.means, compute_mode="donot_use_mm_for_euclid_dist") * unit
-        away = torch.where(s == 0, torch.linalg.vector_norm(x, dim=1, keepdim=True), away)
+        away = torch.where(gone, torch.linalg.vector_norm(x, dim=1, keepdim=True), away)
         return _log_ball(away, self.noised_var(s, v)[..., 0], self.d)
 
     def pull(self, x: Float[Tensor, "n d"], s: Tensor, f: Tensor, r: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
@@ -110,9 +111,14 @@ class _RoundComponents(_Components):
         return r.sum(1, keepdim=True) * x - s * (r @ self.means)
 
 # %% ../nbs/workshop/mixture.ipynb #0e888e0c
+def _joint(c: _Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor, *parts: tuple) -> Float[Tensor, "n k"]:
+    "log of weight times density of each component; one without weight is not there, whatever its density."
+    return torch.where(log_w == -math.inf, -math.inf, log_w + c.log_prob(x, s, v, *parts))
+
+
 def _share(c: _Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor) -> Float[Tensor, "n k"]:
     "How likely each component is to have made x: Bayes' rule over the components, in log space."
-    return (log_w + c.log_prob(x, s, v)).softmax(1)
+    return _joint(c, log_w, x, s, v).softmax(1)
 
 
 def _score(c: _Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor) -> Float[Tensor, "n d"]:
@@ -149,7 +155,7 @@ def _denoise_cov(c: _Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor)
 def _moments(c: _Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor) -> Float[Tensor, "n 2 d"]:
     "E[x0 | x] and the diagonal of Cov[x0 | x], with x split along the components' directions once."
     parts = _split(c, x, s)
-    r, own = (log_w + c.log_prob(x, s, v, parts)).softmax(1), _own(c, x, s, v, parts)
+    r, own = _joint(c, log_w, x, s, v, parts).softmax(1), _own(c, x, s, v, parts)
     mean = torch.einsum("nk,nkd->nd", r, own)
     var = _mean_diag(c, _within(c, s, v), r) + torch.einsum("nk,nkd->nd", r, (own - mean[:, None]).square())
     return torch.stack([torch.where(v == 0, x, mean), torch.where(v == 0, 0, var)], 1)
@@ -159,7 +165,7 @@ def _reverse_step(m: "_Mixture", x_t: Float[Tensor, "1 *event"], q: Any, t: Any)
     "q(x_{t-1} | x_t): each component's posterior, by its share of x_t."
     a = q.posterior(torch.zeros_like(x_t), torch.ones_like(x_t), t).mean.flatten()[0]
     level = q.schedule.log_snr[t]
-    log_r = _ask(m, x_t, level, lambda c, w, *y: torch.where(y[2] == 0, w, (w + c.log_prob(*y)).log_softmax(1)))
+    log_r = _ask(m, x_t, level, lambda c, w, *y: torch.where(y[2] == 0, w, _joint(c, w, *y).log_softmax(1)))
     own = _ask(m, x_t, level, lambda c, w, *y: _own(c, *y), m._c.means.numel())[0].view(-1, *m._event)
     within = _ask(m, x_t, level, lambda c, w, x, *noise: _within(c, *noise))[0]
     back = q.posterior(x_t.expand_as(own), own, t)
@@ -206,6 +212,15 @@ def _check_variances(var: Tensor) -> Tensor:
     return var
 
 
+def _check_directions(U: Float[Tensor, "k d r"]) -> Float[Tensor, "k d r"]:
+    "U itself; ValueError unless its columns are orthonormal (looked at where it lies on the CPU)."
+    if U.device.type == "cpu":
+        off = U.mT @ U - torch.eye(U.shape[-1], dtype=U.dtype)
+        if not bool((off.abs() < 1e3 * torch.finfo(U.dtype).eps).all()):
+            raise ValueError(f"covs = (U, var, floor): U must have orthonormal columns, off by {off.abs().max():g}")
+    return U
+
+
 def _components(means: Float[Tensor, "k d"], covs: Tensor | tuple, event: tuple[int, ...]) -> _Components:
     "Components from any of the four ways to write their covariances, told apart by shape."
     k, d = means.shape
@@ -214,7 +229,8 @@ def _components(means: Float[Tensor, "k d"], covs: Tensor | tuple, event: tuple[
         if U.ndim != 3 or U.shape[:2] != (k, d) or var.shape != (k, U.shape[2]) or floor.shape != (k,):
             got = ", ".join(str(tuple(c.shape)) for c in (U, var, floor))
             raise ValueError(f"covs = (U, var, floor) must have shapes ({k}, {d}, r), ({k}, r) and ({k},), got {got}")
-        return _Components(means, _check_variances(torch.cat([var, floor[:, None]], 1)), U)
+        var = _check_variances(torch.cat([var, floor[:, None]], 1))
+        return _Components(means, var[:, :d], _check_directions(U))  # U with all d directions leaves none to the floor
     covs = torch.as_tensor(covs).to(means)
     if covs.shape == (k,):
         return _RoundComponents(means, _check_variances(covs[:, None]))
@@ -227,22 +243,23 @@ def _components(means: Float[Tensor, "k d"], covs: Tensor | tuple, event: tuple[
 
 # %% ../nbs/workshop/mixture.ipynb #927632cb
 def _eigen(covs: Float[Tensor, "k d d"]) -> tuple[Float[Tensor, "k d"], Float[Tensor, "k d d"]]:
-    "Variances and directions of each matrix. A variance of the size of rounding is 0."
-    if covs.device.type == "cpu" and not torch.allclose(covs, covs.mT, rtol=1e-5, atol=1e-8):
+    "Variances and directions of each matrix, worked out in float64. A variance of the size of rounding is 0."
+    exact = covs.double()
+    if covs.device.type == "cpu" and bool(((exact - exact.mT).abs() > 1e-5 * exact.abs().amax((1, 2), True)).any()):
         raise ValueError("covs must be symmetric, got a matrix that is not")
-    var, U = torch.linalg.eigh(covs)
-    rounding = 10 * covs.shape[-1] * torch.finfo(covs.dtype).eps * var.abs().amax(-1, keepdim=True)
-    return _check_variances(torch.where(var.abs() <= rounding, 0, var)), U
+    var, U = torch.linalg.eigh(exact)
+    rounding = 10 * covs.shape[-1] * torch.finfo(exact.dtype).eps * var.abs().amax(-1, keepdim=True)
+    return _check_variances(torch.where(var.abs() <= rounding, 0, var)).to(covs), U.to(covs)
 
 
 def _log_weights(weights: Sequence[float] | Tensor, means: Tensor) -> Float[Tensor, " k"]:
     "log of the weights; ValueError unless they are k shares that add to 1."
-    weights = torch.as_tensor(weights).to(means)
+    weights = torch.as_tensor(weights, dtype=torch.float64, device=means.device)
     if weights.shape != means.shape[:1]:
         raise ValueError(f"weights must have shape ({len(means)},), one for each mean, got {tuple(weights.shape)}")
     if weights.device.type == "cpu" and not bool((weights >= 0).all() and (weights.sum() - 1).abs() < 1e-5):
         raise ValueError(f"weights must be 0 or more and add to 1, got {weights.tolist()[:10]}")
-    return weights.log() - weights.sum().log()
+    return (weights.log() - weights.sum().log()).to(means)
 
 # %% ../nbs/workshop/mixture.ipynb #ab3dee33
 def _fit_labels(x: Float[Tensor, "n d"], labels: Int[Tensor, " n"], floor: float) -> tuple[Tensor, _Components]:
@@ -252,11 +269,27 @@ def _fit_labels(x: Float[Tensor, "n d"], labels: Int[Tensor, " n"], floor: float
         own = x[labels == label]
         centred = own - own.mean(0)
         values, directions = torch.linalg.eigh(centred.T @ centred / len(own))
-        shares.append(len(own) / len(x)), means.append(own.mean(0))
+        shares.append(len(own) / len(x))
+        means.append(own.mean(0))
         var.append(values.clamp(min=0) + floor)  # eigh leaves variances of 0 a rounding below it
         U.append(directions)
     means = torch.stack(means)
     return _log_weights(shares, means), _Components(means, torch.stack(var), torch.stack(U))
+
+
+def _check_fit(x: Tensor, labels: Tensor | None, k: int | None, floor: float) -> None:
+    "What fit takes, or an error that names what it got."
+    if (labels is None) == (k is None):
+        raise ValueError("fit takes either labels or k, got " + ("neither" if k is None else "both"))
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        got = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"x must be a floating-point tensor, got {got}")
+    if x.ndim == 0 or not len(x):
+        raise ValueError(f"x must hold at least one point, got shape {tuple(x.shape)}")
+    if labels is not None and labels.shape != x.shape[:1]:
+        raise ValueError(f"labels must have shape ({len(x)},), one for each x, got {tuple(labels.shape)}")
+    if not floor >= 0:
+        raise ValueError(f"floor must be 0 or more, got {floor:g}")
 
 
 def _fit_em(x: Float[Tensor, "n d"], k: int, floor: float, seed: int) -> tuple[Tensor, _Components]:
@@ -274,6 +307,8 @@ class _Mixture(Distribution):
     def __init__(self, weights: Sequence[float] | Tensor, means: Float[Tensor, "k *event"], covs: Tensor | tuple):
         if not isinstance(means, Tensor) or not means.is_floating_point() or not means.ndim:
             raise TypeError("means must be a floating-point tensor of shape (k, *event)")
+        if not len(means):
+            raise ValueError(f"means must hold at least one mean, got shape {tuple(means.shape)}")
         flat = means.reshape(len(means), -1)
         self._set(_log_weights(weights, flat), _components(flat, covs, means.shape[1:]), means.shape[1:])
 
@@ -305,14 +340,19 @@ class _Mixture(Distribution):
     def sample(self, n: int, generator: Generator | None = None) -> Float[Tensor, "n *event"]:
         "Pick a component by its weight, then draw from it."
         kind = {"dtype": self._c.means.dtype, "device": self._c.means.device}
-        which = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        which = torch.multinomial(self.weights, max(n, 1), replacement=True, generator=generator)[:n]
         eps = torch.randn(n, self._c.d, generator=generator, **kind)
         off = torch.cat([self._c.root(eps[p], which[p]) for p in _slices(n, self._c.width)])
         return (self._c.means[which] + off).view(n, *self._event)
 
     def responsibilities(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, "n k"]:
-        "The probability that each component made x, by Bayes' rule over the components."
+        "The probability that each component made x, by Bayes' rule. ValueError where a variance is 0, as in score."
+        self._no_point_mass("responsibilities")
         return _ask(self, x, math.inf, _share)
+
+    def _no_point_mass(self, what: str) -> None:
+        if self._c.var.device.type == "cpu" and bool((self._c.var == 0).any()):
+            raise ValueError(f"{what} needs variances above 0, got a point mass; ask .noised(log_snr) first")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(k={len(self._log_w)}, event_shape={tuple(self._event)})"
@@ -328,16 +368,17 @@ class GaussianMixture(_Mixture):
     """
 
     def log_prob(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, " n"]:
-        return _ask(self, x, math.inf, lambda c, w, *a: (w + c.log_prob(*a)).logsumexp(1))
+        return _ask(self, x, math.inf, lambda *a: _joint(*a).logsumexp(1))
 
     def score(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, "n *event"]:
         "The gradient of log_prob. ValueError where a variance is 0 (looked for on the CPU): a point mass has none."
-        if self._c.var.device.type == "cpu" and bool((self._c.var == 0).any()):
-            raise ValueError("score needs variances above 0, got a point mass; ask .noised(log_snr).score(x)")
+        self._no_point_mass("score")
         return _ask(self, x, math.inf, _score).view(x.shape)
 
     def noised(self, log_snr: float | Float[Tensor, ""]) -> "GaussianMixture":
         "Noise moves every mean towards 0 and every covariance towards I: the law is a mixture again."
+        if isinstance(log_snr, Tensor) and log_snr.ndim:
+            raise ValueError(f"log_snr must be a number, got shape {tuple(log_snr.shape)}")
         s, v = (a[0, 0] for a in _scale_and_var(log_snr, self._c.means))
         return self._like(self._log_w, self._c.noised(s, v))
 
@@ -351,7 +392,7 @@ class GaussianMixture(_Mixture):
         "Cov[x0 | x_t], (n, d, d); with diag=True its diagonal alone, in x_t's shape."
         if diag:
             return self.denoise_moments(x_t, log_snr)[1]
-        return _ask(self, x_t, log_snr, _denoise_cov, self._c.means.numel() + self._c.d**2)
+        return _ask(self, x_t, log_snr, _denoise_cov, self._c.means.numel() * self._c.d)
 
     def denoise_moments(
         self, x_t: Float[Tensor, "n *event"], log_snr: LogSNR
@@ -383,9 +424,8 @@ class GaussianMixture(_Mixture):
         floor is added to the variance along every direction: a density on pixels depends on it, so say it with the
         number. The mixture is in float64. Raises ValueError unless exactly one of labels (n,) and k is given.
         """
-        if (labels is None) == (k is None):
-            raise ValueError("fit takes either labels or k, got " + ("neither" if k is None else "both"))
-        flat = x.reshape(len(x), -1).double()
+        _check_fit(x, labels, k, floor)
+        flat = x.flatten(1).double() if x.ndim > 1 else x[:, None].double()
         log_w, c = _fit_em(flat, k, floor, seed) if labels is None else _fit_labels(flat, labels, floor)
         return GaussianMixture.__new__(GaussianMixture)._set(log_w, c, x.shape[1:])
 
@@ -397,13 +437,14 @@ def _ask(q: _Mixture, x: Float[Tensor, "n *event"], log_snr: LogSNR, f: Callable
         raise TypeError(f"x must be a floating-point tensor, got {got}")
     if x.ndim == 0 or x.shape[1:] != q.event_shape:
         raise ValueError(f"x must have shape (n, {', '.join(map(str, q.event_shape))}), got {tuple(x.shape)}")
-    dtype = torch.promote_types(x.dtype, q._c.means.dtype)
+    if isinstance(log_snr, Tensor) and log_snr.shape not in ((), (1,), x.shape[:1]):
+        got = tuple(log_snr.shape)
+        raise ValueError(f"log_snr must be a number or have shape ({len(x)},), one for each x, got {got}")
+    dtype = torch.promote_types(torch.promote_types(x.dtype, q._c.means.dtype), torch.float32)
     c, log_w, flat = q._c.to(dtype), q._log_w.to(dtype), x.reshape(len(x), q._c.d).to(dtype)
     s, v = _scale_and_var(log_snr, flat)
-    if len(s) not in (1, len(x)):
-        raise ValueError(f"log_snr must be a number or have shape ({len(x)},), one for each x, got ({len(s)},)")
-    s, v = (a.expand(len(x), 1) if len(s) > 1 else a for a in (s, v))
-    rows = [(flat[p], s[p] if len(s) > 1 else s, v[p] if len(v) > 1 else v) for p in _slices(len(x), width or c.width)]
+    one = len(s) == 1  # one noise level for all
+    rows = [(flat[p], *((s, v) if one else (s[p], v[p]))) for p in _slices(len(x), width or c.width)]
     return torch.cat([f(c, log_w, *row) for row in rows]).to(x.dtype)
 
 # %% ../nbs/workshop/mixture.ipynb #ea76fda7
@@ -416,4 +457,4 @@ class Empirical(GaussianMixture):
 
     def __init__(self, data: Float[Tensor, "n *event"]):
         n = len(data)
-        super().__init__(torch.full((n,), 1 / n, dtype=torch.float64), data, torch.zeros(n))
+        super().__init__(torch.ones(n, dtype=torch.float64) / n, data, torch.zeros(n))
