@@ -32,10 +32,7 @@ def __getattr__(name: str):
         return import_module("importlib.metadata").version(__name__)
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
-    except ModuleNotFoundError as error:
-        raise ImportError(f'{name} needs {error.name}: pip install "{__name__}[course]"') from error
+    value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
     globals()[name] = value
     return value
 

@@ -1,0 +1,386 @@
+"""What ships: the sdist and the wheel are built, and the wheel is used from an empty environment and another folder.
+
+The environments see the dependencies (torch and the rest) of the one that runs the tests, through a .pth file, and
+neither its checkout nor what `pip install -e` left there.
+"""
+
+import ast
+import configparser
+import email
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import time
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import diffusion_math
+from tests.lab import ROOT, environment
+
+HEAVY = {"matplotlib", "ipywidgets", "anywidget", "torchvision", "sklearn", "scipy", "accelerate", "IPython", "pandas"}
+CFG = configparser.ConfigParser(delimiters=["="], interpolation=None)
+CFG.read(ROOT / "settings.ini", encoding="utf-8")
+CFG = CFG["DEFAULT"]
+PACKAGE = ROOT / "diffusion_math"
+SHIPPED = ("*.py", "assets/*", "explore/*")
+NOTEBOOKS = ("*.ipynb", "workshop/*.ipynb", "images/*")
+
+
+def names(folder: Path, patterns: tuple[str, ...], under: str) -> set[str]:
+    paths = (path for pattern in patterns for path in folder.glob(pattern) if path.is_file())
+    return {f"{under}/{path.relative_to(folder).as_posix()}" for path in paths}
+
+
+def call(*command, cwd: Path, **env: str) -> str:
+    kept = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}}
+    done = subprocess.run(list(map(str, command)), cwd=cwd, env=kept | env, stdin=subprocess.DEVNULL, timeout=300,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory):
+    "A copy of the repository, so that building leaves nothing behind in it."
+    folder = tmp_path_factory.mktemp("checkout") / "diffusion_math"
+    left_out = ".git .venv *.egg-info __pycache__ .*_cache .hypothesis build dist .ipynb_checkpoints _proc benchmarks"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*left_out.split()))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def built(checkout):
+    "The folder with the sdist and the wheel that was made from it."
+    call(sys.executable, "-m", "build", "--no-isolation", ".", cwd=checkout)
+    return checkout / "dist"
+
+
+@pytest.fixture(scope="session")
+def wheel(built):
+    (file,) = built.glob("*.whl")
+    return file
+
+
+def empty_venv(folder: Path) -> Path:
+    "A new environment without pip, which sees this one's dependencies; returns its python."
+    call(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder.parent)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    site = call(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder.parent).strip()
+    dependencies = dict.fromkeys(sysconfig.get_path(key) for key in ("purelib", "platlib"))
+    Path(site, "dependencies.pth").write_text("\n".join(dependencies) + "\n")      # .pth files in there are not obeyed
+    missing = "from importlib.util import find_spec; print(find_spec('diffusion_math'), find_spec('torch') is not None)"
+    assert call(python, "-c", missing, cwd=folder.parent).split() == ["None", "True"]
+    return python
+
+
+def pip_install(python: Path, *what) -> None:
+    call(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index",
+         "--no-build-isolation", *what, cwd=python.parent)
+
+
+@pytest.fixture(scope="session")
+def installed(wheel, tmp_path_factory):
+    "The python of an environment that holds the wheel."
+    python = empty_venv(tmp_path_factory.mktemp("installed") / "venv")
+    pip_install(python, wheel)
+    return python
+
+
+def test_the_wheel_holds_the_package_the_notebooks_and_nothing_else(wheel):
+    found = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    expected = names(PACKAGE, SHIPPED, "diffusion_math") | names(ROOT / "nbs", NOTEBOOKS, "diffusion_math/course")
+    assert found == expected
+    assert {"diffusion_math/assets/digits.npz", "diffusion_math/explore/noising.js"} <= found
+    assert {"diffusion_math/course/index.ipynb", "diffusion_math/course/workshop/cli.ipynb"} <= found
+    assert wheel.stat().st_size < 20e6
+
+
+def test_the_sdist_can_make_it_again(built):
+    (file,) = built.glob("*.tar.gz")
+    with tarfile.open(file) as tar:
+        found = {name.split("/", 1)[1] for name in tar.getnames() if "/" in name}
+    expected = names(PACKAGE, SHIPPED, "diffusion_math") | names(ROOT / "nbs", NOTEBOOKS, "nbs")
+    expected |= {"settings.ini", "setup.py", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff"}
+    assert expected <= found
+    assert not [name for name in found if ".venv" in name or "checkpoint" in name or name.startswith(".git/")]
+
+
+def test_the_metadata_is_what_settings_ini_says(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (folder,) = {name.split("/")[0] for name in archive.namelist() if ".dist-info/" in name}
+        data = email.message_from_bytes(archive.read(f"{folder}/METADATA"))
+        entry_points = archive.read(f"{folder}/entry_points.txt").decode()
+        licence = archive.read(f"{folder}/licenses/LICENSE").decode()
+    assert (data["Name"], data["Version"], data["Summary"]) == (CFG["lib_name"], CFG["version"], CFG["description"])
+    assert data["Author"] == CFG["author"] == "The Math of Diffusion authors"
+    assert CFG["license"] in (data["License"], data["License-Expression"])
+    assert data["Requires-Python"] == f">={CFG['min_python']}"
+    assert data["Keywords"].split(",") == CFG["keywords"].split()
+    assert CFG["git_url"] in data["Project-URL"]
+    minor = [c.rsplit("3.", 1)[1] for c in data.get_all("Classifier")]
+    assert f"3.{minor[0]}" == CFG["min_python"] and f"3.{minor[-1]}" == CFG["max_python"]
+    required = {re.sub(r"[ \"']", "", line) for line in data.get_all("Requires-Dist")}
+    course = CFG["course_requirements"].split()
+    expected = set(CFG["requirements"].split()) | {f"{name};extra==course" for name in course}
+    expected |= {f"{name};extra==dev" for name in course + CFG["dev_requirements"].split()}
+    assert {",".join(sorted(re.split(",(?=[<>=!~])", r))) for r in required} == expected
+    assert set(data.get_all("Provides-Extra")) == {"course", "dev"}
+    assert entry_points.split() == ["[console_scripts]", *CFG["console_scripts"].replace("=", " = ").split()]
+    assert licence == (ROOT / "LICENSE").read_text() and "Apache License" in licence and "END OF TERMS" in licence
+    assert data.get_payload().strip().startswith("# The Math of Diffusion")
+
+
+def test_nothing_is_written_twice():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert set(project["project"]) == {"name", "dynamic"} and project["project"]["name"] == CFG["lib_name"]
+    assert set(project["tool"]) == {"nbdev", "ruff", "pytest"}
+    places = [*ROOT.glob("*.*"), ROOT / "Makefile", *PACKAGE.glob("*.py"), *(ROOT / ".github").rglob("*.yml")]
+    texts = {path.name: path.read_text(encoding="utf-8") for path in places if path.is_file()}
+    version = re.compile(rf"(?<![\d.]){re.escape(CFG['version'])}(?![\d.])")
+    assert {name for name, text in texts.items() if version.search(text)} == {"settings.ini", "CHANGELOG.md"}
+    assert {name for name, text in texts.items() if CFG["description"] in text} == {"settings.ini"}
+    requirements = re.compile(r"\b(torch|jupyterlab|anywidget|hypothesis)[>=]=")
+    assert {name for name, text in texts.items() if requirements.search(text)} == {"settings.ini"}
+
+
+def test_what_must_be_repeated_agrees():
+    assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M).group(1) == CFG["version"]
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"repository-code: {CFG['git_url']}\n" in citation and f"license: {CFG['license']}\n" in citation
+    assert f"name: {CFG['author']}\n" in citation
+    matrix = re.search(r"python: \[(.*)\]", (ROOT / ".github/workflows/test.yml").read_text()).group(1)
+    low, high = (int(CFG[key].split(".")[1]) for key in ("min_python", "max_python"))
+    assert re.findall(r'"([\d.]+)"', matrix) == [f"3.{minor}" for minor in range(low, high + 1)]
+    readme = (ROOT / "README.md").read_text()
+    assert f"Python {CFG['min_python']} or newer" in readme and f"pip install {CFG['lib_name']}" in readme
+
+
+WHEEL_WORKS = """
+import sys, pathlib, torch
+import diffusion_math
+from diffusion_math.explore import _front_end
+folder = pathlib.Path(diffusion_math.__file__).parent
+assert folder.is_relative_to(sys.prefix), folder
+assert diffusion_math.digits("test").shape == (2000, 1, 28, 28)
+explorer = diffusion_math.NoisingExplorer(diffusion_math.digits("test")[:2])
+assert "render" in explorer._esm and len(explorer._css) > 100
+assert "render" in _front_end("noising")
+print(diffusion_math.__version__)
+"""
+
+
+def test_the_wheel_works_from_another_folder(installed, tmp_path):
+    assert call(installed, "-c", WHEEL_WORKS, cwd=tmp_path).strip() == CFG["version"]
+
+
+def test_the_wheel_hands_over_the_course(installed, tmp_path):
+    command = installed.with_name("diffusion-math")
+    assert call(command, "--version", cwd=tmp_path).strip() == CFG["version"]
+    assert call(command, "course", "mine", "--copy-only", cwd=tmp_path).startswith("mine: ")
+    assert names(tmp_path / "mine", NOTEBOOKS, "nbs") == names(ROOT / "nbs", NOTEBOOKS, "nbs")
+    said = call(command, "course", "mine", "--no-browser", "--once", "--port", "0", cwd=tmp_path, **{
+        key: str(tmp_path / key) for key in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    })
+    assert "JupyterLab answers at" in said
+
+
+def test_pip_installs_the_checkout_itself(checkout, tmp_path):
+    copy = shutil.copytree(checkout, tmp_path / "copy", ignore=shutil.ignore_patterns("dist", "build", "*.egg-info"))
+    python = empty_venv(tmp_path / "venv")
+    where = "import diffusion_math as d, diffusion_math.cli as c; print(d.__file__, c._source(), d.__version__)"
+    pip_install(python, "-e", copy)
+    editable = [str(copy / "diffusion_math" / "__init__.py"), str(copy / "nbs"), CFG["version"]]
+    assert call(python, "-c", where, cwd=tmp_path).split() == editable
+    pip_install(python, copy)
+    module, source, version = call(python, "-c", where, cwd=tmp_path).split()
+    assert Path(module).is_relative_to(tmp_path / "venv") and version == CFG["version"]
+    assert Path(source) == Path(module).parent / "course"
+
+
+def readme_example() -> str:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    return example
+
+
+def test_the_readme_example_runs(installed, tmp_path):
+    assert len(readme_example().strip().splitlines()) == 10
+    printed = call(installed, "-c", readme_example(), cwd=tmp_path, OMP_NUM_THREADS="1")
+    assert printed.count("tensor(") == 3
+
+
+def test_import_loads_torch_and_nothing_heavier():
+    code = f"import sys, diffusion_math; print(*sorted({HEAVY} & set(sys.modules)), 'torch' in sys.modules)"
+    assert call(sys.executable, "-c", code, cwd=ROOT).split() == ["True"]
+
+
+def test_import_is_as_quick_as_torch():
+    "The best of three: what diffusion_math adds to `import torch`, at most a tenth."
+    code = """if True:
+        import time
+        start = time.perf_counter()
+        import torch
+        middle = time.perf_counter()
+        import diffusion_math
+        print((time.perf_counter() - middle) / (middle - start))"""
+    assert min(float(call(sys.executable, "-c", code, cwd=ROOT)) for _ in range(3)) <= 0.1
+
+
+def modules() -> list[str]:
+    return [path.stem for path in PACKAGE.glob("*.py") if path.stem not in ("__init__", "_modidx", "cli")]
+
+
+def test_every_public_name_can_be_imported_from_the_package():
+    public = {}
+    for module in modules():
+        loaded = importlib.import_module(f"diffusion_math.{module}")
+        public |= {name: getattr(loaded, name) for name in loaded.__all__}
+    assert set(diffusion_math.__all__) == set(public)
+    assert len(diffusion_math.__all__) == len(public)
+    assert {name: getattr(diffusion_math, name) for name in public} == public
+    assert set(public) | {"__version__"} <= set(dir(diffusion_math))
+
+
+def test_type_checkers_see_every_name():
+    "Each name stands in an import statement; for those that load late, in the one that only type checkers read."
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1]
+    assert {alias.name for node in imports for alias in node.names} == set(diffusion_math.__all__)
+
+
+def test_every_module_says_what_is_public():
+    for module in modules():
+        own = re.findall(r"^__all__ = ", (PACKAGE / f"{module}.py").read_text(), re.M)
+        assert len(own) == 2, f"{module}: nbdev's list, and one by hand that replaces it"
+
+
+def test_version_and_unknown_names():
+    assert diffusion_math.__version__ == CFG["version"]
+    with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
+        diffusion_math.no_such_name  # noqa: B018
+
+
+def test_a_widget_without_the_course_extra_says_what_to_install(tmp_path):
+    code = """if True:
+        import sys
+        sys.modules["anywidget"] = None
+        import diffusion_math
+        try:
+            diffusion_math.NoisingExplorer
+        except ImportError as error:
+            print(error)"""
+    printed = call(sys.executable, "-c", code, cwd=ROOT).strip()
+    assert "anywidget" in printed and printed.endswith('pip install "diffusion_math[course]"')
+
+
+# ------------------------------------------------------------------------------------------------ the two commands
+
+
+@pytest.fixture
+def fake_python(tmp_path):
+    "The Makefile and the metadata, with a python that notes what it is asked to do and makes the folders it should."
+    for name in ("Makefile", "settings.ini", "setup.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    script = tmp_path / "fake" / "python3"
+    script.parent.mkdir()
+    script.write_text(f"""#!/bin/sh
+echo "$(basename "$0") $*" >> "{tmp_path}/log"
+if [ "$1" = -c ]; then exec "{sys.executable}" "$@"; fi
+if [ "$2" = venv ]; then
+    mkdir -p "$3/bin"
+    for name in python diffusion-math ruff nbdev-export nbdev-clean; do cp "$0" "$3/bin/$name"; done
+fi
+""")
+    script.chmod(0o755)
+    return script
+
+
+def make(folder: Path, *args: str) -> list[str]:
+    "Run make and return the commands that it ran, without the check of the version."
+    log = folder / "log"
+    log.unlink(missing_ok=True)
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    env = {k: v for k, v in env.items() if k not in ("PORT", "NO_BROWSER", "ONCE", "VENV", "PYTEST_ARGS")}
+    done = subprocess.run(["make", "PYTHON=fake/python3", *args], cwd=folder, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [line for line in lines if " -c " not in line and not line.lstrip().startswith("import")]
+
+
+def test_make_course_installs_once_and_opens(fake_python, tmp_path):
+    venv, pip, *rest = make(tmp_path, "course")
+    assert venv == "python3 -m venv .venv"
+    assert pip.startswith("python -m pip install") and pip.endswith("-e .[course]")
+    assert rest == ["diffusion-math course nbs --port 8888"]
+    opened = "diffusion-math course nbs --port"
+    assert make(tmp_path, "course", "PORT=8899", "NO_BROWSER=1") == [f"{opened} 8899 --no-browser"]
+    assert make(tmp_path, "course", "NO_BROWSER=0", "ONCE=1") == [f"{opened} 8888 --once"]
+
+
+def test_make_test_installs_once_and_runs_everything(fake_python, tmp_path):
+    venv, pip, *rest = make(tmp_path, "test")
+    assert pip.endswith("-e .[dev]")
+    everything = ["ruff check diffusion_math tests setup.py", "python -m pytest -n auto --dist worksteal"]
+    assert rest == everything
+    assert make(tmp_path, "test") == everything
+    assert make(tmp_path, "course") == ["diffusion-math course nbs --port 8888"]
+
+
+@pytest.mark.parametrize("name", ["settings.ini", "setup.py", "pyproject.toml"])
+def test_changed_metadata_installs_again(name, fake_python, tmp_path):
+    make(tmp_path, "test")
+    later = time.time() + 10
+    os.utime(tmp_path / name, (later, later))
+    assert [line for line in make(tmp_path, "test") if " pip install " in line]
+
+
+@pytest.mark.parametrize("target, ran", [
+    ("lint", "ruff check"), ("unit", "--ignore=tests/notebooks"), ("notebooks", "tests/notebooks"),
+    ("browser", "tests/browser"), ("export", "nbdev-export"), ("clean-notebooks", "nbdev-clean"), ("dist", "-m build"),
+])
+def test_the_smaller_targets(target, ran, fake_python, tmp_path):
+    assert ran in make(tmp_path, target)[-1]
+
+
+def test_an_old_python_is_told_so(tmp_path, fake_python):
+    (tmp_path / "settings.ini").write_text((ROOT / "settings.ini").read_text().replace("3.11", "3.99"))
+    for python, words in (("fake/python3", "Python 3.99 or newer is needed, and "), ("no_such_python", "not found")):
+        done = subprocess.run(["make", "course", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode != 0 and words in done.stdout + done.stderr
+        assert not (tmp_path / ".venv").exists()
+
+
+def test_ci_and_the_workflow_call_the_same_two_targets():
+    ci, workflow = (ROOT / ".ci/run").read_text(), (ROOT / ".github/workflows/test.yml").read_text()
+    assert re.findall(r"^make .*", ci, re.M) == ['make test VENV="$fresh/venv"']
+    assert re.findall(r"run: (make .*)", workflow) == ["make course NO_BROWSER=1 ONCE=1", "make test"]
+    assert "DIFFUSION_MATH_REQUIRE_BROWSER=1" in ci and 'DIFFUSION_MATH_REQUIRE_BROWSER: "1"' in workflow
+
+
+def test_shapes_are_checked_while_the_tests_run(shape_checks_off):
+    "A control for all the other tests: a result or argument of the wrong shape is an error here."
+    import jaxtyping
+    import torch
+
+    with pytest.raises(jaxtyping.TypeCheckError):
+        diffusion_math.Gaussian([0.0], 1.0)
+    with shape_checks_off(), pytest.raises(TypeError) as error:
+        diffusion_math.Gaussian([0.0], 1.0)
+    assert not isinstance(error.value, jaxtyping.TypeCheckError)
+    assert diffusion_math.Gaussian(torch.zeros(1, 2), 1.0).sample().shape == (1, 2)
+
+
+def test_a_browser_that_is_required_must_be_there(tmp_path):
+    for required, code, words in (("1", 4, "no Chromium was found"), ("", 0, "NO CHROMIUM FOUND")):
+        env = environment(tmp_path) | {"DIFFUSION_MATH_CHROMIUM": "", "DIFFUSION_MATH_REQUIRE_BROWSER": required}
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_packaging.py",
+                   "-k", "unknown_names"]
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, words in done.stdout + done.stderr) == (code, True), done.stdout + done.stderr
