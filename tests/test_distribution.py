@@ -48,13 +48,15 @@ class Image(Distribution):
 
     def __init__(self, mean, cov):
         self.mean, self.cov = mean, cov
-        self.law = torch.distributions.MultivariateNormal(mean.flatten(), cov)
 
     def sample(self, n, generator=None):
-        return self.law.sample((n,)).view(n, 2, 3)
+        eps = torch.randn(n, 6, generator=generator, dtype=F64)
+        return self.mean + (eps @ torch.linalg.cholesky(self.cov).T).view(n, 2, 3)
 
     def log_prob(self, x):
-        return self.law.log_prob(x.flatten(1))
+        off = (x - self.mean).flatten(1)
+        squares = (off * torch.linalg.solve(self.cov, off.T).T).sum(1)
+        return -0.5 * (squares + torch.logdet(2 * math.pi * self.cov))
 
     def noised(self, log_snr):
         a, noise = alpha_bar_of(log_snr)

@@ -358,6 +358,17 @@ def test_gradients_of_densities_and_kl_equal_finite_differences():
     assert torch.autograd.gradcheck(lambda v: Gaussian(m.detach(), v).entropy(), v)
 
 
+@pytest.mark.parametrize("r", [1 + 1e-9, 1 - 1e-6, 1.05, 0.95, 1.15, 0.85, 30.0, 1e-3])
+def test_the_gradient_of_the_kl_keeps_its_digits_too(r):
+    "d KL / d var = (1 / var' - 1 / var) / 2, from the variances just as they are held; and d KL / d var' likewise."
+    v, w = (torch.tensor([a], dtype=F64, requires_grad=True) for a in (3.0 * r, 3.0))
+    mean = torch.zeros(1, dtype=F64)
+    Gaussian(mean, v).kl(Gaussian(mean, w)).sum().backward()
+    exact_v, exact_w = mpmath.mpf(v.item()), mpmath.mpf(3)
+    assert v.grad.item() == pytest.approx(float((exact_v - exact_w) / (2 * exact_v * exact_w)), rel=1e-10, abs=0)
+    assert w.grad.item() == pytest.approx(float((exact_w - exact_v) / (2 * exact_w**2)), rel=1e-10, abs=0)
+
+
 def test_a_point_mass_beside_a_bell_keeps_nan_out_of_the_gradient():
     mean, var = torch.zeros(1, 2, dtype=F64, requires_grad=True), row(0.0, 4.0)
     Gaussian(mean, var).log_prob(row(0.0, 2.0)).sum().backward()

@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from diffusion_math import mixture
 from diffusion_math.distribution import Distribution
+from diffusion_math.forward import ForwardProcess, Schedule
 from diffusion_math.mixture import Empirical, GaussianMixture
 
 F32, F64 = torch.float32, torch.float64
@@ -290,6 +291,60 @@ def test_responsibilities_are_bayes_rule_over_the_components(law):
     assert error(got, each / each.sum(1, keepdim=True)) < 1e-10 and error(got.sum(1), torch.ones(20)) < 1e-12
 
 
+def test_the_moments_in_one_pass_are_those_in_two(law):
+    x_t = law.draw(7)
+    for log_snr in (*LEVELS, torch.linspace(-5, 5, 7), INF, -INF):
+        mean, var = law.q.denoise_moments(x_t, log_snr)
+        assert error(mean, law.q.denoise(x_t, log_snr)) < 1e-12 and mean.shape == var.shape == x_t.shape
+        full = law.q.denoise_cov(x_t, log_snr).diagonal(dim1=1, dim2=2)
+        assert error(var, full.view(x_t.shape)) < 1e-12
+
+
+# ---- the exact step back
+
+BETAS = [0.1, 0.3, 0.05, 0.6]
+
+
+@pytest.mark.parametrize("t", [1, 2, 3, 4])
+def test_the_step_back_by_bayes_rule(law, t):
+    "q(x_{t-1} | x_t) q(x_t) = q(x_t | x_{t-1}) q(x_{t-1}), each density asked for on its own."
+    q = ForwardProcess(Schedule.from_beta(BETAS))
+    level, before = q.schedule.log_snr[t], q.schedule.log_snr[t - 1]
+    x_prev, x_t = law.draw(20, before), law.draw(3, level, seed=2)
+    for x in x_t.split(1):
+        back = law.q.reverse_step(x, q, t)
+        assert back.event_shape == law.q.event_shape
+        right = q.step(x_prev, t).log_prob(x) + law.q.noised(before).log_prob(x_prev)
+        assert error(back.log_prob(x_prev) + law.q.noised(level).log_prob(x), right) < 1e-10
+        wrong = q.step(x_prev, t).log_prob(x) + law.q.noised(level).log_prob(x_prev)
+        assert error(back.log_prob(x_prev) + law.q.noised(level).log_prob(x), wrong) > 1e-3
+
+
+def test_the_step_back_on_the_line_of_numbers():
+    q = ForwardProcess(Schedule.from_beta(BETAS))
+    means, var = torch.tensor([-1.0, 2.0], dtype=F64), torch.tensor([0.5, 2.0])
+    one, row = GaussianMixture([0.25, 0.75], means, var), GaussianMixture([0.25, 0.75], means[:, None], var)
+    x = torch.linspace(-3, 3, 7, dtype=F64)
+    back, as_row = one.reverse_step(x[:1], q, 2), row.reverse_step(x[:1, None], q, 2)
+    assert error(back.log_prob(x), as_row.log_prob(x[:, None])) < 1e-12
+
+
+def test_the_step_back_of_data_and_at_the_edges():
+    q = ForwardProcess(Schedule.from_beta([0.0, 0.3, 1.0, 0.2]))
+    data, x = points(), torch.randn(1, 2, dtype=F64)
+    law = Empirical(data)
+    back = law.reverse_step(x, q, 2)  # from t = 2 to t = 1, where no noise has come yet: the data, by their shares
+    assert error(back.weights, law.noised(q.schedule.log_snr[2]).responsibilities(x)[0]) < 1e-12
+    assert torch.equal(back.means, data) and back.log_prob(data).tolist() == [INF] * 12
+    still = law.reverse_step(x, q, 1)  # beta_1 = 0: x_0 is x_1 itself
+    assert still.log_prob(x).tolist() == [INF] and still.log_prob(x + 1e-9).tolist() == [-INF]
+    forgot = law.reverse_step(x, q, 3)  # beta_3 = 1: x_3 says nothing of x_2
+    y = torch.randn(5, 2, dtype=F64)
+    assert error(forgot.log_prob(y), law.noised(q.schedule.log_snr[2]).log_prob(y)) < 1e-10
+    after = law.reverse_step(x, q, 4).log_prob(y)  # all noise before and after: between two standard bells
+    assert error(after, torch.distributions.Normal(0.8**0.5 * x, 0.2**0.5).log_prob(y).sum(1)) < 1e-6
+
+
 # ---- far out, small numbers, float32
 
 
@@ -376,6 +431,18 @@ def test_a_singular_full_covariance_has_a_variance_of_0():
     log_snr = 0.0  # scale^2 = 1/2: variances 4/2 + 1/2 and 1/2
     truth = torch.distributions.Normal(0, torch.tensor([2.5, 0.5], dtype=F64).sqrt()).log_prob(x).sum(1)
     assert error(q.noised(log_snr).log_prob(x), truth) < 1e-10
+
+
+def test_a_singular_float32_covariance_is_no_negative_one():
+    "Rank 3 in 6 dimensions, as float32 rounds it: its zeros come out a little above or below."
+    for seed in range(20):
+        root = torch.randn(1, 6, 3, generator=torch.Generator().manual_seed(seed))
+        q = GaussianMixture([1.0], torch.zeros(1, 6), root @ root.mT)
+        x, truth = torch.randn(4, 6), Law("full", (6,), k=1)
+        truth.weights, truth.means = torch.ones(1, dtype=F64), torch.zeros(1, 6, dtype=F64)
+        truth.covs = (root @ root.mT).double()
+        noised = truth.reference(0.0).log_prob(x.double())
+        assert error(q.noised(0.0).log_prob(x), noised) < 1e-5
 
 
 def test_a_rank_that_leaves_no_direction_out():
@@ -731,6 +798,7 @@ def test_repr_says_what_it_is():
 # ---- wrong arguments
 
 MEANS, ONES, X = torch.zeros(2, 3), torch.ones(2), torch.zeros(4, 3)
+Q = ForwardProcess(Schedule.from_beta([0.1, 0.2]))
 ALONG, LABELS = torch.eye(3)[:, :1].expand(2, 3, 1), torch.zeros(4).long()
 
 
@@ -790,6 +858,8 @@ def make(weights=(0.5, 0.5), means=MEANS, covs=ONES):
         (ValueError, "score needs variances above 0, got a point mass", lambda: make(covs=0 * ONES).score(X)),
         (ValueError, "score needs variances above 0, got a point mass", lambda: Empirical(X).score(X)),
         (ValueError, "responsibilities .*point mass", lambda: Empirical(X).responsibilities(X)),
+        (ValueError, r"x_t must have shape \(1, 3\), one x, got \(4, 3\)", lambda: make().reverse_step(X, Q, 1)),
+        (ValueError, r"t must lie in 1\.\.2, got 3", lambda: make().reverse_step(X[:1], Q, 3)),
         (TypeError, "data must|means must", lambda: Empirical([[0.0], [1.0]])),
         (ValueError, "data must|means must", lambda: Empirical(torch.zeros(0, 3))),
         (ValueError, "fit takes either labels or k, got neither", lambda: GaussianMixture.fit(X)),
