@@ -6,10 +6,13 @@ Whatever loads PyTorch and nothing heavier is imported here. The rest comes when
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .account import Account, GridChain, LinearChain, account
 from .data import dequantize, digits, mnist
 from .distribution import Distribution
+from .elbo import Elbo, elbo, exact_elbo
 from .forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
 from .gaussian import Gaussian
+from .likelihood import DiscretizedGaussian, Estimate, bits_per_dim, elbo_estimate
 from .mixture import Empirical, GaussianMixture
 from .plot import PALETTE, agree, agree_mc, plot_density, plot_schedule, show, show_images, show_strip
 from .reverse import ExactReverse, ReverseProcess
@@ -20,10 +23,11 @@ if TYPE_CHECKING:
 _LAZY = {"NoisingExplorer": "explore"}              # name -> the module that it comes from, which loads anywidget
 
 __all__ = [
-    "PALETTE", "Distribution", "Empirical", "ExactReverse", "ForwardProcess", "Gaussian", "GaussianMixture",
-    "NoisingExplorer", "ReverseProcess", "Schedule", "agree", "agree_mc", "constant_schedule", "cosine_schedule",
-    "dequantize", "digits", "linear_schedule", "mnist", "plot_density", "plot_schedule", "show", "show_images",
-    "show_strip",
+    "PALETTE", "Account", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical", "Estimate", "ExactReverse",
+    "ForwardProcess", "Gaussian", "GaussianMixture", "GridChain", "LinearChain", "NoisingExplorer",
+    "ReverseProcess", "Schedule", "account", "agree", "agree_mc", "bits_per_dim", "constant_schedule",
+    "cosine_schedule", "dequantize", "digits", "elbo", "elbo_estimate", "exact_elbo", "linear_schedule", "mnist",
+    "plot_density", "plot_schedule", "show", "show_images", "show_strip",
 ]  # fmt: skip
 
 
