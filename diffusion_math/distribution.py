@@ -38,12 +38,12 @@ class Distribution(ABC):
 
     def score(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, "n *event"]:
         "The gradient of log_prob with respect to x."
-        with torch.enable_grad():
-            point = x if x.requires_grad else x.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            point = x if x.requires_grad else x.detach().clone().requires_grad_()
             return torch.autograd.grad(self.log_prob(point).sum(), point, create_graph=x.requires_grad)[0]
 
     def denoise(self, x_t: Float[Tensor, "n *event"], log_snr: float | Float[Tensor, ""]) -> Float[Tensor, "n *event"]:
-        "E[x0 | x_t] = (x_t + std^2 * score of q(x_t)) / scale [Robbins 1956]: the best guess of the clean x."
+        "E[x0 | x_t] = (x_t + std^2 * score of q(x_t)) / scale [Robbins 1956], for log_snr > -inf: the best guess of x0."
         level = torch.as_tensor(log_snr, dtype=torch.float64)
         return (x_t + torch.sigmoid(-level) * self.noised(level).score(x_t)) / torch.sigmoid(level).sqrt()
 

@@ -170,7 +170,7 @@ def _reverse_step(m: "_Mixture", x_t: Float[Tensor, "1 *event"], q: Any, t: Any)
     within = _ask(m, x_t, level, lambda c, w, x, *noise: _within(c, *noise))[0]
     back = q.posterior(x_t.expand_as(own), own, t)
     c = m._c.to(x_t.dtype)
-    return m._like(log_r[0], type(c)(back.mean.flatten(1), a**2 * within + back.var, c.U))
+    return m._like(log_r[0], type(c)(back.mean.reshape(len(own), -1), a**2 * within + back.var, c.U))
 
 # %% ../nbs/workshop/mixture.ipynb #e4a6d8db
 def _mean_diag(c: _Components, f: Tensor, r: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
@@ -248,8 +248,9 @@ def _eigen(covs: Float[Tensor, "k d d"]) -> tuple[Float[Tensor, "k d"], Float[Te
     if covs.device.type == "cpu" and bool(((exact - exact.mT).abs() > 1e-5 * exact.abs().amax((1, 2), True)).any()):
         raise ValueError("covs must be symmetric, got a matrix that is not")
     var, U = torch.linalg.eigh(exact)
-    rounding = 10 * covs.shape[-1] * torch.finfo(exact.dtype).eps * var.abs().amax(-1, keepdim=True)
-    return _check_variances(torch.where(var.abs() <= rounding, 0, var)).to(covs), U.to(covs)
+    largest = 10 * covs.shape[-1] * var.abs().amax(-1, keepdim=True)
+    below, above = (largest * torch.finfo(dtype).eps for dtype in (covs.dtype, exact.dtype))
+    return _check_variances(torch.where((var >= -below) & (var <= above), 0, var)).to(covs), U.to(covs)
 
 
 def _log_weights(weights: Sequence[float] | Tensor, means: Tensor) -> Float[Tensor, " k"]:
