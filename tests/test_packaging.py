@@ -302,13 +302,19 @@ fi
     return script
 
 
+def run_make(folder: Path, *args: str, python: str = "fake/python3") -> subprocess.CompletedProcess:
+    "Run make as from a fresh shell: what a make above this one was told must not reach it."
+    own = {"PORT", "NO_BROWSER", "ONCE", "VENV", "PYTHON", "PYTEST_ARGS"}
+    env = {k: v for k, v in os.environ.items() if k not in own and not k.startswith(("MAKE", "MFLAGS", "GNUMAKE"))}
+    command = ["make", f"PYTHON={python}", *args]
+    return subprocess.run(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
 def make(folder: Path, *args: str) -> list[str]:
     "Run make and return the commands that it ran, without the check of the version."
     log = folder / "log"
     log.unlink(missing_ok=True)
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
-    env = {k: v for k, v in env.items() if k not in ("PORT", "NO_BROWSER", "ONCE", "VENV", "PYTEST_ARGS")}
-    done = subprocess.run(["make", "PYTHON=fake/python3", *args], cwd=folder, env=env, capture_output=True, text=True)
+    done = run_make(folder, *args)
     assert done.returncode == 0, done.stderr
     lines = log.read_text().splitlines() if log.exists() else []
     return [line for line in lines if " -c " not in line and not line.lstrip().startswith("import")]
@@ -352,7 +358,7 @@ def test_the_smaller_targets(target, ran, fake_python, tmp_path):
 def test_an_old_python_is_told_so(tmp_path, fake_python):
     (tmp_path / "settings.ini").write_text((ROOT / "settings.ini").read_text().replace("3.11", "3.99"))
     for python, words in (("fake/python3", "Python 3.99 or newer is needed, and "), ("no_such_python", "not found")):
-        done = subprocess.run(["make", "course", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True)
+        done = run_make(tmp_path, "course", python=python)
         assert done.returncode != 0 and words in done.stdout + done.stderr
         assert not (tmp_path / ".venv").exists()
 
