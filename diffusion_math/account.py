@@ -61,6 +61,8 @@ def _finest(p: ReverseProcess, ends: Float[Tensor, "n 2"]) -> Float[Tensor, " n"
 # %% ../nbs/workshop/account.ipynb #bc68a1a6
 def _levels(p: ReverseProcess, low: float | int, high: float | int, fine: float | int) -> list[_Level]:
     "The grids of x_1, ..., x_T, in float64: the data's interval as it shrinks, and the noise on either side."
+    if not -math.inf < low < high < math.inf or not 0 < fine < math.inf:
+        raise ValueError(f"low and high must be finite with low < high, fine above 0, got {low}, {high} and {fine}")
     s = p.q.schedule
     noise = 1.55 * SPAN * s.noise_var.sqrt()  # x_t within SPAN, x_{t-1} within SPAN of that: sqrt(2), and some room
     ends = torch.stack([low * s.alpha_bar.sqrt() - noise, high * s.alpha_bar.sqrt() + noise], 1)
@@ -103,8 +105,8 @@ def _up(level: _Level, below: _Level, h: Float[Tensor, "m b"]) -> Float[Tensor, 
 def _band(
     centre: Tensor, sd: float | int, level: _Level, fine: float | int
 ) -> tuple[Int[Tensor, "..."], Tensor, float | int]:
-    "Indices into a grid around each centre, what lies there, the width of a strip: min(fine, 4) or more to sd."
-    stride = max(1, int(sd / (min(fine, 4) * level.width)))
+    "Indices into a grid around each centre, what lies there, and the width of a strip: fine strips or more to sd."
+    stride = max(1, int(sd / (fine * level.width)))
     reach = math.ceil(SPAN * sd / (stride * level.width))
     middle = ((centre - level.x[0]) / level.width).round().long()
     index = middle[..., None] + stride * torch.arange(-reach, reach + 1)

@@ -1,0 +1,385 @@
+"""Decoders against 300 digits of mpmath; bits per dimension; the estimators of the bound, unbiased and calibrated."""
+
+import importlib
+import math
+
+import mpmath
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diffusion_math import (
+    DiscretizedGaussian,
+    ExactReverse,
+    ForwardProcess,
+    Gaussian,
+    GaussianMixture,
+    bits_per_dim,
+    cosine_schedule,
+    digits,
+    elbo,
+    elbo_estimate,
+    exact_elbo,
+    linear_schedule,
+)
+from tests.test_elbo import TWO, Bent, Fixed
+
+module = importlib.import_module("diffusion_math.likelihood")
+F64 = torch.float64
+INF = math.inf
+NAMES = ("iid", "stratified", "importance", "both")
+
+
+def truth(k, mean, var, levels, low=-1.0, high=1.0):
+    "log of the probability of level k, with 300 digits; mean and var are the binary numbers that the code was given."
+    with mpmath.workdps(300):
+        low, high, mean, std = mpmath.mpf(low), mpmath.mpf(high), mpmath.mpf(mean), mpmath.sqrt(mpmath.mpf(var))
+        w = (high - low) / (levels - 1)
+        upper = lambda z: mpmath.erfc(z / mpmath.sqrt(2)) / 2  # noqa: E731
+        a, b = ((low + (k + s) * w - mean) / std for s in (mpmath.mpf(-1) / 2, mpmath.mpf(1) / 2))
+        left, right = (a, b) if a + b > 0 else (-b, -a)  # in the upper tail, where 300 digits do not cancel
+        mass = upper(-b) if k == 0 else upper(a) if k == levels - 1 else upper(left) - upper(right)
+        return float(mpmath.log(mass))
+
+
+def level(k, levels=256, low=-1.0, high=1.0, dtype=F64):
+    return (low + torch.as_tensor(k, dtype=F64) * (high - low) / (levels - 1)).to(dtype).view(-1)
+
+
+def gap_to(ours, wanted):
+    return max(abs(a - b) / max(1.0, abs(b)) for a, b in zip(ours.tolist(), wanted, strict=True))
+
+
+# ---- the discretised Gaussian
+
+
+@pytest.mark.parametrize("sigmas", [0.0, 3.0, 12.0, 30.0, -12.0, -30.0, 300.0])
+@pytest.mark.parametrize("std_in_levels", [0.2, 1.0, 8.0])
+def test_right_in_the_tails_to_rounding(sigmas, std_in_levels):
+    "A level `sigmas` standard deviations from the mean, as near as 256 levels allow; not the first or the last."
+    k, var = 128, (std_in_levels * 2 / 255) ** 2
+    mean = level(k).item() - sigmas * math.sqrt(var)
+    got = DiscretizedGaussian(torch.tensor([mean], dtype=F64), var).log_prob(level(k))
+    assert gap_to(got, [truth(k, mean, var, 256)]) < 1e-12
+
+
+@settings(max_examples=60)
+@given(st.sampled_from([2, 3, 16, 256, 4096, 65536]), st.floats(0, 1), st.floats(-3, 3), st.floats(-4.5, 1))
+def test_any_bit_depth_mean_and_width(levels, place, mean, log_std):
+    k, var = round(place * (levels - 1)), 10 ** (2 * log_std)
+    for dtype, tol in ((F64, 1e-11), (torch.float32, 1e-5)):
+        m, v = torch.tensor([mean], dtype=dtype), torch.tensor([var], dtype=dtype)
+        got = DiscretizedGaussian(m, v, levels).log_prob(level(k, levels, dtype=dtype))
+        z = (abs(level(k, levels).item() - m.item()) + 1) / math.sqrt(v.item())
+        slack = tol + 4 * torch.finfo(dtype).eps * z * min(z, 1e4) / max(1, abs(got.item()))  # x's own last digit
+        assert got.dtype == dtype and gap_to(got, [truth(k, m.item(), v.item(), levels)]) < slack
+
+
+@pytest.mark.parametrize("levels, low, high", [(2, -1, 1), (4, 0, 1), (256, -1, 1), (256, 0, 255), (1000, -3, 7)])
+@pytest.mark.parametrize("std", [1e-3, 0.02, 0.5, 20.0])
+def test_the_levels_add_up_to_1(levels, low, high, std):
+    mean = torch.full((levels,), low + 0.37 * (high - low), dtype=F64)
+    law = DiscretizedGaussian(mean, (std * (high - low)) ** 2, levels, low, high)
+    total = law.log_prob(level(torch.arange(levels), levels, low, high)).exp().sum()
+    assert abs(total - 1) < 1e-12
+
+
+def test_the_edges_reach_to_infinity():
+    law = DiscretizedGaussian(torch.tensor([7.0, -9.0], dtype=F64), 0.01)
+    assert law.log_prob(level([255, 0])).tolist() == [0.0, 0.0]
+    far = law.log_prob(level([0, 255]))
+    assert gap_to(far, [truth(0, 7.0, 0.01, 256), truth(255, -9.0, 0.01, 256)]) < 1e-12
+
+
+@pytest.mark.parametrize("event", [(), (5,), (3, 4, 4), (1, 28, 28)], ids=str)
+def test_a_picture_is_the_sum_over_its_pixels_and_channels(event):
+    mean, var = torch.randn(2, *event, dtype=F64), torch.rand(2, *event, dtype=F64) + 0.01
+    x = level(torch.randint(256, (2 * math.prod(event),))).view(2, *event)
+    got = DiscretizedGaussian(mean, var).log_prob(x)
+    each = DiscretizedGaussian(mean.flatten(), var.flatten()).log_prob(x.flatten())
+    assert got.shape == (2,) and torch.allclose(got, each.view(2, -1).sum(1), rtol=1e-12)
+
+
+def test_var_broadcasts_and_a_batch_of_one_is_repeated():
+    mean, x = torch.randn(1, 3, 2, dtype=F64), level(torch.randint(256, (24,))).view(4, 3, 2)
+    want = DiscretizedGaussian(mean.expand(4, 3, 2), torch.full((4, 3, 2), 0.3, dtype=F64)).log_prob(x)
+    for var in (0.3, torch.tensor(0.3, dtype=F64), torch.full((3, 1), 0.3, dtype=F64)):
+        assert torch.equal(DiscretizedGaussian(mean, var).log_prob(x), want)
+
+
+def test_narrow_levels_are_the_density_times_their_width():
+    mean, x = torch.randn(50, dtype=F64), level(torch.randint(1, 65535, (50,)), 65536)
+    got = DiscretizedGaussian(mean, 0.49, 65536).log_prob(x)
+    assert torch.allclose(got, Gaussian(mean, 0.49).log_prob(x) + math.log(2 / 65535), atol=1e-9)
+
+
+@pytest.mark.parametrize("std", [1e-3, 0.1, 3.0])
+def test_gradients_are_finite_and_right(std):
+    for k in (0, 3, 100, 254, 255):
+        mean = torch.tensor([0.2], dtype=F64, requires_grad=True)
+        log_var = torch.tensor(2 * math.log(std), dtype=F64, requires_grad=True)
+        f = lambda m, v, k=k: DiscretizedGaussian(m, v.exp()).log_prob(level(k))  # noqa: E731
+        assert torch.autograd.gradcheck(f, (mean, log_var), eps=1e-7 * std, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype, tol", [(torch.float16, 2e-3), (torch.bfloat16, 2e-2)])
+def test_half_precision_is_worked_out_in_float32(dtype, tol):
+    mean, x = torch.tensor([0.25, -0.5, 0.0]).to(dtype), level([200, 10, 128], dtype=torch.float32)
+    got = DiscretizedGaussian(mean, torch.tensor(0.0625).to(dtype)).log_prob(x)
+    want = [truth(k, m, 0.0625, 256) for k, m in zip((200, 10, 128), mean.tolist(), strict=True)]
+    assert got.dtype == dtype and gap_to(got.double(), want) < tol
+
+
+def test_the_shipped_digits_lie_on_the_grid():
+    x = digits("test")[:50]
+    assert DiscretizedGaussian(x, 0.01).log_prob(x).isfinite().all()
+
+
+def test_runs_on_the_meta_device():
+    law = DiscretizedGaussian(torch.empty(4, 3, 8, 8, device="meta"), torch.empty(3, 1, 1, device="meta"))
+    assert law.log_prob(torch.empty(4, 3, 8, 8, device="meta")).is_meta and law.std.is_meta
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "x, words",
+    [
+        (0.0, r"x must hold levels -1 \+ k \* 0.00784314, k = 0..255, got 0$"),  # between two levels
+        (1.0 + 2 / 255, "got 1.00784"),
+        (-1.2, "got -1.2"),
+        (math.nan, "got nan"),
+        (INF, "got inf"),
+    ],
+)
+def test_what_is_no_level_is_named(x, words):
+    with pytest.raises(ValueError, match=words):
+        DiscretizedGaussian(torch.zeros(2), 0.1).log_prob(torch.tensor([1.0, x]))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "kwargs, error, words",
+    [
+        ({"var": 0.0}, ValueError, "var must be above 0, got 0"),
+        ({"var": -0.1}, ValueError, "var must be 0 or more, got -0.1"),
+        ({"mean": [0.0]}, TypeError, "mean must be a floating-point tensor, got list"),
+        ({"mean": torch.zeros(2, dtype=torch.long)}, TypeError, "torch.int64"),
+        ({"mean": torch.zeros(2, 3), "var": torch.ones(2)}, ValueError, "var must broadcast"),
+        ({"levels": 1}, ValueError, "levels must be 2 or more, got 1"),
+        ({"levels": 0}, ValueError, "levels must be 1 or more, got 0"),
+        ({"levels": 8.0}, TypeError, "levels must be a whole number, got float"),
+        ({"low": 1.0}, ValueError, "low < high, got 1.0 and 1.0"),
+        ({"high": INF}, ValueError, "must be finite"),
+    ],
+)
+def test_wrong_arguments(kwargs, error, words):
+    with pytest.raises(error, match=words):
+        DiscretizedGaussian(**{"mean": torch.zeros(2), "var": 0.1, **kwargs})
+
+
+@pytest.mark.bad_input
+def test_a_wrong_shape():
+    with pytest.raises(ValueError, match=r"x must have shape \(2, 3\) like the mean, got \(3, 2\)"):
+        DiscretizedGaussian(torch.zeros(2, 3), 0.1).log_prob(torch.ones(3, 2))
+
+
+# ---- bits per dimension
+
+
+def test_a_uniform_grey_level_costs_8_bits():
+    nats = torch.tensor([784 * math.log(256)], dtype=F64)
+    assert bits_per_dim(nats, 784).item() == pytest.approx(8, abs=1e-12)
+
+
+@pytest.mark.parametrize("low, high", [(-1.0, 1.0), (0.0, 1.0), (0.0, 255.0)])
+def test_the_width_makes_bits_of_a_density_independent_of_the_scale(low, high):
+    "A density that is even over [low - w/2, high + w/2]: 8 bits on every scale."
+    w = (high - low) / 255
+    nats = torch.tensor([3 * math.log(256 * w)], dtype=F64)
+    assert bits_per_dim(nats, 3, w).item() == pytest.approx(8, abs=1e-12)
+    zero = torch.zeros(1, dtype=F64)
+    assert bits_per_dim(zero, 3, w).item() == pytest.approx(-math.log2(w))
+
+
+def test_a_decoder_gives_the_bits_of_the_density_with_the_width_when_levels_are_narrow():
+    mean, x = torch.randn(4, 30, dtype=F64), level(torch.randint(1, 65535, (120,)), 65536).view(4, 30)
+    a = bits_per_dim(-DiscretizedGaussian(mean, 0.5, 65536).log_prob(x), 30)
+    b = bits_per_dim(-Gaussian(mean, 0.5).log_prob(x), 30, 2 / 65535)
+    assert torch.allclose(a, b, atol=1e-9)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "dims, width, words", [(0, 1.0, "dims must be 1 or more"), (3, 0.0, "width"), (3, math.nan, "width")]
+)
+def test_wrong_dims_or_width(dims, width, words):
+    with pytest.raises(ValueError, match=words):
+        bits_per_dim(torch.zeros(1), dims, width)
+
+
+def test_a_chain_with_the_pixel_decoder_is_a_bound_on_a_probability():
+    "Two pixels of four levels: the bound, averaged over all 16 pictures by their true shares, is above their entropy."
+    levels = level(torch.arange(4), 4)
+    x = torch.cartesian_prod(levels, levels)
+    share = torch.tensor([1.0, 2, 3, 4] * 4, dtype=F64).softmax(0)
+    data = GaussianMixture(share.tolist(), x, torch.full((16,), 1e-3, dtype=F64))
+    q = ForwardProcess(cosine_schedule(40))
+    p = ExactReverse(q, data)
+
+    def decoder(x_1):
+        law = p.step(x_1, 1)
+        return DiscretizedGaussian(law.mean, law.var, levels=4)
+
+    got = elbo(q, p, x, decoder, n=200)
+    entropy = -(share * share.log()).sum()
+    error = (share * got.stderr.total).square().sum().sqrt()
+    assert got.reconstruction.min() >= 0
+    assert -5 * error < (share * got.total).sum() - entropy < 0.5
+    assert torch.allclose(got.bits_per_dim, bits_per_dim(got.total, 2))
+
+
+# ---- estimators
+
+
+@pytest.mark.parametrize("times", NAMES)
+@pytest.mark.parametrize("T", [1, 2, 30])
+def test_unbiased(times, T):
+    q = ForwardProcess(linear_schedule(T))
+    p, x0 = Bent(q, 4), TWO.sample(20)
+    truth = exact_elbo(q, p, x0).total.mean()
+    means = elbo_estimate(q, p, x0, 400, times, replicates=100).replicates.mean(1)
+    assert abs(means.mean() - truth) < 5 * means.std() / 10
+
+
+@pytest.mark.parametrize("times", NAMES)
+def test_standard_errors_from_replicates_are_calibrated(times):
+    "One datum 500 times over: the spread of the estimates is what their standard errors say."
+    q = ForwardProcess(linear_schedule(20))
+    p, x0 = Bent(q, 4), torch.full((500, 1), 1.2, dtype=F64)
+    got = elbo_estimate(q, p, x0, 32, times)
+    assert got.replicates.shape == (4, 500) and torch.allclose(got.total, got.replicates.mean(0))
+    assert got.total.var() == pytest.approx(got.stderr.square().mean().item(), rel=0.35)
+
+
+def test_replicates_are_independent():
+    q = ForwardProcess(linear_schedule(20))
+    x0 = torch.full((3000, 1), 1.2, dtype=F64)
+    corr = torch.corrcoef(elbo_estimate(q, Bent(q, 4), x0, 12).replicates)
+    assert (corr - torch.eye(4)).abs().max() < 5 / 3000**0.5
+
+
+def test_each_cure_lowers_the_variance():
+    q = ForwardProcess(linear_schedule(100))
+    p, x0 = ExactReverse(q, TWO), torch.full((3000, 1), 1.5, dtype=F64)
+    truth = elbo(q, p, x0)
+    size = torch.cat([truth.reconstruction[None], truth.steps]).square().mean(1).sqrt()
+    spread = {}
+    for times in NAMES:
+        weights = size if times in ("importance", "both") else None
+        spread[times] = elbo_estimate(q, p, x0, 16, times, weights, replicates=1).total.var().item()
+    assert spread["stratified"] < spread["iid"] and spread["both"] < spread["importance"] < 0.3 * spread["iid"]
+
+
+@pytest.mark.parametrize("times", NAMES)
+def test_times_are_drawn_by_their_share(times):
+    share = torch.tensor([0.1, 0.0625, 0.5, 0.3375], dtype=F64)
+    t = module._draw_times(times, share, 8, torch.zeros(5000, 2), None)
+    assert t.shape == (8, 5000) and t.min() == 1 and t.max() == 4
+    count = torch.bincount(t.flatten(), minlength=5)[1:].double()
+    assert ((count - 40_000 * share).abs() / (40_000 * share * (1 - share)).sqrt()).max() < 5
+    each = torch.stack([(t == k).sum(0) for k in (1, 2, 3, 4)]).double()
+    if times in ("stratified", "both"):  # one from each stratum: each count is within 1 of its expectation, about
+        assert ((each - 8 * share[:, None]).abs() < 2).all()
+    else:
+        assert ((each - 8 * share[:, None]).abs() > 2).any()
+
+
+def test_the_pilot_never_gives_a_term_no_chance():
+    q = ForwardProcess(linear_schedule(50))
+    got = elbo_estimate(q, ExactReverse(q, TWO), TWO.sample(40), 8, "both")
+    assert got.shares.min() >= 0.1 / 50 * 0.999 and got.shares.sum() == pytest.approx(1)
+
+
+def test_weights_are_used_as_given_whatever_their_sum():
+    q = ForwardProcess(linear_schedule(6))
+    p, x0, weights = Bent(q, 4), TWO.sample(3), torch.arange(1.0, 7.0)
+    seed = lambda: torch.Generator().manual_seed(3)  # noqa: E731
+    a = elbo_estimate(q, p, x0, 8, "importance", weights, generator=seed())
+    b = elbo_estimate(q, p, x0, 8, "importance", 10 * weights.double(), generator=seed())
+    assert torch.allclose(a.total, b.total) and torch.allclose(a.shares, weights.double() / 21)
+
+
+@pytest.mark.parametrize("event", [(), (3,), (1, 4, 4)], ids=str)
+@pytest.mark.parametrize("decoder", [None, lambda x_1: Gaussian(x_1, 0.2)])
+def test_any_event_any_decoder(event, decoder):
+    q = ForwardProcess(linear_schedule(5))
+    p, x0 = Bent(q, 0, event), torch.randn(4, *event, dtype=F64)
+    got = elbo_estimate(q, p, x0, 4000, decoder=decoder)
+    exact = elbo(q, p, x0, decoder, n=4000)
+    together = (got.stderr.square() * 3 + exact.stderr.total.square()).sqrt()  # four replicates: a t with 3 degrees
+    assert ((got.total - exact.total).abs() / together).max() < 5
+    assert torch.allclose(got.bits_per_dim, got.total / math.prod(event) / math.log(2))
+
+
+def test_pieces_of_any_size_are_unbiased_too(monkeypatch):
+    monkeypatch.setattr(module, "BUDGET", 50)
+    q = ForwardProcess(linear_schedule(10))
+    p, x0 = Bent(q, 4), TWO.sample(20)
+    means = elbo_estimate(q, p, x0, 400, replicates=50).replicates.mean(1)
+    assert abs(means.mean() - exact_elbo(q, p, x0).total.mean()) < 5 * means.std() / 50**0.5
+
+
+def test_dtype_seed_meta_and_gradients():
+    q = ForwardProcess(linear_schedule(10))
+    p, x0 = Bent(q, 4), torch.randn(5, 1)
+    seed = lambda: torch.Generator().manual_seed(3)  # noqa: E731
+    for times in NAMES:
+        one, two = (elbo_estimate(q, p, x0, 8, times, generator=seed()) for _ in range(2))
+        assert one.total.dtype == one.stderr.dtype == torch.float32 and torch.equal(one.total, two.total)
+        meta = elbo_estimate(q, p, x0.to("meta"), 8, times)
+        assert meta.total.is_meta and meta.stderr.is_meta and meta.bits_per_dim.is_meta and "b=5" in repr(meta)
+    assert elbo_estimate(q, p, x0, 3, replicates=1).stderr.isnan().all()
+    assert repr(one).startswith("Estimate(b=5, replicates=4, mean ")
+
+
+def test_a_variance_of_0():
+    q = ForwardProcess(linear_schedule(4))
+    var, x0 = torch.full((5,), 0.5, dtype=F64), torch.randn(3, 2, dtype=F64)
+    var[3] = 0
+    assert (elbo_estimate(q, Fixed(q, var), x0, 64).total == INF).all()
+    var[3], var[1] = 0.5, 0
+    with pytest.raises(ValueError, match=r"p.step\(x_1, 1\) must have a variance above 0"):
+        elbo_estimate(q, Fixed(q, var), x0, 64)
+    assert elbo_estimate(q, Fixed(q, var), x0, 64, decoder=lambda x: Gaussian(x, 0.1)).total.isfinite().all()
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "kwargs, error, words",
+    [
+        ({"n": 0}, ValueError, "n must be 1 or more, got 0"),
+        ({"n": 6}, ValueError, "n must be a multiple of replicates = 4, got 6"),
+        ({"n": 8.0}, TypeError, "n must be a whole number"),
+        ({"replicates": 0}, ValueError, "replicates must be 1 or more"),
+        ({"times": "even"}, ValueError, "times must be one of iid, stratified, importance, both, got 'even'"),
+        (
+            {"weights": torch.ones(5)},
+            ValueError,
+            "weights go with times='importance' or 'both', got times='stratified'",
+        ),
+        (
+            {"weights": torch.ones(4), "times": "both"},
+            ValueError,
+            r"weights must have shape \(5,\), one for each t, got \(4,\)",
+        ),
+        ({"weights": torch.zeros(5), "times": "both"}, ValueError, "weights must be above 0"),
+        ({"weights": torch.full((5,), math.nan), "times": "both"}, ValueError, "weights must be above 0"),
+        ({"x0": torch.full((2, 1), math.nan)}, ValueError, "x0 must be finite, got nan"),
+        ({"x0": torch.zeros(2, 3)}, ValueError, r"x0 must have shape \(b, 1\), got \(2, 3\)"),
+    ],
+)
+def test_wrong_arguments_of_the_estimate(kwargs, error, words):
+    q = ForwardProcess(linear_schedule(5))
+    with pytest.raises(error, match=words):
+        elbo_estimate(**{"q": q, "p": Fixed(q, event_shape=(1,)), "x0": torch.zeros(2, 1), "n": 8, **kwargs})
