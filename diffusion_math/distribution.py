@@ -43,7 +43,7 @@ class Distribution(ABC):
             return torch.autograd.grad(self.log_prob(point).sum(), point, create_graph=x.requires_grad)[0]
 
     def denoise(self, x_t: Float[Tensor, "n *event"], log_snr: float | Float[Tensor, ""]) -> Float[Tensor, "n *event"]:
-        "E[x0 | x_t] = (x_t + std^2 * score of q(x_t)) / scale [Robbins 1956], for log_snr > -inf: the best guess of x0."
+        "E[x0 | x_t] = (x_t + std^2 * score of q(x_t)) / scale [Robbins 1956], log_snr > -inf: the best guess of x0."
         level = torch.as_tensor(log_snr, dtype=torch.float64)
         return (x_t + torch.sigmoid(-level) * self.noised(level).score(x_t)) / torch.sigmoid(level).sqrt()
 

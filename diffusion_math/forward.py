@@ -59,7 +59,7 @@ def _log_alpha(name: str, log_alpha_bar: Float[Tensor, " n"], shown: Float[Tenso
 def _respace(log_alpha: Float[Tensor, " n"], T: int) -> tuple[Float[Tensor, " m"], Int[Tensor, " m"]]:
     "log alpha of T longer steps, and the old t at which each of them ends."
     kept = torch.linspace(0, len(log_alpha) - 1, T + 1, **EXACT).round().long()
-    owner = torch.bucketize(torch.arange(len(log_alpha), device="cpu"), kept)  # the new step that an old step is part of
+    owner = torch.bucketize(torch.arange(len(log_alpha), device="cpu"), kept)  # the new step around an old one
     return log_alpha.new_zeros(T + 1).index_add(0, owner, log_alpha), kept
 
 # %% ../nbs/03_forward_process.ipynb #77d08a99

@@ -122,7 +122,7 @@ class Gaussian:
         return _sum_log(_log_density(x, self.mean, self.var))
 
     def kl(self, other: "Gaussian") -> Float[Tensor, " m"]:
-        """KL(self || other) = 1/2 sum_i [r_i - 1 - log r_i + (mean_i - mean'_i)^2 / var'_i], r = var/var', (b,), in nats.
+        """KL(self || other) = 1/2 sum_i [r_i - 1 - log r_i + (mean_i - mean'_i)^2 / var'_i], r = var/var', in nats.
 
         Between point masses 0 or inf; inf from or to a single one. Shapes as in log_prob.
         """
