@@ -450,7 +450,9 @@ function linear() {
 
 function cosine(T) {
   // [Nichol & Dhariwal 2021] eq. 17, no beta above 0.999
-  const logCos2 = (t) => Math.log1p(-(Math.sin((((t / T + 0.008) / 1.008) * Math.PI) / 2) ** 2));
+  const angle = (t) => (((t / T + 0.008) / 1.008) * Math.PI) / 2;
+  const rest = (t) => ((((T - t) / T / 1.008) * Math.PI) / 2); // pi/2 - angle, without the subtraction
+  const logCos2 = (t) => (angle(t) < 1 ? Math.log1p(-(Math.sin(angle(t)) ** 2)) : 2 * Math.log(Math.sin(rest(t))));
   const logAlpha = table(T, (t) => Math.max(Math.log1p(-0.999), logCos2(t) - logCos2(t - 1)));
   return { logAlphaBar: runningSum(logAlpha), beta: logAlpha.map((l) => -Math.expm1(l)) };
 }
