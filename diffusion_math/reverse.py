@@ -158,7 +158,7 @@ class ExactReverse(ReverseProcess):
         "log_snr at t, on x_t's device."
         if x_t.device not in self._levels:
             self._levels[x_t.device] = self.q.schedule.log_snr.to(x_t.device)
-        return self._levels[x_t.device][t.to(x_t.device) if isinstance(t, Tensor) else t]
+        return self._levels[x_t.device][t.to(x_t.device, torch.long) if isinstance(t, Tensor) else index(t)]
 
     def _like(self) -> Tensor:
         return self.distribution.means if isinstance(self.distribution, GaussianMixture) else super()._like()
