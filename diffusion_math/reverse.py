@@ -7,6 +7,7 @@ __all__ = ['ReverseProcess', 'ExactReverse']
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from operator import index
+from typing import SupportsIndex
 
 import torch
 from jaxtyping import Float
@@ -32,7 +33,7 @@ def _event(event_shape: Iterable[int] | None) -> torch.Size | None:
     return torch.Size(sizes)
 
 # %% ../nbs/04_reverse_process.ipynb #8bd4bd31
-def _blank(p: "ReverseProcess", n: int, like: Tensor | None) -> Float[Tensor, "n *event"]:
+def _blank(p: "ReverseProcess", n: SupportsIndex, like: Tensor | None) -> Float[Tensor, "n *event"]:
     "n empty x, in the dtype and on the device of like, or else of p's own parameters."
     if p.event_shape is None:
         raise ValueError("sample must know the shape of one x: give the process an event_shape, such as (1, 28, 28)")
@@ -42,10 +43,10 @@ def _blank(p: "ReverseProcess", n: int, like: Tensor | None) -> Float[Tensor, "n
         raise ValueError(f"n must be 0 or more, got {n}")
     like = p._like() if like is None else like
     _check_x("like", like.new_empty(1) if isinstance(like, Tensor) else like)
-    return like.new_empty(n, *p.event_shape)
+    return like.new_empty(index(n), *p.event_shape)
 
 # %% ../nbs/04_reverse_process.ipynb #b2c81016
-def _countdown(T: int, progress: bool) -> Iterable[int]:
+def _countdown(T: int, progress: bool) -> Iterable:
     "T, T-1, ..., 1, behind a progress bar if one is wanted."
     times = range(T, 0, -1)
     if not progress:
@@ -99,8 +100,8 @@ class ReverseProcess(ABC):
         return Gaussian(torch.zeros_like(like), 1.0)
 
     @torch.no_grad()
-    def sample(self, n: int, generator: Generator | None = None, progress: bool = False, trajectory: bool = False,
-               like: Tensor | None = None) -> Float[Tensor, "..."]:
+    def sample(self, n: SupportsIndex, generator: Generator | None = None, progress: bool = False,
+               trajectory: bool = False, like: Tensor | None = None) -> Float[Tensor, "..."]:
         """n draws of x_0, (n, *event): one of the prior, then T of step, without gradients.
 
         trajectory=True returns every x_t, (T+1, n, *event), indexed by t: [0] holds the draws. dtype and device are
@@ -116,16 +117,18 @@ class ReverseProcess(ABC):
         return next((p for m in modules for p in m.parameters()), torch.empty(0))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(T={self.T}, event_shape={self.event_shape and tuple(self.event_shape)})"
+        event = None if self.event_shape is None else tuple(self.event_shape)
+        return f"{type(self).__name__}(T={self.T}, event_shape={event})"
 
 # %% ../nbs/04_reverse_process.ipynb #60c2eda8
 def _clean(distribution: Distribution, x_t: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
     "The mean and, coordinate by coordinate, the variance of q(x_0 | x_t); level is one log_snr, or one for each x_t."
     if isinstance(distribution, GaussianMixture):
         return distribution.denoise_moments(x_t, level)
-    if level.ndim and len(x_t):  # other distributions take one level at a time
-        rows = [_clean(distribution, x_t[i : i + 1], level[i]) for i in range(len(x_t))]
-        return torch.cat([mean for mean, _ in rows]), torch.cat([var for _, var in rows])
+    if level.ndim:  # other distributions take one level at a time
+        rows = [torch.stack(_clean(distribution, x_t[i : i + 1], level[i])) for i in range(len(x_t))]
+        mean, var = torch.cat(rows or [x_t.expand(2, *x_t.shape)], 1)
+        return mean, var
     mean, cov = distribution.denoise(x_t, level), distribution.denoise_cov(x_t, level)
     return mean, cov.diagonal(dim1=-2, dim2=-1).reshape(x_t.shape)
 
