@@ -26,11 +26,11 @@ class Distribution(ABC):
 
     @abstractmethod
     def sample(self, n: int, generator: Generator | None = None) -> Float[Tensor, "n *event"]:
-        "n independent draws."
+        "n independent draws, in the dtype and on the device of the distribution."
 
     @abstractmethod
     def log_prob(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, " n"]:
-        "The log of the density at each x."
+        "The log of the density at each x, in x's dtype."
 
     @abstractmethod
     def noised(self, log_snr: float | Float[Tensor, ""]) -> "Distribution":
@@ -43,14 +43,15 @@ class Distribution(ABC):
             return torch.autograd.grad(self.log_prob(point).sum(), point, create_graph=x.requires_grad)[0]
 
     def denoise(self, x_t: Float[Tensor, "n *event"], log_snr: float | Float[Tensor, ""]) -> Float[Tensor, "n *event"]:
-        "E[x0 | x_t] = (x_t + std^2 * score of q(x_t)) / scale [Robbins 1956], log_snr > -inf: the best guess of x0."
-        level = torch.as_tensor(log_snr, dtype=torch.float64)
-        return (x_t + torch.sigmoid(-level) * self.noised(level).score(x_t)) / torch.sigmoid(level).sqrt()
+        "E[x0 | x_t] = (x_t + std^2 * score of q(x_t)) / scale, in float64, for log_snr > -inf [Robbins 1956]."
+        level, x = torch.as_tensor(log_snr, dtype=torch.float64), x_t.double()
+        return ((x + torch.sigmoid(-level) * self.noised(level).score(x)) / torch.sigmoid(level).sqrt()).to(x_t)
 
     def denoise_cov(self, x_t: Float[Tensor, "n *event"], log_snr: float | Float[Tensor, ""]) -> Float[Tensor, "n d d"]:
         "Cov[x0 | x_t] = std^2 / scale * the Jacobian of denoise, d the size of an event: how unsure that guess is."
         level = torch.as_tensor(log_snr, dtype=torch.float64)
-        rows = [torch.autograd.functional.jacobian(lambda x: self.denoise(x, level), x[None]) for x in x_t]
-        rows = torch.stack(rows) if rows else x_t
-        d = self.event_shape.numel()
-        return rows.reshape(len(x_t), d, d) * (torch.sigmoid(-level) / torch.sigmoid(level).sqrt())
+        with torch.inference_mode(False), torch.enable_grad():
+            x = x_t.detach().clone().requires_grad_()
+            guess = self.denoise(x, level).reshape(len(x), self.event_shape.numel())
+            rows = [torch.autograd.grad(g.sum(), x, retain_graph=True)[0].reshape(guess.shape) for g in guess.T]
+        return torch.stack(rows, 1) * (torch.sigmoid(-level) / torch.sigmoid(level).sqrt()).to(x_t)

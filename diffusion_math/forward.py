@@ -6,6 +6,7 @@ __all__ = ['Time', 'EXACT', 'Schedule', 'constant_schedule', 'linear_schedule', 
 # %% ../nbs/03_forward_process.ipynb #f3676e65
 import math
 from collections.abc import Sequence
+from numbers import Real
 from operator import index
 from typing import SupportsIndex
 
@@ -15,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from .gaussian import Gaussian
+from .mixture import _count
 
 __all__ = ["ForwardProcess", "Schedule", "constant_schedule", "cosine_schedule", "linear_schedule"]
 
@@ -24,7 +26,10 @@ EXACT = {"dtype": torch.float64, "device": "cpu"}  # how every schedule is compu
 # %% ../nbs/03_forward_process.ipynb #a89e869e
 def _values(name: str, values: Sequence[float] | Float[Tensor, " T"], low: float, high: float) -> Float[Tensor, " T"]:
     "The T values of a schedule as float64 on the CPU, or an error that names the first one out of range."
-    values = torch.as_tensor(values, **EXACT)
+    try:
+        values = torch.as_tensor(values, **EXACT).detach()
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be a list or tensor of numbers, got {type(values).__name__}") from error
     if values.ndim != 1 or not len(values):
         raise ValueError(f"{name} must be a list of T >= 1 numbers, got shape {tuple(values.shape)}")
     bad = ~((values >= low) & (values <= high))
@@ -35,7 +40,9 @@ def _values(name: str, values: Sequence[float] | Float[Tensor, " T"], low: float
 
 
 def _number(name: str, value: float, low: float, high: float) -> float:
-    "The value itself, or an error that names it if it is out of range."
+    "The value itself, or an error that names it if it is no number or out of range."
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
     if not low <= value <= high:
         raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {value:g}")
     return float(value)
@@ -105,7 +112,7 @@ class Schedule:
 
     def respace(self, T: int) -> "Schedule":
         "T of this schedule's noise levels, evenly spaced, the last included: fewer and longer steps."
-        if not 1 <= index(T) <= self.T:
+        if not 1 <= _count("T", T) <= self.T:
             raise ValueError(f"T must lie in 1..{self.T}, got {T}")
         log_alpha, kept = _respace(self.log_alpha, T)
         return Schedule(log_alpha, self.log_alpha_bar[kept])
@@ -117,7 +124,7 @@ class Schedule:
 # %% ../nbs/03_forward_process.ipynb #acbc78e8
 def _steps(T: int) -> Float[Tensor, " n"]:
     "t/T for t = 0..T in float64; ValueError unless T >= 1."
-    if index(T) < 1:
+    if _count("T", T) < 1:
         raise ValueError(f"T must be 1 or more, got {T}")
     return torch.arange(index(T) + 1, **EXACT) / index(T)
 
@@ -130,6 +137,8 @@ def _between(left: Tensor, right: Tensor, share: Tensor) -> Tensor:
 # %% ../nbs/03_forward_process.ipynb #4c1487ec
 def constant_schedule(beta: float, T: int) -> Schedule:
     "The same beta at each of T steps; 0 and 1 are legal."
+    if not isinstance(beta, Real):
+        raise TypeError(f"beta must be a number, got {type(beta).__name__}")
     return Schedule.from_beta(torch.full_like(_steps(T)[1:], beta))
 
 # %% ../nbs/03_forward_process.ipynb #4e0aa44c
@@ -240,7 +249,7 @@ class ForwardProcess:
         _check_x("x0", x0)
         if x_t.shape != x0.shape:
             raise ValueError(f"x_t and x0 must have one shape, got {tuple(x_t.shape)} and {tuple(x0.shape)}")
-        return Gaussian(of_x0 * x0 + of_x_t * x_t, var)
+        return Gaussian(torch.addcmul(of_x0 * x0.to(x_t.dtype), of_x_t, x_t), var)
 
     def trajectory(
         self, x0: Float[Tensor, "b *event"], generator: Generator | None = None
@@ -261,7 +270,7 @@ class ForwardProcess:
             with torch.inference_mode(False):  # a table first met in inference must serve training too
                 self._cast[key] = self._exact[law].to(x.device, x.dtype, copy=True)
         rows = self._cast[key][:, t]
-        return rows if isinstance(t, int) else rows.view(*rows.shape, *[1] * (x.ndim - 1))
+        return rows.clone() if isinstance(t, int) else rows.view(*rows.shape, *[1] * (x.ndim - 1))  # never the table
 
     def __repr__(self) -> str:
         return f"ForwardProcess({self.schedule})"

@@ -22,7 +22,8 @@ def _sum_event(x: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
 def _sum_log(each: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
     "Sum log-densities over everything but the batch: -inf (never) wins over +inf (a point mass)."
     never = _sum_event((each == -math.inf).to(each.dtype)) > 0
-    return torch.where(never, -math.inf, _sum_event(each))
+    unknown = _sum_event(each.isnan().to(each.dtype)) > 0
+    return torch.where(never & ~unknown, -math.inf, _sum_event(each))
 
 # %% ../nbs/02_gaussians.ipynb #ded62e5e
 def _log_density(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
@@ -33,6 +34,12 @@ def _log_density(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
     each = -0.5 * ((off / var.sqrt()).square() + torch.log(2 * math.pi * var))
     at_point = torch.where(off == 0, math.inf, -math.inf).to(each.dtype)
     return torch.where(point & ~off.isnan(), at_point, each)
+
+
+def _root(var: Tensor) -> Tensor:
+    "sqrt(var) with a gradient of 0 where var is 0, not of infinity: a point mass has no noise to learn from."
+    point = var == 0
+    return torch.where(point, 0.0, torch.where(point, 1.0, var).sqrt())
 
 # %% ../nbs/02_gaussians.ipynb #d9a78a06
 def _log_excess(d: Tensor) -> Tensor:
@@ -70,15 +77,19 @@ def _mean(mean: Tensor) -> Tensor:
 
 def _variance(mean: Tensor, var: Tensor | float) -> Tensor:
     "`var` as a tensor beside `mean`, or an error that says what is wrong with it."
-    if isinstance(var, Real):
-        var = torch.full((), float(var), dtype=mean.dtype, device=mean.device)
-    elif not isinstance(var, Tensor):
+    if isinstance(var, Real) and not isinstance(var, bool):
+        if not 0 <= var < math.inf:
+            raise ValueError(f"var must be 0 or more, got {var:g}")
+        return torch.full((), float(var), dtype=mean.dtype, device=mean.device)
+    if not isinstance(var, Tensor):
         raise TypeError(f"var must be a number or a tensor, got {type(var).__name__}")
-    elif not var.is_floating_point():
+    if not var.is_floating_point():
         raise TypeError(f"var must be a number or a floating-point tensor, got {var.dtype}")
     if var.ndim > mean.ndim or any(v not in (1, m) for v, m in zip(var.shape[::-1], mean.shape[::-1], strict=False)):
         raise ValueError(f"var must broadcast against mean {tuple(mean.shape)}, got shape {tuple(var.shape)}")
-    if var.device.type == "cpu" and not bool((var >= 0).all()):
+    if var.ndim and var.device != mean.device:
+        raise ValueError(f"var must lie on mean's device, {mean.device}, got {var.device}")
+    if var.device.type == "cpu" and not torch.compiler.is_compiling() and not bool((var >= 0).all()):
         raise ValueError(f"var must be 0 or more, got {var[~(var >= 0)].flatten()[0].item():g}")
     return var.to(mean.dtype)
 
@@ -97,7 +108,8 @@ class Gaussian:
     """N(mean, diag(var)): a batch of Gaussians with independent coordinates.
 
     mean: (b, *event), floating point, else TypeError. var: a number, or a tensor that broadcasts against mean, else
-    ValueError; so too where it is negative, on the CPU. 0 is legal: a point mass. Results keep mean's dtype and device.
+    ValueError; so too where it is negative, on the CPU. 0 is legal: a point mass. Results keep mean's dtype and device;
+    a generator must live there too.
     """
 
     def __init__(self, mean: Float[Tensor, "b *event"], var: Float[Tensor, "..."] | float):
@@ -106,7 +118,7 @@ class Gaussian:
     @property
     def std(self) -> Float[Tensor, "..."]:
         "The standard deviation, sqrt(var): the size of the noise, in var's shape."
-        return self.var.sqrt()
+        return _root(self.var) if self.var.requires_grad else self.var.sqrt()
 
     def sample(self, generator: Generator | None = None) -> Float[Tensor, "b *event"]:
         "mean + std * eps with eps ~ N(0, I): one draw for each mean, differentiable in mean and var."
@@ -119,7 +131,7 @@ class Gaussian:
         At a point mass +inf, elsewhere -inf, which wins. x: mean's shape, or a batch of 1 on either side.
         """
         _same_event("x", x, self.mean)
-        return _sum_log(_log_density(x, self.mean, self.var))
+        return _sum_log(_log_density(x, self.mean, self.var)).to(self.mean.dtype)
 
     def kl(self, other: "Gaussian") -> Float[Tensor, " m"]:
         """KL(self || other) = 1/2 sum_i [r_i - 1 - log r_i + (mean_i - mean'_i)^2 / var'_i], r = var/var', in nats.
@@ -129,11 +141,13 @@ class Gaussian:
         if not isinstance(other, Gaussian):
             raise TypeError(f"other must be a Gaussian, got {type(other).__name__}")
         _same_event("other", other.mean, self.mean)
-        return _sum_event(_kl_terms(self.mean, self.var, other.mean, other.var))
+        return _sum_event(_kl_terms(self.mean, self.var, other.mean, other.var)).to(self.mean.dtype)
 
     def entropy(self) -> Float[Tensor, " b"]:
         "1/2 sum_i log(2 pi e var_i), (b,), in nats: the mean of -log_prob; -inf where a variance is 0."
-        return _sum_event((0.5 * torch.log(2 * math.pi * math.e * self.var)).expand(self.mean.shape))
+        point = self.var == 0
+        each = 0.5 * torch.log(2 * math.pi * math.e * torch.where(point, 1, self.var))
+        return _sum_event(torch.where(point, -math.inf, each).expand(self.mean.shape))
 
     def __repr__(self) -> str:
         dtype = str(self.mean.dtype).removeprefix("torch.")

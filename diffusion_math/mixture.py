@@ -6,6 +6,7 @@ __all__ = ['LogSNR', 'BUDGET', 'GaussianMixture', 'Empirical']
 # %% ../nbs/workshop/mixture.ipynb #9c78b380
 import math
 from collections.abc import Callable, Sequence
+from operator import index
 from typing import Any
 
 import torch
@@ -18,9 +19,16 @@ from .gaussian import _log_density, _sum_log
 __all__ = ["Empirical", "GaussianMixture"]
 
 LogSNR = float | Float[Tensor, ""] | Float[Tensor, " n"]  # one noise level for all, or one for each x
-BUDGET = 2**23  # numbers in one temporary tensor: 64 MB in float64
+BUDGET = 2**23  # numbers in one temporary tensor, 64 MB in float64; a few live at once
 
 # %% ../nbs/workshop/mixture.ipynb #6dbad199
+def _count(name: str, value: int) -> int:
+    "The value as an int, or an error that names it if it is no whole number."
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__}")
+    return index(value)
+
+# %% ../nbs/workshop/mixture.ipynb #ac496499
 class _Components:
     """k Gaussians with covariances C_k = U_k diag(var_k) U_k^T + floor_k (I - U_k U_k^T).
 
@@ -34,9 +42,10 @@ class _Components:
         self.means, self.var, self.U, self.width = means, var, U, means.numel()
         self.d, self.r = means.shape[1], means.shape[1] if U is None else U.shape[2]
 
-    def to(self, *args) -> "_Components":
+    def to(self, *args, **kwargs) -> "_Components":
         "The same components in another dtype or on another device."
-        return type(self)(self.means.to(*args), self.var.to(*args), None if self.U is None else self.U.to(*args))
+        U = None if self.U is None else self.U.to(*args, **kwargs)
+        return type(self)(self.means.to(*args, **kwargs), self.var.to(*args, **kwargs), U)
 
     def noised(self, s: Tensor, v: Tensor) -> "_Components":
         "C becomes s^2 C + v I, a mean s times itself; s and v are numbers."
@@ -52,7 +61,7 @@ class _Components:
         "log-density of each x under each noised component, direction by direction; parts: x split already."
         var = self.noised_var(s, v)
         z, rest = parts or _split(self, x, s)
-        out = _sum_log(_log_density(z, torch.zeros_like(z), var[..., : self.r]).flatten(0, 1)).view(z.shape[:2])
+        out = _log_aligned(z, var[..., : self.r])
         return out if rest is None else out + _log_ball(rest.norm(dim=2), var[..., -1], self.d - self.r)
 
     def pull(self, x: Float[Tensor, "n d"], s: Tensor, f: Tensor, r: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
@@ -81,6 +90,13 @@ def _join(c: _Components, f: Tensor, z: Float[Tensor, "n k r"], rest: Tensor | N
     z = f[..., : c.r] * z
     out = z if c.U is None else torch.einsum("nkr,kdr->nkd", z, c.U)
     return out if rest is None else out + f[..., -1:] * rest
+
+
+def _log_aligned(z: Float[Tensor, "n k r"], var: Tensor) -> Float[Tensor, "n k"]:
+    "log N(z; 0, diag(var)), with the care for a variance of 0 only where there may be one: z is large."
+    if var.device.type != "cpu" or bool((var == 0).any()):
+        return _sum_log(_log_density(z, torch.zeros_like(z), var).flatten(0, 1)).view(z.shape[:2])
+    return -0.5 * ((z * var.rsqrt()).square().sum(-1) + torch.log(2 * math.pi * var).sum(-1))
 
 
 def _log_ball(length: Tensor, var: Tensor, d: int) -> Tensor:
@@ -128,20 +144,21 @@ def _score(c: _Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor) -> Fl
 # %% ../nbs/workshop/mixture.ipynb #8c4a1a77
 def _denoise(c: _Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor) -> Float[Tensor, "n d"]:
     "E[x0 | x]: each component's own, mean + s C (s^2 C + v I)^-1 (x - s mean), by its share; x / s where v is 0."
-    r = _share(c, log_w, x, s, v)
-    gain = s[..., None] * c.var / c.noised_var(s, v)
+    some = torch.where(v == 0, 1, v)  # keeps 0/0 out of the gradient
+    r = _share(c, log_w, x, s, some)
+    gain = s[..., None] * c.var / c.noised_var(s, some)
     return torch.where(v == 0, x, r @ c.means + c.pull(x, s, gain, r))
 
 # %% ../nbs/workshop/mixture.ipynb #fe5ab3bf
 def _own(c: _Components, x: Tensor, s: Tensor, v: Tensor, parts: tuple | None = None) -> Float[Tensor, "n k d"]:
     "m_k = E[x0 | x, component k]; x where v is 0."
-    gain = s[..., None] * c.var / c.noised_var(s, v)
+    gain = s[..., None] * c.var / c.noised_var(s, torch.where(v == 0, 1, v))
     return torch.where(v[..., None] == 0, x[:, None], c.means + _join(c, gain, *(parts or _split(c, x, s))))
 
 
 def _within(c: _Components, s: Tensor, v: Tensor) -> Float[Tensor, "n k m"]:
     "The variances of x0 given x and component k; 0 where v is 0."
-    return torch.where(v[..., None] == 0, 0, c.var * (v[..., None] / c.noised_var(s, v)))
+    return c.var * (v[..., None] / c.noised_var(s, torch.where(v == 0, 1, v)))
 
 # %% ../nbs/workshop/mixture.ipynb #c8550ca2
 def _denoise_cov(c: _Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor) -> Float[Tensor, "n d d"]:
@@ -164,7 +181,7 @@ def _moments(c: _Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor) -> 
 def _reverse_step(m: "_Mixture", x_t: Float[Tensor, "1 *event"], q: Any, t: Any) -> "GaussianMixture":
     "q(x_{t-1} | x_t): each component's posterior, by its share of x_t."
     a = q.posterior(torch.zeros_like(x_t), torch.ones_like(x_t), t).mean.flatten()[0]
-    level = q.schedule.log_snr[t]
+    level = (q.schedule.log_snr.to(t.device) if isinstance(t, Tensor) else q.schedule.log_snr)[t]
     log_r = _ask(m, x_t, level, lambda c, w, *y: torch.where(y[2] == 0, w, _joint(c, w, *y).log_softmax(1)))
     own = _ask(m, x_t, level, lambda c, w, *y: _own(c, *y), m._c.means.numel())[0].view(-1, *m._event)
     within = _ask(m, x_t, level, lambda c, w, x, *noise: _within(c, *noise))[0]
@@ -196,7 +213,7 @@ def _mean_full(c: _Components, f: Tensor, r: Float[Tensor, "n k"]) -> Float[Tens
 def _scale_and_var(log_snr: LogSNR, like: Tensor) -> tuple[Float[Tensor, "n 1"], Float[Tensor, "n 1"]]:
     "scale and noise variance of each noise level, from float64, beside `like`."
     level = torch.as_tensor(log_snr, dtype=torch.float64).reshape(-1, 1)
-    return torch.sigmoid(level).sqrt().to(like), torch.sigmoid(-level).to(like)
+    return torch.sigmoid(level).sqrt().to(like, non_blocking=True), torch.sigmoid(-level).to(like, non_blocking=True)
 
 
 def _slices(n: int, width: int) -> list[slice]:
@@ -287,8 +304,14 @@ def _check_fit(x: Tensor, labels: Tensor | None, k: int | None, floor: float) ->
         raise TypeError(f"x must be a floating-point tensor, got {got}")
     if x.ndim == 0 or not len(x):
         raise ValueError(f"x must hold at least one point, got shape {tuple(x.shape)}")
+    if labels is not None and not isinstance(labels, Tensor):
+        raise TypeError(f"labels must be a tensor, got {type(labels).__name__}")
     if labels is not None and labels.shape != x.shape[:1]:
         raise ValueError(f"labels must have shape ({len(x)},), one for each x, got {tuple(labels.shape)}")
+    if k is not None and _count("k", k) < 1:
+        raise ValueError(f"k must be 1 or more, got {k}")
+    if x.device.type == "cpu" and not bool(x.isfinite().all()):
+        raise ValueError("x must be finite, got an infinity or a NaN")
     if not floor >= 0:
         raise ValueError(f"floor must be 0 or more, got {floor:g}")
 
@@ -334,12 +357,14 @@ class _Mixture(Distribution):
         "The mean of each component."
         return self._c.means.view(-1, *self._event)
 
-    def to(self, *args) -> "GaussianMixture":
-        "The same mixture in another dtype or on another device."
-        return self._like(self._log_w.to(*args), self._c.to(*args))
+    def to(self, *args, **kwargs) -> "GaussianMixture":
+        "The same mixture in another dtype or on another device; arguments as in Tensor.to."
+        return self._like(self._log_w.to(*args, **kwargs), self._c.to(*args, **kwargs))
 
     def sample(self, n: int, generator: Generator | None = None) -> Float[Tensor, "n *event"]:
-        "Pick a component by its weight, then draw from it."
+        "Pick a component by its weight, then draw from it: in the mixture's dtype and on its device."
+        if _count("n", n) < 0:
+            raise ValueError(f"n must be 0 or more, got {n}")
         kind = {"dtype": self._c.means.dtype, "device": self._c.means.device}
         which = torch.multinomial(self.weights, max(n, 1), replacement=True, generator=generator)[:n]
         eps = torch.randn(n, self._c.d, generator=generator, **kind)
@@ -380,6 +405,8 @@ class GaussianMixture(_Mixture):
         "Noise moves every mean towards 0 and every covariance towards I: the law is a mixture again."
         if isinstance(log_snr, Tensor) and log_snr.ndim:
             raise ValueError(f"log_snr must be a number, got shape {tuple(log_snr.shape)}")
+        if not isinstance(log_snr, Tensor) and math.isnan(log_snr):
+            raise ValueError("log_snr must be a number, got nan")
         s, v = (a[0, 0] for a in _scale_and_var(log_snr, self._c.means))
         return self._like(self._log_w, self._c.noised(s, v))
 
@@ -457,5 +484,7 @@ class Empirical(GaussianMixture):
     """
 
     def __init__(self, data: Float[Tensor, "n *event"]):
+        if not isinstance(data, Tensor) or not data.is_floating_point() or not data.ndim:
+            raise TypeError("data must be a floating-point tensor of shape (n, *event)")
         n = len(data)
         super().__init__(torch.ones(n, dtype=torch.float64) / n, data, torch.zeros(n))
