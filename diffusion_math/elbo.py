@@ -156,7 +156,7 @@ def _mean_rows(bound: "Elbo") -> list[tuple[str, float, float]]:
              ("total, the negative ELBO", bound.total, e.total), ("ELBO = -total", -bound.total, e.total)]
     if bound.T == 1:
         del named[1]
-    return [(name, float(x.mean()), float(s.square().sum().sqrt()) / b) for name, x, s in named]
+    return [(name, float(x.detach().mean()), float(s.detach().square().sum().sqrt()) / b) for name, x, s in named]
 
 
 def _number(x: float, error: float) -> str:
@@ -224,16 +224,15 @@ def _plot(bound: Elbo, ax: Any, title: str | None) -> Any:
 
     with style():
         ax = figure(height=3.0)[1] if ax is None else ax
-        steps = bound.steps.detach().mean(1).cpu().double()
-        last, prior = (float(x.detach().mean()) for x in (bound.reconstruction, bound.prior))
-        mark = "o-" if bound.T <= 60 else "-"
+        steps, mark = bound.steps.detach().mean(1).cpu().double(), "o-" if bound.T <= 60 else "-"
         ax.plot(range(2, bound.T + 1), steps, mark, color=PALETTE["p"], markersize=4, label="steps, $L_{t-1}$")
-        ax.plot([1], [last], "s", color=PALETTE["data"], label=f"reconstruction, $L_0$ = {last:.3g}")
-        ax.plot([bound.T + 1], [prior], "D", color=PALETTE["noise"], label=f"prior, $L_T$ = {prior:.3g}")
-        ax.set(xlabel="t", ylabel="nats", yscale="symlog" if last <= 0 else "log")
-        if last <= 0:
-            ax.set_yscale("symlog", linthresh=max(1e-12, float(steps.clamp(min=0).max() if len(steps) else 1.0) / 1e3))
-        ax.set_title(title or "")
+        first = (1, bound.reconstruction, "s", "data", "reconstruction, $L_0$")
+        for t, value, mark, color, name in (first, (bound.T + 1, bound.prior, "D", "noise", "prior, $L_T$")):
+            y = float(value.detach().mean())
+            off = {} if y > 0 else {"transform": ax.get_xaxis_transform(), "clip_on": False}
+            name += f" = {y:.3g}".replace("-", "\u2212") + ("" if y > 0 else ", below the axis")
+            ax.plot([t], [y if y > 0 else 0.02], mark if y > 0 else "v", color=PALETTE[color], label=name, **off)
+        ax.set(xlabel="t", ylabel="nats", yscale="log", title=title or "")
         ax.legend(frameon=False)
     return ax
 
