@@ -237,7 +237,7 @@ def _check_directions(U: Float[Tensor, "k d r"]) -> Float[Tensor, "k d r"]:
             raise ValueError(f"covs = (U, var, floor): U must have orthonormal columns, off by {off.abs().max():g}")
     return U
 
-
+# %% ../nbs/workshop/mixture.ipynb #3012953d
 def _components(means: Float[Tensor, "k d"], covs: Tensor | tuple, event: tuple[int, ...]) -> _Components:
     "Components from any of the four ways to write their covariances, told apart by shape."
     k, d = means.shape
@@ -294,7 +294,7 @@ def _fit_labels(x: Float[Tensor, "n d"], labels: Int[Tensor, " n"], floor: float
     means = torch.stack(means)
     return _log_weights(shares, means), _Components(means, torch.stack(var), torch.stack(U))
 
-
+# %% ../nbs/workshop/mixture.ipynb #170cb3bd
 def _check_fit(x: Tensor, labels: Tensor | None, k: int | None, floor: float) -> None:
     "What fit takes, or an error that names what it got."
     if (labels is None) == (k is None):
@@ -315,7 +315,7 @@ def _check_fit(x: Tensor, labels: Tensor | None, k: int | None, floor: float) ->
     if not floor >= 0:
         raise ValueError(f"floor must be 0 or more, got {floor:g}")
 
-
+# %% ../nbs/workshop/mixture.ipynb #99468651
 def _fit_em(x: Float[Tensor, "n d"], k: int, floor: float, seed: int) -> tuple[Tensor, _Components]:
     "k Gaussians by expectation maximisation; scikit-learn adds floor to every variance."
     from sklearn.mixture import GaussianMixture as EM
