@@ -7,14 +7,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .account import Account, GridChain, LinearChain, account
-from .data import dequantize, digits, mnist
+from .data import dequantize, digits, make_digits, mnist
 from .distribution import Distribution
 from .elbo import Elbo, elbo, exact_elbo
 from .forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
 from .gaussian import Gaussian
 from .likelihood import DiscretizedGaussian, Estimate, bits_per_dim, elbo_estimate
 from .mixture import Empirical, GaussianMixture
-from .plot import PALETTE, agree, agree_mc, plot_density, plot_schedule, show, show_images, show_strip
+from .plot import (
+    PALETTE,
+    agree,
+    agree_mc,
+    figure,
+    mean_and_stderr,
+    plot_density,
+    plot_points,
+    plot_schedule,
+    show,
+    show_images,
+    show_strip,
+    style,
+)
 from .reverse import ExactReverse, ReverseProcess
 
 if TYPE_CHECKING:
@@ -26,8 +39,9 @@ __all__ = [
     "PALETTE", "Account", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical", "Estimate", "ExactReverse",
     "ForwardProcess", "Gaussian", "GaussianMixture", "GridChain", "LinearChain", "NoisingExplorer",
     "ReverseProcess", "Schedule", "account", "agree", "agree_mc", "bits_per_dim", "constant_schedule",
-    "cosine_schedule", "dequantize", "digits", "elbo", "elbo_estimate", "exact_elbo", "linear_schedule", "mnist",
-    "plot_density", "plot_schedule", "show", "show_images", "show_strip",
+    "cosine_schedule", "dequantize", "digits", "elbo", "elbo_estimate", "exact_elbo", "figure", "linear_schedule",
+    "make_digits", "mean_and_stderr", "mnist", "plot_density", "plot_points", "plot_schedule", "show", "show_images",
+    "show_strip", "style",
 ]  # fmt: skip
 
 

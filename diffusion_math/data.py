@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-__all__ = ["dequantize", "digits", "mnist"]
+__all__ = ["dequantize", "digits", "make_digits", "mnist"]
 
 # %% ../nbs/workshop/data.ipynb #12417ce6
 _SPLITS = ("train", "test")

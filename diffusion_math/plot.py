@@ -19,7 +19,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["PALETTE", "agree", "agree_mc", "plot_density", "plot_schedule", "show", "show_images", "show_strip"]
+__all__ = [
+    "PALETTE", "agree", "agree_mc", "figure", "mean_and_stderr", "plot_density", "plot_points", "plot_schedule", "show",
+    "show_images", "show_strip", "style",
+]
 
 # %% ../nbs/workshop/plot.ipynb #1867a851
 PALETTE = {
