@@ -5,13 +5,12 @@ __all__ = ['bits_per_dim', 'DiscretizedGaussian', 'Estimate', 'elbo_estimate']
 
 # %% ../nbs/05b_bits_per_dim.ipynb #1e94ffc8
 import math
-from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Generator, Tensor
 
-from .elbo import BUDGET, Decoder, _check, _check_count, _check_var, _decode, _law, elbo
+from .elbo import BUDGET, Decoder, _check, _check_count, _last_cost, _law, elbo
 from .forward import ForwardProcess
 from .gaussian import Gaussian, _same_event, _sum_log
 from .reverse import ReverseProcess
@@ -126,65 +125,65 @@ PILOT = 16  # data that a pilot looks at
 NAMES = ("iid", "stratified", "importance", "both")
 
 
-def _draw_times(times: str, share: Float[Tensor, " T"], n: int, like: Tensor, generator: Generator | None) -> Tensor:
-    "t in 1..T for n terms of each datum, (n, b): by its share, alone or one from each of n strata of equal share."
-    u = torch.rand(n, len(like), generator=generator, dtype=torch.float64, device=like.device)
+def _draw_times(times: str, share: Float[Tensor, " m"], n: int, b: int, generator: Generator | None) -> Tensor:
+    "t in 2..T for n terms of each of b data, (n, b): by its share, alone or one from each of n strata of equal share."
+    u = torch.rand(n, b, generator=generator, dtype=torch.float64, device=share.device)
     if times in ("stratified", "both"):
-        u = (torch.arange(n, device=like.device)[:, None] + u) / n
+        u = (torch.arange(n, device=share.device)[:, None] + u) / n
     edges = share.cumsum(0)
-    return 1 + torch.bucketize(u * edges[-1], edges[:-1], right=True)
+    return 2 + torch.bucketize(u * edges[-1], edges[:-1], right=True)
 
 
-def _pilot(
-    q: ForwardProcess, p: ReverseProcess, x0: Tensor, decoder: Decoder | None, generator: Generator | None
-) -> Float[Tensor, " T"]:
-    "How often to ask for each term: by its root mean square over one draw for some data, and evenly for a tenth."
-    bound = elbo(q, p, x0[:PILOT], decoder, generator=generator)
-    size = torch.cat([bound.reconstruction[None], bound.steps]).double().square().mean(1).sqrt()
-    return 0.9 * size / size.sum() + 0.1 / q.T
+def _pilot(q: ForwardProcess, p: ReverseProcess, x0: Tensor, generator: Generator | None) -> Float[Tensor, " m"]:
+    "How often to ask for each t = 2..T: by its root mean square over one draw for some data, and evenly for a tenth."
+    nothing = lambda x_1: Gaussian(torch.zeros_like(x_1), 1.0)  # noqa: E731  (the term of t = 1 plays no part)
+    size = elbo(q, p, x0[:PILOT], nothing, generator=generator).steps.double().square().mean(1).sqrt()
+    size = torch.where(size.isfinite(), size, 0)
+    return 0.9 * size / size.sum().clamp(min=1e-300) + 0.1 / max(1, len(size))
 
 
 def _shares(
-    q: ForwardProcess, p: ReverseProcess, x0: Tensor, times: str, weights: Tensor | None, decoder: Decoder | None,
-    generator: Generator | None,
-) -> Float[Tensor, " T"]:
-    "The share of each t = 1..T among the terms, adding to 1."
+    q: ForwardProcess, p: ReverseProcess, x0: Tensor, times: str, weights: Tensor | None, generator: Generator | None
+) -> Float[Tensor, " m"]:
+    "The share of each t = 2..T among the terms, adding to 1."
+    m = q.T - 1
     if times in ("iid", "stratified"):
         if weights is not None:
             raise ValueError(f"weights go with times='importance' or 'both', got times={times!r}")
-        return torch.full((q.T,), 1 / q.T, dtype=torch.float64, device=x0.device)
-    weights = _pilot(q, p, x0, decoder, generator) if weights is None else weights
-    if weights.shape != (q.T,):
-        raise ValueError(f"weights must have shape ({q.T},), one for each t, got {tuple(weights.shape)}")
+        return torch.full((m,), 1 / max(1, m), dtype=torch.float64, device=x0.device)
+    weights = _pilot(q, p, x0, generator) if weights is None else weights
+    if weights.shape != (m,):
+        raise ValueError(f"weights must have shape ({m},), one for each t = 2..{q.T}, got {tuple(weights.shape)}")
     if weights.device.type == "cpu" and not bool(((weights > 0) & weights.isfinite()).all()):
         raise ValueError("weights must be above 0 and finite, or a term is never seen and the estimate is biased")
     weights = weights.to(x0.device, torch.float64)
     return weights / weights.sum()
 
 # %% ../nbs/05b_bits_per_dim.ipynb #e6fc50ba
-def _any_cost(
-    q: ForwardProcess, p: ReverseProcess, x0: Tensor, t: Int[Tensor, " b"], decoder: Decoder | None, generator: Any
+def _replicate(
+    q: ForwardProcess, p: ReverseProcess, x0: Tensor, n: int, times: str, shares: Float[Tensor, " m"],
+    generator: Generator | None,
 ) -> Float[Tensor, " b"]:
-    "The term of each t at one draw of x_t: a KL for t >= 2, -log p(x_0 | x_1) for t = 1. No branch on t's values."
-    x_t = q.marginal(x0, t).sample(generator)
-    law, first = _law(p, x_t, t), t == 1
-    if decoder is None:
-        last = -_check_var(law, first.view(-1, *[1] * (x0.ndim - 1))).log_prob(x0)
-    else:
-        last = -_decode(decoder, x0, x_t)
-    if q.T == 1:
-        return last
-    return torch.where(first, last, q.posterior(x_t, x0, t.clamp(min=2)).kl(law))
+    "The sum of the steps' terms, from n of them for each datum, each over its share; at most BUDGET numbers at a time."
+    total = x0.new_zeros(len(x0))
+    if not len(shares):
+        return total
+    for t in _draw_times(times, shares, n, len(x0), generator).split(max(1, BUDGET // max(1, x0.numel()))):
+        flat, row = x0.expand(len(t), *x0.shape).flatten(0, 1), t.flatten()
+        x_t = q.marginal(flat, row).sample(generator)
+        cost = q.posterior(x_t, flat, row).kl(_law(p, x_t, row)).view(t.shape)
+        total = total + (cost / shares[t - 2].to(cost.dtype)).sum(0) / n
+    return total
 
 # %% ../nbs/05b_bits_per_dim.ipynb #3309ab8d
 class Estimate:
     """An unbiased estimate of the negative ELBO from a few of its terms, in nats; elbo_estimate makes it.
 
     total (b,): the mean of replicates (r, b), which are independent of each other. stderr (b,): what they say about
-    its error (NaN after a single one). bits_per_dim (b,): total / (dims log 2). shares (T,): how the t were drawn.
+    its error (NaN after a single one). bits_per_dim (b,): total / (dims log 2). shares (T-1,): how often t = 2..T.
     """
 
-    def __init__(self, replicates: Float[Tensor, "r b"], dims: int, shares: Float[Tensor, " T"]):
+    def __init__(self, replicates: Float[Tensor, "r b"], dims: int, shares: Float[Tensor, " m"]):
         self.replicates, self.dims, self.shares = replicates, dims, shares
         self.total, r = replicates.mean(0), len(replicates)
         self.stderr = replicates.std(0) / r**0.5 if r > 1 else torch.full_like(self.total, math.nan)
@@ -207,40 +206,29 @@ def elbo_estimate(
     x0: Float[Tensor, "b *event"],
     n: int,
     times: str = "stratified",
-    weights: Float[Tensor, " T"] | None = None,
+    weights: Float[Tensor, " m"] | None = None,
     replicates: int = 4,
     decoder: Decoder | None = None,
     generator: Generator | None = None,
 ) -> Estimate:
-    """elbo(q, p, x0, decoder).total from n terms a datum instead of T: unbiased, with a standard error.
+    """elbo(q, p, x0, decoder).total from n of the steps' terms a datum instead of T - 1: unbiased, with its error.
 
-        total = L_T + mean of L(t) / (share of t) over n times t in 1..T,   L(1) = -log p(x_0 | x_1), L(t) = KL at t
+        total = L_T + L_0 + mean of KL(t) / (share of t) over n times t in 2..T, a new x_t for each
 
     times: "iid", t drawn evenly; "stratified", evenly and one from each of equal strata; "importance", by weights;
-    "both", by weights and one from each of strata of equal weight. weights (T,), above 0, for t = 1..T: best the size
+    "both", by weights and one from each of strata of equal weight. weights (T-1,), above 0, for t = 2..T: best the size
     of each term; without them a pilot measures it on the first PILOT data, T terms each. The n terms are split among
-    replicates, independent of each other. Raises what elbo raises; ValueError for an n that replicates does not divide.
+    replicates, independent of each other, and each of these draws L_0 once besides: n + replicates rows of p.step a
+    datum. Raises what elbo raises; ValueError for an n that replicates does not divide. No gradients.
     """
     _check(q, p, x0, decoder)
     if times not in NAMES:
         raise ValueError(f"times must be one of {', '.join(NAMES)}, got {times!r}")
     if _check_count("n", n) % _check_count("replicates", replicates):
         raise ValueError(f"n must be a multiple of replicates = {replicates}, got {n}")
-    shares = _shares(q, p, x0, times, weights, decoder, generator)
-    one = lambda: _replicate(q, p, x0, n // replicates, times, shares, decoder, generator)  # noqa: E731
-    values = torch.stack([one() for _ in range(replicates)])
-    return Estimate(q.marginal(x0, q.T).kl(p.prior(x0)) + values, x0.shape[1:].numel(), shares)
-
-# %% ../nbs/05b_bits_per_dim.ipynb #d8301717
-def _replicate(
-    q: ForwardProcess, p: ReverseProcess, x0: Tensor, n: int, times: str, shares: Float[Tensor, " T"],
-    decoder: Decoder | None, generator: Generator | None,
-) -> Float[Tensor, " b"]:
-    "The mean of n terms, each over its share, for each datum; at most BUDGET numbers at a time."
-    t, mean = _draw_times(times, shares, n, x0, generator), torch.zeros_like(x0[:, None].flatten(1)[:, 0])
-    some = max(1, BUDGET // max(1, x0.numel()))
-    for rows in t.split(some):
-        flat = x0.expand(len(rows), *x0.shape).flatten(0, 1)
-        cost = _any_cost(q, p, flat, rows.flatten(), decoder, generator).view(rows.shape)
-        mean = mean + (cost / shares[rows - 1].to(cost.dtype)).sum(0) / n
-    return mean
+    shares = _shares(q, p, x0, times, weights, generator)
+    eps = lambda: torch.randn(1, 1, *x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)  # noqa: E731
+    values = [_replicate(q, p, x0, n // replicates, times, shares, generator)
+              + _last_cost(q, p, x0, decoder, eps())[0, 0] for _ in range(replicates)]
+    prior = q.marginal(x0, q.T).kl(p.prior(x0))
+    return Estimate(prior + torch.stack(values), x0.shape[1:].numel(), shares)
