@@ -174,19 +174,23 @@ class GridChain:
             for level, below in zip(self.levels[:0:-1], self.levels[-2::-1], strict=True):
                 density = _down(level, density, below.x)
             self._first = density
-        y, order = x0.flatten().double().sort()
-        return torch.zeros_like(y).scatter(0, order, _down(self.levels[0], self._first, y).log())
+        first = self.levels[0]
+        log_mass = (self._first * first.width).log()
+        rows = [(_log_normal(y[:, None], first.mean, first.var) + log_mass).logsumexp(1)
+                for y in x0.flatten().double().split(512)]
+        return torch.cat(rows)
 
     @torch.no_grad()
     def gap(self, q: ForwardProcess, x0: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
         "KL(q(x_1, ..., x_T | x_0) || p(x_1, ..., x_T | x_0)), (b,), in nats: the bound minus -log p(x_0)."
         _check(q, self.p, x0, None)
         x, first = x0.flatten().double(), self.levels[0]
-        h = _log_normal(x, first.mean[:, None], first.var[:, None]).exp()
-        gap = torch.zeros_like(x)
+        log_h, gap = _log_normal(x, first.mean[:, None], first.var[:, None]), torch.zeros_like(x)
+        h = (log_h - log_h.amax(0)).exp()  # a factor in h is free: only h_{t-1} / h_t counts
         for t, (below, level) in enumerate(zip(self.levels, self.levels[1:], strict=False), start=2):
             above = _up(level, below, h)
-            gap, h = gap + _link_gap(q, t, x, level, below, above.log(), h.log(), self.fine), above
+            gap = gap + _link_gap(q, t, x, level, below, above.log(), h.log(), self.fine)
+            h = above / above.amax(0)
         top, s = self.levels[-1], q.schedule
         log_p = (_log_normal(top.x, ZERO, ONE).exp() @ h * top.width).log()
         return gap + _top_gap(top, s.alpha_bar[-1].sqrt() * x, s.noise_var[-1], h.log(), log_p, self.fine)
