@@ -249,8 +249,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'diffusion_math/likelihood.py'),
                                            'diffusion_math.likelihood.Estimate.bits_per_dim': ( 'bits_per_dim.html#estimate.bits_per_dim',
                                                                                                 'diffusion_math/likelihood.py'),
-                                           'diffusion_math.likelihood._any_cost': ( 'bits_per_dim.html#_any_cost',
-                                                                                    'diffusion_math/likelihood.py'),
                                            'diffusion_math.likelihood._check_levels': ( 'bits_per_dim.html#_check_levels',
                                                                                         'diffusion_math/likelihood.py'),
                                            'diffusion_math.likelihood._draw_times': ( 'bits_per_dim.html#_draw_times',

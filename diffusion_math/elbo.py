@@ -113,7 +113,7 @@ def _over_draws(cost: Callable, t: Tensor, like: Tensor, n: int, generator: Gene
         seen += k
     return mean, (m2 / (n - 1) / n).sqrt() if n > 1 else torch.full_like(mean, math.nan)
 
-
+# %% ../nbs/05_elbo.ipynb #f39fa9fa
 def _over_nodes(cost: Callable, t: Tensor, like: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
     "E[cost(t, eps)] over one eps ~ N(0, 1), as a sum over strips from -8.5 to 8.5; no draw, so an error of 0."
     z = torch.linspace(-8.5, 8.5, nodes, dtype=like.dtype, device=like.device)
