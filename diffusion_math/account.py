@@ -182,7 +182,7 @@ class GridChain:
 
     @torch.no_grad()
     def gap(self, q: ForwardProcess, x0: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
-        "KL(q(x_1, ..., x_T | x_0) || p(x_1, ..., x_T | x_0)), (b,): the bound minus -log p(x_0), in nats; inf above 700."
+        "KL(q(x_1, ..., x_T | x_0) || p(x_1, ..., x_T | x_0)), (b,), in nats: bound + log p(x_0); inf above 700."
         _check(q, self.p, x0, None)
         x, first = x0.flatten().double(), self.levels[0]
         log_h, gap = _log_normal(x, first.mean[:, None], first.var[:, None]), torch.zeros_like(x)

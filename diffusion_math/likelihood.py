@@ -141,7 +141,7 @@ def _pilot(q: ForwardProcess, p: ReverseProcess, x0: Tensor, generator: Generato
     size = torch.where(size.isfinite(), size, 0)
     return 0.9 * size / size.sum().clamp(min=1e-300) + 0.1 / max(1, len(size))
 
-# %% ../nbs/05b_bits_per_dim.ipynb #c5d9dccc
+
 def _shares(
     q: ForwardProcess, p: ReverseProcess, x0: Tensor, times: str, weights: Tensor | None, generator: Generator | None
 ) -> Float[Tensor, " m"]:
