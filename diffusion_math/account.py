@@ -148,8 +148,28 @@ def _link_gap(
     return (weight * _divergence(_log_normal(y, mean[..., None], var), log_b, strip)).sum(1)
 
 # %% ../nbs/workshop/account.ipynb #358e7c7b
+def _density_of_x1(levels: list[_Level]) -> Float[Tensor, " n"]:
+    "The density of x_1 on its grid, carried down from the prior's at x_T."
+    density = _log_normal(levels[-1].x, ZERO, ONE).exp()
+    for level, below in zip(levels[:0:-1], levels[-2::-1], strict=True):
+        density = _down(level, density, below.x)
+    return density
+
+
+def _gap(q: ForwardProcess, levels: list[_Level], x0: Float[Tensor, " b"], fine: float | int) -> Float[Tensor, " b"]:
+    "The gap of each datum, link by link, with log h_t carried up from h_1."
+    first, top, s = levels[0], levels[-1], q.schedule
+    log_h, gap = _log_normal(x0, first.mean[:, None], first.var[:, None]), torch.zeros_like(x0)
+    for t, (below, level) in enumerate(zip(levels, levels[1:], strict=False), start=2):
+        log_h = log_h - log_h.amax(0)  # a factor in h is free: only h_{t-1} / h_t counts
+        above = _up(level, below, log_h.exp()).log()
+        gap, log_h = gap + _link_gap(q, t, x0, level, below, above, log_h, fine), above
+    log_p = (_log_normal(top.x, ZERO, ONE)[:, None] + log_h).logsumexp(0) + math.log(top.width)
+    return gap + _top_gap(top, s.alpha_bar[-1].sqrt() * x0, s.noise_var[-1], log_h, log_p, fine)
+
+# %% ../nbs/workshop/account.ipynb #c9f5b1b3
 class GridChain:
-    """What can be known about a reverse process over one number: p(x_0) and the bound's gap, on grids, in float64.
+    """What can be known about a reverse process over one number: p(x_0) and the gap, on grids, in float64 on the CPU.
 
     p: a ReverseProcess with event_shape () or (1,) (None counts as ()) and variances above 0. low, high: an interval
     that holds the data; x_t is followed over what noise makes of it, 12 standard deviations out. fine: strips to the
@@ -169,11 +189,7 @@ class GridChain:
     def log_prob(self, x0: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
         "log p(x_0), (b,), in nats: the density carried from x_T down to x_0."
         if self._first is None:
-            top = self.levels[-1].x
-            density = _log_normal(top, ZERO, ONE).exp()
-            for level, below in zip(self.levels[:0:-1], self.levels[-2::-1], strict=True):
-                density = _down(level, density, below.x)
-            self._first = density
+            self._first = _density_of_x1(self.levels)
         first = self.levels[0]
         log_mass = (self._first * first.width).log()
         rows = [(_log_normal(y[:, None], first.mean, first.var) + log_mass).logsumexp(1)
@@ -184,15 +200,7 @@ class GridChain:
     def gap(self, q: ForwardProcess, x0: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
         "KL(q(x_1, ..., x_T | x_0) || p(x_1, ..., x_T | x_0)), (b,), in nats: bound + log p(x_0); inf above 700."
         _check(q, self.p, x0, None)
-        x, first = x0.flatten().double(), self.levels[0]
-        log_h, gap = _log_normal(x, first.mean[:, None], first.var[:, None]), torch.zeros_like(x)
-        for t, (below, level) in enumerate(zip(self.levels, self.levels[1:], strict=False), start=2):
-            log_h = log_h - log_h.amax(0)  # a factor in h is free: only h_{t-1} / h_t counts
-            above = _up(level, below, log_h.exp()).log()
-            gap, log_h = gap + _link_gap(q, t, x, level, below, above, log_h, self.fine), above
-        top, s = self.levels[-1], q.schedule
-        log_p = (_log_normal(top.x, ZERO, ONE)[:, None] + log_h).logsumexp(0) + math.log(top.width)
-        return gap + _top_gap(top, s.alpha_bar[-1].sqrt() * x, s.noise_var[-1], log_h, log_p, self.fine)
+        return _gap(q, self.levels, x0.flatten().double(), self.fine)
 
 # %% ../nbs/workshop/account.ipynb #07a398a9
 class _Affine(NamedTuple):
@@ -238,8 +246,8 @@ def _gauss_kl(off: Float[Tensor, "b d"], spread: Tensor, var: Tensor, P: Tensor)
 class LinearChain:
     """What can be known about a reverse process whose every step is linear: p(x_0), the gap, the bound; in float64.
 
-    p: a ReverseProcess with p(x_{t-1} | x_t) = N(A_t x_t + c_t, diag(v_t)), for x of shape (b, *event_shape); a few
-    dozen numbers at most. Raises ValueError for a step that is not linear, or a process without event_shape.
+    p: a ReverseProcess with p(x_{t-1} | x_t) = N(A_t x_t + c_t, diag(v_t)) and an event_shape of a few dozen numbers.
+    Raises ValueError for a step that is not linear.
     """
 
     def __init__(self, p: ReverseProcess):
@@ -256,7 +264,7 @@ class LinearChain:
     def log_prob(self, x0: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
         "log p(x_0), (b,), in nats: x_0 is Gaussian."
         law = _then(self.h[-1], self.prior)
-        off = x0.flatten(1).double() - law.c if x0.ndim > 1 else x0[:, None].double() - law.c
+        off = x0.reshape(len(x0), self.d).double() - law.c
         quadratic = (off * torch.linalg.solve(law.V, off.T).T).sum(1)
         return -0.5 * (quadratic + torch.linalg.slogdet(2 * math.pi * law.V)[1])
 

@@ -83,10 +83,9 @@ class DiscretizedGaussian:
 
         P(x_i = k-th level) = Phi((x_i + w/2 - mean_i) / std_i) - Phi((x_i - w/2 - mean_i) / std_i)
 
-    Levels stand at low, low + w, ..., high, w = (high - low) / (levels - 1); the first reaches to -inf and the last to
-    inf, so that the levels' probabilities add to 1. mean (b, *event), var a number or a tensor that broadcasts against
-    it and is above 0. By differences of log Phi: right to rounding however far out. Half precision is worked out in
-    float32. Raises TypeError, ValueError as Gaussian does; ValueError for a variance of 0 (looked for on the CPU).
+    Levels stand at low, low + w, ..., high; the first reaches to -inf and the last to inf, so that all add to 1.
+    mean (b, *event); var, above 0, broadcasts against it. By differences of log Phi: right to rounding however far out.
+    Half precision is worked out in float32. Raises what Gaussian raises; ValueError for a variance of 0 (on the CPU).
     """
 
     def __init__(self, mean: Float[Tensor, "b *event"], var: Float[Tensor, "..."] | float,
@@ -103,10 +102,9 @@ class DiscretizedGaussian:
         return self.var.sqrt()
 
     def log_prob(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, " m"]:
-        """log of the probability of x, (b,), in nats: never above 0.
+        """log of the probability of x, (b,), in nats: never above 0. x: mean's shape, or a batch of 1 on either side.
 
-        x: levels of mean's shape, or a batch of 1 on either side. ValueError: another shape, or a value that is no
-        level (looked for on the CPU).
+        ValueError: another shape, or a value that is no level (looked for on the CPU).
         """
         _same_event("x", x, self.mean)
         wide = torch.promote_types(torch.promote_types(x.dtype, self.mean.dtype), torch.float32)
