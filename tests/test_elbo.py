@@ -127,6 +127,45 @@ def test_the_mean_ratio_over_forward_paths_is_the_likelihood():
     assert sigmas(ratio.mean(), truth, ratio.std() / 100) < 5
 
 
+def test_the_log_of_a_product_keeps_its_maximum_and_turns_bells_into_parabolas():
+    "(5.1), (5.2), (5.7): the likelihood of a mean is highest at the average, and its log bends the same everywhere."
+    x, theta = torch.randn(7, dtype=F64), torch.linspace(-2, 2, 401, dtype=F64)
+    each = torch.stack([Gaussian(m.expand(7), 0.25).log_prob(x) for m in theta])
+    assert torch.allclose(each.exp().prod(1).log(), each.sum(1), atol=1e-10)
+    assert each.exp().prod(1).argmax() == each.sum(1).argmax() == (theta - x.mean()).abs().argmin()
+    bend = each.sum(1).diff().diff()
+    assert torch.allclose(bend, torch.full_like(bend, -7 * 4 * 0.01**2), atol=1e-10)
+
+
+@given(st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=20))
+def test_the_log_of_an_average_is_never_below_the_average_of_the_logs(r):
+    "(5.8)"
+    r = torch.tensor(r, dtype=F64)
+    assert r.mean().log() >= r.log().mean() - 1e-12
+    assert torch.allclose(r[:1].expand(5).mean().log(), r[:1].expand(5).log().mean(), atol=1e-12)
+
+
+def test_walks_of_the_model_give_the_likelihood_on_average():
+    "(5.5): p(x_0) = E[p(x_0 | x_1)] over the model's own walks, for a chain that is short enough."
+    q, p = chain(3)
+    x0 = torch.tensor([[1.2]], dtype=F64)
+    x_1 = p.sample(50_000, trajectory=True, like=x0)[1]
+    each = p.step(x_1, 1).log_prob(x0).exp()
+    assert sigmas(each.mean(), GridChain(p).log_prob(x0).exp(), each.std() / 50_000**0.5) < 5
+
+
+def test_one_random_term_times_t_is_the_bound_on_average():
+    "(5.18), as a training loop uses it."
+    q = ForwardProcess(linear_schedule(5))
+    p, x0 = Bent(q, 1), torch.full((40_000, 1), 0.4, dtype=F64)
+    t = torch.randint(1, 6, (len(x0),))
+    x_t = q.marginal(x0, t).sample()
+    law = p.step(x_t, t)
+    term = torch.where(t == 1, -law.log_prob(x0), q.posterior(x_t, x0, t.clamp(min=2)).kl(law))
+    each = q.marginal(x0, 5).kl(p.prior(x0)) + 5 * term
+    assert sigmas(each.mean(), exact_elbo(q, p, x0[:1]).total, each.std() / 200) < 5
+
+
 # ---- the lines of the derivation, on the same paths (5.12) to (5.17)
 
 
