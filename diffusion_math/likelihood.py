@@ -131,7 +131,7 @@ def _draw_times(times: str, share: Float[Tensor, " m"], n: int, b: int, generato
     edges = share.cumsum(0)
     return 2 + torch.bucketize(u * edges[-1], edges[:-1], right=True)
 
-
+# %% ../nbs/05b_bits_per_dim.ipynb #5bdf4f1f
 def _pilot(q: ForwardProcess, p: ReverseProcess, x0: Tensor, generator: Generator | None) -> Float[Tensor, " m"]:
     "How often to ask for each t = 2..T: by its root mean square over one draw for some data, and evenly for a tenth."
     nothing = lambda x_1: Gaussian(torch.zeros_like(x_1), 1.0)  # noqa: E731  (the term of t = 1 plays no part)
