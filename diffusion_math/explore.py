@@ -159,6 +159,8 @@ class NoisingExplorer(Explorable):
         T = _default_T(schedule) if T is None else T
         t = (1 if kind == "constant" or not isinstance(T, int) else max(1, T // 4)) if t is None else t
         n, _, h, w = self._images.shape
+        if isinstance(T, int) and isinstance(t, int) and T >= 1:
+            _check_range("t", t, 0, T)  # here, since traitlets looks at the traits in no fixed order
         start = {"beta": beta, "t": t, "T": T, "schedule": kind, "digit": digit}
         noise = _pack(torch.randn(h, w, generator=generator))
         given = _pack(torch.stack([schedule.log_alpha_bar, schedule.beta])) if self._schedule else b""
