@@ -51,11 +51,53 @@ def _check_range(name: str, value: float, low: float, high: float) -> float:
     return value
 
 
+class _Real(traitlets.Float):
+    "A number from low to high that both sides know."
+
+    def __init__(self, low: float, high: float):
+        super().__init__(low)
+        self.low, self.high = low, high
+        self.tag(sync=True)
+
+    def validate(self, obj, value):
+        return _check_range(self.name, super().validate(obj, value), self.low, self.high)
+
+
+class _Name(traitlets.Unicode):
+    "One of a few names that both sides know."
+
+    def __init__(self, *names: str):
+        super().__init__(names[0])
+        self.names = names
+        self.tag(sync=True)
+
+    def validate(self, obj, value):
+        if super().validate(obj, value) not in self.names:
+            raise BadValue(f"{self.name} must be one of {', '.join(self.names)}, got {value!r}")
+        return value
+
+# %% ../nbs/workshop/explore.ipynb #6c66088a
+class _Reals(traitlets.List):
+    "As many numbers as there are now, each from low to high, that both sides know."
+
+    def __init__(self, low: float, high: float):
+        super().__init__(traitlets.Float())
+        self.low, self.high = low, high
+        self.tag(sync=True)
+
+    def validate(self, obj, value):
+        values, now = super().validate(obj, value), obj._trait_values.get(self.name, [])
+        if now and len(values) != len(now):
+            raise BadValue(f"{self.name} must hold {len(now)} numbers, got {len(values)}")
+        return [_check_range(f"{self.name}[{i}]", v, self.low, self.high) for i, v in enumerate(values)]
+
+
 class Explorable(anywidget.AnyWidget):
-    "What the explorables share: their looks, and the text that stands where no widget can be shown."
+    "What the explorables share: their looks, where Reset leads, and the text that stands where no widget can be shown."
 
     _css = (_FOLDER / "explore.css").read_text(encoding="utf-8")
     _words = "something to drag"
+    _start = traitlets.Dict().tag(sync=True)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {self._words}. Run this cell in JupyterLab to drag it."
@@ -144,7 +186,7 @@ class NoisingExplorer(Explorable):
     digit = traitlets.Int().tag(sync=True)
     noise = _bytes()
     _x0, _given, _noise = _bytes(), _bytes(), _bytes()
-    _size, _start = traitlets.List().tag(sync=True), traitlets.Dict().tag(sync=True)
+    _size = traitlets.List().tag(sync=True)
 
     def __init__(
         self, x0: Float[Tensor, "..."], schedule: str | Schedule = "constant", T: int | None = None, beta: float = 0.1,

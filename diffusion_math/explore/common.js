@@ -45,10 +45,12 @@ const write = (element, text) => {
 //
 //   ui.state                     what is shown now
 //   ui.set(changes, event)       the reader moved something: draw at once, tell the kernel at the next animation frame
+//   ui.reset(event)              everything back to where it started, the model's `_start`
 //   ui.start(draw, words)        draw(state, colours) draws everything; words(state) says it in one or two sentences
+//   ui.redraw(event)             draw again: something moved that is no trait
 //   ui.resized(element, f)       call f(width) when the element's width changes, then draw
 //   ui.listen(target, event, f)  a listener that goes when the explorable goes
-//   ui.close()                   what `render` returns
+//   ui.close()                   what `render` returns; ui.signal is aborted then
 //
 // Only the newest state is sent, and only what changed: a drag of two hundred moves leaves nothing in a queue.
 export function explorable(model, el, { title, traits }) {
@@ -149,7 +151,8 @@ export function explorable(model, el, { title, traits }) {
   traits.forEach((name) => model.on(`change:${name}`, heard));
   read();
   root.explorable = { state, timings }; // for tests and timings
-  return { root, state, set, start, resized, listen, close };
+  const reset = (event) => set({ ...model.get("_start") }, event);
+  return { root, state, set, reset, start, redraw: show, resized, listen, close, signal: stop.signal };
 }
 
 // ----------------------------------------------------------------------------------------------------- light and dark
@@ -221,6 +224,18 @@ export function slider(ui, { symbol = "", name, max = 1, marks = [], change }) {
   return { el, input, put };
 }
 
+// A slider over the numbers low, low + step, ..., high. text(value) says one; change(value, event); put(value, options).
+export function dial(ui, { low, high, step, text = number, ends = [low, high], change, ...rest }) {
+  const count = Math.round((high - low) / step);
+  const digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)); // 0.05 has two
+  const value = (i) => Number((low + i * step).toFixed(digits));
+  const place = (v) => Math.round((v - low) / step);
+  const marks = ends.map((end) => [place(end), text(end)]);
+  const inner = slider(ui, { max: count, marks, change: (i, event) => change(value(i), event), ...rest });
+  const put = (v, options = {}) => inner.put({ position: place(v), text: text(v), ...options });
+  return { ...inner, put };
+}
+
 // A drop-down list. options: [[value, text], ...]; change(value, event).
 export function choice(ui, { name, options, change }) {
   const id = unique();
@@ -270,6 +285,59 @@ export function scrub(ui, element, inset, move) {
   ui.listen(element, "pointermove", (event) => element.hasPointerCapture(event.pointerId) && at(event));
 }
 
+// The pointer on a plot, in the plot's own numbers. take(x, y, event) says what is there to hold, or null;
+// move(held, x, y, event) moves it. Whatever can be done so must be possible by keyboard elsewhere.
+export function grab(ui, { canvas, at }, { take, move }) {
+  let held = null;
+  canvas.classList.add("dm-grab");
+  ui.listen(canvas, "pointerdown", (event) => {
+    held = event.button === 0 ? take(...at(event), event) : null;
+    if (held === null) return;
+    canvas.setPointerCapture(event.pointerId);
+    move(held, ...at(event), event);
+  });
+  ui.listen(canvas, "pointermove", (event) => {
+    if (held !== null && canvas.hasPointerCapture(event.pointerId)) move(held, ...at(event), event);
+  });
+}
+
+// A button that plays. step(event) is called at every frame while it plays, and returns false to end. Where less motion
+// is asked for, nothing moves by itself: a press calls leap(event) once, which goes a good way at a time.
+export function player(ui, { play = "Play", pause = "Pause", leap: [word, leap], step }) {
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const el = button(ui, play, (event) => (still.matches ? leap(event) : running ? stop() : start()));
+  let running = 0;
+
+  const label = () => write(el, still.matches ? word : running ? pause : play);
+  function stop() {
+    cancelAnimationFrame(running);
+    running = 0;
+    label();
+  }
+  function start() {
+    running = requestAnimationFrame(turn);
+    label();
+  }
+  function turn(now) {
+    running = requestAnimationFrame(turn);
+    if (!el.isConnected || step({ type: "frame", timeStamp: performance.now(), now }) === false) stop();
+  }
+  still.addEventListener("change", stop, { signal: ui.signal });
+  ui.signal.addEventListener("abort", stop);
+  label();
+  return { el, stop, playing: () => running !== 0 };
+}
+
+// A list of names and numbers: put([text, ...]).
+export function readout(names) {
+  const places = names.map(() => h("dd"));
+  const el = h("dl", { class: "dm-readout" }, names.map((name, i) => h("div", {}, h("dt", {}, name), places[i])));
+  return { el, put: (texts) => texts.forEach((text, i) => write(places[i], text)) };
+}
+
+// What a colour stands for, in words.
+export const key = (kind, ...parts) => h("span", { class: `dm-key dm-key-${kind}` }, ...parts);
+
 // changed("name", ...needs) is true when the needs under that name are not what they were the last time.
 export function memory() {
   const known = new Map();
@@ -306,34 +374,46 @@ export function picture({ height, width, alt, className = "" }) {
 
 // A canvas as wide as its place, sharp at any density of screen, with axes.
 //   const p = plot(ui, { alt, height });   p.area({ x: [0, 20], y: [0, 1], xTicks, yTicks, xLabel }, colours, paint)
-// paint(context, X, Y) draws inside the axes; X and Y take data to pixels.
-export function plot(ui, { alt, height = 190, left = 34, right = 16, top = 8, bottom = 34 }) {
-  const canvas = h("canvas", { role: "img", "aria-label": alt, class: "dm-plot", style: `height: ${height}px` });
-  let width = 0;
-  ui.resized(canvas, (w) => (width = w));
+// paint(context, X, Y) draws inside the axes; X and Y take data to pixels. ratio, width over height, instead of height.
+// p.at(event) is where the pointer is, in the axes' numbers; canvas.place(x, y) is where such a point is on the canvas.
+export function plot(ui, { alt, height = 190, ratio, left = 34, right = 16, top = 8, bottom = 34 }) {
+  const shape = ratio ? `aspect-ratio: ${ratio}` : `height: ${height}px`;
+  const canvas = h("canvas", { role: "img", "aria-label": alt, class: "dm-plot", style: shape });
+  let [width, tall, frame] = [0, height, null];
+  ui.resized(canvas, (w) => ([width, tall] = [w, ratio ? w / ratio : height]));
+  const X = (v) => left + ((v - frame.x[0]) / (frame.x[1] - frame.x[0])) * (width - left - right);
+  const Y = (v) => tall - bottom - ((v - frame.y[0]) / (frame.y[1] - frame.y[0])) * (tall - top - bottom);
 
-  function area({ x, y, xTicks, yTicks, xLabel }, colours, paint) {
+  function area(given, colours, paint) {
     if (!width) return;
+    frame = given;
     const dense = window.devicePixelRatio || 1;
     const context = canvas.getContext("2d");
-    const size = [Math.round(width * dense), Math.round(height * dense)];
+    const size = [Math.round(width * dense), Math.round(tall * dense)];
     if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
     context.setTransform(dense, 0, 0, dense, 0, 0);
-    context.clearRect(0, 0, width, height);
-    const X = (v) => left + ((v - x[0]) / (x[1] - x[0])) * (width - left - right);
-    const Y = (v) => height - bottom - ((v - y[0]) / (y[1] - y[0])) * (height - top - bottom);
-    axes(context, { X, Y, x, y, xTicks, yTicks, xLabel, bottom: height - bottom }, colours);
+    context.clearRect(0, 0, width, tall);
+    axes(context, { X, Y, bottom: tall - bottom, ...frame }, colours);
     context.save();
     context.beginPath();
-    context.rect(left - 6, top - 6, width - left - right + 12, height - top - bottom + 6);
+    context.rect(left - 6, top - 6, width - left - right + 12, tall - top - bottom + 12);
     context.clip();
     paint(context, X, Y);
     context.restore();
   }
-  return { canvas, area, inset: () => [left, right] };
+
+  function at(event) {
+    const box = canvas.getBoundingClientRect();
+    const across = (event.clientX - box.left - left) / (width - left - right);
+    const up = (tall - bottom - (event.clientY - box.top)) / (tall - top - bottom);
+    const between = ([low, high], share) => low + share * (high - low);
+    return [between(frame.x, across), between(frame.y, up)];
+  }
+  canvas.place = (x, y) => [X(x), Y(y)];
+  return { canvas, area, at, inset: () => [left, right] };
 }
 
-function axes(context, { X, Y, x, y, xTicks, yTicks, xLabel, bottom }, colours) {
+function axes(context, { X, Y, x, y, xTicks = [], yTicks = [], xLabel = "", yLabel = "", bottom }, colours) {
   const line = (x0, y0, x1, y1) => {
     context.beginPath();
     context.moveTo(x0, y0);
@@ -357,6 +437,30 @@ function axes(context, { X, Y, x, y, xTicks, yTicks, xLabel, bottom }, colours) 
     context.fillText(number(tick, 6), X(tick), bottom + 6);
   }
   context.fillText(xLabel, (X(x[0]) + X(x[1])) / 2, bottom + 20);
+  if (!yLabel) return;
+  context.save();
+  context.translate(3, (Y(y[0]) + Y(y[1])) / 2);
+  context.rotate(-Math.PI / 2);
+  context.fillText(yLabel, 0, 0);
+  context.restore();
+}
+
+// A picture of columns x rows colours that fills the plot: shade(i, j) in 0..1 from `from` to `to`, j = 0 at the bottom.
+// A function that draws it, so that a drag over it costs nothing.
+export function heat(columns, rows, shade, [from, to]) {
+  const canvas = h("canvas", { width: columns, height: rows });
+  const data = new ImageData(columns, rows);
+  const parts = [from, to].map((colour) => [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16)));
+  for (let j = 0; j < rows; j++) {
+    for (let i = 0; i < columns; i++) {
+      const share = shade(i, j);
+      const at = 4 * ((rows - 1 - j) * columns + i);
+      for (let c = 0; c < 3; c++) data.data[at + c] = parts[0][c] + share * (parts[1][c] - parts[0][c]);
+      data.data[at + 3] = 255;
+    }
+  }
+  canvas.getContext("2d").putImageData(data, 0, 0);
+  return (context, left, top, width, height) => context.drawImage(canvas, left, top, width, height);
 }
 
 // A line through points [[x, y], ...] of the plot.
@@ -381,6 +485,22 @@ export function dot(context, x, y, { colour, ring, radius = 4.5 }) {
     context.lineWidth = 1.5;
     context.stroke();
   }
+}
+
+export function arrow(context, x0, y0, x1, y1, { colour, width = 1.5, head = 5 }) {
+  const angle = Math.atan2(y1 - y0, x1 - x0);
+  const long = Math.hypot(x1 - x0, y1 - y0);
+  const tip = Math.min(head, long);
+  context.strokeStyle = context.fillStyle = colour;
+  context.lineWidth = width;
+  context.beginPath();
+  context.moveTo(x0, y0);
+  context.lineTo(x1 - 0.7 * tip * Math.cos(angle), y1 - 0.7 * tip * Math.sin(angle));
+  context.stroke();
+  context.beginPath();
+  context.moveTo(x1, y1);
+  for (const side of [-0.5, 0.5]) context.lineTo(x1 - tip * Math.cos(angle + side), y1 - tip * Math.sin(angle + side));
+  context.fill();
 }
 
 // Round numbers from 0 to `to`, about n of them.
@@ -425,7 +545,48 @@ export function random(seed) {
   return { uniform, normal };
 }
 
+// The place in a rising list that is nearest to the value.
+export function nearest(list, value) {
+  return list.reduce((best, v, i) => (Math.abs(v - value) < Math.abs(list[best] - value) ? i : best), 0);
+}
+
+// log N(x; mean, var), var above 0.
+export const logNormal = (x, mean, variance) =>
+  -0.5 * ((x - mean) ** 2 / variance + Math.log(2 * Math.PI * variance));
+
+export function logSumExp(values) {
+  const top = Math.max(...values);
+  if (top === -Infinity || top === Infinity) return top;
+  return top + Math.log(values.reduce((sum, v) => sum + Math.exp(v - top), 0));
+}
+
+// A mixture of Gaussians over one number: [{ weight, mean, variance }, ...]. Its log-density, mean and variance; and the
+// law of sqrt(alpha_bar) x + sqrt(1 - alpha_bar) eps.
+export const logMixture = (mixture, x) =>
+  logSumExp(mixture.map((c) => Math.log(c.weight) + logNormal(x, c.mean, c.variance)));
+
+export function moments(mixture) {
+  const mean = mixture.reduce((sum, c) => sum + c.weight * c.mean, 0);
+  const variance = mixture.reduce((sum, c) => sum + c.weight * (c.variance + (c.mean - mean) ** 2), 0);
+  return { mean, variance };
+}
+
+export function noisedMixture(mixture, logAlphaBar) {
+  const [a, b] = [signal(logAlphaBar), noise(logAlphaBar)];
+  return mixture.map(({ weight, mean, variance }) => ({ weight, mean: a * mean, variance: a * a * variance + b * b }));
+}
+
 // ----------------------------------------------------------------------------------------------------------- schedules
+
+// Where the sliders of beta and of T can stand. beta: 0, then two digits of every size from 0.0001 to 0.99, then 1.
+const digitsOf = (size) => Array.from({ length: 90 }, (_, i) => Number(`${i + 10}e${size}`));
+export const BETAS = [0, ...[-5, -4, -3, -2].flatMap(digitsOf), 1];
+export const BETA_MARKS = [0, 0.001, 0.01, 0.1, 1].map((beta) => [BETAS.indexOf(beta), String(beta)]);
+export const STEPS = [
+  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120, 150, 200, 250, 300, 400, 500, 600, 800,
+  1000,
+];
+export const SCHEDULES = { constant: "constant \u03b2", linear: "linear", cosine: "cosine", given: "the one given" };
 
 // { logAlphaBar, beta } for t = 0..T in float64, as diffusion_math.forward computes them. "given" is such a table, sent
 // by Python; like "linear" it is a curve, and for another T log alpha_bar is read off it at T_given t/T.

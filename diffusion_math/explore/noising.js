@@ -1,6 +1,10 @@
 // The noising explorer: a digit dissolves into noise, x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps.
 // The digits and one noise image came from Python once; all the arithmetic is here.
 import {
+  BETAS,
+  BETA_MARKS,
+  SCHEDULES,
+  STEPS,
   blend,
   button,
   choice,
@@ -8,10 +12,13 @@ import {
   dot,
   explorable,
   floats,
+  grab,
   h,
   hash,
+  key,
   maths,
   memory,
+  nearest,
   noise,
   number,
   pick,
@@ -25,16 +32,6 @@ import {
   ticks,
 } from "./common.js";
 
-// Where the sliders can stand. beta: 0, then two digits of every size from 0.0001 to 0.99, then 1.
-const digitsOf = (size) => Array.from({ length: 90 }, (_, i) => Number(`${i + 10}e${size}`));
-export const BETAS = [0, ...[-5, -4, -3, -2].flatMap(digitsOf), 1];
-const BETA_MARKS = [0, 0.001, 0.01, 0.1, 1].map((beta) => [BETAS.indexOf(beta), String(beta)]);
-export const STEPS = [
-  1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 120, 150, 200, 250, 300, 400, 500, 600, 800,
-  1000,
-];
-
-const NAMES = { constant: "constant \u03b2", linear: "linear", cosine: "cosine", given: "the one given" };
 const BIN = 0.2;
 const EDGE = 3.5; // the histogram's bins, centred on multiples of 0.2
 
@@ -49,11 +46,6 @@ export function noised(x0, eps, logAlphaBar) {
 export function freshNoise(view) {
   const { normal } = random(hash(view));
   return new DataView(Float32Array.from({ length: view.byteLength / 4 }, normal).buffer);
-}
-
-// The place in a rising list that is nearest to the value.
-function nearest(list, value) {
-  return list.reduce((best, v, i) => (Math.abs(v - value) < Math.abs(list[best] - value) ? i : best), 0);
 }
 
 const amount = (share) => (share === 0 || share === 1 ? String(share) : share.toFixed(3)); // "0" means exactly 0
@@ -112,7 +104,7 @@ function controls(ui, model, now) {
   });
   const kind = choice(ui, {
     name: "Schedule",
-    options: Object.entries(NAMES).filter(([name]) => name !== "given" || now.given),
+    options: Object.entries(SCHEDULES).filter(([name]) => name !== "given" || now.given),
     change: (value, event) => set({ schedule: value }, event),
   });
   const digit = chooseDigit(ui, now);
@@ -158,9 +150,6 @@ function chooseDigit(ui, { count, height, width, images }) {
 }
 
 // ------------------------------------------------------------------------------------------------------- the views
-
-// What a colour stands for, in words.
-const key = (kind, ...parts) => h("span", { class: `dm-key dm-key-${kind}` }, ...parts);
 
 // A row of frames from t = 0 to T and a marker at t, on a road whose ends lie under the middles of the end frames.
 function filmStrip(ui, now, moveTo) {
@@ -232,6 +221,40 @@ function amountsPlot(ui, now, moveTo) {
     });
   }
   return { canvas, draw };
+}
+
+// The point (sqrt(alpha_bar_t), sqrt(1 - alpha_bar_t)) on its quarter circle. Small dots: every tenth of the T steps.
+function circlePlot(ui, now, moveTo) {
+  const view = plot(ui, {
+    alt: "quarter circle from all digit, at the right, to all noise, at the top, with the point for step t",
+    ratio: 1,
+    left: 32,
+    right: 12,
+    top: 10,
+    bottom: 34,
+  });
+  const angle = (t) => Math.atan2(noise(now.table.logAlphaBar[t]), signal(now.table.logAlphaBar[t]));
+  const times = (T) => Array.from({ length: T + 1 }, (_, t) => t);
+  grab(ui, view, {
+    take: () => 0,
+    move: (_, x, y, event) => moveTo(nearest(times(ui.state.T).map(angle), Math.atan2(y, Math.max(0, x))), event),
+  });
+
+  function draw({ t, T }, colours) {
+    const point = (a) => [Math.cos(a), Math.sin(a)];
+    const arc = Array.from({ length: 61 }, (_, i) => point((i * Math.PI) / 120));
+    const frame = { x: [0, 1.05], y: [0, 1.05], xTicks: [0, 0.5, 1], yTicks: [0, 0.5, 1], xLabel: "amount of digit" };
+    view.area(frame, colours, (context, X, Y) => {
+      curve(context, X, Y, arc, { colour: colours.rule, width: 2.5 });
+      const every = Array.from({ length: Math.min(T, 10) + 1 }, (_, i) => Math.round((i * T) / Math.min(T, 10)));
+      for (const [x, y] of every.map(angle).map(point)) dot(context, X(x), Y(y), { colour: colours.soft, radius: 2.5 });
+      const [x, y] = point(angle(t));
+      curve(context, X, Y, [[x, 0], [x, y]], { colour: colours.noise, width: 2.5 });
+      curve(context, X, Y, [[0, y], [x, y]], { colour: colours.data, width: 2.5 });
+      dot(context, X(x), Y(y), { colour: colours.q, ring: colours.paper, radius: 6 });
+    });
+  }
+  return { canvas: view.canvas, draw };
 }
 
 // The density of the pixel values of x_t, from the digit's blue to the noise's grey, and the standard normal.
@@ -316,18 +339,19 @@ function render({ model, el }) {
   const large = present(now);
   const strip = filmStrip(ui, now, panel.moveTo);
   const amounts = amountsPlot(ui, now, panel.moveTo);
+  const circle = circlePlot(ui, now, panel.moveTo);
   const values = valuesPlot(ui, now);
 
   function draw(state, colours) {
     now.update(state);
     ui.root.explorable.x_t = now.x_t;
     panel.put(state);
-    for (const view of [large, strip, amounts, values]) view.draw(state, colours);
+    for (const view of [large, strip, amounts, circle, values]) view.draw(state, colours);
   }
 
   function words({ t, T, schedule: chosen, digit }) {
     const which = now.count > 1 ? `Digit ${digit + 1} of ${now.count}. ` : "";
-    const name = NAMES[chosen].replace("\u03b2", "beta");
+    const name = SCHEDULES[chosen].replace("\u03b2", "beta");
     const mixture = `${amount(signal(now.at))} times the digit plus ${amount(noise(now.at))} times the noise.`;
     return `${which}Step ${t} of ${T}, ${name}, beta ${number(now.table.beta[t])}. ${mixture}`;
   }
@@ -339,7 +363,13 @@ function render({ model, el }) {
   ui.root.append(
     h("div", { class: "dm-row" }, large.el, panel.el),
     h("figure", {}, film, strip.el),
-    h("div", { class: "dm-row" }, half(large.keys, amounts.canvas), half(values.keys, values.canvas)),
+    h(
+      "div",
+      { class: "dm-row" },
+      half(large.keys, amounts.canvas),
+      h("figure", { class: "dm-square" }, h("figcaption", {}, "the two amounts as one point"), circle.canvas),
+      half(values.keys, values.canvas),
+    ),
     h("p", { class: "dm-note" }, range),
   );
   ui.start(draw, words);

@@ -8,55 +8,13 @@ import torch
 from diffusion_math.explore import NoisingExplorer, _reread
 from diffusion_math.forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
 from diffusion_math.plot import PALETTE
-from tests.browser.noising import (
-    BETA,
-    STEPS,
-    TIME,
-    answers,
-    as_grey,
-    colours,
-    drag,
-    greys,
-    images,
-    seeded,
-    serious,
-    shows,
-    x_t,
-)
-from tests.browser.static_page import static_page
-
-ROOT = ".dm-explorable"
-
-
-@pytest.fixture
-def show(page, tmp_path):
-    "Open widgets on a page of their own; requests to anywhere are refused and remembered."
-
-    def show_(*widgets, width=1000, scheme="light"):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme=scheme)
-        file = tmp_path / "page.html"
-        file.write_text(static_page(*widgets, style="body { margin: 0 }"), encoding="utf-8")
-        page.requests = []
-        page.on("request", lambda request: page.requests.append(request.url))
-        page.goto(file.as_uri())
-        page.evaluate("Promise.all(Array.from(document.querySelectorAll('[data-widget]'), el => el.ready))")
-        page.wait_for_selector(".dm-frame canvas")
-        return page
-
-    yield show_
-    assert page.problems == []
+from tests.browser.explorable import ROOT, as_grey, call, colour_at, colours, drag, drag_on, greys, seeded, serious
+from tests.browser.noising import BETA, STEPS, TIME, answers, images, shows, x_t
 
 
 @pytest.fixture
 def explorer():
     return NoisingExplorer(images(), beta=0.1, T=20, t=5, generator=seeded())
-
-
-def call(page, code, *arguments):
-    "Run code with the front end's module as m."
-    script = "([code, a]) => Function('m', 'a', `return ${code}`)(document.querySelector('[data-widget]').module, a)"
-    return page.evaluate(script, [code, arguments])
 
 
 # ---------------------------------------------------------------------------------------------------- the mathematics
@@ -304,6 +262,19 @@ def test_the_curves_and_the_strip_can_be_pointed_at(show, explorer):
     assert page.get_by_label(TIME).input_value() == "15"
     page.locator(".dm-frame").nth(4).click()
     assert page.get_by_label(TIME).input_value() == "10"
+
+
+def test_the_two_amounts_are_a_point_on_a_quarter_circle(show, explorer):
+    page = show(explorer)
+    circle, time = page.locator(".dm-square canvas"), page.get_by_label(TIME)
+    amounts = explorer.q.schedule.alpha_bar.sqrt().tolist(), explorer.q.schedule.noise_var.sqrt().tolist()
+    points = list(zip(*amounts, strict=True))
+    assert colour_at(circle, *points[5]) == PALETTE["q"][1:].lower()
+    drag_on(page, circle, points[5], points[15])
+    assert time.input_value() == "15" and colour_at(circle, *points[15]) == PALETTE["q"][1:].lower()
+    for key, t in {"Home": 0, "End": 20}.items():
+        time.press(key)
+        assert colour_at(circle, *points[t]) == PALETTE["q"][1:].lower()
 
 
 def test_the_model_moves_the_widget_and_a_drag_sends_one_message_a_frame(show, explorer):

@@ -6,7 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from tests.browser.noising import BETA, STEPS, TIME, answers, colours, drag, greys, serious, settled, shows, x_t
+from tests.browser.explorable import colours, drag, greys, serious, settled
+from tests.browser.noising import BETA, STEPS, TIME, answers, shows, x_t
 from tests.lab import OpenNotebook, new_page, notebook
 
 CELLS = [
