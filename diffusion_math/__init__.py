@@ -32,12 +32,13 @@ from .reverse import ExactReverse, ReverseProcess
 
 if TYPE_CHECKING:
     from .explore import NoisingExplorer
+    from .explore_mixture import MeltingExplorer
 
-_LAZY = {"NoisingExplorer": "explore"}              # name -> the module that it comes from, which loads anywidget
+_LAZY = {"MeltingExplorer": "explore_mixture", "NoisingExplorer": "explore"}  # from modules that load anywidget
 
 __all__ = [
     "PALETTE", "Account", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical", "Estimate", "ExactReverse",
-    "ForwardProcess", "Gaussian", "GaussianMixture", "GridChain", "LinearChain", "NoisingExplorer",
+    "ForwardProcess", "Gaussian", "GaussianMixture", "GridChain", "LinearChain", "MeltingExplorer", "NoisingExplorer",
     "ReverseProcess", "Schedule", "account", "agree", "agree_mc", "bits_per_dim", "constant_schedule",
     "cosine_schedule", "dequantize", "digits", "elbo", "elbo_estimate", "exact_elbo", "figure", "linear_schedule",
     "make_digits", "mean_and_stderr", "mnist", "plot_density", "plot_points", "plot_schedule", "show", "show_images",

@@ -137,9 +137,27 @@ def _reread(schedule: Schedule, T: int) -> Schedule:
     log_alpha = torch.where(at[1:].isneginf(), -torch.inf, at.diff())
     return Schedule(torch.cat([at.new_zeros(1), log_alpha]), at)
 
+
+def _named(kind: str, T: int, given: Schedule | None = None, beta: float = 0.1) -> Schedule:
+    "The schedule of that name with T steps."
+    makes = {
+        "constant": lambda: constant_schedule(beta, T), "linear": lambda: linear_schedule(T),
+        "cosine": lambda: cosine_schedule(T), "given": lambda: _reread(given, T),
+    }
+    return makes[kind]()
+
 # %% ../nbs/workshop/explore.ipynb #593071f8
 def _default_T(schedule: str | Schedule) -> int:
     return schedule.T if isinstance(schedule, Schedule) else 20 if schedule == "constant" else 1000
+
+
+def _given(schedule: str | Schedule) -> tuple[Schedule | None, str, bytes]:
+    "The schedule if it is one, its name, and its table as the browser reads it; TypeError for anything else."
+    if not isinstance(schedule, (str, Schedule)):
+        raise TypeError(f"schedule must be a name or a Schedule, got {type(schedule).__name__}")
+    if isinstance(schedule, str):
+        return None, schedule, b""
+    return schedule, "given", _pack(torch.stack([schedule.log_alpha_bar, schedule.beta]))
 
 
 def _pack(x: Tensor) -> bytes:
@@ -192,12 +210,9 @@ class NoisingExplorer(Explorable):
         self, x0: Float[Tensor, "..."], schedule: str | Schedule = "constant", T: int | None = None, beta: float = 0.1,
         t: int | None = None, digit: int = 0, generator: Generator | None = None,
     ):
-        if not isinstance(schedule, (str, Schedule)):
-            raise TypeError(f"schedule must be a name or a Schedule, got {type(schedule).__name__}")
+        self._schedule, kind, given = _given(schedule)
         self._images = _images(x0)
         self.x0, self._shape = x0, tuple(x0.shape[-3:] if x0.ndim == 4 else x0.shape)
-        self._schedule = schedule if isinstance(schedule, Schedule) else None
-        kind = "given" if self._schedule else schedule
         T = _default_T(schedule) if T is None else T
         t = (1 if kind == "constant" or not isinstance(T, int) else max(1, T // 4)) if t is None else t
         n, _, h, w = self._images.shape
@@ -205,18 +220,13 @@ class NoisingExplorer(Explorable):
             _check_range("t", t, 0, T)  # here, since traitlets looks at the traits in no fixed order
         start = {"beta": beta, "t": t, "T": T, "schedule": kind, "digit": digit}
         noise = _pack(torch.randn(h, w, generator=generator))
-        given = _pack(torch.stack([schedule.log_alpha_bar, schedule.beta])) if self._schedule else b""
-        sent = {"_x0": _pack(self._images), "_given": given, "_noise": noise, "_size": [n, h, w], "_start": start}
-        super().__init__(**start, noise=noise, **sent)
+        sent = {"_x0": _pack(self._images), "_given": given, "_noise": noise, "_size": [n, h, w]}
+        super().__init__(**start, noise=noise, **sent, _start=start)
 
     @property
     def q(self) -> ForwardProcess:
         "The forward process that is shown."
-        schedules = {
-            "constant": lambda: constant_schedule(self.beta, self.T), "linear": lambda: linear_schedule(self.T),
-            "cosine": lambda: cosine_schedule(self.T), "given": lambda: _reread(self._schedule, self.T),
-        }
-        return ForwardProcess(schedules[self.schedule]())
+        return ForwardProcess(_named(self.schedule, self.T, self._schedule, self.beta))
 
     @property
     def alpha_bar(self) -> float:

@@ -1,0 +1,120 @@
+"What every explorable owes to everyone, on a page with no kernel and no network."
+import pytest
+
+from tests.browser.explorable import ROOT, serious, settled
+from tests.browser.widgets import EVERY, make
+
+every = pytest.mark.parametrize("name", EVERY)
+PICTURES = "Array.from(document.querySelectorAll('.dm-explorable canvas'), c => c.toDataURL()).join()"
+LIVE = "[aria-live=polite]"
+
+
+@every
+@pytest.mark.parametrize("width, scheme", [(320, "dark"), (1000, "light")])
+def test_accessible_in_any_light_and_no_wider_than_the_page(show, name, width, scheme):
+    page = show(make(name), width=width, scheme=scheme)
+    assert serious(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator(ROOT).get_attribute("data-theme") == scheme
+    for picture in page.locator(f"{ROOT} canvas").all():
+        assert picture.get_attribute("role") in ("img", "application") and picture.get_attribute("aria-label")
+    small = page.evaluate(f"""Array.from(document.querySelectorAll('{ROOT} :is(input, select, button)')).filter(e => {{
+        const box = (e.type === 'radio' ? e.nextSibling : e).getBoundingClientRect();
+        return Math.min(box.width, box.height) < 24;
+    }}).map(e => e.outerHTML)""")
+    assert small == []                                           # a finger can hit each of them
+
+
+@every
+def test_keys_move_it_and_it_says_where_it_is(show, name):
+    page, sample = show(make(name)), EVERY[name]
+    live = page.locator(LIVE)
+    assert len(live.text_content()) > 20 and page.locator(LIVE).count() == 1
+    for label in sample.sliders:
+        slider = page.get_by_label(label, exact=True)
+        assert slider.get_attribute("data-lm-suppress-shortcuts") == "true" and slider.get_attribute("aria-valuetext")
+        last = int(slider.get_attribute("max"))
+        keys = {"Home": 0, "ArrowRight": 1, "ArrowUp": 2, "ArrowLeft": 1, "ArrowDown": 0, "End": last}
+        for key, place in keys.items():
+            slider.press(key)
+            assert slider.input_value() == str(min(place, last)), (label, key)
+    page.get_by_role("button", name="Reset").press("Enter")
+    before, said = page.evaluate(PICTURES), live.text_content()
+    first = page.get_by_label(sample.sliders[0], exact=True)
+    first.press("ArrowRight" if first.input_value() != first.get_attribute("max") else "ArrowLeft")
+    assert page.evaluate(PICTURES) != before
+    page.wait_for_function("before => document.querySelector('[aria-live]').textContent !== before", arg=said)
+
+
+@every
+def test_reset_restores_every_trait(show, name):
+    widget = make(name)
+    page = show(widget)
+    for label in EVERY[name].sliders:
+        page.get_by_label(label, exact=True).press("End")
+    for choice in page.get_by_role("combobox").all():
+        choice.select_option(index=1)
+    page.get_by_role("button", name="Reset").click()
+    state = page.evaluate("document.querySelector('.dm-explorable').explorable.state")
+    assert {k: state[k] for k in widget._start} == widget._start
+    settled(page)
+    assert page.evaluate("document.querySelector('[data-widget]').model.saves") >= 1
+
+
+@every
+def test_the_model_moves_the_widget_and_a_drag_sends_one_message_a_frame(show, name):
+    page, sample = show(make(name)), EVERY[name]
+    got = page.evaluate("""async ([label, trait]) => {
+        const el = document.querySelector('[data-widget]'), model = el.model, before = model.saves;
+        const input = document.getElementById(Array.from(el.querySelectorAll('label'))
+            .find(l => l.textContent.trim() === label).htmlFor);
+        for (let i = 0; i < 200; i++) { input.value = i % (+input.max + 1); input.dispatchEvent(new Event('input')); }
+        await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+        return [model.saves - before, input.value === String(199 % (+input.max + 1))];
+    }""", [sample.sliders[0], sample.trait])
+    assert got == [1, True]
+    moved = page.evaluate("trait => document.querySelector('[data-widget]').model.get(trait)", sample.trait)
+    page.get_by_role("button", name="Reset").click()
+    pictures = page.evaluate(PICTURES)
+    page.evaluate("([trait, v]) => document.querySelector('[data-widget]').model.set(trait, v)", [sample.trait, moved])
+    settled(page)
+    assert page.evaluate(PICTURES) != pictures
+
+
+@every
+def test_themes_motion_network_and_nothing_left_behind(show, name):
+    page = show(make(name), make(name))
+    assert [url for url in page.requests if not url.startswith(("file:", "blob:"))] == []
+    ids = page.evaluate("Array.from(document.querySelectorAll('[id]'), e => e.id)")
+    assert len(set(ids)) == len(ids)
+    light = page.evaluate(PICTURES)
+    page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+    page.wait_for_selector(f"{ROOT}[data-theme=dark]")
+    assert page.evaluate(PICTURES) != light
+    page.emulate_media(reduced_motion="reduce")
+    moving = page.evaluate("""Array.from(document.querySelectorAll('.dm-explorable *')).filter(e => {
+        const s = getComputedStyle(e);
+        return s.transitionDuration !== '0s' || s.animationName !== 'none';
+    }).length""")
+    assert moving == 0
+    left = page.evaluate("""trait => {
+        const el = document.querySelector('[data-widget]');
+        el.close();
+        el.model.set(trait, el.model.get(trait));
+        return [el.children.length, Array.from(el.listeners.values()).flat().length];
+    }""", EVERY[name].trait)
+    assert left == [0, 0]
+
+
+@every
+def test_the_keyboard_s_place_is_seen(show, name):
+    page = show(make(name))
+    page.keyboard.press("Tab")
+    for i in range(EVERY[name].stops):
+        style = page.evaluate("""() => {
+            const e = document.activeElement;
+            return getComputedStyle(e.type === 'radio' ? e.nextSibling : e).outline;
+        }""")
+        assert "solid" in style and not style.endswith(" 0px"), (i, page.evaluate("document.activeElement.outerHTML"))
+        page.keyboard.press("Tab")
+    assert not page.evaluate("document.activeElement.closest('.dm-explorable')")

@@ -1,0 +1,28 @@
+"One of each explorable, small and seeded, and what the tests of all of them need to know about it."
+from typing import NamedTuple
+
+from diffusion_math.explore import Explorable, NoisingExplorer
+from diffusion_math.explore_mixture import MeltingExplorer
+from tests.browser.explorable import seeded
+from tests.browser.noising import images
+
+
+class Sample(NamedTuple):
+    "How to make one; the labels of its sliders; a trait that the first slider moves; how many places Tab stops at."
+
+    make: object
+    sliders: tuple[str, ...]
+    trait: str
+    stops: int
+
+
+EVERY = {
+    "noising": Sample(lambda: NoisingExplorer(images(), beta=0.1, T=20, t=5, generator=seeded()),
+                      ("β variance of a step's noise", "t steps taken", "T steps in all"), "beta", 7),
+    "melting": Sample(lambda: MeltingExplorer(t=200, generator=seeded()),
+                      ("t steps taken", "middle of bell 1", "middle of bell 2"), "t", 5),
+}
+
+
+def make(name: str) -> Explorable:
+    return EVERY[name].make()
