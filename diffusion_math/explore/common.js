@@ -511,6 +511,16 @@ export function ticks(to, n = 4) {
   return Array.from({ length: Math.floor(to / step + 1e-9) + 1 }, (_, i) => Number((i * step).toPrecision(12)));
 }
 
+// Round numbers between low and high, about n of them.
+export function ticksBetween(low, high, n = 4) {
+  const rough = (high - low) / n;
+  const size = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((m) => m * size >= rough * 0.999) * size;
+  const first = Math.ceil(low / step - 1e-9);
+  const count = Math.floor(high / step + 1e-9) - first + 1;
+  return Array.from({ length: count }, (_, i) => Number(((first + i) * step).toPrecision(12)) + 0);
+}
+
 // ------------------------------------------------------------------------------------------------------------ numbers
 
 // The bytes of a trait (a DataView) as an array of numbers. Copied: a view may start anywhere, a typed array may not.
@@ -574,6 +584,19 @@ export function moments(mixture) {
 export function noisedMixture(mixture, logAlphaBar) {
   const [a, b] = [signal(logAlphaBar), noise(logAlphaBar)];
   return mixture.map(({ weight, mean, variance }) => ({ weight, mean: a * mean, variance: a * a * variance + b * b }));
+}
+
+// KL(q || N(0, 1)) in nats, as a sum over strips of r log r - r + 1, never negative: r is the ratio of the densities.
+export function fromNormal(mixture, reach = 12, strips = 2400) {
+  const width = (2 * reach) / strips;
+  let sum = 0;
+  for (let i = 0; i <= strips; i++) {
+    const x = -reach + i * width;
+    const logN = logNormal(x, 0, 1);
+    const logR = logMixture(mixture, x) - logN;
+    sum += Math.exp(logN + logR) * logR - Math.exp(logN) * Math.expm1(Math.min(700, logR));
+  }
+  return sum * width;
 }
 
 // ----------------------------------------------------------------------------------------------------------- schedules

@@ -9,6 +9,7 @@ import {
   dot,
   explorable,
   floats,
+  fromNormal,
   grab,
   h,
   heat,
@@ -31,19 +32,6 @@ import {
 const EDGE = 4; // the pictures show x from -4 to 4
 const [COLUMNS, ROWS] = [200, 160];
 const FULL = 1; // the density that has the full colour
-
-// KL(q || N(0, 1)) in nats, as a sum over strips of r log r - r + 1, never negative: r is the ratio of the densities.
-export function fromNormal(mixture, reach = 12, strips = 2400) {
-  const width = (2 * reach) / strips;
-  let sum = 0;
-  for (let i = 0; i <= strips; i++) {
-    const x = -reach + i * width;
-    const logN = logNormal(x, 0, 1);
-    const logR = logMixture(mixture, x) - logN;
-    sum += Math.exp(logN + logR) * logR - Math.exp(logN) * Math.expm1(Math.min(700, logR));
-  }
-  return sum * width;
-}
 
 // The paths of x_t at evenly spaced times of the schedule: starts (count), then one noise a path and time.
 // eps: count rows of the number of the component, its noise, and the noise of each stretch.

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion_math.explore_mixture import MeltingExplorer
+from diffusion_math.explore_mixture import MeltingExplorer, ReverseExplorer
 from diffusion_math.forward import Schedule
 from diffusion_math.mixture import GaussianMixture
 from diffusion_math.plot import PALETTE
@@ -72,3 +72,48 @@ def test_melting_answers_a_drag_on_its_map(show):
     drag_on(page, whole, (0, 1.5), (0, 9))                       # off the picture: no further than it goes
     assert page.evaluate(f"{STATE}.state.means") == [0.5, 3.5]
     assert place(whole, 0, 3.5)[0][1] > 0
+
+
+# ------------------------------------------------------------------------------------------------------ the step back
+
+@pytest.mark.parametrize("widget", [
+    ReverseExplorer(generator=seeded()), ReverseExplorer(THREE, signal=1, generator=seeded()),
+], ids=["two", "three"])
+def test_the_step_back_s_numbers_are_the_package_s(show, widget):
+    page = show(widget)
+    for beta, x in [(1e-4, 0.5), (0.01, -3.5), (0.7, 0.0), (1, 3.5)]:
+        widget.beta, widget.x = beta, x
+        page.evaluate("""([beta, x]) => {
+            const { model } = document.querySelector('[data-widget]');
+            model.set('beta', beta); model.set('x', x);
+        }""", [beta, x])
+        page.wait_for_function(f"{STATE}.state.x === {x} && {STATE}.state.beta === {beta}")
+        law, best, best_sd = widget.law, widget.best, widget.best.std.item()
+        y = best.mean.item() + best_sd * torch.linspace(-4, 4, 41, dtype=torch.float64)
+        ours = call(page, "a[1].map(y => Math.exp(m.logMixture(a[0], y)))", page.evaluate(f"{STATE}.law"), y.tolist())
+        close(np.array(ours) * best_sd, law.log_prob(y[:, None]).exp() * best_sd)
+        got = page.evaluate(f"{STATE}.best")
+        close([got["mean"], got["variance"] / best_sd**2], [best.mean.item(), 1])
+        kl = page.evaluate(f"{STATE}.kl")
+        close(kl, widget.kl)
+        assert kl == pytest.approx(widget.kl, rel=1e-3, abs=1e-25)         # the small ones too
+    close(page.evaluate(f"{STATE}.pairs"), widget.pairs)
+
+
+def test_the_step_back_answers_a_drag(show):
+    widget = ReverseExplorer(generator=seeded())
+    page = show(widget)
+    cloud, one = page.locator(".dm-plot").all()
+    drag_on(page, cloud, (2, 0), (-1, 1.5))
+    widget.x = 1.5
+    assert page.get_by_label("x value after the step").get_attribute("aria-valuetext") == "1.5"
+    close(page.evaluate(f"{STATE}.kl"), widget.kl)
+    assert colour_at(cloud, -3.9, 1.5) == PALETTE["q"][1:].lower()
+    y = widget.best.mean + 0.3 * widget.best.std
+    assert colour_at(one, y, widget.law.log_prob(y).exp()) == PALETTE["q"][1:].lower()
+    live = page.locator("[aria-live]")
+    page.get_by_role("button", name="Reset").click()
+    page.wait_for_function("document.querySelector('[aria-live]').textContent.includes('2 humps')")
+    page.get_by_label("β variance of the step's noise").press("Home")
+    page.wait_for_function("document.querySelector('[aria-live]').textContent.includes('one hump')")
+    assert live.text_content().startswith("Beta 0.0001, slice at 0.")

@@ -2,7 +2,7 @@
 from typing import NamedTuple
 
 from diffusion_math.explore import Explorable, NoisingExplorer
-from diffusion_math.explore_mixture import MeltingExplorer
+from diffusion_math.explore_mixture import MeltingExplorer, ReverseExplorer
 from tests.browser.explorable import seeded
 from tests.browser.noising import images
 
@@ -21,6 +21,8 @@ EVERY = {
                       ("β variance of a step's noise", "t steps taken", "T steps in all"), "beta", 7),
     "melting": Sample(lambda: MeltingExplorer(t=200, generator=seeded()),
                       ("t steps taken", "middle of bell 1", "middle of bell 2"), "t", 5),
+    "reverse": Sample(lambda: ReverseExplorer(generator=seeded()),
+                      ("β variance of the step's noise", "x value after the step"), "beta", 3),
 }
 
 

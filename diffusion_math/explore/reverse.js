@@ -1,0 +1,228 @@
+// One step back: pairs (x_{t-1}, x_t) of a chain over one number, the slice at one x_t, and how far it is from a bell.
+// The bells of the data and the noise of the pairs came from Python once; all the arithmetic is here.
+import {
+  BETAS,
+  BETA_MARKS,
+  button,
+  curve,
+  dial,
+  explorable,
+  floats,
+  fromNormal,
+  grab,
+  h,
+  key,
+  logMixture,
+  logNormal,
+  maths,
+  memory,
+  moments,
+  nearest,
+  noisedMixture,
+  number,
+  plot,
+  readout,
+  slider,
+  ticks,
+  ticksBetween,
+} from "./common.js";
+
+const EDGE = 3.5; // x_t can be moved from -3.5 to 3.5, and the cloud shows a little more
+const PLACES = BETAS.slice(1); // at beta = 0 there is no step
+
+// q(x_{t-1} | x_t): each bell of q(x_{t-1}) meets the step's bell; their shares are how likely each made x_t.
+export function stepBack(before, beta, x) {
+  const a = Math.sqrt(1 - beta);
+  const logs = before.map((c) => Math.log(c.weight) + logNormal(x, a * c.mean, a * a * c.variance + beta));
+  const top = Math.max(...logs);
+  const total = logs.reduce((sum, l) => sum + Math.exp(l - top), 0);
+  return before.map(({ mean, variance }, k) => {
+    const both = a * a * variance + beta;
+    return {
+      weight: Math.exp(logs[k] - top) / total,
+      mean: (beta * mean + a * variance * x) / both,
+      variance: (variance * beta) / both,
+    };
+  });
+}
+
+// KL in nats from a mixture to the Gaussian with its mean and variance.
+export function fromBell(mixture) {
+  const { mean, variance } = moments(mixture);
+  const unit = mixture.map((c) => ({ ...c, mean: (c.mean - mean) / Math.sqrt(variance), variance: c.variance / variance }));
+  return fromNormal(unit);
+}
+
+// How many tops the density has, seen on a grid.
+export function humps(values) {
+  return values.filter((v, i) => i > 0 && i < values.length - 1 && v > values[i - 1] && v >= values[i + 1]).length;
+}
+
+function computation(model) {
+  const [weights, means, variances] = ["_weights", "_means", "_variances"].map((name) => model.get(name));
+  const data = weights.map((weight, k) => ({ weight, mean: means[k], variance: variances[k] }));
+  const before = noisedMixture(data, Math.log(model.get("_signal")));
+  const eps = floats(model.get("_eps"));
+  const first = Array.from({ length: eps.length / 3 }, (_, i) => {
+    const { mean, variance } = before[eps[3 * i]];
+    return mean + Math.sqrt(variance) * eps[3 * i + 1];
+  });
+  const changed = memory();
+  const now = { before };
+
+  now.update = ({ beta, x }) => {
+    if (changed("pairs", beta)) {
+      const [a, b] = [Math.sqrt(1 - beta), Math.sqrt(beta)];
+      now.pairs = first.map((y, i) => [y, a * y + b * eps[3 * i + 2]]);
+    }
+    if (!changed("law", beta, x)) return;
+    now.law = stepBack(before, beta, x);
+    now.best = moments(now.law);
+    now.kl = fromBell(now.law);
+    const sd = Math.sqrt(now.best.variance);
+    now.places = Array.from({ length: 401 }, (_, i) => now.best.mean + 4 * sd * (i / 200 - 1));
+    now.density = now.places.map((y) => Math.exp(logMixture(now.law, y)));
+    now.humps = humps(now.density);
+  };
+  return now;
+}
+
+// The cloud of pairs, and the slice at x_t.
+function cloud(ui, now, moveTo) {
+  const view = plot(ui, {
+    alt: "scatter of pairs, x before the step across and x after it upwards, with a slice at the chosen x after it",
+    ratio: 1.15,
+    left: 44,
+  });
+  grab(ui, view, { take: () => 0, move: (_, x, y, event) => moveTo(y, event) });
+
+  function draw({ x }, colours) {
+    const frame = {
+      x: [-4, 4],
+      y: [-4, 4],
+      xTicks: [-4, -2, 0, 2, 4],
+      yTicks: [-4, -2, 0, 2, 4],
+      xLabel: "value before the step",
+      yLabel: "value after the step",
+    };
+    view.area(frame, colours, (context, X, Y) => {
+      const thin = 0.1;
+      for (const [near, colour, size] of [
+        [false, colours.data, 2],
+        [true, colours.q, 3],
+      ]) {
+        context.fillStyle = colour;
+        for (const [y, after] of now.pairs) {
+          if (Math.abs(after - x) < thin === near) context.fillRect(X(y) - size / 2, Y(after) - size / 2, size, size);
+        }
+      }
+      curve(context, X, Y, [[-4, x], [4, x]], { colour: colours.q, width: 2 });
+      const sd = 4 * Math.sqrt(now.best.variance);
+      const ends = [now.best.mean - sd, now.best.mean + sd];
+      curve(context, X, Y, ends.map((y) => [y, -4]), { colour: colours.ink, width: 5 });
+    });
+  }
+  return { canvas: view.canvas, draw };
+}
+
+// The law of x_{t-1} in the slice, four of its standard deviations to each side, and the Gaussian.
+function law(ui, now) {
+  const view = plot(ui, {
+    alt: "the exact density of the value before the step, in the slice, and the Gaussian nearest to it",
+    ratio: 1.15,
+    left: 44,
+  });
+
+  function draw({ x }, colours) {
+    const { mean, variance } = now.best;
+    const bell = now.places.map((y) => [y, Math.exp(logNormal(y, mean, variance))]);
+    const points = now.places.map((y, i) => [y, now.density[i]]);
+    const top = 1.08 * Math.max(...now.density, bell[200][1]);
+    const [low, high] = [now.places[0], now.places.at(-1)];
+    const ends = [
+      [high, 0],
+      [low, 0],
+    ];
+    const frame = {
+      x: [low, high],
+      y: [0, top],
+      xTicks: ticksBetween(low, high, 5),
+      yTicks: ticks(top, 4),
+      xLabel: "value before the step",
+      yLabel: "density",
+    };
+    view.area(frame, colours, (context, X, Y) => {
+      context.globalAlpha = 0.18;
+      context.fillStyle = colours.q;
+      context.beginPath();
+      [...points, ...ends].forEach(([y, p], i) => context[i ? "lineTo" : "moveTo"](X(y), Y(p)));
+      context.fill();
+      context.globalAlpha = 1;
+      curve(context, X, Y, points, { colour: colours.q, width: 2.5 });
+      curve(context, X, Y, bell, { colour: colours.ink, width: 1.75, dash: [5, 4] });
+    });
+  }
+  return { canvas: view.canvas, draw };
+}
+
+function render({ model, el }) {
+  const ui = explorable(model, el, { title: "Reverse step", traits: ["beta", "x"] });
+  const now = computation(model);
+  const moveTo = (x, event) => {
+    const rounded = Math.round(20 * Math.min(EDGE, Math.max(-EDGE, x))) / 20;
+    if (rounded !== ui.state.x) ui.set({ x: rounded }, event);
+  };
+  const beta = slider(ui, {
+    symbol: "\u03b2",
+    name: "variance of the step's noise",
+    max: PLACES.length - 1,
+    marks: [[0, "0.0001"], ...BETA_MARKS.slice(1).map(([at, text]) => [at - 1, text])],
+    change: (i, event) => ui.set({ beta: PLACES[i] }, event),
+  });
+  const x = dial(ui, {
+    symbol: "x",
+    name: "value after the step",
+    low: -EDGE,
+    high: EDGE,
+    step: 0.05,
+    change: moveTo,
+  });
+  const facts = readout([
+    maths("KL from {q} to the nearest Gaussian, nats"),
+    "its mean",
+    "its variance",
+    maths("its variance / {\u03b2}"),
+  ]);
+  const [pairs, one] = [cloud(ui, now, moveTo), law(ui, now)];
+
+  function draw(state, colours) {
+    now.update(state);
+    Object.assign(ui.root.explorable, { law: now.law, best: now.best, kl: now.kl, pairs: now.pairs });
+    beta.put({ position: nearest(PLACES, state.beta), text: number(state.beta) });
+    x.put(state.x);
+    facts.put([now.kl, now.best.mean, now.best.variance, now.best.variance / state.beta].map((v) => number(v)));
+    for (const view of [pairs, one]) view.draw(state, colours);
+  }
+
+  function words({ beta, x }) {
+    const shape = now.humps === 1 ? "has one hump" : `has ${now.humps} humps`;
+    const far = `It is ${number(now.kl)} nats from the Gaussian with its mean ${number(now.best.mean)} and variance`;
+    return `Beta ${number(beta)}, slice at ${number(x)}. The step back ${shape}. ${far} ${number(now.best.variance)}.`;
+  }
+
+  const keys = (...parts) => h("figcaption", { class: "dm-keys" }, ...parts);
+  const half = (...parts) => h("figure", { class: "dm-half" }, ...parts);
+  const upper = [keys(key("dots", maths("pairs ({x}_t\u22121_, {x}_t_)")), key("q", maths("the slice at {x}_t_: drag it"))), pairs.canvas];
+  const lower = [keys(key("q", maths("{q}({x}_t\u22121_ | {x}_t_), exactly")), key("bell", "the nearest Gaussian")), one.canvas];
+  ui.root.append(
+    h("div", { class: "dm-row" }, half(...upper), half(...lower)),
+    facts.el,
+    h("div", { class: "dm-grid" }, beta.el, x.el),
+    h("div", { class: "dm-buttons" }, button(ui, "Reset", ui.reset)),
+    h("p", { class: "dm-note" }, "The right picture zooms in: it always shows four standard deviations to each side, the bar under the left one."),
+  );
+  ui.start(draw, words);
+  return ui.close;
+}
+
+export default { render };
