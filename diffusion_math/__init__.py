@@ -31,18 +31,21 @@ from .plot import (
 from .reverse import ExactReverse, ReverseProcess
 
 if TYPE_CHECKING:
+    from .catalogue import mystery
+    from .exercises import check, hint, progress
     from .explore import NoisingExplorer
     from .explore_mixture import MeltingExplorer
 
 _LAZY = {"MeltingExplorer": "explore_mixture", "NoisingExplorer": "explore"}  # from modules that load anywidget
+_LAZY |= {"check": "exercises", "hint": "exercises", "mystery": "catalogue", "progress": "exercises"}
 
 __all__ = [
     "PALETTE", "Account", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical", "Estimate", "ExactReverse",
     "ForwardProcess", "Gaussian", "GaussianMixture", "GridChain", "LinearChain", "MeltingExplorer", "NoisingExplorer",
-    "ReverseProcess", "Schedule", "account", "agree", "agree_mc", "bits_per_dim", "constant_schedule",
-    "cosine_schedule", "dequantize", "digits", "elbo", "elbo_estimate", "exact_elbo", "figure", "linear_schedule",
-    "make_digits", "mean_and_stderr", "mnist", "plot_density", "plot_points", "plot_schedule", "show", "show_images",
-    "show_strip", "style",
+    "ReverseProcess", "Schedule", "account", "agree", "agree_mc", "bits_per_dim", "check", "constant_schedule",
+    "cosine_schedule", "dequantize", "digits", "elbo", "elbo_estimate", "exact_elbo", "figure", "hint",
+    "linear_schedule", "make_digits", "mean_and_stderr", "mnist", "mystery", "plot_density", "plot_points",
+    "plot_schedule", "progress", "show", "show_images", "show_strip", "style",
 ]  # fmt: skip
 
 

@@ -70,6 +70,7 @@ def environment(home: Path) -> dict[str, str]:
     env = {k: v for k, v in os.environ.items() if k not in drop}
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     env["JUPYTER_PREFER_ENV_PATH"] = "1"
+    env["DIFFUSION_MATH_PROGRESS"] = str(home / "progress.json")           # not that of whoever runs the tests
     threads = str(max(1, (os.cpu_count() or 1) // WORKERS))
     env |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
     for key in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
