@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from .account import Account, GridChain, LinearChain, account
 from .data import dequantize, digits, make_digits, mnist
+from .ddpm import DDPM, Prediction, elbo_loss, simple_loss
 from .distribution import Distribution
 from .elbo import Elbo, elbo, exact_elbo
 from .forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
 from .gaussian import Gaussian
+from .levels import GreyLevels
 from .likelihood import DiscretizedGaussian, Estimate, bits_per_dim, elbo_estimate
 from .mixture import Empirical, GaussianMixture
 from .plot import (
@@ -29,23 +31,30 @@ from .plot import (
     style,
 )
 from .reverse import ExactReverse, ReverseProcess
+from .unet import UNet
 
 if TYPE_CHECKING:
     from .catalogue import mystery
+    from .checkpoint import load_model, load_pretrained, save_model
     from .exercises import check, hint, progress
     from .explore import NoisingExplorer
     from .explore_mixture import MeltingExplorer
+    from .training import TrainingRun, fit
 
 _LAZY = {"MeltingExplorer": "explore_mixture", "NoisingExplorer": "explore"}  # from modules that load anywidget
 _LAZY |= {"check": "exercises", "hint": "exercises", "mystery": "catalogue", "progress": "exercises"}
+_LAZY |= {name: "checkpoint" for name in ("load_model", "load_pretrained", "save_model")}
+_LAZY |= {name: "training" for name in ("TrainingRun", "fit")}
 
 __all__ = [
-    "PALETTE", "Account", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical", "Estimate", "ExactReverse",
-    "ForwardProcess", "Gaussian", "GaussianMixture", "GridChain", "LinearChain", "MeltingExplorer", "NoisingExplorer",
-    "ReverseProcess", "Schedule", "account", "agree", "agree_mc", "bits_per_dim", "check", "constant_schedule",
-    "cosine_schedule", "dequantize", "digits", "elbo", "elbo_estimate", "exact_elbo", "figure", "hint",
-    "linear_schedule", "make_digits", "mean_and_stderr", "mnist", "mystery", "plot_density", "plot_points",
-    "plot_schedule", "progress", "show", "show_images", "show_strip", "style",
+    "PALETTE", "Account", "DDPM", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical", "Estimate",
+    "ExactReverse", "ForwardProcess", "Gaussian", "GaussianMixture", "GreyLevels", "GridChain", "LinearChain",
+    "MeltingExplorer", "NoisingExplorer", "Prediction", "ReverseProcess", "Schedule", "TrainingRun", "UNet",
+    "account", "agree", "agree_mc", "bits_per_dim", "check", "constant_schedule", "cosine_schedule", "dequantize",
+    "digits", "elbo", "elbo_estimate", "elbo_loss", "exact_elbo", "figure", "fit", "hint", "linear_schedule",
+    "load_model", "load_pretrained", "make_digits", "mean_and_stderr", "mnist", "mystery", "plot_density",
+    "plot_points", "plot_schedule", "progress", "save_model", "show", "show_images", "show_strip", "simple_loss",
+    "style",
 ]  # fmt: skip
 
 

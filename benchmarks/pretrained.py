@@ -1,0 +1,100 @@
+"""Train the models that ship with the package on the full MNIST.
+
+    python benchmarks/pretrained.py ddpm_mnist_bits --data DIR     # the likelihood model: an hour or two on one core
+    python benchmarks/pretrained.py ddpm_mnist --data DIR          # the model for pictures: a few minutes
+
+DIR holds (or, with --download, will hold) torchvision's MNIST. The run keeps its checkpoints under --runs and goes on
+from them when it is started again. At the end the weights are written to diffusion_math/assets in half precision.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+
+from diffusion_math import ForwardProcess, Schedule, cosine_schedule, mnist
+from diffusion_math.checkpoint import save_model
+from diffusion_math.ddpm import DDPM, _scales
+from diffusion_math.levels import GreyLevels
+from diffusion_math.training import fit
+from diffusion_math.unet import UNet
+
+ASSETS = Path(__file__).parents[1] / "diffusion_math" / "assets"
+SHAPE = (1, 28, 28)
+MOST, LEAST = 14.5, -7.0  # log SNR at t = 1 and t = T: noise of a tenth of a grey level, and a prior that costs nothing
+T, EVERY = 1000, 9  # EVERY divides T - 1, so that both ends are looked at
+
+
+def bits_network() -> GreyLevels:
+    torch.manual_seed(0)
+    return GreyLevels(UNet(1, 10)).to(memory_format=torch.channels_last)
+
+
+def pictures_network() -> UNet:
+    torch.manual_seed(0)
+    return UNet(1, classes=10).to(memory_format=torch.channels_last)
+
+
+def spread(log_snr: torch.Tensor, size: torch.Tensor) -> Schedule:
+    "A schedule with its steps dense where size is large: equal shares of size between steps, and some everywhere."
+    density = 0.8 * size / size.mean() + 0.2
+    place = torch.cat([density.new_zeros(1), ((density[1:] + density[:-1]) / 2).cumsum(0)])
+    place = place / place[-1]
+    want = torch.linspace(0, 1, T, dtype=torch.float64)
+    right = torch.searchsorted(place, want).clamp(1, len(place) - 1)
+    share = (want - place[right - 1]) / (place[right] - place[right - 1])
+    return Schedule.from_log_snr(torch.lerp(log_snr[right - 1], log_snr[right], share))
+
+
+@torch.no_grad()
+def cost_per_log_snr(p: DDPM, x0: torch.Tensor, seed: int = 1) -> torch.Tensor:
+    "The root mean square of snr |x0 - x0_hat|^2 / 2 at each t: what a unit of log SNR costs a picture there, in nats."
+    generator, out = torch.Generator().manual_seed(seed), []
+    for t in range(1, p.T + 1, EVERY):
+        some = x0[torch.randint(len(x0), (64,), generator=generator)]
+        said = p.predict(p.q.marginal(some, t).sample(generator), t)
+        signal, noise = _scales(said.log_snr, some)
+        off = (signal / noise * (said.x0 - some)).square().flatten(1).sum(1) / 2
+        out.append(off.square().mean().sqrt().double())
+    return torch.stack(out)
+
+
+def bits(x0: torch.Tensor, runs: Path, steps: int) -> DDPM:
+    "Two runs: a short one on noise levels spread evenly in log SNR, which finds where the bits are; then the long one."
+    even = Schedule.from_log_snr(torch.linspace(MOST, LEAST, T, dtype=torch.float64))
+    pilot = DDPM(bits_network(), ForwardProcess(even), SHAPE, "x0", images=True)
+    fit(pilot, x0, steps=400, loss="elbo", folder=runs / "pilot", resume=True)
+    size = cost_per_log_snr(pilot, x0)
+    p = DDPM(bits_network(), ForwardProcess(spread(even.log_snr[1::EVERY], size)), SHAPE, "x0", images=True)
+    fit(p, x0, steps=steps, loss="elbo", ema=0.9995, folder=runs / "long", resume=True)
+    return p
+
+
+def pictures(x0: torch.Tensor, labels: torch.Tensor, runs: Path, steps: int) -> DDPM:
+    p = DDPM(pictures_network(), ForwardProcess(cosine_schedule(T)), SHAPE, "v", images=True)
+    fit(p, x0, steps=steps, labels=labels, folder=runs / "pictures", resume=True)
+    return p
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=["ddpm_mnist", "ddpm_mnist_bits"])
+    parser.add_argument("--data", required=True, help="the folder of torchvision's MNIST")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="checkpoints (default: %(default)s)")
+    parser.add_argument("--steps", type=int, help="of 128 pictures (default: 10000 for bits, 4000 for pictures)")
+    parser.add_argument("--threads", type=int, default=1, help="of PyTorch (default: %(default)s)")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    x0, labels = mnist("train", root=args.data, labels=True)
+    began, runs = time.time(), args.runs / args.name
+    if args.name == "ddpm_mnist_bits":
+        p = bits(x0, runs, args.steps or 10_000)
+    else:
+        p = pictures(x0, labels, runs, args.steps or 4_000)
+    save_model(p, ASSETS / f"{args.name}.safetensors", torch.float16)
+    print(f"{args.name}: {(time.time() - began) / 60:.1f} minutes in this call")
+
+
+if __name__ == "__main__":
+    main()
