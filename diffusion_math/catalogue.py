@@ -348,6 +348,44 @@ _slip("3.b", "You took 1 − √ᾱ for the noise. The root is over all of 1 −
 _slip("3.b", "Your noise is that of the last step alone. The noise of all t steps adds up to variance 1 − ᾱ_t.",
       lambda x0, b, t, e: _left(b, t)**0.5 * x0 + b[t]**0.5 * e)
 
+# %% ../nbs/workshop/catalogue.ipynb #4f117724
+def bayes(prior, likelihood, dx):
+    product = prior * likelihood
+    return product / (product.sum() * dx)
+
+
+def _curves(d: Dice) -> dict:
+    "A prior of area 1 and a likelihood, on a few strips."
+    n, dx = (3, d.between(0.5, 0.9)) if d.small else (d.whole(5, 9), d.between(0.1, 0.4))
+    prior, likelihood = d.between(0.2, 2, n), d.between(0.1, 1.5, n)
+    return {"prior": prior / (prior.sum() * dx), "likelihood": likelihood, "dx": dx}
+
+# %% ../nbs/workshop/catalogue.ipynb #d9745265
+_add(Exercise(
+    "4.a", "Bayes' rule on a grid", bayes, _curves,
+    hints=("Which of two places is likelier: multiply what was known before with what was seen.",
+           "prior × likelihood, divided by the sum of these products times dx, (4.1)."),
+))
+
+# %% ../nbs/workshop/catalogue.ipynb #ca8d4a85
+_slip("4.a", "You left out the prior: what was likely before x_t was seen counts too.",
+      lambda p, like, dx: like / (like.sum() * dx), lambda p, like, dx: like,
+      lambda p, like, dx: like / like.sum())
+_slip("4.a", "That is the prior. What was seen must change it: multiply by the likelihood.",
+      lambda p, like, dx: p, lambda p, like, dx: p / p.sum())
+_slip("4.a", "You did not normalise: your curve's area is not 1. Divide by the area of the product.",
+      lambda p, like, dx: p * like, lambda p, like, dx: p * like * dx)
+_slip("4.a", "Your values add up to 1, so they are chances of strips. A density has area 1: divide by dx as well.",
+      lambda p, like, dx: p * like / (p * like).sum())
+_slip("4.a", "You multiplied by dx where you should divide: the area is the sum times dx.",
+      lambda p, like, dx: p * like / (p * like).sum() * dx)
+_slip("4.a", "You added the two curves. Bayes' rule multiplies them: both witnesses must agree.",
+      lambda p, like, dx: (p + like) / ((p + like).sum() * dx), lambda p, like, dx: p + like)
+_slip("4.a", "You made the top 1. A density has area 1.",
+      lambda p, like, dx: p * like / (p * like).max())
+_slip("4.a", "You divided by the area of the likelihood. Divide by the area of the product.",
+      lambda p, like, dx: p * like / (like.sum() * dx))
+
 # %% ../nbs/workshop/catalogue.ipynb #3bd08055
 def mean_back(x_t, x0, s, t):
     weight_0 = s.alpha_bar[t - 1] ** 0.5 * s.beta[t] / (1 - s.alpha_bar[t])
@@ -364,7 +402,7 @@ def _back(weights: Callable, swapped: bool = False) -> Callable:
 
 # %% ../nbs/workshop/catalogue.ipynb #2aea943e
 _add(Exercise(
-    "4.a", "the mean of the step back", mean_back,
+    "4.b", "the mean of the step back", mean_back,
     lambda d: {"x_t": d.picture(), "x0": d.picture(), "s": d.schedule(), "t": 3 + d.index % 3},
     hints=("Two witnesses, x_0 and x_t. What does each say about x_{t−1}, and how sure is it?",
            "(√ᾱ_{t−1} β_t x_0 + √α_t (1 − ᾱ_{t−1}) x_t) / (1 − ᾱ_t), (3.16)."),
@@ -372,118 +410,29 @@ _add(Exercise(
 ))
 
 # %% ../nbs/workshop/catalogue.ipynb #040bb4cc
-_slip("4.a", "You have √ᾱ_t where √α_t belongs: the factor of x_t is that of one step, without a bar.",
+_slip("4.b", "You have √ᾱ_t where √α_t belongs: the factor of x_t is that of one step, without a bar.",
       _back(lambda p, b, a, n: (p**0.5 * b / (1 - n), n**0.5 * (1 - p) / (1 - n))))
-_slip("4.a", "Your weights are swapped. The one with (1 − ᾱ_{t−1}) belongs to x_t.",
+_slip("4.b", "Your weights are swapped. The one with (1 − ᾱ_{t−1}) belongs to x_t.",
       _back(lambda p, b, a, n: (p**0.5 * b / (1 - n), a**0.5 * (1 - p) / (1 - n)), swapped=True))
-_slip("4.a", "The weight of x_0 has √ᾱ_{t−1}: what is left one step before t. Yours has ᾱ_t or α_t.",
+_slip("4.b", "The weight of x_0 has √ᾱ_{t−1}: what is left one step before t. Yours has ᾱ_t or α_t.",
       _back(lambda p, b, a, n: (n**0.5 * b / (1 - n), a**0.5 * (1 - p) / (1 - n))),
       _back(lambda p, b, a, n: (a**0.5 * b / (1 - n), a**0.5 * (1 - p) / (1 - n))))
-_slip("4.a", "The two roots changed places: √ᾱ_{t−1} goes with x_0, √α_t with x_t.",
+_slip("4.b", "The two roots changed places: √ᾱ_{t−1} goes with x_0, √α_t with x_t.",
       _back(lambda p, b, a, n: (a**0.5 * b / (1 - n), p**0.5 * (1 - p) / (1 - n))))
-_slip("4.a", "A root is missing: √ᾱ_{t−1} and √α_t.",
+_slip("4.b", "A root is missing: √ᾱ_{t−1} and √α_t.",
       _back(lambda p, b, a, n: (p * b / (1 - n), a**0.5 * (1 - p) / (1 - n))),
       _back(lambda p, b, a, n: (p**0.5 * b / (1 - n), a * (1 - p) / (1 - n))),
       _back(lambda p, b, a, n: (p * b / (1 - n), a * (1 - p) / (1 - n))))
-_slip("4.a", "You did not divide by 1 − ᾱ_t.",
+_slip("4.b", "You did not divide by 1 − ᾱ_t.",
       _back(lambda p, b, a, n: (p**0.5 * b, a**0.5 * (1 - p))))
-_slip("4.a", "You divided by 1 − ᾱ_{t−1}. It is the noise at t: 1 − ᾱ_t.",
+_slip("4.b", "You divided by 1 − ᾱ_{t−1}. It is the noise at t: 1 − ᾱ_t.",
       _back(lambda p, b, a, n: (p**0.5 * b / (1 - p), a**0.5 * (1 - p) / (1 - p))))
-_slip("4.a", "The weight of x_t has 1 − ᾱ_{t−1}: the noise one step before t. Yours has 1 − ᾱ_t.",
+_slip("4.b", "The weight of x_t has 1 − ᾱ_{t−1}: the noise one step before t. Yours has 1 − ᾱ_t.",
       _back(lambda p, b, a, n: (p**0.5 * b / (1 - n), a**0.5)))
-_slip("4.a", "The weight of x_0 lacks its β_t.",
+_slip("4.b", "The weight of x_0 lacks its β_t.",
       _back(lambda p, b, a, n: (p**0.5 / (1 - n), a**0.5 * (1 - p) / (1 - n))))
-_slip("4.a", "β_t has a root in your weight of x_0. There is none in (3.16).",
+_slip("4.b", "β_t has a root in your weight of x_0. There is none in (3.16).",
       _back(lambda p, b, a, n: ((p * b)**0.5 / (1 - n), a**0.5 * (1 - p) / (1 - n))))
-
-# %% ../nbs/workshop/catalogue.ipynb #4f117724
-def bayes(prior, likelihood, dx):
-    product = prior * likelihood
-    return product / (product.sum() * dx)
-
-
-def _curves(d: Dice) -> dict:
-    "A prior of area 1 and a likelihood, on a few strips."
-    n, dx = (3, d.between(0.5, 0.9)) if d.small else (d.whole(5, 9), d.between(0.1, 0.4))
-    prior, likelihood = d.between(0.2, 2, n), d.between(0.1, 1.5, n)
-    return {"prior": prior / (prior.sum() * dx), "likelihood": likelihood, "dx": dx}
-
-# %% ../nbs/workshop/catalogue.ipynb #d9745265
-_add(Exercise(
-    "4.b", "Bayes' rule on a grid", bayes, _curves,
-    hints=("Which of two places is likelier: multiply what was known before with what was seen.",
-           "prior × likelihood, divided by the sum of these products times dx, (4.1)."),
-))
-
-# %% ../nbs/workshop/catalogue.ipynb #ca8d4a85
-_slip("4.b", "You left out the prior: what was likely before x_t was seen counts too.",
-      lambda p, like, dx: like / (like.sum() * dx), lambda p, like, dx: like,
-      lambda p, like, dx: like / like.sum())
-_slip("4.b", "That is the prior. What was seen must change it: multiply by the likelihood.",
-      lambda p, like, dx: p, lambda p, like, dx: p / p.sum())
-_slip("4.b", "You did not normalise: your curve's area is not 1. Divide by the area of the product.",
-      lambda p, like, dx: p * like, lambda p, like, dx: p * like * dx)
-_slip("4.b", "Your values add up to 1, so they are chances of strips. A density has area 1: divide by dx as well.",
-      lambda p, like, dx: p * like / (p * like).sum())
-_slip("4.b", "You multiplied by dx where you should divide: the area is the sum times dx.",
-      lambda p, like, dx: p * like / (p * like).sum() * dx)
-_slip("4.b", "You added the two curves. Bayes' rule multiplies them: both witnesses must agree.",
-      lambda p, like, dx: (p + like) / ((p + like).sum() * dx), lambda p, like, dx: p + like)
-_slip("4.b", "You made the top 1. A density has area 1.",
-      lambda p, like, dx: p * like / (p * like).max())
-_slip("4.b", "You divided by the area of the likelihood. Divide by the area of the product.",
-      lambda p, like, dx: p * like / (like.sum() * dx))
-
-# %% ../nbs/workshop/catalogue.ipynb #abdd596a
-def kl_gaussians(mu_q, var_q, mu_p, var_p):
-    r = var_q / var_p
-    return 0.5 * (r - 1 - torch.log(r) + (mu_q - mu_p) ** 2 / var_p)
-
-
-def _kl(formula: Callable) -> Callable:
-    "A KL with another formula, from r, the squared distance, and the two variances."
-    return lambda mu_q, var_q, mu_p, var_p: formula(var_q / var_p, (mu_q - mu_p) ** 2, var_q, var_p)
-
-# %% ../nbs/workshop/catalogue.ipynb #48e35b87
-_add(Exercise(
-    "5.a", "the KL of two Gaussians", kl_gaussians,
-    lambda d: {"mu_q": d.picture(), "var_q": d.between(0.2, 0.5, *d.shape), "mu_p": d.picture() + 1,
-               "var_p": d.between(1.5, 3, *d.shape)},
-    hints=("Let r be the first variance divided by the second. Then three terms in r, and one for the means.",
-           "½ [r − 1 − log r + (μ − μ′)² / σ′²] with r = σ²/σ′², (2.10)."),
-    edges=(("The KL of a bell to itself is 0, and yours was not.",
-            lambda a: a | {"mu_p": a["mu_q"], "var_p": a["var_q"]}),),
-))
-
-# %% ../nbs/workshop/catalogue.ipynb #14cfcec3
-_slip("5.a", "You have KL(p‖q). KL is not symmetric: q stands first, and the average is over q.",
-      lambda m, v, n, w: kl_gaussians(n, w, m, v))
-_slip("5.a", "You treated the variances as standard deviations, or took their roots. The formula (2.10) takes "
-      "variances.",
-      lambda m, v, n, w: kl_gaussians(m, v**2, n, w**2), lambda m, v, n, w: kl_gaussians(m, v**0.5, n, w**0.5))
-_slip("5.a", "The ½ in front is missing, or does not reach every term.",
-      _kl(lambda r, d, q, p: r - 1 - r.log() + d / p), _kl(lambda r, d, q, p: 0.5 * (r - 1 - r.log()) + d / p),
-      _kl(lambda r, d, q, p: r - 1 - r.log() + 0.5 * d / p))
-_slip("5.a", "The distance of the means is divided by the variance of q. It is measured in widths of p, the "
-      "second one.",
-      _kl(lambda r, d, q, p: 0.5 * (r - 1 - r.log() + d / q)))
-_slip("5.a", "The distance of the means must be divided by the variance of p.",
-      _kl(lambda r, d, q, p: 0.5 * (r - 1 - r.log() + d)))
-_slip("5.a", "The distance of the means must be squared.",
-      _kl(lambda r, d, q, p: 0.5 * (r - 1 - r.log() + d**0.5 / p)))
-_slip("5.a", "The log has the wrong sign.",
-      _kl(lambda r, d, q, p: 0.5 * (r - 1 + r.log() + d / p)))
-_slip("5.a", "The −1 is missing: the KL of a bell to itself must be 0.",
-      _kl(lambda r, d, q, p: 0.5 * (r - r.log() + d / p)), _kl(lambda r, d, q, p: 0.5 * (r + 1 - r.log() + d / p)))
-_slip("5.a", "The log is missing.",
-      _kl(lambda r, d, q, p: 0.5 * (r - 1 + d / p)))
-_slip("5.a", "The means are missing: bells of one width at two places differ as well.",
-      _kl(lambda r, d, q, p: 0.5 * (r - 1 - r.log())))
-
-# %% ../nbs/workshop/catalogue.ipynb #8dbf78a1
-_slip("5.a", "You added up over the pixels. Here each pixel's own KL is asked for.",
-      lambda m, v, n, w: kl_gaussians(m, v, n, w).sum(),
-      lambda m, v, n, w: kl_gaussians(m, v, n, w).flatten(1).sum(1))
 
 # %% ../nbs/workshop/catalogue.ipynb #67c79f7f
 def log_mean_exp(log_w):
@@ -498,7 +447,7 @@ def _logs(d: Dice) -> dict:
 
 # %% ../nbs/workshop/catalogue.ipynb #201cd832
 _add(Exercise(
-    "5.b", "the log of an average", log_mean_exp, _logs,
+    "5.a", "the log of an average", log_mean_exp, _logs,
     hints=("Divide all the numbers by the largest before you average. What must be done at the end?",
            "top + log of the average of exp(log_w − top), with top the largest log."),
     edges=(("The average of equal numbers is that number, and yours was not.",
@@ -506,24 +455,75 @@ _add(Exercise(
 ))
 
 # %% ../nbs/workshop/catalogue.ipynb #df24470f
-_slip("5.b", "You averaged the logs. By Jensen that is too small: the log of an average is asked for.",
+_slip("5.a", "You averaged the logs. By Jensen that is too small: the log of an average is asked for.",
       lambda w: w.mean())
-_slip("5.b", "The formula is right, and the numbers do not fit: exp of −2000 is 0 in a computer, and exp of 2000 "
+_slip("5.a", "The formula is right, and the numbers do not fit: exp of −2000 is 0 in a computer, and exp of 2000 "
       "is inf. Take the largest log out first, and add it at the end.",
       lambda w: torch.log(torch.exp(w).mean()), lambda w: torch.log(torch.exp(w).sum() / len(w)))
-_slip("5.b", "The sum of logs does not fit, and is not divided by their number. Take the largest log out first; "
+_slip("5.a", "The sum of logs does not fit, and is not divided by their number. Take the largest log out first; "
       "subtract log n.",
       lambda w: torch.log(torch.exp(w).sum()))
-_slip("5.b", "You took the log of the sum. An average is divided by n: subtract log n.",
+_slip("5.a", "You took the log of the sum. An average is divided by n: subtract log n.",
       lambda w: torch.logsumexp(w, 0))
-_slip("5.b", "You subtracted n. In logs, to divide by n is to subtract log n.",
+_slip("5.a", "You subtracted n. In logs, to divide by n is to subtract log n.",
       lambda w: torch.logsumexp(w, 0) - len(w), lambda w: torch.logsumexp(w, 0) / len(w))
-_slip("5.b", "That is the average itself. Its log is asked for.",
+_slip("5.a", "That is the average itself. Its log is asked for.",
       lambda w: torch.exp(w).mean())
-_slip("5.b", "You kept the largest alone. The others count too.",
+_slip("5.a", "You kept the largest alone. The others count too.",
       lambda w: w.max())
-_slip("5.b", "You took the largest log out and did not put it back.",
+_slip("5.a", "You took the largest log out and did not put it back.",
       lambda w: log_mean_exp(w - w.max()))
+
+# %% ../nbs/workshop/catalogue.ipynb #abdd596a
+def kl_gaussians(mu_q, var_q, mu_p, var_p):
+    r = var_q / var_p
+    return 0.5 * (r - 1 - torch.log(r) + (mu_q - mu_p) ** 2 / var_p)
+
+
+def _kl(formula: Callable) -> Callable:
+    "A KL with another formula, from r, the squared distance, and the two variances."
+    return lambda mu_q, var_q, mu_p, var_p: formula(var_q / var_p, (mu_q - mu_p) ** 2, var_q, var_p)
+
+# %% ../nbs/workshop/catalogue.ipynb #48e35b87
+_add(Exercise(
+    "5.b", "the KL of two Gaussians", kl_gaussians,
+    lambda d: {"mu_q": d.picture(), "var_q": d.between(0.2, 0.5, *d.shape), "mu_p": d.picture() + 1,
+               "var_p": d.between(1.5, 3, *d.shape)},
+    hints=("Let r be the first variance divided by the second. Then three terms in r, and one for the means.",
+           "½ [r − 1 − log r + (μ − μ′)² / σ′²] with r = σ²/σ′², (2.10)."),
+    edges=(("The KL of a bell to itself is 0, and yours was not.",
+            lambda a: a | {"mu_p": a["mu_q"], "var_p": a["var_q"]}),),
+))
+
+# %% ../nbs/workshop/catalogue.ipynb #14cfcec3
+_slip("5.b", "You have KL(p‖q). KL is not symmetric: q stands first, and the average is over q.",
+      lambda m, v, n, w: kl_gaussians(n, w, m, v))
+_slip("5.b", "You treated the variances as standard deviations, or took their roots. The formula (2.10) takes "
+      "variances.",
+      lambda m, v, n, w: kl_gaussians(m, v**2, n, w**2), lambda m, v, n, w: kl_gaussians(m, v**0.5, n, w**0.5))
+_slip("5.b", "The ½ in front is missing, or does not reach every term.",
+      _kl(lambda r, d, q, p: r - 1 - r.log() + d / p), _kl(lambda r, d, q, p: 0.5 * (r - 1 - r.log()) + d / p),
+      _kl(lambda r, d, q, p: r - 1 - r.log() + 0.5 * d / p))
+_slip("5.b", "The distance of the means is divided by the variance of q. It is measured in widths of p, the "
+      "second one.",
+      _kl(lambda r, d, q, p: 0.5 * (r - 1 - r.log() + d / q)))
+_slip("5.b", "The distance of the means must be divided by the variance of p.",
+      _kl(lambda r, d, q, p: 0.5 * (r - 1 - r.log() + d)))
+_slip("5.b", "The distance of the means must be squared.",
+      _kl(lambda r, d, q, p: 0.5 * (r - 1 - r.log() + d**0.5 / p)))
+_slip("5.b", "The log has the wrong sign.",
+      _kl(lambda r, d, q, p: 0.5 * (r - 1 + r.log() + d / p)))
+_slip("5.b", "The −1 is missing: the KL of a bell to itself must be 0.",
+      _kl(lambda r, d, q, p: 0.5 * (r - r.log() + d / p)), _kl(lambda r, d, q, p: 0.5 * (r + 1 - r.log() + d / p)))
+_slip("5.b", "The log is missing.",
+      _kl(lambda r, d, q, p: 0.5 * (r - 1 + d / p)))
+_slip("5.b", "The means are missing: bells of one width at two places differ as well.",
+      _kl(lambda r, d, q, p: 0.5 * (r - 1 - r.log())))
+
+# %% ../nbs/workshop/catalogue.ipynb #8dbf78a1
+_slip("5.b", "You added up over the pixels. Here each pixel's own KL is asked for.",
+      lambda m, v, n, w: kl_gaussians(m, v, n, w).sum(),
+      lambda m, v, n, w: kl_gaussians(m, v, n, w).flatten(1).sum(1))
 
 # %% ../nbs/workshop/catalogue.ipynb #5cb7b35d
 def x0_from_eps(x_t, eps, alpha_bar):

@@ -166,7 +166,7 @@ def test_one_step_jump_and_mean_back_are_the_forward_process_own():
         step, leap = q.step(x, t), q.marginal(x, t)
         torch.testing.assert_close(CATALOGUE["3.a"].right(x, s.beta[t], eps), step.mean + step.std * eps)
         torch.testing.assert_close(CATALOGUE["3.b"].right(x, s.beta, t, eps), leap.mean + leap.std * eps)
-        torch.testing.assert_close(CATALOGUE["4.a"].right(x, y, s, t), q.posterior(x, y, t).mean)
+        torch.testing.assert_close(CATALOGUE["4.b"].right(x, y, s, t), q.posterior(x, y, t).mean)
         torch.testing.assert_close(CATALOGUE["6.a"].right(leap.mean + leap.std * eps, eps, s.alpha_bar[t]), x)
         score = -(leap.mean + leap.std * eps - leap.mean) / leap.var
         torch.testing.assert_close(CATALOGUE["7.a"].right(eps, s.alpha_bar[t]), score)
@@ -176,13 +176,13 @@ def test_the_others_agree_with_torch():
     p, q = torch.distributions.Normal(0.3, 1.2), torch.distributions.Normal(-0.4, 0.7)
     args = [torch.tensor(v, dtype=torch.float64) for v in (-0.4, 0.49, 0.3, 1.44)]
     kl = torch.distributions.kl_divergence(q, p).item()
-    assert CATALOGUE["5.a"].right(*args).item() == pytest.approx(kl, rel=1e-6)
+    assert CATALOGUE["5.b"].right(*args).item() == pytest.approx(kl, rel=1e-6)
     w = torch.randn(9, dtype=torch.float64)
-    assert CATALOGUE["5.b"].right(w - 5000).item() == pytest.approx(w.exp().mean().log().item() - 5000, rel=1e-12)
+    assert CATALOGUE["5.a"].right(w - 5000).item() == pytest.approx(w.exp().mean().log().item() - 5000, rel=1e-12)
     x = torch.randn(8, 3, dtype=torch.float64)
     torch.testing.assert_close(CATALOGUE["2.b"].right(x), torch.cov(x.T, correction=0))
     prior, like = torch.rand(2, 50, dtype=torch.float64)
-    assert (CATALOGUE["4.b"].right(prior, like, 0.1) * 0.1).sum().item() == pytest.approx(1)
+    assert (CATALOGUE["4.a"].right(prior, like, 0.1) * 0.1).sum().item() == pytest.approx(1)
     pixels = torch.randn(4, 1, 3, 3, dtype=torch.float64)
     s, eps = Schedule.from_beta([0.1, 0.2]), torch.randn(4, 1, 3, 3, dtype=torch.float64)
     oracle = lambda x_t, log_snr: (x_t - s.alpha_bar[2].sqrt() * pixels) / (1 - s.alpha_bar[2]).sqrt()      # noqa: E731
@@ -282,16 +282,16 @@ OTHERWISE = [
     ("3.b", by_loop),
     ("3.b", lambda x0, beta, t, eps: from_left(x0, (1 - beta).cumprod(0)[t], eps)),
     ("3.b", lambda x0, beta, t, eps: from_left(x0, torch.log1p(-beta)[: t + 1].sum().exp(), eps)),
-    ("4.a", lambda x_t, x0, s, t: ForwardProcess(s).posterior(x_t, x0, t).mean),
-    ("4.a", lambda x_t, x0, s, t: (s.alpha_bar[t - 1].sqrt() * s.beta[t] * x0
+    ("4.b", lambda x_t, x0, s, t: ForwardProcess(s).posterior(x_t, x0, t).mean),
+    ("4.b", lambda x_t, x0, s, t: (s.alpha_bar[t - 1].sqrt() * s.beta[t] * x0
                                    + s.alpha[t].sqrt() * s.noise_var[t - 1] * x_t) / s.noise_var[t]),
-    ("4.b", lambda prior, likelihood, dx: torch.softmax(prior.log() + likelihood.log(), 0) / dx),
-    ("4.b", lambda prior, likelihood, dx: (7 * prior * likelihood) / (7 * prior * likelihood * dx).sum()),
-    ("5.a", lambda mu_q, var_q, mu_p, var_p: torch.distributions.kl_divergence(
+    ("4.a", lambda prior, likelihood, dx: torch.softmax(prior.log() + likelihood.log(), 0) / dx),
+    ("4.a", lambda prior, likelihood, dx: (7 * prior * likelihood) / (7 * prior * likelihood * dx).sum()),
+    ("5.b", lambda mu_q, var_q, mu_p, var_p: torch.distributions.kl_divergence(
         torch.distributions.Normal(mu_q, var_q.sqrt()), torch.distributions.Normal(mu_p, var_p.sqrt()))),
-    ("5.a", lambda m, v, n, w: (v + (m - n) ** 2) / (2 * w) - 0.5 + (w / v).log() / 2),
-    ("5.b", lambda log_w: torch.logsumexp(log_w, 0) - math.log(len(log_w))),
-    ("5.b", lambda log_w: torch.logsumexp(log_w - math.log(len(log_w)), 0, keepdim=True)),
+    ("5.b", lambda m, v, n, w: (v + (m - n) ** 2) / (2 * w) - 0.5 + (w / v).log() / 2),
+    ("5.a", lambda log_w: torch.logsumexp(log_w, 0) - math.log(len(log_w))),
+    ("5.a", lambda log_w: torch.logsumexp(log_w - math.log(len(log_w)), 0, keepdim=True)),
     ("6.a", lambda x_t, eps, alpha_bar: x_t / alpha_bar.sqrt() - (1 / alpha_bar - 1).sqrt() * eps),
     ("6.b", lambda network, x0, s, t, eps: torch.nn.functional.mse_loss(
         network(s.alpha_bar[t].sqrt() * x0 + (1 - s.alpha_bar[t]).sqrt() * eps, s.log_snr[t]), eps)),
