@@ -172,36 +172,6 @@ _slip("1.b", "Your draws all sit exactly on the middle of a bell: eps is missing
 _slip("1.b", "Your draws have no middle: add mean[pick].",
       lambda w, m, s, k, e: s[k] * e)
 
-# %% ../nbs/workshop/catalogue.ipynb #860d9a29
-def draw_gaussian(mu, var, eps):
-    return mu + var**0.5 * eps
-
-
-_add(Exercise(
-    "2.a", "a draw from a Gaussian", draw_gaussian,
-    lambda d: {"mu": d.picture(), "var": d.between(0.1, 0.6), "eps": d.picture()},
-    hints=("σ² is the variance. Which of σ and σ² has the units of x?",
-           "x = μ + σ ε, where σ is the root of the variance, (2.8)."),
-    edges=(("At variance 0 the draw was not the mean.", lambda a: a | {"var": _number(a, 0.0)}),),
-))
-
-# %% ../nbs/workshop/catalogue.ipynb #0f1b6c53
-_slip("2.a", "Your noise is scaled by the variance. A draw is scaled by the standard deviation, its root.",
-      lambda m, v, e: m + v * e, lambda m, v, e: m + v**2 * e)
-_slip("2.a", "You scaled the mean as well. First scale eps, then shift it by μ.",
-      lambda m, v, e: v**0.5 * (m + e), lambda m, v, e: v * (m + e))
-_slip("2.a", "You divided eps by its scale. A larger variance must make a wider draw.",
-      lambda m, v, e: m + e / v**0.5, lambda m, v, e: m + e / v, lambda m, v, e: (m + e) / v**0.5)
-_slip("2.a", "Your eps has its sign turned. As a law that is the same, since −ε is as likely as ε. For this eps "
-      "it is not.",
-      lambda m, v, e: m - v**0.5 * e)
-_slip("2.a", "The mean is missing: your draw sits around 0.",
-      lambda m, v, e: v**0.5 * e)
-_slip("2.a", "The variance is missing: your draw always has variance 1.",
-      lambda m, v, e: m + e)
-_slip("2.a", "The noise is missing: that is the mean.",
-      lambda m, v, e: m)
-
 # %% ../nbs/workshop/catalogue.ipynb #32673a7a
 def covariance(x):
     centred = x - x.mean(0)
@@ -222,7 +192,7 @@ def _images_with_images() -> list[Callable]:
 
 # %% ../nbs/workshop/catalogue.ipynb #f6389ece
 _add(Exercise(
-    "2.b", "the covariance of pixels", covariance,
+    "2.a", "the covariance of pixels", covariance,
     lambda d: {"x": d.normal(3, 2) + 1 if d.small else d.normal(d.whole(6, 9), d.whole(3, 4)) * 0.7 + 2},
     hints=("A pixel is a column of x. Make each column's mean 0. Then which product gives all dot products of "
            "columns at once?",
@@ -230,26 +200,56 @@ _add(Exercise(
 ))
 
 # %% ../nbs/workshop/catalogue.ipynb #b6d84d3d
-_slip("2.b", "The pixels are not centred. Subtract each pixel's mean over the images first, or a pixel that is "
+_slip("2.a", "The pixels are not centred. Subtract each pixel's mean over the images first, or a pixel that is "
       "always bright seems to vary.",
       lambda x: _over(x, 0, len(x)), lambda x: _over(x, 0, len(x) - 1))
-_slip("2.b", "You did not divide by the number of images: with twice as many images the table would double.",
+_slip("2.a", "You did not divide by the number of images: with twice as many images the table would double.",
       lambda x: _over(x, x.mean(0), 1), lambda x: _over(x, 0, 1))
-_slip("2.b", "Your table compares images with images. It should compare pixels with pixels, summed over the "
+_slip("2.a", "Your table compares images with images. It should compare pixels with pixels, summed over the "
       "images: turn x around.",
       *_images_with_images())
-_slip("2.b", "You divided by n − 1. Many books do, to make up for a mean that was estimated. (2.5) divides by n.",
+_slip("2.a", "You divided by n − 1. Many books do, to make up for a mean that was estimated. (2.5) divides by n.",
       lambda x: _over(x, x.mean(0), len(x) - 1))
-_slip("2.b", "You divided by the number of pixels. Divide by the number of images.",
+_slip("2.a", "You divided by the number of pixels. Divide by the number of images.",
       lambda x: _over(x, x.mean(0), x.shape[1]), lambda x: _over(x, 0, x.shape[1]))
-_slip("2.b", "You subtracted each image's own mean. Subtract each pixel's mean over the images: x.mean(0).",
+_slip("2.a", "You subtracted each image's own mean. Subtract each pixel's mean over the images: x.mean(0).",
       lambda x: _over(x, x.mean(1, keepdim=True), len(x)))
-_slip("2.b", "You subtracted one mean for the whole table. Each pixel has its own: x.mean(0).",
+_slip("2.a", "You subtracted one mean for the whole table. Each pixel has its own: x.mean(0).",
       lambda x: _over(x, x.mean(), len(x)))
-_slip("2.b", "That is the correlation: each entry was divided by two standard deviations. A covariance is not.",
+_slip("2.a", "That is the correlation: each entry was divided by two standard deviations. A covariance is not.",
       lambda x: torch.corrcoef(x.T))
-_slip("2.b", "You kept the variances alone. The table also holds every pair of different pixels.",
+_slip("2.a", "You kept the variances alone. The table also holds every pair of different pixels.",
       lambda x: x.var(0, correction=0), lambda x: torch.diag(x.var(0, correction=0)))
+
+# %% ../nbs/workshop/catalogue.ipynb #1df32907
+def draw_gaussian(mu, var, eps):
+    return mu + var**0.5 * eps
+
+
+_add(Exercise(
+    "2.b", "a draw from a Gaussian", draw_gaussian,
+    lambda d: {"mu": d.picture(), "var": d.between(0.1, 0.6), "eps": d.picture()},
+    hints=("σ² is the variance. Which of σ and σ² has the units of x?",
+           "x = μ + σ ε, where σ is the root of the variance, (2.8)."),
+    edges=(("At variance 0 the draw was not the mean.", lambda a: a | {"var": _number(a, 0.0)}),),
+))
+
+# %% ../nbs/workshop/catalogue.ipynb #db6ced4b
+_slip("2.b", "Your noise is scaled by the variance. A draw is scaled by the standard deviation, its root.",
+      lambda m, v, e: m + v * e, lambda m, v, e: m + v**2 * e)
+_slip("2.b", "You scaled the mean as well. First scale eps, then shift it by μ.",
+      lambda m, v, e: v**0.5 * (m + e), lambda m, v, e: v * (m + e))
+_slip("2.b", "You divided eps by its scale. A larger variance must make a wider draw.",
+      lambda m, v, e: m + e / v**0.5, lambda m, v, e: m + e / v, lambda m, v, e: (m + e) / v**0.5)
+_slip("2.b", "Your eps has its sign turned. As a law that is the same, since −ε is as likely as ε. For this eps "
+      "it is not.",
+      lambda m, v, e: m - v**0.5 * e)
+_slip("2.b", "The mean is missing: your draw sits around 0.",
+      lambda m, v, e: v**0.5 * e)
+_slip("2.b", "The variance is missing: your draw always has variance 1.",
+      lambda m, v, e: m + e)
+_slip("2.b", "The noise is missing: that is the mean.",
+      lambda m, v, e: m)
 
 # %% ../nbs/workshop/catalogue.ipynb #d85b320b
 def one_step(x, beta, eps):
