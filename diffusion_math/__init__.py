@@ -31,6 +31,17 @@ from .plot import (
     style,
 )
 from .reverse import ExactReverse, ReverseProcess
+from .score import (
+    annealed_langevin,
+    convert,
+    dsm_loss,
+    hyvarinen_loss,
+    langevin,
+    score_of,
+    trace_jacobian,
+    tweedie,
+    tweedie_cov,
+)
 from .unet import UNet
 
 if TYPE_CHECKING:
@@ -38,23 +49,25 @@ if TYPE_CHECKING:
     from .checkpoint import load_model, load_pretrained, save_model
     from .exercises import check, hint, progress
     from .explore import NoisingExplorer
-    from .explore_mixture import MeltingExplorer
+    from .explore_mixture import MeltingExplorer, ReverseExplorer
     from .training import TrainingRun, fit
 
-_LAZY = {"MeltingExplorer": "explore_mixture", "NoisingExplorer": "explore"}  # from modules that load anywidget
+_LAZY = {  # name -> the module that it comes from, which loads anywidget
+    "MeltingExplorer": "explore_mixture", "NoisingExplorer": "explore", "ReverseExplorer": "explore_mixture",
+}  # fmt: skip
 _LAZY |= {"check": "exercises", "hint": "exercises", "mystery": "catalogue", "progress": "exercises"}
 _LAZY |= {name: "checkpoint" for name in ("load_model", "load_pretrained", "save_model")}
 _LAZY |= {name: "training" for name in ("TrainingRun", "fit")}
 
 __all__ = [
-    "PALETTE", "Account", "DDPM", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical", "Estimate",
-    "ExactReverse", "ForwardProcess", "Gaussian", "GaussianMixture", "GreyLevels", "GridChain", "LinearChain",
-    "MeltingExplorer", "NoisingExplorer", "Prediction", "ReverseProcess", "Schedule", "TrainingRun", "UNet",
-    "account", "agree", "agree_mc", "bits_per_dim", "check", "constant_schedule", "cosine_schedule", "dequantize",
-    "digits", "elbo", "elbo_estimate", "elbo_loss", "exact_elbo", "figure", "fit", "hint", "linear_schedule",
-    "load_model", "load_pretrained", "make_digits", "mean_and_stderr", "mnist", "mystery", "plot_density",
-    "plot_points", "plot_schedule", "progress", "save_model", "show", "show_images", "show_strip", "simple_loss",
-    "style",
+    "Account", "DDPM", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical", "Estimate", "ExactReverse",
+    "ForwardProcess", "Gaussian", "GaussianMixture", "GreyLevels", "GridChain", "LinearChain", "MeltingExplorer",
+    "NoisingExplorer", "PALETTE", "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "TrainingRun", "UNet",
+    "account", "agree", "agree_mc", "annealed_langevin", "bits_per_dim", "check", "constant_schedule", "convert",
+    "cosine_schedule", "dequantize", "digits", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "exact_elbo", "figure",
+    "fit", "hint", "hyvarinen_loss", "langevin", "linear_schedule", "load_model", "load_pretrained", "make_digits",
+    "mean_and_stderr", "mnist", "mystery", "plot_density", "plot_points", "plot_schedule", "progress", "save_model",
+    "score_of", "show", "show_images", "show_strip", "simple_loss", "style", "trace_jacobian", "tweedie", "tweedie_cov",
 ]  # fmt: skip
 
 

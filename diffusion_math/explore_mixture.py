@@ -140,7 +140,7 @@ def _paths(explorer: MeltingExplorer) -> Float[Tensor, "times paths"]:
 # %% ../nbs/workshop/explore_mixture.ipynb #5f79d1ce
 _PAIRS = 1500
 
-
+# %% ../nbs/workshop/explore_mixture.ipynb #84460acf
 class ReverseExplorer(Explorable):
     """One step back over one number: the exact q(x_{t-1} | x_t), a slice of a cloud, and how far it is from a Gaussian.
 
