@@ -1,4 +1,6 @@
 "What the tests of every explorable share, in JupyterLab and on a page with no kernel."
+import base64
+
 import numpy as np
 import torch
 from axe_playwright_python.sync_playwright import Axe
@@ -14,6 +16,18 @@ def call(page, code, *arguments):
     "Run code with the front end's module as m."
     script = "([code, a]) => Function('m', 'a', `return ${code}`)(document.querySelector('[data-widget]').module, a)"
     return page.evaluate(script, [code, arguments])
+
+
+def many(page, code):
+    "A long Float64Array of the front end's module m, as numpy: many numbers travel best as text."
+    script = """code => {
+        const array = Function('m', `return ${code}`)(document.querySelector('[data-widget]').module);
+        const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+        let text = '';
+        for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
+        return btoa(text);
+    }"""
+    return np.frombuffer(base64.b64decode(page.evaluate(script, code)), np.float64)
 
 
 def greys(page, canvas=".dm-big"):
@@ -74,6 +88,16 @@ def colour_at(canvas, x, y):
         return Array.from(c.getContext('2d').getImageData(...at, 1, 1).data);
     }"""
     return bytes(canvas.evaluate(script, [float(x), float(y)])[:3]).hex()
+
+
+def near(canvas, x, y, reach=2):
+    "The colours that a plot shows within a few pixels of a point of its axes, as 'rrggbb': a thin line is blurred."
+    script = """(c, [x, y, reach]) => {
+        const [i, j] = c.place(x, y).map(v => Math.round(v * devicePixelRatio) - reach);
+        return Array.from(c.getContext('2d').getImageData(i, j, 2 * reach + 1, 2 * reach + 1).data);
+    }"""
+    pixels = np.array(canvas.evaluate(script, [float(x), float(y), reach]), np.uint8).reshape(-1, 4)
+    return {bytes(pixel[:3]).hex() for pixel in pixels}
 
 
 def drag_on(page, canvas, start, end, steps=6):

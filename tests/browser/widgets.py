@@ -2,6 +2,7 @@
 from typing import NamedTuple
 
 from diffusion_math.explore import Explorable, NoisingExplorer
+from diffusion_math.explore_gaussian import GaussianExplorer, PixelsExplorer
 from diffusion_math.explore_mixture import MeltingExplorer, ReverseExplorer
 from tests.browser.explorable import seeded
 from tests.browser.noising import images
@@ -23,6 +24,12 @@ EVERY = {
                       ("t steps taken", "middle of bell 1", "middle of bell 2"), "t", 5),
     "reverse": Sample(lambda: ReverseExplorer(generator=seeded()),
                       ("β variance of the step's noise", "x value after the step"), "beta", 3),
+    "gaussian": Sample(lambda: GaussianExplorer((0.5, 0), (1.5, 1), 0.6, generator=seeded()),
+                       ("μ₁ mean, first number", "μ₂ mean, second number", "σ₁ width, first number",
+                        "σ₂ width, second number", "ρ correlation"), "mu1", 6),
+    "pixels": Sample(lambda: PixelsExplorer(images(40)),
+                     ("first pixel, row", "first pixel, column", "second pixel, row", "second pixel, column"),
+                     "first", 5),
 }
 
 
