@@ -49,12 +49,14 @@ if TYPE_CHECKING:
     from .checkpoint import load_model, load_pretrained, save_model
     from .exercises import check, hint, progress
     from .explore import NoisingExplorer
+    from .explore_gaussian import GaussianExplorer, PixelsExplorer
     from .explore_mixture import MeltingExplorer, ReverseExplorer
     from .notation import NOTATION, notation_card
     from .training import TrainingRun, fit
 
 _LAZY = {  # name -> the module that it comes from, which loads anywidget
-    "MeltingExplorer": "explore_mixture", "NoisingExplorer": "explore", "ReverseExplorer": "explore_mixture",
+    "GaussianExplorer": "explore_gaussian", "MeltingExplorer": "explore_mixture", "NoisingExplorer": "explore",
+    "PixelsExplorer": "explore_gaussian", "ReverseExplorer": "explore_mixture",
 }  # fmt: skip
 _LAZY |= {"check": "exercises", "hint": "exercises", "mystery": "catalogue", "progress": "exercises"}
 _LAZY |= {"NOTATION": "notation", "notation_card": "notation"}
@@ -62,15 +64,15 @@ _LAZY |= {name: "checkpoint" for name in ("load_model", "load_pretrained", "save
 _LAZY |= {name: "training" for name in ("TrainingRun", "fit")}
 
 __all__ = [
-    "Account", "DDPM", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical", "Estimate", "ExactReverse",
-    "ForwardProcess", "Gaussian", "GaussianMixture", "GreyLevels", "GridChain", "LinearChain", "MeltingExplorer",
-    "NOTATION", "NoisingExplorer", "PALETTE", "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule",
-    "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin", "bits_per_dim", "check",
-    "constant_schedule", "convert", "cosine_schedule", "dequantize", "digits", "dsm_loss", "elbo", "elbo_estimate",
-    "elbo_loss", "exact_elbo", "figure", "fit", "hint", "hyvarinen_loss", "langevin", "linear_schedule", "load_model",
-    "load_pretrained", "make_digits", "mean_and_stderr", "mnist", "mystery", "notation_card", "plot_density",
-    "plot_points", "plot_schedule", "progress", "save_model", "score_of", "show", "show_images", "show_strip",
-    "simple_loss", "style", "trace_jacobian", "tweedie", "tweedie_cov",
+    "PALETTE", "Account", "DDPM", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical", "Estimate",
+    "ExactReverse", "ForwardProcess", "Gaussian", "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain",
+    "LinearChain", "MeltingExplorer", "NOTATION", "NoisingExplorer", "PixelsExplorer", "Prediction", "ReverseExplorer",
+    "ReverseProcess", "Schedule", "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin",
+    "bits_per_dim", "check", "constant_schedule", "convert", "cosine_schedule", "dequantize", "digits", "dsm_loss",
+    "elbo", "elbo_estimate", "elbo_loss", "exact_elbo", "figure", "fit", "hint", "hyvarinen_loss", "langevin",
+    "linear_schedule", "load_model", "load_pretrained", "make_digits", "mean_and_stderr", "mnist", "mystery",
+    "notation_card", "plot_density", "plot_points", "plot_schedule", "progress", "save_model", "score_of", "show",
+    "show_images", "show_strip", "simple_loss", "style", "trace_jacobian", "tweedie", "tweedie_cov",
 ]  # fmt: skip
 
 
