@@ -94,6 +94,12 @@ _add(
     (r"\text{bits/dim}", "nats, in bits and per pixel", "bits_per_dim ; elbo_estimate ; Estimate", "5b.2"),
 )
 
+# %% ../nbs/workshop/notation.ipynb #b3dfb80d
+_add(
+    (r"\prod", '"product": multiply over what stands below it', "x0.prod()", "8b.3"),
+    (r"\nabla", '"nabla", the gradient: the slope in every direction at once', "distribution.score(x0)", "8b.6"),
+)
+
 # %% ../nbs/workshop/notation.ipynb #3a649830
 _add(
     ("", "schedules by name", "constant_schedule ; linear_schedule ; cosine_schedule", "3.10"),

@@ -1,0 +1,108 @@
+"What a chapter owes its reader besides the text: exercises, questions, and the path of pictures alone."
+
+import ast
+import json
+import re
+
+import pytest
+
+from diffusion_math.catalogue import CATALOGUE, Dice
+
+from .conftest import NAMES, NBS, Notebook
+
+CHAPTERS = [name for name in NAMES if re.match(r"0[1-8]_", name)]
+EXERCISES = [(name, cell) for name in CHAPTERS for cell in Notebook(NBS / name).code
+             if "exercise" in cell["metadata"].get("tags", ())]  # fmt: skip
+PATH = re.compile(r"\*Pictures only:\* ((?:\d\.\d+(?:, )?)+) \(about (\d+) minutes\)\.")
+
+
+def parts(source: str) -> tuple[ast.FunctionDef, str, str]:
+    "An exercise cell's function, and the two arguments of its check."
+    stub, call = ast.parse(source).body
+    assert isinstance(stub, ast.FunctionDef) and call.value.func.id == "check"
+    name, f = call.value.args
+    return stub, name.value, f.id
+
+
+@pytest.mark.parametrize("course_chapter", CHAPTERS)
+def test_a_chapter_has_its_exercises(course_chapter):
+    names = [parts(cell["source"])[1] for name, cell in EXERCISES if name == course_chapter]
+    assert names == [name for name in CATALOGUE if name[0] == course_chapter[1]] and len(names) >= 2
+
+
+def test_every_exercise_stands_in_a_chapter():
+    if len(CHAPTERS) == 8:
+        assert [parts(cell["source"])[1] for _, cell in EXERCISES] == list(CATALOGUE)
+
+
+@pytest.mark.parametrize("course_chapter, cell", EXERCISES, ids=lambda value: value if isinstance(value, str) else "")
+def test_an_exercise_is_a_stub_that_nothing_needs(course_chapter, cell):
+    stub, name, called = parts(cell["source"])
+    assert called == stub.name and stub.name.startswith("my_")
+    assert ast.get_docstring(stub) and [ast.unparse(node) for node in stub.body[1:]] == ["..."]
+    assert [a.arg for a in stub.args.args] == list(CATALOGUE[name].draw(Dice(0)))
+    assert not re.search(r"^#\|", cell["source"], re.M)
+    (output,) = cell["outputs"]
+    assert "".join(output["text"]) == (
+        f'{name}  not tried yet: fill in {stub.name} and run the cell again. hint("{name}") helps.\n')
+    others = [c["source"] for c in Notebook(NBS / course_chapter).code if c["id"] != cell["id"]]
+    assert not [source for source in others if re.search(rf"\b{stub.name}\b", source)]
+
+
+@pytest.mark.parametrize("course_chapter", CHAPTERS)
+def test_an_exercise_stands_before_its_answer(course_chapter):
+    "Its text comes right before it, and it comes before the cells that the package keeps."
+    cells = Notebook(NBS / course_chapter).cells
+    places = [i for i, cell in enumerate(cells) if "exercise" in cell["metadata"].get("tags", ())]
+    for i in places:
+        name = parts(cells[i]["source"])[1]
+        assert f"**Your turn, {name}.**" in cells[i - 1]["source"]
+    keeps = [i for i, cell in enumerate(cells) if "What the package keeps" in cell["source"]]
+    assert not keeps or max(places) < keeps[0]
+
+
+@pytest.mark.parametrize("course_chapter", [name for name in NAMES if name[0].isdigit()])
+def test_a_chapter_ends_with_three_questions_whose_answers_are_folded(course_chapter):
+    text = "\n".join(cell["source"] for cell in Notebook(NBS / course_chapter).markdown)
+    (end,) = re.findall(r"(?ms)^## Three questions\n(.*?)(?=^## )", text)
+    folded = re.findall(r"<details><summary>(.+?\?.*?)</summary>\n\n(.+?)\n</details>", end, re.S)
+    assert len(folded) == 3 and end.count("<details>") == end.count("</details>") == 3
+    assert all(question.strip() and answer.strip() for question, answer in folded)
+
+
+def pictures(chapter: str) -> set[str]:
+    "The sections of a chapter that show a picture."
+    found, section = set(), ""
+    for cell in Notebook(NBS / chapter).cells:
+        if cell["cell_type"] == "markdown":
+            section = (re.findall(r"(?m)^## (\d\.\d+)\b", cell["source"]) or [section])[-1]
+        elif any("<img " in "".join(o.get("data", {}).get("text/html", "")) for o in cell["outputs"]):
+            found.add(section)
+    return found
+
+
+@pytest.mark.parametrize("course_chapter", CHAPTERS)
+def test_the_path_of_pictures_leads_to_pictures(course_chapter):
+    (found,) = PATH.findall(Notebook(NBS / course_chapter).cells[0]["source"])
+    named = found[0].split(", ")
+    assert len(named) >= 3 and set(named) <= pictures(course_chapter)
+
+
+def test_the_front_page_marks_both_paths():
+    "Its table says of each chapter what the chapter itself says."
+    text = "\n".join(cell["source"] for cell in Notebook(NBS / "index.ipynb").markdown)
+    row = r"(?m)^\| \[[^]]*\]\((0[1-8]_\w+\.ipynb)\) \| ((?:\d\.\d+(?:, )?)+ \| \d+ \| \d+) \|$"
+    rows = dict(re.findall(row, text))
+    assert list(rows) == CHAPTERS
+    for chapter, row in rows.items():
+        sections, short, long = row.split(" | ")
+        first = Notebook(NBS / chapter).cells[0]["source"]
+        assert PATH.findall(first) == [(sections, short)]
+        assert re.search(rf"(?m)^About {long} minutes", first)
+
+
+def test_the_front_page_shows_an_untouched_course():
+    cells = json.loads((NBS / "index.ipynb").read_text())["cells"]
+    (shown,) = [c for c in cells if c["cell_type"] == "code" and "".join(c["source"]).strip().endswith("progress()")]
+    text = "".join("".join(output["text"]) for output in shown["outputs"])
+    assert f"0 of {len(CATALOGUE)} passed" in text and text.count("not tried") == len(CATALOGUE)
