@@ -6,6 +6,7 @@ __all__ = ['check', 'hint', 'progress']
 # %% ../nbs/workshop/exercises.ipynb #e653bee1
 import dis
 import inspect
+import io
 import json
 import linecache
 import math
@@ -13,6 +14,7 @@ import os
 import secrets
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext, redirect_stdout
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -121,10 +123,11 @@ class _Stop(Exception):
         self.says, self.tried = says, tried
 
 
-def _answer(f: Callable, args: dict[str, Any], seed: int = 0) -> Tensor:
-    "f's answer as a tensor, or a _Stop that says why there is none."
+def _answer(f: Callable, args: dict[str, Any], seed: int = 0, aloud: bool = False) -> Tensor:
+    "f's answer as a tensor, or a _Stop that says why there is none. What f prints is shown if aloud."
     try:
-        answer = _call(f, args, _by_name(f, list(args)), seed)
+        with nullcontext() if aloud else redirect_stdout(io.StringIO()):
+            answer = _call(f, args, _by_name(f, list(args)), seed)
     except NotImplementedError:
         raise _Stop("", tried=False) from None
     except Exception as error:
@@ -147,7 +150,7 @@ def _ask(exercise: Exercise, f: Callable, seed: int) -> tuple[list, list[Tensor]
     if words := _misfit(f, names):
         raise _Stop(words)
     due = [_tensor(exercise.right(*_copies(args).values())) for args in inputs]
-    came = [_answer(f, args) for args in inputs]
+    came = [_answer(f, args, aloud=i == 0) for i, args in enumerate(inputs)]
     if not all(map(_same, came, due)):
         again = [_answer(f, args, seed=1) for args in inputs]
         if not all(map(_repeats, again, came)):

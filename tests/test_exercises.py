@@ -342,6 +342,14 @@ def test_a_check_leaves_the_readers_random_numbers_and_tensors_alone(said):
     assert "right" in said("3.a", in_place)
 
 
+def test_what_a_function_prints_is_shown_once(said):
+    def chatty(x, beta, eps):
+        print("shape", tuple(x.shape))
+        return in_place(x, beta, eps)
+    assert said("3.a", chatty).startswith("shape (3, 1, 4, 4)\n3.a  right")
+    assert said("3.a", lambda x, beta, eps: print("here") or x).count("here") == 1
+
+
 def test_under_no_grad_inference_and_another_default_dtype():
     for context in (torch.no_grad(), torch.inference_mode()):
         with context:
