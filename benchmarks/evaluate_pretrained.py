@@ -1,0 +1,175 @@
+r"""How good a model that ships is, on MNIST's 10,000 test digits; prints JSON and writes the model card.
+
+    python benchmarks/evaluate_pretrained.py ddpm_mnist_bits --data DIR --runs runs \
+        --minutes 60 --machine "one CPU core"
+
+Bits per dimension are an upper bound on -log2 p(x_0) / 784 for 8-bit pixels: every step's KL, the decoder's own
+probability of the grey levels and the prior's KL, from a few of the T terms for each digit (elbo_estimate), unbiased.
+The Fréchet distance compares samples with the training digits in the features of benchmarks/features.py.
+"""
+
+import json
+import math
+import time
+from pathlib import Path
+
+import torch
+from common import CACHE, arguments, machine, need_mnist, say
+from features import Score
+
+from diffusion_math import DDPM, bits_per_dim, elbo_estimate, load_pretrained, mnist
+
+ASSETS = Path(__file__).resolve().parents[1] / "diffusion_math" / "assets"
+RESULTS = Path(__file__).resolve().parent / "pretrained.json"
+DIMS, STEPS, SAMPLES = 784, 50, 2048
+
+
+class Counted(torch.nn.Module):
+    "A network that counts the pictures that it is asked about."
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.calls = network, 0
+
+    def forward(self, x, log_snr, **cond):
+        self.calls += len(x)
+        return self.network(x, log_snr, **cond)
+
+
+def bound(p: DDPM, x0: torch.Tensor, pilot: torch.Tensor, n: int, seed: int = 0) -> dict:
+    "The bound on x0 in bits/dim from n terms a picture, with its parts and standard errors."
+    q, generator = p.q, torch.Generator().manual_seed(seed)
+    counted = p._with(network=Counted(p.network))
+    shares = elbo_estimate(q, counted, pilot, 4, "both", decoder=p.decode, generator=generator).shares
+    total, within, last = [], [], []
+    for part in x0.split(250):
+        one = elbo_estimate(q, counted, part, n, "both", shares, decoder=counted.decode, generator=generator)
+        total.append(one.total)
+        within.append(one.stderr.square())
+        with torch.no_grad():
+            last.append(-counted.decode(q.marginal(part, 1).sample(generator)).log_prob(part))
+    total, within, last = (torch.cat(v).double() for v in (total, within, last))
+    prior = q.marginal(x0, q.T).kl(p.prior(x0)).double().mean()
+    scale = 1 / (DIMS * math.log(2))
+    return {
+        "bits_per_dim": bits_per_dim(total.mean(), DIMS).item(), "T": q.T, "pictures": len(x0), "terms_a_picture": n,
+        "stderr": total.std().item() * scale / len(x0) ** 0.5,  # of the mean over digits, their own spread included
+        "stderr_estimate": (within.sum() / len(x0) ** 2).sqrt().item() * scale,  # of the estimate for these digits
+        "prior": prior.item() * scale, "reconstruction": last.mean().item() * scale,
+        "network_calls": counted.network.calls,
+    }
+
+
+def draw(p: DDPM, n: int, eta: float, seed: int = 0) -> torch.Tensor:
+    "n samples by STEPS steps."
+    generator, short = torch.Generator().manual_seed(seed), p.respace(STEPS)
+    return torch.cat([short.sample(min(256, n - i), generator, eta=eta) for i in range(0, n, 256)])
+
+
+def evaluate(name: str, root: Path, quick: bool) -> dict:
+    p, began = load_pretrained(name), time.time()
+    terms, pictures = (4, 500) if quick else (8, 10_000)
+    result = {"parameters": sum(w.numel() for w in p.network.parameters())}
+    result |= {"bytes": (ASSETS / f"{name}.safetensors").stat().st_size}
+    result["bound"] = bound(p, mnist("test", root)[:pictures], mnist("train", root)[:16], terms)
+    score = Score(root, 512 if quick else SAMPLES)
+    frechet = {f"eta={eta:g}": score(draw(p, score.n, eta)) for eta in (0.0, 1.0)}
+    result["frechet"] = {**frechet, "floor": score.floor, "samples": score.n, "steps": STEPS, "network": score.about}
+    return result | {"quick": quick, "minutes": (time.time() - began) / 60, "machine": machine()}
+
+
+def training(runs: Path | None, name: str, minutes: float | None, words: str | None) -> dict:
+    "What is known of the run: its plan from the newest checkpoint; its time and machine as given."
+    known = {"minutes": minutes, "machine": words}
+    states = sorted((runs / name).glob("*/step-*/state.json"), key=lambda path: path.stat().st_mtime) if runs else []
+    if states:
+        state = json.loads(states[-1].read_text())
+        known |= {"plan": state["plan"], "step": state["step"]}
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _row(name: str, known: dict) -> dict[str, str]:
+    "One model's cells in the card."
+    b, f, t = known["bound"], known["frechet"], known.get("training", {})
+    plan = t.get("plan", {})
+    return {
+        "": f"`{name}`",
+        "parameters": f"{known['parameters']:,}, {known['bytes'] / 1e6:.2f} MB in half precision",
+        "loss": {"elbo": "the bound", "simple": "mean squared error"}.get(plan.get("loss"), "–"),
+        "steps": f"{plan['steps']:,} of {plan['batch']} digits" if plan else "–",
+        "time": f"{t['minutes']:.0f} minutes on {t['machine']}" if "minutes" in t and "machine" in t else "–",
+        "bits/dim on the 10,000 test digits, at most": f"**{b['bits_per_dim']:.3f}** ± {b['stderr']:.3f}",
+        "… its steps": f"{b['bits_per_dim'] - b['prior'] - b['reconstruction']:.3f}, T = {b['T']}",
+        "… its decoder": f"{b['reconstruction']:.4f}", "… its prior": f"{b['prior']:.1e}",
+        "… the estimate's own standard error": f"{b['stderr_estimate']:.4f}, {b['network_calls']:,} network calls",
+        "Fréchet distance, 50 steps, no noise added (DDIM)": f"**{f['eta=0']:.2f}**",
+        "Fréchet distance, 50 steps, ancestral": f"{f['eta=1']:.2f}",
+        "… of as many held-out digits": f"{f['floor']:.2f}",
+    }
+
+
+CARD = """# Model card: the digits
+
+Two small diffusion models of MNIST. `load_pretrained("ddpm_mnist")` draws digits and can be told which;
+`load_pretrained("ddpm_mnist_bits")` is for likelihood. Written by `benchmarks/evaluate_pretrained.py`; the weights come
+from one command each, `python benchmarks/pretrained.py NAME --data DIR`.
+
+{table}
+
+**What the numbers are.** Bits per dimension bound −log₂ p(x₀)/784 of 8-bit pixels from above: KLs of all T steps, the
+decoder's probability of the grey levels and the prior's KL, estimated without bias from {terms} of the T terms for each
+digit. The error behind ± is that of a mean over 10,000 digits, their own spread included. The Fréchet distance is
+between Gaussians fitted to {features} features of {samples:,} samples and of the 60,000 training digits. The feature
+network is `benchmarks/features.py`, which gets {accuracy:.2%} of the test digits right (SHA-256 {sha256}…); the
+distance compares with no number made by another network.
+
+**Data.** All 60,000 training digits of MNIST (Y. LeCun, C. Cortes, C. J. C. Burges), 28 × 28 pixels of 8 bits, as
+2k/255 − 1. No augmentation. The test digits were used for the numbers above and for nothing else.
+
+**Networks.** `UNet` of this package; the likelihood model inside `GreyLevels`. They are told the log SNR, so they serve
+any schedule and number of steps. Each file holds its schedule.
+
+**Intended use.** To teach: to sample, to bound, to compare. **Limits.** Greyscale digits of 28 × 28 pixels and nothing
+else. Some samples are no digit; the likelihood model's samples look worse than its likelihood. Neither is fit to read
+handwriting, and neither was checked for copies of training digits.
+
+**Licence.** The weights: Apache-2.0, as the code. MNIST itself is commonly stated to be available under
+Creative Commons Attribution-ShareAlike 3.0.
+"""
+
+
+def card(known: dict[str, dict]) -> str:
+    rows = [_row(name, model) for name, model in sorted(known.items())]
+    head = list(rows[0])
+    lines = [[title, *(row[title] for row in rows)] for title in head]
+    lines.insert(1, ["---"] * (1 + len(rows)))
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    first = next(iter(known.values()))
+    about = first["frechet"]["network"] | {"samples": first["frechet"]["samples"]}
+    return CARD.format(table=table, terms=first["bound"]["terms_a_picture"], **about)
+
+
+def main() -> None:
+    args = arguments(
+        __doc__, (["name"], {"help": "ddpm_mnist or ddpm_mnist_bits"}),
+        (["--runs"], {"type": Path, "help": "the folder of the run's checkpoints, for its plan"}),
+        (["--minutes"], {"type": float, "help": "how long the run took, for the card"}),
+        (["--machine"], {"help": "and on what"}),
+        (["--card-only"], {"action": "store_true", "help": "measure nothing: write the card again"}),
+    )
+    file = CACHE / "pretrained-quick.json" if args.quick else RESULTS
+    known = json.loads(file.read_text()) if file.is_file() else {}
+    if not args.card_only:
+        before = known.get(args.name, {})
+        known[args.name] = evaluate(args.name, need_mnist(args.data), args.quick)
+        told = training(args.runs, args.name, args.minutes, args.machine)
+        known[args.name]["training"] = before.get("training", {}) | told
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(known, indent=1) + "\n")
+    if not args.quick:
+        (ASSETS / "MODEL_CARD.md").write_text(card(known), encoding="utf-8")
+    say(**known[args.name])
+
+
+if __name__ == "__main__":
+    main()
