@@ -82,16 +82,16 @@ def main() -> None:
     parser.add_argument("name", choices=["ddpm_mnist", "ddpm_mnist_bits"])
     parser.add_argument("--data", required=True, help="the folder of torchvision's MNIST")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="checkpoints (default: %(default)s)")
-    parser.add_argument("--steps", type=int, help="of 128 pictures (default: 10000 for bits, 4000 for pictures)")
+    parser.add_argument("--steps", type=int, help="of 128 pictures (default: 8000 for bits, 3000 for pictures)")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch (default: %(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     x0, labels = mnist("train", root=args.data, labels=True)
     began, runs = time.time(), args.runs / args.name
     if args.name == "ddpm_mnist_bits":
-        p = bits(x0, runs, args.steps or 10_000)
+        p = bits(x0, runs, args.steps or 8_000)
     else:
-        p = pictures(x0, labels, runs, args.steps or 4_000)
+        p = pictures(x0, labels, runs, args.steps or 3_000)
     save_model(p, ASSETS / f"{args.name}.safetensors", torch.float16)
     print(f"{args.name}: {(time.time() - began) / 60:.1f} minutes in this call")
 
