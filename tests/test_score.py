@@ -1,0 +1,711 @@
+"""The dictionary, Tweedie's formula, the score-matching losses and Langevin's walks against independent answers.
+
+`error` is the largest |a - b| / max(1, |b|). A Monte Carlo test fails at five sigma.
+"""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffusion_math.ddpm import DDPM, Prediction, simple_loss
+from diffusion_math.distribution import Distribution
+from diffusion_math.forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
+from diffusion_math.mixture import Empirical, GaussianMixture
+from diffusion_math.reverse import ExactReverse
+from diffusion_math.score import (
+    annealed_langevin,
+    convert,
+    dsm_loss,
+    hyvarinen_loss,
+    langevin,
+    score_of,
+    trace_jacobian,
+    tweedie,
+    tweedie_cov,
+)
+
+F32, F64 = torch.float32, torch.float64
+INF = math.inf
+KINDS = ("x0", "eps", "v", "score", "drift", "mean")
+EVENTS = [(), (2,), (1, 4, 3)]
+
+
+def error(a, b):
+    "How far a is from b, as a share of b or of 1, whichever is larger; inf must meet inf. NaN is never close."
+    a, b = torch.as_tensor(a, dtype=F64), torch.as_tensor(b, dtype=F64)
+    assert a.shape == b.shape, f"{tuple(a.shape)} is not {tuple(b.shape)}"
+    off = torch.where(a == b, 0.0, (a - b).abs() / b.abs().clamp(min=1))
+    return off.nan_to_num(nan=INF).max().item() if off.numel() else 0.0
+
+
+def within(estimates, truth, sigmas=5.0):
+    "The mean of independent estimates is within five of its standard errors of the truth."
+    stderr = estimates.std() / len(estimates) ** 0.5
+    assert stderr > 0 and abs(estimates.mean() - truth) < sigmas * stderr, (estimates.mean(), truth, stderr)
+
+
+def minus_x(x, log_snr):
+    "The score of N(0, I) at every noise level."
+    return -x
+
+
+def seed(n):
+    return torch.Generator().manual_seed(n)
+
+
+def normal(*shape, draw=0, dtype=F64):
+    return torch.randn(*shape, generator=seed(draw), dtype=dtype)
+
+
+def plane(k=3, event=(2,), draw=0, dtype=F64):
+    "A mixture of tilted Gaussians over an event shape."
+    g, d = seed(draw), math.prod(event)
+    root = torch.randn(k, d, d, generator=g, dtype=F64)
+    covs = root @ root.mT / (4 * d) + 0.02 * torch.eye(d, dtype=F64)
+    means = 1.5 * torch.randn(k, *event, generator=g, dtype=F64)
+    weights = torch.rand(k, generator=g, dtype=F64) + 0.3
+    return GaussianMixture(weights / weights.sum(), means, covs).to(dtype)
+
+
+class ByAutograd(Distribution):
+    "The same law, whose score is the slope of log_prob by autograd: no formula for the score is used."
+
+    def __init__(self, law):
+        self.law = law
+
+    @property
+    def event_shape(self):
+        return self.law.event_shape
+
+    def sample(self, n, generator=None):
+        return self.law.sample(n, generator)
+
+    def log_prob(self, x):
+        return self.law.log_prob(x)
+
+    def noised(self, log_snr):
+        return ByAutograd(self.law.noised(log_snr))
+
+
+def truth_at(event, level, before=None, b=4, draw=0):
+    "x_t, and everything that convert speaks of, from x0 and eps by the definitions."
+    x0, eps = normal(b, *event, draw=draw), normal(b, *event, draw=draw + 1)
+    lam = torch.as_tensor(level, dtype=F64)
+    a, s = torch.sigmoid(lam).sqrt(), torch.sigmoid(-lam).sqrt()
+    a, s = (z.view(-1, *[1] * len(event)) if z.ndim else z for z in (a, s))
+    x_t = a * x0 + s * eps
+    score = -eps / s
+    return x_t, {"x0": x0, "eps": eps, "v": a * eps - s * x0, "score": score, "drift": -0.5 * (x_t + score)}
+
+
+class TestConvert:
+    @pytest.mark.parametrize("event", EVENTS)
+    @pytest.mark.parametrize("given_name", KINDS)
+    @pytest.mark.parametrize("want", KINDS)
+    def test_each_from_each(self, given_name, want, event):
+        q = ForwardProcess(linear_schedule(1000))
+        for t in (2, 30, 500, 1000):
+            level, before = q.schedule.log_snr[t], q.schedule.log_snr[t - 1]
+            x_t, truth = truth_at(event, level, draw=t)
+            truth["mean"] = q.posterior(x_t, truth["x0"], t).mean
+            got = convert(want, x_t, level, before, **{given_name: truth[given_name]})
+            assert error(got, truth[want]) < 1e-10
+
+    @pytest.mark.parametrize("given_name", KINDS)
+    @pytest.mark.parametrize("want", KINDS)
+    def test_each_from_each_in_float32(self, given_name, want):
+        level, before = torch.tensor([-3.0, -1.0, 0.5, 3.0]).double(), torch.tensor([-2.0, 0.0, 2.0, 5.0]).double()
+        x_t, truth = truth_at((5,), level)
+        truth["mean"] = convert("mean", x_t, level, before, x0=truth["x0"])
+        got = convert(want, x_t.float(), level, before, **{given_name: truth[given_name].float()})
+        assert got.dtype == F32 and error(got, truth[want]) < 1e-5
+
+    @given(
+        level=st.floats(-25, 25), more=st.floats(1e-3, 10), names=st.permutations(KINDS), draw=st.integers(0, 10**6)
+    )
+    def test_round_trips_through_all_six(self, level, more, names, draw):
+        x_t, truth = truth_at((3,), level, draw=draw)
+        start = value = convert(names[0], x_t, level, level + more, eps=truth["eps"])
+        for now, then in zip(names, [*names[1:], names[0]], strict=True):
+            value = convert(then, x_t, level, level + more, **{now: value})
+        # what one of them knows to rounding another knows to rounding times the ratio of the scales
+        loss = math.exp(abs(level)) * (1 + 1 / abs(math.expm1(-more)))
+        assert ((value - start).abs() <= 1e-13 * loss * (1 + start.abs() + x_t.abs())).all()
+
+    def test_as_a_rotation(self):
+        "(x_t, v) is (x0, eps), turned by the angle whose cosine is sqrt(alpha_bar): each is a sum of v's and x_t's."
+        x_t, truth = truth_at((3,), 0.7)
+        a, s = (torch.sigmoid(torch.tensor(z, dtype=F64)).sqrt() for z in (0.7, -0.7))
+        combination = {
+            "v": (1, 0), "x0": (-s, a), "eps": (a, s), "score": (-a / s, -1), "drift": (a / (2 * s), 0)
+        }  # fmt: skip
+        for name, (of_v, of_x) in combination.items():
+            assert error(convert(name, x_t, 0.7, v=truth["v"]), of_v * truth["v"] + of_x * x_t) < 1e-14
+            assert error(convert("v", x_t, 0.7, **{name: of_v * truth["v"] + of_x * x_t}), truth["v"]) < 1e-13
+
+    def test_agrees_with_the_prediction_of_ddpm(self):
+        x_t, truth = truth_at((2,), 1.3)
+        said = Prediction(x_t, torch.tensor(1.3, dtype=F64), v=truth["v"])
+        for name in ("x0", "eps", "v", "score"):
+            assert torch.equal(convert(name, x_t, 1.3, v=truth["v"]), getattr(said, name))
+
+    @pytest.mark.parametrize("schedule", [
+        linear_schedule(20), cosine_schedule(50), constant_schedule(0.0, 2), constant_schedule(1.0, 2),
+        Schedule.from_alpha_bar([1.0, 0.5, 0.5, 0.0, 0.0]),
+    ])  # fmt: skip
+    def test_the_mean_is_the_posteriors_at_every_step(self, schedule):
+        q, x_t, x0 = ForwardProcess(schedule), normal(3, 2), normal(3, 2, draw=1)
+        for t in range(1, q.T + 1):
+            mean = convert("mean", x_t, schedule.log_snr[t], schedule.log_snr[t - 1], x0=x0)
+            assert error(mean, q.posterior(x_t, x0, t).mean) < 1e-12
+
+    def test_the_drift_moves_the_quantiles(self):
+        "Points that start at the quantiles of q(x_t) and follow the drift stay at them: that defines the flow."
+        law = GaussianMixture([0.3, 0.7], torch.tensor([[-2.0], [1.5]], dtype=F64), torch.tensor([0.02, 0.1]).double())
+        ranks = torch.tensor([0.05, 0.25, 0.4, 0.7, 0.9], dtype=F64)
+
+        def quantiles(time):  # time in which noise comes in at beta = 1: alpha_bar = exp(-time)
+            noised = law.noised(-math.log(math.expm1(time)))
+            mean, std, w = noised.means[:, 0], noised._c.var[:, 0].sqrt(), noised.weights
+            low, high = torch.full_like(ranks, -20), torch.full_like(ranks, 20)
+            for _ in range(100):
+                middle = (low + high) / 2
+                below = (w * torch.special.ndtr((middle[:, None] - mean) / std)).sum(1)
+                low, high = torch.where(below < ranks, middle, low), torch.where(below < ranks, high, middle)
+            return low
+
+        for time in (0.05, 0.3, 1.5):
+            level, x = -math.log(math.expm1(time)), quantiles(time)[:, None]
+            drift = convert("drift", x, level, score=law.noised(level).score(x))
+            speed = (quantiles(time + 1e-5) - quantiles(time - 1e-5)) / 2e-5
+            assert error(drift[:, 0], speed) < 1e-6
+
+    def test_a_level_for_each(self):
+        levels, x_t = torch.tensor([-4.0, 0.0, 3.0], dtype=F64), normal(3, 1, 2, 2)
+        together = convert("x0", x_t, levels, v=0.5 * x_t)
+        rows = [convert("x0", x_t[i : i + 1], levels[i], v=0.5 * x_t[i : i + 1]) for i in range(3)]
+        assert torch.equal(together, torch.cat(rows))
+
+    # At the ends of the road. What exists there, and what it is:
+    NO_DATA = {  # log_snr = -inf: x_t = eps
+        ("x0", "x0"): 1, ("x0", "eps"): "x_t", ("x0", "v"): -1, ("x0", "score"): "-x_t", ("x0", "drift"): 0,
+        ("x0", "mean"): "share", ("v", "x0"): -1, ("v", "eps"): "x_t", ("v", "v"): 1, ("v", "score"): "-x_t",
+        ("v", "drift"): 0, ("v", "mean"): "-share", ("eps", "eps"): 1, ("eps", "score"): -1,
+        ("eps", "drift"): "(y-x)/2", ("score", "eps"): -1, ("score", "score"): 1, ("score", "drift"): "-(x+y)/2",
+        ("drift", "drift"): 1, ("drift", "score"): "-x-2y", ("drift", "eps"): "x+2y", ("mean", "mean"): 1,
+        ("mean", "x0"): "y/share", ("mean", "eps"): "x_t", ("mean", "v"): "-y/share", ("mean", "score"): "-x_t",
+        ("mean", "drift"): 0,
+    }  # fmt: skip
+    NO_NOISE = {  # log_snr = inf: x_t = x0
+        ("x0", "x0"): 1, ("x0", "mean"): "x_t", ("eps", "eps"): 1, ("eps", "x0"): "x_t", ("eps", "v"): 1,
+        ("eps", "mean"): "x_t", ("v", "v"): 1, ("v", "x0"): "x_t", ("v", "eps"): 1, ("v", "mean"): "x_t",
+        ("score", "score"): 1, ("score", "drift"): "-(x+y)/2", ("score", "eps"): 0, ("score", "x0"): "x_t",
+        ("score", "v"): 0, ("score", "mean"): "x_t", ("drift", "drift"): 1, ("drift", "score"): "-x-2y",
+        ("drift", "eps"): 0, ("drift", "x0"): "x_t", ("drift", "v"): 0, ("drift", "mean"): "x_t", ("mean", "mean"): 1,
+    }  # fmt: skip
+
+    @pytest.mark.parametrize("level, table, before", [(-INF, NO_DATA, 0.3), (INF, NO_NOISE, INF)])
+    @pytest.mark.parametrize("dtype", [F32, F64])
+    def test_at_the_ends_what_exists_is_right_and_the_rest_is_refused(self, level, table, before, dtype):
+        x, y = normal(3, 2, dtype=dtype), normal(3, 2, draw=1, dtype=dtype)
+        share = torch.sigmoid(torch.tensor(before, dtype=F64)).sqrt().to(dtype)
+        what = {
+            "x_t": x, "-x_t": -x, "share": share * y, "-share": -share * y, "(y-x)/2": (y - x) / 2,
+            "-(x+y)/2": -(x + y) / 2, "-x-2y": -x - 2 * y, "x+2y": x + 2 * y, "y/share": y / share,
+            "-y/share": -y / share,
+        }  # fmt: skip
+        for name in KINDS:
+            for want in KINDS:
+                rule = table.get((name, want))
+                if rule is None:
+                    words = f"{want} does not follow from {name} where .* at log_snr = -?inf"
+                    with pytest.raises(ValueError, match=words):
+                        convert(want, x, level, before, **{name: y})
+                else:
+                    got = convert(want, x, level, before, **{name: y})
+                    expected = what[rule] if isinstance(rule, str) else rule * y
+                    assert got.dtype == dtype
+                    assert error(got, expected) < (1e-6 if dtype == F32 else 1e-14), (name, want)
+
+    def test_one_bad_level_among_many_is_refused(self):
+        words = "x0 does not follow from eps where nothing of x0 is left in x_t, at log_snr = -inf"
+        with pytest.raises(ValueError, match=words):
+            convert("x0", normal(3, 2), torch.tensor([0.0, -INF, 2.0], dtype=F64), eps=normal(3, 2))
+
+    def test_a_mean_without_x0_in_it_says_nothing(self):
+        x = normal(2, 3)
+        assert torch.equal(convert("mean", x, 1.0, 1.0, x0=0 * x), x)  # a step that adds no noise
+        with pytest.raises(ValueError, match="x0 does not follow from mean where the mean does not depend on x0"):
+            convert("x0", x, 1.0, 1.0, mean=x)
+        assert torch.equal(convert("mean", x, -INF, -INF, x0=x), 0 * x)
+
+    def test_far_out_it_is_still_right(self):
+        "Where sigmoid(-log_snr) is far below the last digit of 1, and where both are tiny."
+        x_t, truth = truth_at((2,), 80.0)
+        assert error(convert("eps", x_t, 80.0, v=truth["v"]), truth["eps"]) < 1e-12
+        assert error(convert("score", x_t, 80.0, eps=truth["eps"]) * math.exp(-40), -truth["eps"]) < 1e-12
+        x_t, truth = truth_at((2,), -80.0)
+        assert error(convert("x0", x_t, -80.0, v=truth["v"]), truth["x0"]) < 1e-12
+
+    def test_gradients_flow(self):
+        x_t, value = normal(2, 3).requires_grad_(), normal(2, 3, draw=1).requires_grad_()
+        assert torch.autograd.gradcheck(lambda x, y: convert("drift", x, 0.4, v=y), (x_t, value))
+        assert torch.autograd.gradcheck(lambda x, y: convert("x0", x, -1.0, 1.5, mean=y), (x_t, value))
+
+    def test_on_another_device(self):
+        x = torch.empty(4, 3, device="meta")
+        for level in (0.5, torch.zeros(4, dtype=F64), torch.zeros(4, dtype=F64, device="meta")):
+            for name in KINDS:
+                got = convert("x0" if name != "x0" else "v", x, level, level + 1.0, **{name: x})
+                assert got.device.type == "meta" and got.shape == x.shape and got.dtype == F32
+
+    @pytest.mark.bad_input
+    @pytest.mark.parametrize("call, kind, words", [
+        (lambda x: convert("noise", x, 0.0, eps=x), ValueError, "want must be one of x0, .*, mean, got 'noise'"),
+        (lambda x: convert("x0", x, 0.0), TypeError, "give one of .* got none"),
+        (lambda x: convert("x0", x, 0.0, eps=x, v=x), TypeError, "give one of .* got eps, v"),
+        (lambda x: convert("x0", x, 0.0, noise=x), TypeError, "give one of .* got noise"),
+        (lambda x: convert("x0", x, 0.0, eps=x[:1]), ValueError, r"eps must have x_t's shape \(3, 2\), got \(1, 2\)"),
+        (lambda x: convert("x0", x, 0.0, eps=x.long()), TypeError, "eps must be a floating-point tensor"),
+        (lambda x: convert("x0", x.long(), 0.0, eps=x), TypeError, "must be a floating-point tensor"),
+        (lambda x: convert("x0", x, torch.zeros(2), eps=x), ValueError, r"log_snr must be .* shape \(3,\)"),
+        (lambda x: convert("x0", x, math.nan, eps=x), ValueError, "log_snr must be a number, got nan"),
+        (lambda x: convert("mean", x, 0.0, x0=x), ValueError, "mean needs log_snr_prev"),
+        (lambda x: convert("x0", x, 0.0, mean=x), ValueError, "mean needs log_snr_prev"),
+        (lambda x: convert("mean", x, 0.0, -1.0, x0=x), ValueError, "log_snr_prev must not be below"),
+    ])  # fmt: skip
+    def test_wrong_arguments(self, call, kind, words):
+        with pytest.raises(kind, match=words):
+            call(normal(3, 2))
+
+
+class TestTweedie:
+    @pytest.mark.parametrize("event", [(2,), (1, 2, 3)])
+    @pytest.mark.parametrize("level", [-8.0, -2.0, 0.0, 3.0, 8.0])
+    def test_equals_the_posterior_mean_of_a_mixture(self, event, level):
+        "By Bayes' rule over the components on one side, by the slope of log_prob on the other."
+        law = plane(event=event)
+        x_t = law.noised(level).sample(20, seed(1))
+        score = ByAutograd(law.noised(level)).score(x_t)
+        assert error(tweedie(score, x_t, level), law.denoise(x_t, level)) < 1e-10
+
+    def test_equals_the_average_over_a_data_set(self):
+        data = normal(50, 3)
+        x_t, level = normal(5, 3, draw=1), 0.3
+        a, var = math.sqrt(1 / (1 + math.exp(-level))), 1 / (1 + math.exp(level))
+        share = (-0.5 * (x_t[:, None] - a * data).square().sum(2) / var).softmax(1)
+        score = score_of(Empirical(data))(x_t, level)
+        assert error(tweedie(score, x_t, level), share @ data) < 1e-10
+
+    def test_a_level_for_each(self):
+        law, x_t, levels = plane(), normal(4, 2), torch.tensor([-3.0, -1.0, 0.0, 4.0], dtype=F64)
+        assert error(tweedie(score_of(law)(x_t, levels), x_t, levels), law.denoise(x_t, levels)) < 1e-10
+
+    def test_without_noise_it_is_x_t_and_without_data_an_error(self):
+        x, score = normal(3, 2), normal(3, 2, draw=1)
+        assert torch.equal(tweedie(score, x, INF), x)
+        with pytest.raises(ValueError, match="x0 does not follow from score where nothing of x0 is left"):
+            tweedie(score, x, -INF)
+
+    @pytest.mark.parametrize("event", [(), (2,), (1, 2, 2)])
+    @pytest.mark.parametrize("level", [-2.0, 0.0, 3.0])
+    def test_second_order(self, event, level):
+        law = plane(event=event)
+        x_t = law.noised(level).sample(4, seed(1))
+        exact = law.denoise_cov(x_t, level)
+        assert error(tweedie_cov(score_of(law), x_t, level), exact) < 1e-10
+        assert error(tweedie_cov(score_of(ByAutograd(law)), x_t, level), exact) < 1e-10
+
+    def test_second_order_by_importance_sampling(self):
+        law, level, x_t = plane(), 0.5, torch.tensor([[0.4, -0.3]], dtype=F64)
+        x0 = law.sample(400_000, seed(3))
+        a, var = math.sqrt(1 / (1 + math.exp(-level))), 1 / (1 + math.exp(level))
+        w = (-0.5 * (x_t - a * x0).square().sum(1) / var).softmax(0)[:, None]
+        off = x0 - (w * x0).sum(0)
+        each = (50 * w[:, :, None] * off[:, :, None] * off[:, None]).chunk(50)
+        batches = torch.stack([part.sum(0) for part in each])
+        got = tweedie_cov(score_of(law), x_t, level)[0]
+        assert ((got - batches.mean(0)).abs() < 6 * batches.std(0) / 50**0.5).all()
+
+    def test_second_order_refuses_no_data_and_takes_no_noise(self):
+        law, x = plane(), normal(2, 2)
+        assert error(tweedie_cov(score_of(law), x, INF), torch.zeros(2, 2, 2)) == 0
+        with pytest.raises(ValueError, match="nothing of x0 is left"):
+            tweedie_cov(score_of(law), x, -INF)
+        assert tweedie_cov(score_of(law), x[:0], 0.0).shape == (0, 2, 2)
+
+
+class Net(torch.nn.Module):
+    "A small network over points that is told the noise level."
+
+    def __init__(self, d=2):
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Linear(d + 1, 16), torch.nn.Tanh(), torch.nn.Linear(16, d)).double()
+
+    def forward(self, x_t, log_snr):
+        return self.layers(torch.cat([x_t, log_snr[:, None].to(x_t)], 1))
+
+
+class TestScoreOf:
+    @pytest.mark.parametrize("level", [-INF, -3.0, 0.0, 5.0, INF])
+    def test_a_mixture(self, level):
+        law, x = plane(), normal(6, 2)
+        assert error(score_of(law)(x, level), law.noised(level).score(x)) < 1e-12
+        levels = torch.full((6,), level, dtype=F64)
+        assert error(score_of(law)(x, levels), law.noised(level).score(x)) < 1e-12
+
+    def test_any_distribution_at_many_levels(self):
+        law, x, levels = plane(), normal(3, 2), torch.tensor([-1.0, 0.0, 2.0], dtype=F64)
+        assert error(score_of(ByAutograd(law))(x, levels), score_of(law)(x, levels)) < 1e-10
+        assert score_of(ByAutograd(law))(x[:0], 0.0).shape == (0, 2)
+
+    def test_a_data_set_without_noise_has_none(self):
+        with pytest.raises(ValueError, match="score needs variances above 0"):
+            score_of(Empirical(normal(4, 2)))(normal(3, 2), INF)
+
+    @pytest.mark.parametrize("predicts", ["eps", "x0", "v"])
+    def test_a_network(self, predicts):
+        torch.manual_seed(0)
+        q = ForwardProcess(linear_schedule(100))
+        p, x, t = DDPM(Net(), q, (2,), predicts=predicts), normal(5, 2), torch.tensor([1, 20, 50, 99, 100])
+        got = score_of(p)(x, q.schedule.log_snr[t])
+        assert error(got, p.predict(x, t).score) < 1e-12
+        assert error(convert("eps", x, q.schedule.log_snr[t], score=got), p.predict(x, t).eps) < 1e-12
+
+    def test_a_chain_that_knows_the_law_is_the_law(self):
+        q, law, x = ForwardProcess(linear_schedule(100)), plane(), normal(5, 2)
+        assert torch.equal(score_of(DDPM(law, q))(x, 0.7), score_of(law)(x, 0.7))
+
+    def test_the_reverse_step_is_a_step_uphill(self):
+        "mean = (x_t + beta score) / sqrt(alpha): the chain of chapter 4 from the score alone."
+        q, law = ForwardProcess(linear_schedule(100)), plane()
+        for t in (2, 50, 100):
+            x = law.noised(q.schedule.log_snr[t]).sample(6, seed(t))
+            uphill = (x + q.schedule.beta[t] * score_of(law)(x, q.schedule.log_snr[t])) / q.schedule.alpha[t].sqrt()
+            assert error(uphill, ExactReverse(q, law).step(x, t).mean) < 1e-10
+
+    @pytest.mark.bad_input
+    def test_wrong_argument(self):
+        with pytest.raises(TypeError, match="model must be a Distribution or a DDPM, got int"):
+            score_of(3)
+
+
+def on_a_grid(law, level, h=0.01, end=9.0):
+    "x, q(x_t) and its score on a grid, in one dimension."
+    x = torch.arange(-end, end + h / 2, h, dtype=F64)
+    noised = law.noised(level)
+    return x, noised.log_prob(x).exp() * h, ByAutograd(noised).score(x)
+
+
+LINE = GaussianMixture([0.3, 0.7], torch.tensor([-2.0, 1.5], dtype=F64), torch.tensor([0.2, 0.4], dtype=F64))
+MODELS = [lambda x: -x, lambda x: torch.tanh(2 * x) - x, lambda x: torch.sin(3 * x), lambda x: 0 * x + 0.5]
+
+
+class TestLosses:
+    @pytest.mark.parametrize("model", MODELS)
+    def test_three_losses_differ_by_constants(self, model):
+        "Explicit, Hyvarinen's and denoising score matching by quadrature, in one dimension."
+        level = 0.4
+        s2, a = 1 / (1 + math.exp(level)), math.sqrt(1 / (1 + math.exp(-level)))
+        x, mass, truth = on_a_grid(LINE, level)
+        explicit = (0.5 * mass * (model(x) - truth) ** 2).sum()
+        implicit = (mass * hyvarinen_loss(model, x)).sum()
+        x0, mass0 = x[::4], LINE.log_prob(x[::4]).exp() * 0.04
+        slope = -(x - a * x0[:, None]) / s2
+        joint = mass0[:, None] * (-0.5 * (x - a * x0[:, None]) ** 2 / s2).exp() / math.sqrt(2 * math.pi * s2) * 0.01
+        denoising = (0.5 * joint * (model(x) - slope) ** 2).sum()
+        fisher = (mass * truth**2).sum()
+        assert error(explicit - implicit, fisher / 2) < 1e-9
+        assert error(denoising - implicit, 0.5 / s2) < 1e-9
+        unknown = (mass * LINE.denoise_cov(x, level)[:, 0, 0]).sum()
+        assert error(denoising - explicit, 0.5 * a**2 / s2**2 * unknown) < 1e-9
+
+    @pytest.mark.parametrize("weighted", [True, False])
+    @pytest.mark.parametrize("model", [lambda x, level: -x, lambda x, level: torch.sin(3 * x)])
+    def test_dsm_loss_is_its_integral(self, model, weighted):
+        level = 0.4
+        s2 = 1 / (1 + math.exp(level))
+        x, mass, truth = on_a_grid(LINE, level)
+        explicit = (0.5 * mass * (model(x, None) - truth) ** 2).sum()
+        integral = explicit + 0.5 / s2 - 0.5 * (mass * truth**2).sum()
+        x0 = LINE.sample(200_000, seed(1))
+        within(dsm_loss(model, x0, level, seed(2), weighted=weighted), integral * (s2 if weighted else 1))
+
+    @pytest.mark.parametrize("event", EVENTS)
+    @pytest.mark.parametrize("level", [-INF, -5.0, 0.0, 5.0, 20.0])
+    def test_the_exact_score_of_one_point_costs_nothing(self, event, level):
+        point = normal(1, *event)
+        loss = dsm_loss(score_of(Empirical(point)), point.expand(64, *event), level, seed(1))
+        assert loss.shape == (64,) and loss.max() < 1e-20
+
+    def test_the_exact_score_of_one_point_costs_nothing_in_float32(self):
+        point = normal(1, 2, dtype=F32)
+        levels = torch.linspace(-5, 5, 64, dtype=F64)
+        loss = dsm_loss(score_of(Empirical(point)), point.expand(64, 2), levels, seed(1))
+        assert loss.dtype == F32 and loss.max() < 1e-9
+
+    def test_of_many_points_the_exact_score_is_the_best(self):
+        law, level = plane(), 0.5
+        x0, eps = law.sample(100_000, seed(1)), normal(100_000, 2, draw=2)
+        exact = score_of(law)
+        best = dsm_loss(exact, x0, level, eps=eps)
+        for worse in (lambda x, level: 1.1 * exact(x, level), lambda x, level: exact(x, level) + 0.1, minus_x):
+            more = dsm_loss(worse, x0, level, eps=eps) - best
+            assert more.mean() > 5 * more.std() / len(more) ** 0.5
+
+    @pytest.mark.parametrize("predicts", ["eps", "x0", "v"])
+    def test_weighted_it_is_the_simple_loss(self, predicts):
+        torch.manual_seed(0)
+        q = ForwardProcess(linear_schedule(100))
+        p, x0, eps = DDPM(Net(), q, (2,), predicts=predicts), normal(8, 2), normal(8, 2, draw=1)
+        t = torch.randint(1, 101, (8,), generator=seed(2))
+        ours = dsm_loss(score_of(p), x0, q.schedule.log_snr[t], eps=eps)
+        noise = (p.predict(q.marginal(x0, t).mean + q.marginal(x0, t).std * eps, t).eps - eps).square().sum(1) / 2
+        assert error(ours, noise) < 1e-10
+        if predicts == "eps":
+            assert error(ours, simple_loss(p, x0, t=t, eps=eps)) < 1e-10  # half of the sum over 2 is the mean
+
+    def test_a_network_trained_by_it_finds_the_score(self):
+        torch.manual_seed(0)
+        net, level = Net(1), 0.0
+        law = GaussianMixture([1.0], torch.tensor([[1.0]], dtype=F64), torch.tensor([0.5], dtype=F64))
+        optimizer, g = torch.optim.Adam(net.parameters(), 1e-2), seed(1)
+        for _ in range(400):
+            optimizer.zero_grad()
+            dsm_loss(net, law.sample(256, g), level, g).mean().backward()
+            optimizer.step()
+        x = law.noised(level).sample(2000, g)
+        with torch.no_grad():
+            off = (net(x, torch.full((2000,), level)) - score_of(law)(x, level)).square().mean()
+        assert off < 0.02 * score_of(law)(x, level).square().mean()
+
+    def test_so_does_one_trained_by_hyvarinens(self):
+        torch.manual_seed(0)
+        w = torch.zeros(2, dtype=F64, requires_grad=True)  # score(x) = w0 + w1 x; the best is the Gaussian's own
+        x = 1 + 0.7 * normal(20_000, 1)
+        optimizer = torch.optim.LBFGS([w], line_search_fn="strong_wolfe")
+
+        def closure():
+            optimizer.zero_grad()
+            loss = hyvarinen_loss(lambda x: w[0] + w[1] * x, x).mean()
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        var, mean = x.var(correction=0), x.mean()
+        assert error(w.detach(), torch.stack([mean / var, -1 / var])) < 1e-6
+
+    def test_reproducible_and_in_xs_dtype(self):
+        x0 = normal(5, 1, 2, 2, dtype=F32)
+        one, two = (dsm_loss(minus_x, x0, 0.3, seed(4)) for _ in range(2))
+        assert torch.equal(one, two) and one.dtype == F32 and one.shape == (5,)
+
+    def test_score_is_told_one_level_each(self):
+        seen = []
+        dsm_loss(lambda x, level: seen.append(level) or -x, normal(5, 2), 0.25)
+        assert seen[0].shape == (5,) and seen[0].dtype == F64 and bool((seen[0] == 0.25).all())
+
+    def test_without_noise(self):
+        x0 = normal(5, 2)
+        eps = normal(5, 2, draw=1)
+        assert error(dsm_loss(minus_x, x0, INF, eps=eps), eps.square().sum(1) / 2) < 1e-14
+        assert dsm_loss(minus_x, x0, INF, eps=eps, weighted=False).min() == INF
+
+    def test_on_another_device(self):
+        x = torch.empty(4, 3, device="meta")
+        assert dsm_loss(lambda x, level: -x * level[:, None].to(x), x, 0.0).device.type == "meta"
+
+
+class TestTrace:
+    @pytest.mark.parametrize("event", EVENTS)
+    def test_of_a_matrix(self, event):
+        d = math.prod(event)
+        A = normal(d, d)
+        f = lambda x: (x.reshape(len(x), d) @ A.T).view(x.shape)  # noqa: E731
+        x = normal(6, *event, draw=1)
+        assert error(trace_jacobian(f, x), A.trace().expand(6)) < 1e-12
+        draws = torch.stack([trace_jacobian(f, x[:1], probes=1, generator=seed(i))[0] for i in range(400)])
+        within(draws, A.trace()) if d > 1 else None
+        if d == 1:  # a sign squared is 1: exact
+            assert error(draws, A.trace().expand(400)) < 1e-12
+
+    def test_of_a_score(self):
+        "The divergence of the score of a Gaussian is minus the trace of its inverse covariance."
+        law = GaussianMixture([1.0], torch.zeros(1, 3, dtype=F64), torch.tensor([[0.5, 1.0, 2.0]], dtype=F64))
+        assert error(trace_jacobian(law.score, normal(4, 3)), torch.full((4,), -3.5)) < 1e-12
+
+    def test_more_probes_less_spread_by_the_known_amount(self):
+        A = normal(5, 5)
+        variance = 2 * ((A + A.T).fill_diagonal_(0) / 2).square().sum()  # of one probe of random signs
+        one = trace_jacobian(lambda x: x @ A.T, torch.zeros(20_000, 5, dtype=F64), probes=1, generator=seed(1))
+        four = trace_jacobian(lambda x: x @ A.T, torch.zeros(20_000, 5, dtype=F64), probes=4, generator=seed(2))
+        within((one - A.trace()) ** 2, variance)
+        within((four - A.trace()) ** 2, variance / 4)
+
+    def test_gradients_with_respect_to_parameters(self):
+        w = torch.tensor([0.7, -0.2], dtype=F64, requires_grad=True)
+        x = normal(5, 2)
+        f = lambda x: torch.sin(w * x)  # noqa: E731
+        (slope,) = torch.autograd.grad(trace_jacobian(f, x).sum(), w)
+        assert error(slope, (torch.cos(w * x) - w * x * torch.sin(w * x)).sum(0).detach()) < 1e-12
+        with torch.no_grad():
+            assert not trace_jacobian(f, x).requires_grad
+        with torch.inference_mode():
+            assert error(trace_jacobian(f, x), (w * torch.cos(w * x)).sum(1)) < 1e-12
+
+    def test_of_a_constant_and_of_one_that_skips_a_coordinate(self):
+        x = normal(3, 2)
+        assert torch.equal(trace_jacobian(lambda x: torch.ones(3, 2, dtype=F64), x).detach(), torch.zeros(3, dtype=F64))
+        assert error(trace_jacobian(lambda x: x[:, :1].expand(3, 2), x), torch.ones(3)) < 1e-15
+
+    def test_probes_leave_the_loss_unbiased(self):
+        law, x = plane(), normal(1, 2)
+        exact = hyvarinen_loss(law.score, x)
+        draws = hyvarinen_loss(law.score, x.expand(5000, 2), probes=1, generator=seed(3))
+        within(draws, exact.item())
+
+    @pytest.mark.bad_input
+    @pytest.mark.parametrize("call, kind, words", [
+        (lambda x: trace_jacobian(lambda x: x[:1], x), ValueError, r"tensor of x's shape \(3, 2\), got \(1, 2\)"),
+        (lambda x: hyvarinen_loss(lambda x: 3.0, x), ValueError, "tensor of x's shape .* got float"),
+        (lambda x: trace_jacobian(torch.sin, x, probes=0), ValueError, "probes must be 1 or more, got 0"),
+        (lambda x: hyvarinen_loss(torch.sin, x, probes=1.5), TypeError, "probes must be an integer"),
+        (lambda x: hyvarinen_loss(torch.sin, [1.0]), TypeError, "x must be a floating-point tensor"),
+    ])  # fmt: skip
+    def test_wrong_arguments(self, call, kind, words):
+        with pytest.raises(kind, match=words):
+            call(normal(3, 2))
+
+
+class TestLangevin:
+    @pytest.mark.parametrize("step", [0.1, 0.5, 1.5])
+    @pytest.mark.parametrize("var", [1.0, 2.5])
+    def test_the_variance_where_it_settles(self, step, var):
+        "On a Gaussian: v / (1 - h / (2 v)), by theory, at five sigma."
+        n = 20_000
+        settle = math.ceil(20 / min(step / var, 2 - step / var))
+        x = langevin(lambda x: (3 - x) / var, torch.full((n, 1), 3.0, dtype=F64), step, settle, seed(1))
+        truth = var / (1 - step / (2 * var))
+        assert abs(x.var() / truth - 1) < 5 * (2 / n) ** 0.5
+        assert abs(x.mean() - 3) < 5 * (truth / n) ** 0.5
+
+    def test_after_each_step_mean_and_variance_follow_theory(self):
+        n, step, var = 100_000, 0.3, 0.8
+        path = langevin(lambda x: -x / var, torch.full((n, 1), 2.0, dtype=F64), step, 5, seed(2), trajectory=True)
+        mean, v = 2.0, 0.0
+        for i in range(1, 6):
+            mean, v = (1 - step / var) * mean, (1 - step / var) ** 2 * v + 2 * step
+            assert abs(path[i].mean() - mean) < 5 * (v / n) ** 0.5
+            assert abs(path[i].var() / v - 1) < 5 * (2 / n) ** 0.5
+        assert path.shape == (6, n, 1) and bool((path[0] == 2).all())
+
+    def test_in_many_dimensions_along_each_direction(self):
+        n, turn = 10_000, torch.tensor([[0.6, -0.8], [0.8, 0.6]], dtype=F64)
+        values, directions = torch.tensor([0.2, 1.0], dtype=F64), turn
+        law = GaussianMixture([1.0], torch.ones(1, 2, dtype=F64), (turn @ torch.diag(values) @ turn.T)[None])
+        step = 0.5 * values[0].item()
+        x = langevin(law.score, law.means.expand(n, 2), step, math.ceil(12 * values[1].item() / step), seed(3))
+        got = ((x - law.means) @ directions).var(0)
+        truth = values / (1 - step / (2 * values))
+        assert ((got / truth - 1).abs() < 5 * (2 / n) ** 0.5).all()
+
+    def test_too_large_a_step_runs_away(self):
+        x = langevin(lambda x: -x, torch.zeros(10, 1, dtype=F64), 2.5, 200, seed(1))
+        assert x.abs().min() > 1e6
+
+    def test_one_step_is_the_formula(self):
+        x, law = normal(4, 2), plane()
+        got = langevin(law.score, x, 0.1, 1, seed(5))
+        assert error(got, x + 0.1 * law.score(x) + math.sqrt(0.2) * normal(4, 2, draw=5)) < 1e-14
+        cool = langevin(law.score, x, 0.1, 1, seed(5), temperature=0.25)
+        assert error(cool, x + 0.1 * law.score(x) + math.sqrt(0.05) * normal(4, 2, draw=5)) < 1e-14
+
+    def test_without_noise_it_climbs(self):
+        law, x = plane(), normal(8, 2)
+        path = langevin(law.score, x, 1e-3, 200, temperature=0.0, trajectory=True)
+        heights = torch.stack([law.log_prob(y) for y in path])
+        assert bool((heights.diff(dim=0) >= -1e-12).all())
+
+    def test_temperature_scales_the_variance(self):
+        x = langevin(lambda x: -x, torch.zeros(40_000, 1, dtype=F64), 0.1, 120, seed(6), temperature=0.5)
+        assert abs(x.var() / (0.5 / (1 - 0.05)) - 1) < 5 * (2 / 40_000) ** 0.5
+
+    def test_any_shape_dtype_and_seed(self):
+        for event in EVENTS:
+            x = normal(3, *event, dtype=F32)
+            one, two = (langevin(lambda x: -x, x, 0.1, 3, seed(1)) for _ in range(2))
+            assert torch.equal(one, two) and one.dtype == F32 and one.shape == x.shape
+        assert torch.equal(langevin(lambda x: -x, x, 0.1, 0), x)
+        assert langevin(lambda x: -x, x, 0.1, 2, trajectory=True).shape == (3, *x.shape)
+
+    def test_keeps_no_gradients(self):
+        w = torch.ones(1, dtype=F64, requires_grad=True)
+        assert not langevin(lambda x: -w * x, normal(3, 1), 0.1, 2).requires_grad
+
+    def test_on_another_device(self):
+        x = torch.empty(4, 3, device="meta")
+        assert langevin(lambda x: -x, x, 0.1, 2).device.type == "meta"
+        got = annealed_langevin(lambda x, level: -x * level[:, None].to(x), x, [-2.0, 0.0], 0.1, 2, trajectory=True)
+        assert got.device.type == "meta" and got.shape == (3, 4, 3)
+
+    @pytest.mark.bad_input
+    @pytest.mark.parametrize("call, kind, words", [
+        (lambda x, s: langevin(s, x, 0.0, 3), ValueError, "step must be above 0 and finite, got 0"),
+        (lambda x, s: langevin(s, x, math.inf, 3), ValueError, "step must be above 0 and finite, got inf"),
+        (lambda x, s: langevin(s, x, -0.1, 3), ValueError, "step must lie in"),
+        (lambda x, s: langevin(s, x, "small", 3), TypeError, "step must be a number"),
+        (lambda x, s: langevin(s, x, 0.1, -1), ValueError, "n must be 0 or more, got -1"),
+        (lambda x, s: langevin(s, x, 0.1, 1.5), TypeError, "n must be an integer"),
+        (lambda x, s: langevin(s, x, 0.1, 1, temperature=-1.0), ValueError, "temperature must lie in"),
+        (lambda x, s: langevin(lambda x: x[:1], x, 0.1, 1), ValueError, r"tensor of x's shape \(3, 2\), got \(1, 2\)"),
+        (lambda x, s: langevin(s, x.long(), 0.1, 1), TypeError, "x must be a floating-point tensor"),
+        (lambda x, s: annealed_langevin(minus_x, x, [0.0, -1.0], 0.1, 1), ValueError, "must not fall, got -1 after 0"),
+        (lambda x, s: annealed_langevin(minus_x, x, [0.0, INF], 0.1, 1), ValueError, "must lie below inf, got inf"),
+        (lambda x, s: annealed_langevin(minus_x, x, [math.nan], 0.1, 1), ValueError, "must lie below inf, got nan"),
+        (lambda x, s: annealed_langevin(minus_x, x, [0.0], 0.0, 1), ValueError, "step must be above 0"),
+    ])  # fmt: skip
+    def test_wrong_arguments(self, call, kind, words):
+        with pytest.raises(kind, match=words):
+            call(normal(3, 2), lambda x: -x)
+
+
+FAR = GaussianMixture([0.2, 0.8], torch.tensor([[-4.0], [4.0]], dtype=F64), torch.tensor([0.1, 0.1], dtype=F64))
+
+
+class TestAnnealed:
+    def test_one_level_is_langevin_with_a_step_of_its_noise(self):
+        law, x, level = plane(), normal(5, 2), 1.5
+        h = 0.3 / (1 + math.exp(level))
+        plain = langevin(law.noised(level).score, x, h, 4, seed(1))
+        assert error(annealed_langevin(score_of(law), x, [level], 0.3, 4, seed(1)), plain) < 1e-12
+
+    def test_follows_a_gaussian_level_by_level(self):
+        "The variance of one pixel through all levels, by the recursion that theory gives, at five sigma."
+        law = GaussianMixture([1.0], torch.zeros(1, 1, dtype=F64), torch.tensor([0.05], dtype=F64))
+        levels, n, m, step = torch.linspace(-6, 6, 9, dtype=F64), 10_000, 4, 0.3
+        path = annealed_langevin(score_of(law), normal(n, 1), levels, step, m, seed(2), trajectory=True)
+        v = 1.0
+        for i, level in enumerate(levels.tolist()):
+            noise = 1 / (1 + math.exp(level))
+            own, h = 0.05 * (1 - noise) + noise, step * noise
+            for _ in range(m):
+                v = (1 - h / own) ** 2 * v + 2 * h
+            assert abs(path[i + 1].var() / v - 1) < 5 * (2 / n) ** 0.5
+
+    def test_finds_the_weights_where_plain_langevin_is_stuck(self):
+        n, start = 2000, normal(2000, 1)
+        stuck = langevin(FAR.score, start, 0.05, 200, seed(1))
+        share = (stuck < 0).double().mean()
+        assert abs(share - 0.5) < 5 * 0.5 / n**0.5 and share > 0.4  # where they started, not 0.2
+        levels = torch.linspace(-8, 6, 40, dtype=F64)
+        free = annealed_langevin(score_of(FAR), start, levels, 0.2, 15, seed(1))
+        assert abs((free < 0).double().mean() - 0.2) < 5 * (0.2 * 0.8 / n) ** 0.5
+
+    def test_levels_may_be_a_list_and_all_noise(self):
+        x = normal(3, 2)
+        got = annealed_langevin(score_of(plane()), x, [-INF, 0.0], 0.1, 2, seed(1), trajectory=True)
+        assert got.shape == (3, 3, 2) and bool(got.isfinite().all())
+        assert torch.equal(annealed_langevin(score_of(plane()), x, [], 0.1, 2), x)
