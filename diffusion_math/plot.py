@@ -2,13 +2,14 @@
 
 # %% auto #0
 __all__ = ['PALETTE', 'INK', 'style', 'figure', 'show', 'show_images', 'show_strip', 'plot_density', 'plot_schedule',
-           'plot_points', 'agree', 'mean_and_stderr', 'agree_mc']
+           'plot_points', 'Live', 'agree', 'mean_and_stderr', 'agree_mc']
 
 # %% ../nbs/workshop/plot.ipynb #a5888cd0
 import base64
 import html
 import io
 import sys
+import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import cycle
@@ -20,8 +21,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 __all__ = [
-    "PALETTE", "agree", "agree_mc", "figure", "mean_and_stderr", "plot_density", "plot_points", "plot_schedule", "show",
-    "show_images", "show_strip", "style",
+    "Live", "PALETTE", "agree", "agree_mc", "figure", "mean_and_stderr", "plot_density", "plot_points", "plot_schedule",
+    "show", "show_images", "show_strip", "style",
 ]
 
 # %% ../nbs/workshop/plot.ipynb #1867a851
@@ -96,6 +97,11 @@ def show(fig: Any, alt: str) -> None:
     In a notebook the output is an HTML image and, as plain text, `alt`; outside IPython `alt` is printed.
     ValueError: `alt` is empty.
     """
+    _publish(fig, alt)
+
+
+def _publish(fig: Any, alt: str, above: str = "", **where: Any) -> None:
+    "The picture below some HTML, in an output of its own, or in that which `where` names."
     alt = " ".join(alt.split())
     if not alt:
         raise ValueError("alt must say in words what the picture shows, got an empty text")
@@ -109,7 +115,7 @@ def show(fig: Any, alt: str) -> None:
         else:
             from IPython.display import publish_display_data
 
-            publish_display_data({"text/html": _img(fig, alt), "text/plain": alt})
+            publish_display_data({"text/html": above + _img(fig, alt), "text/plain": alt}, **where)
     finally:
         if "matplotlib.pyplot" in sys.modules:            # a figure made by pyplot would otherwise stay open
             sys.modules["matplotlib.pyplot"].close(fig)
@@ -363,6 +369,25 @@ def plot_points(x: Float[Tensor, "n 2"], ax: Any = None, color: str = "data", la
         ax.scatter(points[:, 0], points[:, 1], s=area, color=color, alpha=0.6, linewidths=0, label=label)
         ax.set_aspect("equal")
         return _finish(ax, ax.get_xlabel() or "$x_1$", ax.get_ylabel() or "$x_2$", title)
+
+# %% ../nbs/workshop/plot.ipynb #02aa15be
+class Live:
+    """One output that is shown again and again, each picture in the place of the last: live = Live(), live.show(...).
+
+        live.show(fig, alt, done=0.3, note="step 300")    # done, 0 to 1, as a bar above the picture, with a note
+    """
+
+    def __init__(self):
+        self._where: dict[str, Any] = {"transient": {"display_id": uuid.uuid4().hex}}
+
+    def show(self, fig: Any, alt: str, done: float | None = None, note: str = "") -> None:
+        "As show. ValueError: an empty `alt`, a `done` that is not in [0, 1]."
+        if done is not None and not 0 <= done <= 1:
+            raise ValueError(f"done must lie in [0, 1], got {done}")
+        bar = "" if done is None else f'<progress value="{done:g}" max="1" aria-label="progress"></progress> '
+        above = f"<div>{bar}{html.escape(note)}</div>" if bar or note else ""
+        _publish(fig, alt, above, **self._where)
+        self._where["update"] = True
 
 # %% ../nbs/workshop/plot.ipynb #2b87799d
 def _numbers(x: Any, name: str) -> Tensor:

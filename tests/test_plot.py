@@ -20,6 +20,7 @@ from PIL import Image
 from diffusion_math.plot import (
     INK,
     PALETTE,
+    Live,
     agree,
     agree_mc,
     figure,
@@ -100,6 +101,30 @@ def test_without_ipython_the_words_are_printed(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython", None)
     show(figure()[0], "an empty frame")
     assert capsys.readouterr().out == "an empty frame\n"
+
+
+def test_a_live_picture_stays_in_its_place(monkeypatch):
+    import IPython
+    import IPython.display
+
+    published = []
+    monkeypatch.setattr(IPython, "get_ipython", lambda: object())
+    record = lambda bundle, **where: published.append((bundle, dict(where)))  # noqa: E731
+    monkeypatch.setattr(IPython.display, "publish_display_data", record)
+    one, other = Live(), Live()
+    for done in (0.0, 0.5, 1.0):
+        one.show(figure()[0], "a curve", done, "<so> far")
+    other.show(figure()[0], "another")
+    ids = [where["transient"]["display_id"] for _, where in published]
+    assert ids[0] == ids[1] == ids[2] != ids[3]
+    assert [where.get("update", False) for _, where in published] == [False, True, True, False]
+    assert '<progress value="0.5" max="1"' in published[1][0]["text/html"]
+    assert "&lt;so&gt; far" in published[1][0]["text/html"] and "<progress" not in published[3][0]["text/html"]
+    assert published[0][0]["text/plain"] == "a curve"
+    with pytest.raises(ValueError, match=r"done must lie in \[0, 1\], got 1.5"):
+        one.show(figure()[0], "a curve", 1.5)
+    with pytest.raises(ValueError, match="alt must say"):
+        one.show(figure()[0], " ")
 
 
 @pytest.mark.parametrize("inside", [False, True])
