@@ -51,7 +51,7 @@ class Dice:
     def shares(self, n: int) -> Tensor:
         "n positive numbers that add up to 1, far enough from one another."
         order = torch.randperm(n, generator=self.generator)
-        return ((order + 1) / (n * (n + 1) / 2)).to(self.dtype)
+        return ((order + 1).double() / (n * (n + 1) / 2)).to(self.dtype)
 
     def betas(self) -> Tensor:
         "Six steps' beta, small, behind a 0 for t = 0."
@@ -129,6 +129,8 @@ _slip("1.a", "You divided by the width. An area is height times width.",
       lambda h, dx: h.sum() / dx)
 _slip("1.a", "You have the area of each strip. The chance is their sum.",
       lambda h, dx: h * dx)
+_slip("1.a", "You left a strip out. Each height stands for a whole strip, the first and the last too.",
+      lambda h, dx: (h[1:] * dx).sum(), lambda h, dx: (h[:-1] * dx).sum(), lambda h, dx: (h[1:-1] * dx).sum())
 _slip("1.a", "You joined the heights by trapezoids, which leaves out half of the first strip and half of the "
       "last. Here each height stands in the middle of a whole strip.",
       lambda h, dx: torch.trapezoid(h, dx=dx.item()))
@@ -169,6 +171,8 @@ _slip("1.b", "Your draws all have the same width. Each component has its own: st
       lambda w, m, s, k, e: m[k] + s.mean() * e, lambda w, m, s, k, e: m[k] + e)
 _slip("1.b", "Your draws all sit exactly on the middle of a bell: eps is missing.",
       lambda w, m, s, k, e: m[k])
+_slip("1.b", "You scaled the mean as well. First scale eps, then add the mean.",
+      lambda w, m, s, k, e: s[k] * (m[k] + e))
 _slip("1.b", "Your draws have no middle: add mean[pick].",
       lambda w, m, s, k, e: s[k] * e)
 
@@ -275,11 +279,11 @@ _slip("3.a", "Both roots are missing: scale x by √(1−β) and ε by √β. Th
 _slip("3.a", "Your image was not scaled. Without the factor √(1−β) the noise piles up, step after step.",
       lambda x, b, e: x + b**0.5 * e, lambda x, b, e: x + b * e)
 _slip("3.a", "Your scales are swapped: β belongs to the noise, 1 − β to the image.",
-      lambda x, b, e: b**0.5 * x + (1 - b)**0.5 * e)
+      lambda x, b, e: b**0.5 * x + (1 - b)**0.5 * e, lambda x, b, e: b * x + (1 - b) * e)
 _slip("3.a", "You scaled the noise together with the image. Only x is multiplied by √(1−β).",
-      lambda x, b, e: (1 - b)**0.5 * (x + b**0.5 * e))
+      lambda x, b, e: (1 - b)**0.5 * (x + b**0.5 * e), lambda x, b, e: (1 - b)**0.5 * (x + e))
 _slip("3.a", "You took 1 − √β. The root is over all of 1 − β.",
-      lambda x, b, e: (1 - b**0.5) * x + b**0.5 * e)
+      lambda x, b, e: (1 - b**0.5) * x + b**0.5 * e, lambda x, b, e: (1 - b**0.5) * x + b * e)
 _slip("3.a", "You treated β as a standard deviation. It is a variance: √(1−β) and √β.",
       lambda x, b, e: (1 - b**2)**0.5 * x + b * e)
 _slip("3.a", "Your noise has variance 1, whatever β is: scale ε by √β.",
@@ -305,6 +309,13 @@ def _jump(alpha_bar: Callable, signal=lambda a: a**0.5, noise=lambda a: (1 - a) 
 
 def _left(beta, t):
     return (1 - beta[: t + 1]).prod()
+
+
+def _one_noise(x0, beta, t, eps):
+    "Step by step, with the same noise each time."
+    for k in range(1, t + 1):
+        x0 = (1 - beta[k]) ** 0.5 * x0 + beta[k] ** 0.5 * eps
+    return x0
 
 # %% ../nbs/workshop/catalogue.ipynb #f5a2b263
 _add(Exercise(
@@ -345,6 +356,13 @@ _slip("3.b", "Your scales are swapped: √ᾱ belongs to the image.",
 # %% ../nbs/workshop/catalogue.ipynb #11fa2417
 _slip("3.b", "You took 1 − √ᾱ for the noise. The root is over all of 1 − ᾱ.",
       _jump(_left, noise=lambda a: 1 - a**0.5))
+_slip("3.b", "You walked step by step, with the same eps each time. Each step draws noise of its own. All of it "
+      "together is one noise of variance 1 − ᾱ_t.", _one_noise)
+_slip("3.b", "You added up the variances of the noise. But each step also shrinks the noise that is there already: "
+      "what remains is 1 − ᾱ_t.",
+      lambda x0, b, t, e: _left(b, t)**0.5 * x0 + b[:t + 1].sum()**0.5 * e)
+_slip("3.b", "Your noise has variance 1, whatever t is: scale it by √(1−ᾱ_t).",
+      lambda x0, b, t, e: _left(b, t)**0.5 * x0 + e)
 _slip("3.b", "Your noise is that of the last step alone. The noise of all t steps adds up to variance 1 − ᾱ_t.",
       lambda x0, b, t, e: _left(b, t)**0.5 * x0 + b[t]**0.5 * e)
 
@@ -384,7 +402,7 @@ _slip("4.a", "You added the two curves. Bayes' rule multiplies them: both witnes
 _slip("4.a", "You made the top 1. A density has area 1.",
       lambda p, like, dx: p * like / (p * like).max())
 _slip("4.a", "You divided by the area of the likelihood. Divide by the area of the product.",
-      lambda p, like, dx: p * like / (like.sum() * dx))
+      lambda p, like, dx: p * like / (like.sum() * dx), lambda p, like, dx: p * like / like.sum())
 
 # %% ../nbs/workshop/catalogue.ipynb #3bd08055
 def mean_back(x_t, x0, s, t):
@@ -466,7 +484,9 @@ _slip("5.a", "The sum of logs does not fit, and is not divided by their number. 
 _slip("5.a", "You took the log of the sum. An average is divided by n: subtract log n.",
       lambda w: torch.logsumexp(w, 0))
 _slip("5.a", "You subtracted n. In logs, to divide by n is to subtract log n.",
-      lambda w: torch.logsumexp(w, 0) - len(w), lambda w: torch.logsumexp(w, 0) / len(w))
+      lambda w: torch.logsumexp(w, 0) - len(w))
+_slip("5.a", "You divided the log by n. In logs, to divide by n is to subtract log n.",
+      lambda w: torch.logsumexp(w, 0) / len(w))
 _slip("5.a", "That is the average itself. Its log is asked for.",
       lambda w: torch.exp(w).mean())
 _slip("5.a", "You kept the largest alone. The others count too.",
@@ -515,6 +535,8 @@ _slip("5.b", "The log has the wrong sign.",
       _kl(lambda r, d, q, p: 0.5 * (r - 1 + r.log() + d / p)))
 _slip("5.b", "The −1 is missing: the KL of a bell to itself must be 0.",
       _kl(lambda r, d, q, p: 0.5 * (r - r.log() + d / p)), _kl(lambda r, d, q, p: 0.5 * (r + 1 - r.log() + d / p)))
+_slip("5.b", "Your log is twice too large: log(σ′/σ) is half the log of the ratio of the variances.",
+      _kl(lambda r, d, q, p: 0.5 * (r - 1 + d / p) - r.log()))
 _slip("5.b", "The log is missing.",
       _kl(lambda r, d, q, p: 0.5 * (r - 1 + d / p)))
 _slip("5.b", "The means are missing: bells of one width at two places differ as well.",
@@ -553,6 +575,8 @@ _slip("6.a", "Your scales are swapped: the noise had √(1−ᾱ), the picture �
       lambda x_t, e, a: (x_t - a**0.5 * e) / (1 - a)**0.5)
 _slip("6.a", "You divided one of the two terms alone. Both are divided by √ᾱ: mind the brackets.",
       lambda x_t, e, a: x_t - (1 - a)**0.5 * e / a**0.5, lambda x_t, e, a: x_t / a**0.5 - (1 - a)**0.5 * e)
+_slip("6.a", "The noise is still there: take away √(1−ᾱ) ε before you divide.",
+      lambda x, e, a: x / a**0.5)
 _slip("6.a", "The noise in x_t has size √(1−ᾱ), not 1.",
       lambda x_t, e, a: (x_t - e) / a**0.5, lambda x_t, e, a: x_t - e)
 _slip("6.a", "You took 1 − √ᾱ for the noise. The root is over all of 1 − ᾱ.",
@@ -634,10 +658,10 @@ _slip("7.a", "You divided by the variance, 1 − ᾱ. Divide by the standard dev
       lambda e, a: -e / (1 - a))
 _slip("7.a", "The sign is wrong, and so is the scale: divide −ε by √(1−ᾱ).",
       lambda e, a: e / (1 - a), lambda e, a: (1 - a)**0.5 * e, lambda e, a: e)
-_slip("7.a", "You multiplied by √(1−ᾱ). That is the way from the score to the noise: here, divide.",
-      lambda e, a: -(1 - a)**0.5 * e)
-_slip("7.a", "You divided by √ᾱ, the scale of the picture. That of the noise is √(1−ᾱ).",
-      lambda e, a: -e / a**0.5)
+_slip("7.a", "You multiplied by the scale of the noise. That is the way from the score to the noise: here, divide.",
+      lambda e, a: -(1 - a)**0.5 * e, lambda e, a: -(1 - a) * e)
+_slip("7.a", "You took ᾱ, which belongs to the picture. The scale of the noise is √(1−ᾱ).",
+      lambda e, a: -e / a**0.5, lambda e, a: -e / a, lambda e, a: e / a**0.5)
 _slip("7.a", "The scale is missing: the less noise there is, the steeper the hill.",
       lambda e, a: -e)
 
@@ -665,15 +689,17 @@ _slip("7.b", "Your noise has variance h. It takes 2h, so scale ε by √(2h); wi
 _slip("7.b", "The noise is missing. Uphill alone ends at the top, and no draw is there.",
       lambda x, score, h, e: x + h * score(x))
 _slip("7.b", "You walked downhill: the score is added.",
-      lambda x, score, h, e: x - h * score(x) + (2 * h)**0.5 * e)
+      lambda x, score, h, e: x - h * score(x) + (2 * h)**0.5 * e,
+      lambda x, score, h, e: x - h * score(x) + h**0.5 * e)
 _slip("7.b", "Your noise is scaled by its variance. Take the root: √(2h).",
       lambda x, score, h, e: x + h * score(x) + 2 * h * e, lambda x, score, h, e: x + h * score(x) + h * e)
 _slip("7.b", "The 2 stands outside of the root: √(2h), not 2√h.",
       lambda x, score, h, e: x + h * score(x) + 2 * h**0.5 * e)
 _slip("7.b", "That is a step of size h/2. Some papers write it so. Here h is what multiplies the score.",
       lambda x, score, h, e: x + h / 2 * score(x) + h**0.5 * e)
-_slip("7.b", "The score must be multiplied by h.",
-      lambda x, score, h, e: x + score(x) + (2 * h)**0.5 * e)
+_slip("7.b", "The score must be multiplied by h, not more and not less.",
+      lambda x, score, h, e: x + score(x) + (2 * h)**0.5 * e,
+      lambda x, score, h, e: x + h / 2 * score(x) + (2 * h)**0.5 * e)
 _slip("7.b", "The noise must be scaled by √(2h).",
       lambda x, score, h, e: x + h * score(x) + e)
 _slip("7.b", "The place itself is missing: a step starts at x.",

@@ -193,15 +193,6 @@ def _kind(x: Tensor) -> str:
     return str(x.dtype).removeprefix("torch.")
 
 
-def _text(value: Any) -> str:
-    "A value as a reader may want to see it."
-    if not isinstance(value, Tensor):
-        return str(value) if isinstance(value, int | float | str) else getattr(value, "__name__", repr(value))
-    if value.numel() > 24:
-        return f"numbers of shape {tuple(value.shape)}"
-    return json.dumps(value.double().tolist()).replace("NaN", "nan").replace("Infinity", "inf")
-
-# %% ../nbs/workshop/exercises.ipynb #71a3c380
 def _rounded(x: Tensor) -> Tensor:
     "Four digits are enough to compare by eye."
     size = x.double().abs()
@@ -210,6 +201,16 @@ def _rounded(x: Tensor) -> Tensor:
     return x.double().round(decimals=max(digits, 0))
 
 
+def _text(value: Any) -> str:
+    "A value as a reader may want to see it."
+    if not isinstance(value, Tensor):
+        return str(value) if isinstance(value, int | float | str) else getattr(value, "__name__", repr(value))
+    if value.numel() > 24:
+        return f"numbers of shape {tuple(value.shape)}"
+    numbers = _rounded(value) if value.is_floating_point() else value
+    return json.dumps(numbers.tolist()).replace("NaN", "nan").replace("Infinity", "inf")
+
+# %% ../nbs/workshop/exercises.ipynb #71a3c380
 def _example(exercise: Exercise, f: Callable) -> str:
     "One small input on which f is wrong: what came, and what was due."
     for seed in range(20):
@@ -217,7 +218,7 @@ def _example(exercise: Exercise, f: Callable) -> str:
         came, due = _answer(f, args), _tensor(exercise.right(*_copies(args).values()))
         if not _same(came, due):
             given = ", ".join(f"{name} = {_text(value)}" for name, value in args.items() if not callable(value))
-            return f"For {given}\n     came {_text(_rounded(came))}\n     due  {_text(_rounded(due))}"
+            return f"For {given}\n     came {_text(came)}\n     due  {_text(due)}"
     return "It is right on small inputs, and wrong on larger ones: try a batch of several pictures."
 
 # %% ../nbs/workshop/exercises.ipynb #33d69102
