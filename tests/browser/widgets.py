@@ -1,9 +1,13 @@
 "One of each explorable, small and seeded, and what the tests of all of them need to know about it."
 from typing import NamedTuple
 
+import torch
+
 from diffusion_math.explore import Explorable, NoisingExplorer
+from diffusion_math.explore_gauge import GaugeExplorer
 from diffusion_math.explore_gaussian import GaussianExplorer, PixelsExplorer
 from diffusion_math.explore_mixture import MeltingExplorer, ReverseExplorer
+from diffusion_math.mixture import GaussianMixture
 from tests.browser.explorable import seeded
 from tests.browser.noising import images
 
@@ -15,6 +19,19 @@ class Sample(NamedTuple):
     sliders: tuple[str, ...]
     trait: str
     stops: int
+
+
+def gauge(rank=6, **arguments):
+    "A gauge over three classes of 12 x 12 pictures, each a square of its own that moves about."
+    g, n = seeded(3), 240
+    labels = torch.arange(n) % 3
+    x = -torch.ones(n, 1, 12, 12)
+    for i in range(n):
+        r, c = (torch.randint(0, 3, (2,), generator=g) + 2 * labels[i]).tolist()
+        x[i, 0, r : r + 4, c : c + 4] = 2 * torch.rand(1, generator=g).item() - 1
+    x = (x + 0.1 * torch.randn(x.shape, generator=g)).clamp(-1, 1)
+    q = GaussianMixture.fit(x[:180], labels=labels[:180], floor=1e-2)
+    return GaugeExplorer(q, x[180:], labels[180:], rank=rank, generator=g, **arguments)
 
 
 EVERY = {
@@ -30,6 +47,7 @@ EVERY = {
     "pixels": Sample(lambda: PixelsExplorer(images(40)),
                      ("first pixel, row", "first pixel, column", "second pixel, row", "second pixel, column"),
                      "first", 5),
+    "gauge": Sample(gauge, ("σ noise added",), "noise", 10),
 }
 
 
