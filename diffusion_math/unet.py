@@ -33,7 +33,8 @@ def _label(y: int | Tensor, classes: int | None, x: Tensor) -> Tensor:
     y = _each("y", y, x)
     if y.is_floating_point() or y.dtype == torch.bool:
         raise TypeError(f"y must hold whole numbers, got {y.dtype}")
-    if y.device.type == "cpu" and len(y) and not 0 <= int(y.min()) <= int(y.max()) <= classes:
+    looked = y.device.type == "cpu" and len(y) and not torch.compiler.is_compiling()  # or the graph would break here
+    if looked and not 0 <= int(y.min()) <= int(y.max()) <= classes:
         raise ValueError(f"y must lie in 0..{classes - 1}, or be {classes} for none, got {y.min():d} to {y.max():d}")
     return y.long()
 
@@ -109,15 +110,14 @@ class UNet(nn.Module):
             raise ValueError(f"heads must divide width * mults[-1], got {heads}, {width} and {tuple(mults)}")
         self.config = sizes | {"mults": mults, "waves": list(waves), "classes": classes}
         self.classes, self.patch, self.stride = classes, patch, patch * 2 ** (len(mults) - 1)
-        widths, w, level = [width * m for m in mults], width * mults[-1], 128
+        widths, w, level, n = [width * m for m in mults], width * mults[-1], 128, range(blocks)
         self.level, pairs = _Level(level, classes), list(zip(widths, widths[1:], strict=False))
         self.stem = nn.Conv2d(channels * (1 + 2 * len(waves)) * patch**2, widths[0], 3, padding=1)
-        self.down = nn.ModuleList(nn.ModuleList(_Block(a, a, level) for _ in range(blocks)) for a in widths[:-1])
+        self.down = nn.ModuleList(nn.ModuleList(_Block(a, a, level) for _ in n) for a in widths[:-1])
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in pairs)
         self.middle = nn.ModuleList([_Block(w, w, level), _Attention(w, heads), _Block(w, w, level)])
         self.grow = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairs)
-        self.up = nn.ModuleList(
-            nn.ModuleList(_Block(a if i else 2 * a, a, level) for i in range(blocks)) for a in widths[:-1])
+        self.up = nn.ModuleList(nn.ModuleList(_Block(a if i else 2 * a, a, level) for i in n) for a in widths[:-1])
         a, last = widths[0], nn.Conv2d(widths[0], sizes["out_channels"] * patch**2, 3, padding=1)
         self.head = nn.Sequential(nn.GroupNorm(math.gcd(8, a), a), nn.SiLU(), last)
         for name, parameter in self.named_parameters():
