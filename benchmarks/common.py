@@ -43,17 +43,28 @@ def need_mnist(data: str | None) -> Path:
     return root
 
 
-def interleave(what: dict[str, Callable], repeats: int, number: int) -> dict[str, list[float]]:
-    "Seconds a call: `number` calls of each in turn, `repeats` times over (A B A B ...); the first turn is not kept."
-    took = {name: [] for name in what}
+def interleave(what: dict[str, Callable], repeats: int, number: int | None = None) -> dict[str, list[float]]:
+    """CPU seconds of this thread a call: `number` calls of each in turn, `repeats` times over (A B A B ...).
+
+    The first turn is not kept. Without a number, as many calls of each as take it about 5 ms. What other processes do
+    on the machine costs waiting and not CPU seconds, so it hardly moves these.
+    """
+    took, calls = {name: [] for name in what}, dict.fromkeys(what, number or 1)
     for i in range(repeats + 1):
         for name, call in what.items():
-            began = time.perf_counter()
-            for _ in range(number):
-                call()
+            if number is None and i == 1:
+                calls[name] = max(1, round(0.005 / _seconds(call, 3)))
+            seconds = _seconds(call, calls[name])
             if i:
-                took[name].append((time.perf_counter() - began) / number)
+                took[name].append(seconds)
     return took
+
+
+def _seconds(call: Callable, number: int) -> float:
+    began = time.thread_time()
+    for _ in range(number):
+        call()
+    return (time.thread_time() - began) / number
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -87,3 +98,21 @@ def machine() -> dict:
 def say(**result) -> None:
     "Print a result as JSON: the last thing that a script prints."
     print(json.dumps(result, indent=1))
+
+
+def peer(name: str):
+    "The package of that name, or None where it is not installed or does not load."
+    import importlib
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return importlib.import_module(name)
+        except Exception:
+            return None
+
+
+def without(what: dict) -> dict:
+    "What is there: entries that are not None."
+    return {name: value for name, value in what.items() if value is not None}

@@ -1,12 +1,15 @@
-"""A slider over a noised digit, in a real JupyterLab: ours beside `ipywidgets.interact` with one matplotlib picture.
+"""A slider over a noised digit, in a real JupyterLab: ours beside `ipywidgets.interact` with matplotlib, and ipympl.
 
+    pip install ipympl                   # for the third row; without it there are two
     python benchmarks/slider.py
 
-Both are dragged by the same mouse. "A move": the mouse moves once, and the time is from that event to the end of the
+All are dragged by the same mouse. "A move": the mouse moves once, and the time is from that event to the end of the
 draw (for a picture that the kernel sends: until the browser has decoded it). "A drag": 50 moves as fast as the page
 takes them; how long they took, how many pictures were shown, and how long after the last move the last one came.
+A second table has the time from a slider's input event to the end of the draw for every explorable of the course.
 """
 
+import importlib.util
 import sys
 import tempfile
 from pathlib import Path
@@ -36,6 +39,24 @@ q, eps = ForwardProcess(linear_schedule()), torch.randn(1, 1, 28, 28)""",
 
 interact(draw, t=IntSlider(500, 0, 1000, layout=Layout(width="600px")));""",
 ]
+IPYMPL = """%matplotlib widget
+from IPython.display import display
+with plt.ioff():
+    figure, axes = plt.subplots(figsize=(3, 3))
+picture = axes.imshow(x0[0, 0], cmap="gray", vmin=-1, vmax=1)
+axes.axis("off")
+slider = IntSlider(500, 0, 1000, layout=Layout(width="600px"))
+
+def redraw(change):
+    law = q.marginal(x0, change.new)
+    picture.set_data((law.mean + law.std * eps)[0, 0])
+    figure.canvas.draw_idle()
+
+slider.observe(redraw, "value")
+display(slider, figure.canvas)"""
+EVERY = """import ipywidgets
+from tests.browser.widgets import EVERY
+ipywidgets.VBox([sample.make() for sample in EVERY.values()])"""
 
 WATCH = """() => {
     window.shown = [];                                       // when each picture was there
@@ -49,6 +70,24 @@ WATCH = """() => {
     };
     new MutationObserver(records => records.forEach(record => record.addedNodes.forEach(look)))
         .observe(document.querySelector('.widget-interact'), { childList: true, subtree: true });
+    const theirs = document.querySelector('.jupyter-matplotlib canvas')?.getContext('2d');      // ipympl: onto a canvas
+    if (theirs) {
+        const draw = theirs.drawImage;
+        theirs.drawImage = function (...a) { draw.apply(this, a); note(); };
+    }
+}"""
+TIMINGS = """async i => {
+    const root = document.querySelectorAll('.dm-explorable')[i], { timings } = root.explorable;
+    root.scrollIntoView();
+    timings.length = 0;
+    for (const slider of root.querySelectorAll('.dm-range')) {
+        for (let k = 0; k < 50; k++) {
+            slider.value = Math.round((k * slider.max) / 49);
+            slider.dispatchEvent(new Event('input', { bubbles: true }));
+            await new Promise(requestAnimationFrame);
+        }
+    }
+    return timings.filter(({ type }) => type === 'input').map(({ from, to }) => to - from);
 }"""
 
 
@@ -79,26 +118,56 @@ def measure(page, slider):
     return np.median(took), np.percentile(took, 95), drag, pictures, lag
 
 
+def markdown(head, rows):
+    table = [head, ["---"] * len(head), *rows]
+    print(*(f"| {' | '.join(row)} |" for row in table), sep="\n")
+
+
+def beside_the_peers(lab, browser):
+    "The same digit and the same mouse, three ways."
+    cells = CELLS + ([IPYMPL] if importlib.util.find_spec("ipympl") else [])
+    with new_page(browser) as page:
+        nb = OpenNotebook(lab, page, notebook(cells, lab.root / "slider.ipynb").name)
+        assert nb.run_all(), nb.errors()
+        page.locator(".widget-interact img").wait_for()
+        if len(cells) > len(CELLS):
+            page.locator(".jupyter-matplotlib canvas").first.wait_for()
+            page.wait_for_timeout(1000)
+        page.evaluate(WATCH)
+        sliders = page.locator(".noUi-target")
+        rows = {"`NoisingExplorer`": measure(page, page.get_by_label("t steps taken"))}
+        rows["`interact` + one `imshow`"] = measure(page, page.locator(".widget-interact .noUi-target"))
+        if len(cells) > len(CELLS):
+            rows["ipympl, `set_data`"] = measure(page, sliders.last)
+    head = ["", "a move, median ms", "95 %", f"a drag of {MOVES}, ms", "pictures", "lag, ms"]
+    digits = (".1f", ".1f", ".0f", ".0f", ".0f")
+    markdown(head, [[name, *map(format, row, digits)] for name, row in rows.items()])
+
+
+def every_explorable(lab, browser):
+    "From a slider's input event to the end of the draw, over the whole range of each slider."
+    from tests.browser.widgets import EVERY as SAMPLES
+
+    with new_page(browser) as page:
+        nb = OpenNotebook(lab, page, notebook([EVERY], lab.root / "every.ipynb").name)
+        assert nb.run_all(), nb.errors()
+        page.wait_for_function(f"document.querySelectorAll('.dm-explorable').length === {len(SAMPLES)}")
+        took = {name: page.evaluate(TIMINGS, i) for i, name in enumerate(SAMPLES)}
+    rows = [[name, str(len(t)), f"{np.median(t):.1f}", f"{np.percentile(t, 95):.1f}"] for name, t in took.items()]
+    markdown(["explorable", "moves", "median ms", "95 %"], rows)
+
+
 def main():
     with tempfile.TemporaryDirectory() as home, sync_playwright() as p:
         lab = Lab(Path(home))
         try:
             browser = p.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-            with new_page(browser) as page:
-                nb = OpenNotebook(lab, page, notebook(CELLS, lab.root / "slider.ipynb").name)
-                assert nb.run_all(), nb.errors()
-                page.locator(".widget-interact img").wait_for()
-                page.evaluate(WATCH)
-                ours = measure(page, page.get_by_label("t steps taken"))
-                theirs = measure(page, page.locator(".widget-interact .noUi-target"))
+            beside_the_peers(lab, browser)
+            print()
+            every_explorable(lab, browser)
             browser.close()
         finally:
             lab.close()
-    head = ["", "a move, median ms", "95 %", f"a drag of {MOVES}, ms", "pictures", "lag, ms"]
-    rows = {"`NoisingExplorer`": ours, "`interact` + one `imshow`": theirs}
-    table = [head, ["---"] * len(head)]
-    table += [[name, *(f"{v:.1f}" for v in row[:2]), *(f"{v:.0f}" for v in row[2:])] for name, row in rows.items()]
-    print(*(f"| {' | '.join(row)} |" for row in table), sep="\n")
 
 
 if __name__ == "__main__":

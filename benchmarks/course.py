@@ -1,0 +1,42 @@
+"""The course itself: seconds that each notebook takes from a fresh kernel, top to bottom, one after the other."""
+
+import tempfile
+import time
+from pathlib import Path
+
+from common import HERE, arguments, figure, say
+
+NOTEBOOKS = HERE.parent / "nbs"
+
+
+def seconds(path: Path) -> float:
+    "Of one run in a folder of its own; an error in a cell is an error here."
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    with tempfile.TemporaryDirectory() as folder:
+        client = NotebookClient(notebook, timeout=900, resources={"metadata": {"path": folder}})
+        began = time.perf_counter()
+        client.execute()
+        return time.perf_counter() - began
+
+
+def main() -> None:
+    args = arguments(__doc__, (["--only"], {"nargs": "*", "help": "names of notebooks"}))
+    figures, totals = [], {}
+    for case, pattern in (("chapters", "*.ipynb"), ("workshop", "workshop/*.ipynb")):
+        for path in sorted(NOTEBOOKS.glob(pattern)):
+            if not args.only or path.stem in args.only:
+                try:
+                    figures.append(figure(path.stem, case, seconds(path)))
+                except Exception as error:
+                    figures.append(figure(path.stem, case, None, wrong=" ".join(str(error).split())[-200:]))
+        totals[case] = sum(f["value"] or 0 for f in figures if f["case"] == case)
+    figures += [figure("total", case, total) for case, total in totals.items()]
+    say(title="The course", unit="seconds", figures=figures, better="less", target="chapters ≤ 480 in total",
+        notebooks=len(figures) - len(totals))
+
+
+if __name__ == "__main__":
+    main()

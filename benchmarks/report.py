@@ -1,0 +1,158 @@
+"""README.md and its pictures, from results.json: no number in it is written by hand."""
+
+from pathlib import Path
+
+from common import HERE
+
+PICTURES = HERE / "pictures"
+OURS = "diffusion_math"
+HEAD = """# Benchmarks
+
+`make bench` makes an environment of its own, installs the peers from PyPI, runs every row on this machine one after the
+other, and writes this page and `results.json`. `make bench MODE=full` takes more repeats and the slow rows;
+`DATA=DIR` names the folder that holds `MNIST/raw`. Each script in this folder is one row and runs alone.
+
+A ratio is taken repeat by repeat, with the contestants in turns (A B A B …): its median, and in brackets the quartiles.
+"""
+
+
+def number(value: float | None, style: str = "g") -> str:
+    if value is None:
+        return "failed"
+    if style == "e" and value:
+        return f"{value:.1e}"
+    size = abs(value)
+    return f"{value:.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 0.1 else (
+        f"{value:.4f}" if size >= 1e-3 or not value else f"{value:.1e}")
+
+
+def cell(figure: dict, style: str) -> str:
+    text = number(figure["value"], style)
+    if figure["value"] is not None and "low" in figure and figure["low"] != figure["high"]:
+        text += f" ({number(figure['low'], style)}–{number(figure['high'], style)})"
+    return text
+
+
+def unique(values) -> list:
+    return list(dict.fromkeys(values))
+
+
+def table(row: dict) -> str:
+    "Who down, case across; or the other way round where there are many cases."
+    figures, style = row["figures"], row.get("style", "g")
+    who, cases = unique(f["who"] for f in figures), unique(f["case"] for f in figures)
+    found = {(f["who"], f["case"]): cell(f, style) for f in figures}
+    down, across, key = (who, cases, lambda a, b: (a, b)) if len(cases) <= len(who) else (cases, who, lambda a, b: (b, a))
+    lines = [["", *across], ["---"] * (len(across) + 1)]
+    lines += [[f"**{a}**" if a.startswith(OURS) else a, *(found.get(key(a, b), "") for b in across)] for a in down]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def picture(name: str, row: dict) -> Path | None:
+    "Every case a panel, everybody a dot with its quartiles; ours in colour."
+    from diffusion_math.plot import PALETTE, figure, style
+
+    figures = [f for f in row["figures"] if f["value"] is not None and f["value"] > 0]
+    cases = unique(f["case"] for f in figures)
+    if not 1 <= len(cases) <= 6 or len(figures) < 2:
+        return None
+    rows = -(-len(cases) // 3)
+    most = max(sum(f["case"] == case for f in figures) for case in cases)
+    fig, axes = figure(rows, min(3, len(cases)), width=9, height=rows * (0.9 + 0.3 * most), squeeze=False)
+    with style():
+        for ax, case in zip(axes.flat, cases, strict=False):
+            mine = [f for f in figures if f["case"] == case][::-1]
+            for y, f in enumerate(mine):
+                color = PALETTE["data"] if f["who"].startswith(OURS) else PALETTE["noise"]
+                ax.plot([f.get("low", f["value"]), f.get("high", f["value"])], [y, y], color=color)
+                ax.plot(f["value"], y, "o", color=color)
+            values = [f["value"] for f in mine]
+            if max(values) > 8 * min(values):
+                ax.set_xscale("log")
+            ax.set_yticks(range(len(mine)), [f["who"] for f in mine])
+            ax.set_ylim(-0.6, len(mine) - 0.4)
+            ax.set_title(case)
+            ax.set_xlabel(row["unit"] or case)
+        for ax in list(axes.flat)[len(cases):]:
+            ax.set_axis_off()
+    PICTURES.mkdir(exist_ok=True)
+    path = PICTURES / f"{name}.png"
+    fig.savefig(path, dpi=120)
+    return path
+
+
+def lines_picture(name: str, row: dict) -> Path | None:
+    "Errors against the number of steps, for rows whose cases end in '..., N steps'."
+    from diffusion_math.plot import PALETTE, figure, style
+
+    kinds = unique(f["case"].rsplit(", ", 1)[0] for f in row["figures"])
+    fig, axes = figure(1, len(kinds), width=13, height=4.2, squeeze=False)
+    whos, marks = unique(f["who"] for f in row["figures"]), "osD^vP*Xh"
+    with style():
+        for ax, kind in zip(axes.flat, kinds, strict=True):
+            for i, who in enumerate(whos):
+                dots = [(int(f["case"].rsplit(", ", 1)[1].split()[0]), f["value"]) for f in row["figures"]
+                        if f["who"] == who and f["case"].rsplit(", ", 1)[0] == kind and f["value"]]
+                color = PALETTE["data"] if who.startswith(OURS) else "black" if who == "floor" else PALETTE["noise"]
+                ax.plot(*zip(*dots, strict=True), marker=marks[i % len(marks)], color=color, label=who,
+                        linestyle="--" if who == "floor" else "-", markersize=5, linewidth=1.2)
+            ax.set(xscale="log", yscale="log", xlabel="steps", title=kind)
+        axes[0, 0].set_ylabel("error")
+        fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+    PICTURES.mkdir(exist_ok=True)
+    path = PICTURES / f"{name}.png"
+    fig.savefig(path, dpi=110)
+    return path
+
+
+def more(row: dict) -> list[str]:
+    "The plain numbers behind the ratios."
+    out = []
+    if any("seconds" in f and "steps" not in f for f in row["figures"]):
+        for case in unique(f["case"] for f in row["figures"]):
+            mine = [f for f in row["figures"] if f["case"] == case and "seconds" in f]
+            scale, unit = (1, "s") if max(f["seconds"] for f in mine) > 0.1 else (1e6, "µs")
+            out.append(f"{case.capitalize()}, {unit}: " + ", ".join(
+                f"{f['who']} {number(f['seconds'] * scale)}" for f in mine) + ".")
+    for f in row["figures"]:
+        if "images_per_second" in f:
+            out.append(f"{f['who']}: {number(f['images_per_second'])} images/s, {f['parameters']:,} parameters.")
+        if "steps" in f:
+            out.append(f"{f['who']}: {f['steps']:,} steps in {number(f['seconds'])} s.")
+    return out
+
+
+def section(name: str, row: dict) -> str:
+    if "figures" not in row or row.get("skipped"):
+        return f"## {row.get('title', name)}\n\n{row.get('skipped') or 'failed: ' + row['failed']}\n"
+    parts = [f"## {row['title']}", f"Target: {row['target']}. {('In ' + row['unit'] + '. ') if row['unit'] else ''}"
+             f"Better is {row['better']}. `{name}.py`, {row['mode']} mode, {row['seconds']:.0f} s."]
+    parts.append(table(row))
+    parts += more(row)
+    many = any(f["case"].endswith(" steps") for f in row["figures"])
+    path = (lines_picture if many else picture)(name, row)
+    if path is not None:
+        parts.append(f"![{row['title']}: the table above as a picture]({path.relative_to(HERE).as_posix()})")
+    if "failed_since" in row:
+        parts.append(f"A later run failed ({row['failed_since']}); these are the numbers before it.")
+    return "\n\n".join(parts) + "\n"
+
+
+def about(results: dict) -> str:
+    m = results["machine"]
+    lines = [f"Machine: {m['cores']} CPU cores ({m['processor']}, {m['system']}), Python {m['python']}, PyTorch "
+             f"{m['torch']}."]
+    busy = {name: row["load"][0] for name, row in results["rows"].items() if row.get("load", [0])[0] > m["cores"] * 0.75}
+    if busy:
+        lines.append("The machine was shared while these rows ran (the load average when each began): "
+                     + ", ".join(f"{name} {load:g}" for name, load in busy.items())
+                     + ". Ratios of turns hold up under that; plain seconds are inflated.")
+    lines.append("Peers: " + "; ".join(
+        f"{p['name']} {p.get('version', '')}".strip() + (f" (left out: {p['wrong']})" if "wrong" in p else "")
+        for p in results["peers"]) + ".")
+    return "\n\n".join(lines) + "\n"
+
+
+def write(results: dict, order: list[str]) -> None:
+    rows = [section(name, results["rows"][name]) for name in order if name in results["rows"]]
+    (HERE / "README.md").write_text("\n".join([HEAD, about(results), *rows]), encoding="utf-8")
