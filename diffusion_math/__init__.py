@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from .checkpoint import load_model, load_pretrained, save_model
     from .exercises import check, hint, progress
     from .explore import NoisingExplorer
+    from .explore_bound import BoundExplorer
     from .explore_gauge import GaugeExplorer
     from .explore_gaussian import GaussianExplorer, PixelsExplorer
     from .explore_mixture import MeltingExplorer, ReverseExplorer
@@ -58,8 +59,9 @@ if TYPE_CHECKING:
     from .training import TrainingRun, fit
 
 _LAZY = {  # name -> the module that it comes from, which loads anywidget
-    "GaugeExplorer": "explore_gauge", "GaussianExplorer": "explore_gaussian", "MeltingExplorer": "explore_mixture",
-    "NoisingExplorer": "explore", "PixelsExplorer": "explore_gaussian", "ReverseExplorer": "explore_mixture",
+    "BoundExplorer": "explore_bound", "GaugeExplorer": "explore_gauge", "GaussianExplorer": "explore_gaussian",
+    "MeltingExplorer": "explore_mixture", "NoisingExplorer": "explore", "PixelsExplorer": "explore_gaussian",
+    "ReverseExplorer": "explore_mixture",
 }  # fmt: skip
 _LAZY |= {"check": "exercises", "hint": "exercises", "mystery": "catalogue", "progress": "exercises"}
 _LAZY |= {"NOTATION": "notation", "notation_card": "notation"}
@@ -68,16 +70,16 @@ _LAZY |= {name: "pictures" for name in ("Pictures", "load_pictures", "save_pictu
 _LAZY |= {name: "training" for name in ("TrainingRun", "fit")}
 
 __all__ = [
-    "PALETTE", "Account", "DDPM", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical", "Estimate",
-    "ExactReverse", "ForwardProcess", "GaugeExplorer", "Gaussian", "GaussianExplorer", "GaussianMixture", "GreyLevels",
-    "GridChain", "LinearChain", "Live", "MeltingExplorer", "NOTATION", "NoisingExplorer", "Pictures", "PixelsExplorer",
-    "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "TrainingRun", "UNet", "account", "agree",
-    "agree_mc", "annealed_langevin", "bits_per_dim", "check", "constant_schedule", "convert", "cosine_schedule",
-    "dequantize", "digits", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "exact_elbo", "figure", "fit", "hint",
-    "hyvarinen_loss", "langevin", "linear_schedule", "load_model", "load_pictures", "load_pretrained", "make_digits",
-    "mean_and_stderr", "mnist", "mystery", "notation_card", "plot_density", "plot_points", "plot_schedule", "progress",
-    "save_model", "save_pictures", "score_of", "show", "show_images", "show_strip", "simple_loss", "style",
-    "trace_jacobian", "tweedie", "tweedie_cov",
+    "PALETTE", "Account", "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical",
+    "Estimate", "ExactReverse", "ForwardProcess", "GaugeExplorer", "Gaussian", "GaussianExplorer", "GaussianMixture",
+    "GreyLevels", "GridChain", "LinearChain", "Live", "MeltingExplorer", "NOTATION", "NoisingExplorer", "Pictures",
+    "PixelsExplorer", "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "TrainingRun", "UNet", "account",
+    "agree", "agree_mc", "annealed_langevin", "bits_per_dim", "check", "constant_schedule", "convert",
+    "cosine_schedule", "dequantize", "digits", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "exact_elbo",
+    "figure", "fit", "hint", "hyvarinen_loss", "langevin", "linear_schedule", "load_model", "load_pictures",
+    "load_pretrained", "make_digits", "mean_and_stderr", "mnist", "mystery", "notation_card", "plot_density",
+    "plot_points", "plot_schedule", "progress", "save_model", "save_pictures", "score_of", "show", "show_images",
+    "show_strip", "simple_loss", "style", "trace_jacobian", "tweedie", "tweedie_cov",
 ]  # fmt: skip
 
 

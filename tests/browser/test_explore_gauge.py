@@ -11,7 +11,7 @@ STATE = "document.querySelector('.dm-explorable').explorable"
 
 def needle(page, widget):
     "Assert that the browser's needle is the package's, for the picture that the browser holds."
-    x = np.array(page.evaluate(f"Array.from({STATE}.x)"))
+    x = np.array(page.evaluate(f"Array.from({STATE}.x)"), float)
     got = page.evaluate(f"{STATE}.logQ")
     assert got == pytest.approx(widget.q.log_prob(torch.as_tensor(x).view(1, 1, 12, 12)).item(), rel=1e-6, abs=1e-6)
     assert np.abs(greys(page) - as_grey(x)).max() <= 1

@@ -1,0 +1,51 @@
+"The bound in the browser: the same terms and the same account as the package, and what a drag does."
+import numpy as np
+import pytest
+import torch
+
+from diffusion_math.explore_bound import BoundExplorer
+from diffusion_math.mixture import GaussianMixture
+from diffusion_math.plot import PALETTE
+from tests.browser.explorable import colour_at, drag, near
+
+STATE = "document.querySelector('.dm-explorable').explorable"
+THREE = GaussianMixture([0.2, 0.3, 0.5], torch.tensor([[-3.0], [0.0], [2.0]]).double(), torch.tensor([0.01, 0.5, 0.05]))
+
+
+def same(page, widget):
+    "Assert that the browser's account is the package's; it computes the gap on its own, and sums in another order."
+    ours, theirs = page.evaluate(f"{STATE}.account"), widget.account()
+    got = [ours["entropy"], ours["error"], ours["gap"], ours["bound"]]
+    np.testing.assert_allclose(got, theirs, rtol=0, atol=1e-6)
+    terms = page.evaluate(f"Array.from({STATE}.account.terms)")
+    np.testing.assert_allclose(terms, widget.terms(300), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("widget", [
+    BoundExplorer(), BoundExplorer(T=1), BoundExplorer(None, "cosine", 12, shift=0.5, factor=0.5),
+    BoundExplorer(THREE, "cosine", 3, shift=0.1, factor=2),
+], ids=["exact", "one step", "wrong", "three"])
+def test_the_account_is_the_package_s(show, widget):
+    same(show(widget), widget)
+
+
+def test_a_drag_moves_bars_and_ruler(show):
+    widget = BoundExplorer()
+    page = show(widget)
+    bars, ruler = page.locator(".dm-plot").all()
+    blue, green, pink, grey = (PALETTE[name][1:].lower() for name in ("data", "p", "accent", "noise"))
+    drag(page, page.get_by_label("means of p off by, in widths"), 0.6)
+    drag(page, page.get_by_label("variances of p, times"), 1)
+    state = page.evaluate(f"{STATE}.state")
+    widget.set_state({"shift": state["shift"], "factor": state["factor"]})
+    assert state["factor"] == 2 and state["shift"] == pytest.approx(0.3, abs=0.02)
+    same(page, widget)
+    a = widget.account()
+    assert colour_at(ruler, a.entropy / 2, 0.5) == blue and colour_at(ruler, a.entropy + a.model_error / 2, 0.5) == pink
+    assert colour_at(ruler, a.bound - a.gap / 2, 0.5) == grey and "1f2328" in near(ruler, a.bound, 0.95)
+    terms = widget.terms(200)
+    assert colour_at(bars, 0, terms[0] / 2) == blue and colour_at(bars, 3, 0.9 * terms[3]) == green
+    assert colour_at(bars, 3, 1.2 * terms[3]) != green
+    page.get_by_label("T steps in all").press("End")
+    page.wait_for_function("document.querySelector('[aria-live]').textContent.startsWith('100 steps, linear')")
+    assert len(page.evaluate(f"Array.from({STATE}.account.terms)")) == 101
