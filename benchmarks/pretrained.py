@@ -72,8 +72,10 @@ def bits(x0: torch.Tensor, runs: Path, steps: int) -> DDPM:
 
 
 def pictures(x0: torch.Tensor, labels: torch.Tensor, runs: Path, steps: int) -> DDPM:
+    "Two runs: one that mostly tells the class, and one that leaves it out half of the time, for samples of any class."
     p = DDPM(pictures_network(), ForwardProcess(cosine_schedule(T)), SHAPE, "v", images=True)
     fit(p, x0, steps=steps, labels=labels, folder=runs / "pictures", resume=True)
+    fit(p, x0, steps=2 * steps // 3, lr=1.5e-3, labels=labels, drop=0.5, seed=1, folder=runs / "more", resume=True)
     return p
 
 
@@ -82,7 +84,7 @@ def main() -> None:
     parser.add_argument("name", choices=["ddpm_mnist", "ddpm_mnist_bits"])
     parser.add_argument("--data", required=True, help="the folder of torchvision's MNIST")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="checkpoints (default: %(default)s)")
-    parser.add_argument("--steps", type=int, help="of 128 pictures (default: 8000 for bits, 3000 for pictures)")
+    parser.add_argument("--steps", type=int, help="of the (first) run, of 128 pictures each (default: 8000 for bits, 3000 for pictures)")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch (default: %(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
