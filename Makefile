@@ -1,13 +1,15 @@
-# Two commands do it all:
+# Three commands do it all:
 #
 #   make course    open the course in JupyterLab       PORT=8888, NO_BROWSER=1, ONCE=1 (stop as soon as it answers)
 #   make test      check everything                    PYTEST_ARGS="-k forward" for a part of it
+#   make bench     measure us beside the peers       MODE=full for all of it, DATA=DIR (the folder that holds MNIST/raw)
 #
-# Both first make a virtual environment in .venv, and are quick when nothing changed.
+# Each first makes a virtual environment (the first two in .venv), and is quick when nothing changed.
 
 PYTHON ?= python3
 PORT ?= 8888
 VENV ?= .venv
+BENCH ?= .bench
 
 BIN := $(VENV)/bin
 METADATA := settings.ini setup.py pyproject.toml
@@ -16,7 +18,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -e
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 yes = $(filter-out 0,$(1))
 
-.PHONY: help course test lint unit notebooks browser export clean-notebooks dist
+.PHONY: help course test bench lint unit notebooks browser export clean-notebooks dist
 .DEFAULT_GOAL := help
 
 help:
@@ -40,6 +42,15 @@ notebooks: $(VENV)/.dev
 
 browser: $(VENV)/.dev
 	$(PYTEST) tests/browser $(PYTEST_ARGS)
+
+# Its own environment, with the peers from PyPI; one that fails to install is reported, and the others are measured.
+bench: $(BENCH)/.peers
+	$(BENCH)/bin/python benchmarks/run.py $(if $(filter full,$(MODE)),--full) $(if $(DATA),--data "$(DATA)") $(BENCH_ARGS)
+
+$(BENCH)/.peers: $(METADATA) benchmarks/peers.py
+	$(MAKE) --no-print-directory VENV=$(BENCH) $(BENCH)/.dev
+	$(BENCH)/bin/python benchmarks/peers.py
+	@touch $@
 
 # The modules are written from the notebooks, never by hand.
 export: $(VENV)/.dev

@@ -15,8 +15,8 @@ def networks(device: str) -> dict:
     if (ddpm := peer("denoising_diffusion_pytorch")) is not None:
         out["denoising-diffusion-pytorch"] = ddpm.Unet(32, dim_mults=(1, 2, 2), channels=1).to(device)
     if (diffusers := peer("diffusers")) is not None:
-        unet = diffusers.UNet2DModel(28, 1, 1, block_out_channels=(32, 64, 64), norm_num_groups=8,
-                                     down_block_types=("DownBlock2D",) * 3, up_block_types=("UpBlock2D",) * 3).to(device)
+        blocks = {"down_block_types": ("DownBlock2D",) * 3, "up_block_types": ("UpBlock2D",) * 3}
+        unet = diffusers.UNet2DModel(28, 1, 1, block_out_channels=(32, 64, 64), norm_num_groups=8, **blocks).to(device)
         out["diffusers"] = lambda x, t: unet(x, t).sample
     return out
 

@@ -42,7 +42,9 @@ def table(row: dict) -> str:
     figures, style = row["figures"], row.get("style", "g")
     who, cases = unique(f["who"] for f in figures), unique(f["case"] for f in figures)
     found = {(f["who"], f["case"]): cell(f, style) for f in figures}
-    down, across, key = (who, cases, lambda a, b: (a, b)) if len(cases) <= len(who) else (cases, who, lambda a, b: (b, a))
+    down, across, key = (who, cases, lambda a, b: (a, b))
+    if len(cases) > len(who):
+        down, across, key = (cases, who, lambda a, b: (b, a))
     lines = [["", *across], ["---"] * (len(across) + 1)]
     lines += [[f"**{a}**" if a.startswith(OURS) else a, *(found.get(key(a, b), "") for b in across)] for a in down]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -142,7 +144,8 @@ def about(results: dict) -> str:
     m = results["machine"]
     lines = [f"Machine: {m['cores']} CPU cores ({m['processor']}, {m['system']}), Python {m['python']}, PyTorch "
              f"{m['torch']}."]
-    busy = {name: row["load"][0] for name, row in results["rows"].items() if row.get("load", [0])[0] > m["cores"] * 0.75}
+    loads = {name: row.get("load", [0])[0] for name, row in results["rows"].items()}
+    busy = {name: load for name, load in loads.items() if load > 0.75 * m["cores"]}
     if busy:
         lines.append("The machine was shared while these rows ran (the load average when each began): "
                      + ", ".join(f"{name} {load:g}" for name, load in busy.items())
