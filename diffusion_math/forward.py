@@ -230,12 +230,12 @@ class ForwardProcess:
     def step(self, x_prev: Float[Tensor, "b *event"], t: Time) -> Gaussian:
         "q(x_t | x_{t-1}) = N(sqrt(1 - beta_t) x_{t-1}, beta_t I), t in 1..T [DDPM eq. 2]."
         scale, var = self._at("step", "x_prev", x_prev, t, first=1)
-        return Gaussian(scale * x_prev, var)
+        return Gaussian._made(scale * x_prev, var)
 
     def marginal(self, x0: Float[Tensor, "b *event"], t: Time) -> Gaussian:
         "q(x_t | x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I), t in 0..T [DDPM eq. 4]."
         scale, var = self._at("marginal", "x0", x0, t, first=0)
-        return Gaussian(scale * x0, var)
+        return Gaussian._made(scale * x0, var)
 
     def posterior(self, x_t: Float[Tensor, "b *event"], x0: Float[Tensor, "b *event"], t: Time) -> Gaussian:
         """q(x_{t-1} | x_t, x_0), t in 1..T: the step back for one who knows x_0 [DDPM eqs. 6 and 7].
@@ -249,7 +249,7 @@ class ForwardProcess:
         _check_x("x0", x0)
         if x_t.shape != x0.shape:
             raise ValueError(f"x_t and x0 must have one shape, got {tuple(x_t.shape)} and {tuple(x0.shape)}")
-        return Gaussian(torch.addcmul(of_x0 * x0.to(x_t.dtype), of_x_t, x_t), var)
+        return Gaussian._made(torch.addcmul(of_x0 * x0.to(x_t.dtype), of_x_t, x_t), var)
 
     def trajectory(
         self, x0: Float[Tensor, "b *event"], generator: Generator | None = None
@@ -269,8 +269,10 @@ class ForwardProcess:
         if key not in self._cast:
             with torch.inference_mode(False):  # a table first met in inference must serve training too
                 self._cast[key] = self._exact[law].to(x.device, x.dtype, copy=True)
-        rows = self._cast[key][:, t]
-        return rows.clone() if isinstance(t, int) else rows.view(*rows.shape, *[1] * (x.ndim - 1))  # never the table
+        table = self._cast[key]
+        if isinstance(t, int):
+            return table[:, t].clone()  # never the table itself
+        return table.index_select(1, t).view(len(table), len(t), *[1] * (x.ndim - 1))
 
     def __repr__(self) -> str:
         return f"ForwardProcess({self.schedule})"
