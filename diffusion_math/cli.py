@@ -192,6 +192,13 @@ def _port(text: str) -> int:
     return int(text)
 
 
+class _Parser(argparse.ArgumentParser):
+    "A parser that tells an error in one line."
+
+    def error(self, message: str):
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
 class _Version(argparse.Action):
     "Print the installed version; asked for only here, since looking it up takes time."
 
@@ -202,15 +209,27 @@ class _Version(argparse.Action):
         parser.exit()
 
 # %% ../nbs/workshop/cli.ipynb #ac5a7953
-def main(argv: list[str] | None = None) -> int:
-    "The command `diffusion-math`: its arguments, or those in `argv`; returns the exit status."
-    parser = argparse.ArgumentParser("diffusion-math", description="The maths of diffusion models, in notebooks.")
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and stop")
-    _add_course(parser.add_subparsers(required=True, metavar="COMMAND"))
-    args = parser.parse_args(argv)
+def _run(args: argparse.Namespace) -> int:
+    "Run the command; its exit status, with what went wrong in one line."
     try:
         args.run(args)
-    except (OSError, ValueError) as error:
+    except KeyboardInterrupt as stop:
+        print(f"diffusion-math: {stop if str(stop) else 'stopped'}", file=sys.stderr)
+        return 130
+    except (OSError, ValueError, ImportError, FloatingPointError) as error:
         print(f"diffusion-math: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    "The command `diffusion-math`: its arguments, or those in `argv`; returns the exit status."
+    from diffusion_math.commands import _add_sample, _add_train
+    from diffusion_math.evaluation import _add_evaluate
+
+    parser = _Parser("diffusion-math", description="The maths of diffusion models, in notebooks and from a shell.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and stop")
+    subcommands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_add_course, _add_train, _add_sample, _add_evaluate):
+        add(subcommands)
+    return _run(parser.parse_args(argv))
