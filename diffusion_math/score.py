@@ -228,7 +228,7 @@ def _linked(out: Tensor, x: Tensor) -> Tensor:
         raise ValueError(f"the function must return a tensor of x's shape {tuple(x.shape)}, got {got}")
     return out if out.requires_grad else out + 0 * x
 
-
+# %% ../nbs/07_score_matching.ipynb #0837177b
 def _value_and_trace(f: Callable, x: Tensor, probes: int | None, generator: Generator | None) -> tuple[Tensor, Tensor]:
     "f(x) and the trace of its Jacobian, (b,), with a graph where gradients are on."
     _check_x("x", x)
