@@ -51,17 +51,19 @@ if TYPE_CHECKING:
     from .exercises import check, hint, progress
     from .explore import NoisingExplorer
     from .explore_bound import BoundExplorer
+    from .explore_film import FilmExplorer
     from .explore_gauge import GaugeExplorer
     from .explore_gaussian import GaussianExplorer, PixelsExplorer
     from .explore_mixture import MeltingExplorer, ReverseExplorer
+    from .explore_score import ScoreExplorer
     from .notation import NOTATION, notation_card
     from .pictures import Pictures, load_pictures, save_pictures
     from .training import TrainingRun, fit
 
 _LAZY = {  # name -> the module that it comes from, which loads anywidget
-    "BoundExplorer": "explore_bound", "GaugeExplorer": "explore_gauge", "GaussianExplorer": "explore_gaussian",
-    "MeltingExplorer": "explore_mixture", "NoisingExplorer": "explore", "PixelsExplorer": "explore_gaussian",
-    "ReverseExplorer": "explore_mixture",
+    "BoundExplorer": "explore_bound", "FilmExplorer": "explore_film", "GaugeExplorer": "explore_gauge",
+    "GaussianExplorer": "explore_gaussian", "MeltingExplorer": "explore_mixture", "NoisingExplorer": "explore",
+    "PixelsExplorer": "explore_gaussian", "ReverseExplorer": "explore_mixture", "ScoreExplorer": "explore_score",
 }  # fmt: skip
 _LAZY |= {"check": "exercises", "hint": "exercises", "mystery": "catalogue", "progress": "exercises"}
 _LAZY |= {"NOTATION": "notation", "notation_card": "notation"}
@@ -71,15 +73,16 @@ _LAZY |= {name: "training" for name in ("TrainingRun", "fit")}
 
 __all__ = [
     "PALETTE", "Account", "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical",
-    "Estimate", "ExactReverse", "ForwardProcess", "GaugeExplorer", "Gaussian", "GaussianExplorer", "GaussianMixture",
-    "GreyLevels", "GridChain", "LinearChain", "Live", "MeltingExplorer", "NOTATION", "NoisingExplorer", "Pictures",
-    "PixelsExplorer", "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "TrainingRun", "UNet", "account",
-    "agree", "agree_mc", "annealed_langevin", "bits_per_dim", "check", "constant_schedule", "convert",
-    "cosine_schedule", "dequantize", "digits", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "exact_elbo",
-    "figure", "fit", "hint", "hyvarinen_loss", "langevin", "linear_schedule", "load_model", "load_pictures",
-    "load_pretrained", "make_digits", "mean_and_stderr", "mnist", "mystery", "notation_card", "plot_density",
-    "plot_points", "plot_schedule", "progress", "save_model", "save_pictures", "score_of", "show", "show_images",
-    "show_strip", "simple_loss", "style", "trace_jacobian", "tweedie", "tweedie_cov",
+    "Estimate", "ExactReverse", "FilmExplorer", "ForwardProcess", "GaugeExplorer", "Gaussian", "GaussianExplorer",
+    "GaussianMixture", "GreyLevels", "GridChain", "LinearChain", "Live", "MeltingExplorer", "NOTATION",
+    "NoisingExplorer", "Pictures", "PixelsExplorer", "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule",
+    "ScoreExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin", "bits_per_dim",
+    "check", "constant_schedule", "convert", "cosine_schedule", "dequantize", "digits", "dsm_loss", "elbo",
+    "elbo_estimate", "elbo_loss", "exact_elbo", "figure", "fit", "hint", "hyvarinen_loss", "langevin",
+    "linear_schedule", "load_model", "load_pictures", "load_pretrained", "make_digits", "mean_and_stderr", "mnist",
+    "mystery", "notation_card", "plot_density", "plot_points", "plot_schedule", "progress", "save_model",
+    "save_pictures", "score_of", "show", "show_images", "show_strip", "simple_loss", "style", "trace_jacobian",
+    "tweedie", "tweedie_cov",
 ]  # fmt: skip
 
 

@@ -4,9 +4,12 @@ from typing import NamedTuple
 import torch
 
 from diffusion_math.explore import Explorable, NoisingExplorer
+from diffusion_math.explore_bound import BoundExplorer
+from diffusion_math.explore_film import FilmExplorer
 from diffusion_math.explore_gauge import GaugeExplorer
 from diffusion_math.explore_gaussian import GaussianExplorer, PixelsExplorer
 from diffusion_math.explore_mixture import MeltingExplorer, ReverseExplorer
+from diffusion_math.explore_score import ScoreExplorer
 from diffusion_math.mixture import GaussianMixture
 from tests.browser.explorable import seeded
 from tests.browser.noising import images
@@ -34,6 +37,13 @@ def gauge(rank=6, **arguments):
     return GaugeExplorer(q, x[180:], labels[180:], rank=rank, generator=g, **arguments)
 
 
+def film(frame=5, **arguments):
+    "Three films of 21 frames, from static to a blur."
+    noise, x0 = torch.randn(3, 1, 28, 28, generator=seeded(4)), images(3)
+    share = torch.linspace(0, 1, 21).view(-1, 1, 1, 1, 1)
+    return FilmExplorer(share.sqrt() * x0 + (1 - share).sqrt() * noise, share * x0, frame=frame, **arguments)
+
+
 EVERY = {
     "noising": Sample(lambda: NoisingExplorer(images(), beta=0.1, T=20, t=5, generator=seeded()),
                       ("β variance of a step's noise", "t steps taken", "T steps in all"), "beta", 7),
@@ -47,6 +57,10 @@ EVERY = {
     "pixels": Sample(lambda: PixelsExplorer(images(40)),
                      ("first pixel, row", "first pixel, column", "second pixel, row", "second pixel, column"),
                      "first", 5),
+    "bound": Sample(lambda: BoundExplorer(shift=0.15, factor=1.5),
+                    ("T steps in all", "means of p off by, in widths", "variances of p, times"), "T", 5),
+    "film": Sample(film, ("steps taken", "sample"), "frame", 4),
+    "score": Sample(lambda: ScoreExplorer(t=30, generator=seeded()), ("t noise level",), "t", 6),
     "gauge": Sample(gauge, ("σ noise added",), "noise", 10),
 }
 

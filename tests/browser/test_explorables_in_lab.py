@@ -1,0 +1,120 @@
+"All explorables in a real JupyterLab, in one output: dragged, in step with Python, quick, and quiet while a cell runs."
+import json
+import time
+
+import numpy as np
+import pytest
+
+from tests.browser.explorable import ROOT, drag, serious
+from tests.browser.widgets import EVERY
+from tests.lab import OpenNotebook, new_page, notebook
+
+CELLS = [
+    """import ipywidgets, json
+from tests.browser.widgets import EVERY
+every = {name: sample.make() for name, sample in EVERY.items()}""",
+    "ipywidgets.VBox(list(every.values()))",
+]
+PLACES = {name: i for i, name in enumerate(EVERY)}
+every = pytest.mark.parametrize("name", EVERY)
+
+
+@pytest.fixture(scope="module")
+def nb(lab, browser):
+    "A notebook that shows them all, run once."
+    with new_page(browser) as page:
+        nb = OpenNotebook(lab, page, notebook(CELLS, lab.root / "explorables.ipynb").name)
+        assert nb.run_all(), nb.errors()
+        page.wait_for_function(f"document.querySelectorAll('{ROOT} canvas').length > {len(EVERY)}")
+        page.wait_for_function(f"document.querySelectorAll('{ROOT}').length === {len(EVERY)}")
+        yield nb
+        assert page.problems == []
+    lab.shutdown_kernels()
+
+
+def trait(nb, name):
+    "The trait that its first slider moves, in Python and in the browser."
+    key = EVERY[name].trait
+    python = json.loads(nb.run(f"print(json.dumps(every[{name!r}].{key}))"))
+    script = "([i, key]) => document.querySelectorAll('.dm-explorable')[i].explorable.state[key]"
+    return python, nb.page.evaluate(script, [PLACES[name], key])
+
+
+def agree(nb, name, seconds=10):
+    "Wait until Python and the browser have the same value, which is returned."
+    end = time.monotonic() + seconds
+    while (pair := trait(nb, name))[0] != pair[1] and time.monotonic() < end:
+        time.sleep(0.05)
+    assert pair[0] == pair[1], name
+    return pair[0]
+
+
+@every
+def test_a_drag_and_a_key_reach_python_and_python_reaches_it(nb, name):
+    page, root = nb.page, nb.page.locator(ROOT).nth(PLACES[name])
+    slider = root.get_by_label(EVERY[name].sliders[0], exact=True)
+    before = agree(nb, name)
+    slider.scroll_into_view_if_needed()
+    drag(page, slider, 0.85)
+    dragged = agree(nb, name)
+    active = "window.jupyterapp.shell.currentWidget.content.activeCellIndex"
+    cell = page.evaluate(active)
+    slider.press("ArrowLeft")
+    assert agree(nb, name) != dragged and page.evaluate(active) == cell and slider.is_visible()
+    nb.run(f"every[{name!r}].{EVERY[name].trait} = {before!r}")
+    assert agree(nb, name) == before
+    root.get_by_role("button", name="Reset").click()
+    agree(nb, name)
+
+
+def test_two_hundred_moves_of_each_while_a_cell_runs(nb):
+    "Nothing is lost and nothing is queued: a message a frame at most, and the last state is the last."
+    nb.run("""seen = {name: [] for name in every}
+for name, sample in EVERY.items():
+    every[name].observe(lambda change, name=name: seen[name].append(change.new), sample.trait)""")
+    labels = [EVERY[name].sliders[0] for name in EVERY]
+    nb.page.evaluate("""async labels => {
+        const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+        kernel.requestExecute({code: 'import time; time.sleep(3)'});
+        const sliders = Array.from(document.querySelectorAll('.dm-explorable'), (root, k) =>
+            Array.from(root.querySelectorAll('.dm-range')).find(s => s.labels[0].textContent.trim() === labels[k]));
+        for (let i = 0; i < 200; i++) {
+            for (const slider of sliders) {
+                slider.value = i < 199 ? i % (+slider.max + 1) : Math.round(0.6 * slider.max);
+                slider.dispatchEvent(new Event('input', { bubbles: true }));
+            }
+            if (i % 2) await new Promise(requestAnimationFrame);
+        }
+    }""", labels)
+    last = {name: agree(nb, name, seconds=30) for name in EVERY}
+    seen = json.loads(nb.run("print(json.dumps(seen))"))
+    for name in EVERY:
+        assert seen[name][-1] == last[name] and len(seen[name]) <= 101, name
+
+
+def test_no_serious_violation_in_jupyterlab(nb):
+    assert serious(nb.page) == []
+
+
+def test_from_the_event_to_the_end_of_the_draw(nb, capsys):
+    "Prints how long a move takes; asserts only that each one was drawn."
+    rows = []
+    for name, i in PLACES.items():
+        took = nb.page.evaluate("""async i => {
+            const root = document.querySelectorAll('.dm-explorable')[i], { timings } = root.explorable;
+            root.scrollIntoView();
+            timings.length = 0;
+            for (const slider of root.querySelectorAll('.dm-range')) {
+                for (let k = 0; k < 30; k++) {
+                    slider.value = Math.round((k * slider.max) / 29);
+                    slider.dispatchEvent(new Event('input', { bubbles: true }));
+                    await new Promise(requestAnimationFrame);
+                }
+            }
+            return timings.filter(({ type }) => type === 'input').map(({ from, to }) => to - from);
+        }""", i)
+        assert len(took) >= 30 and min(took) >= 0
+        rows.append(f"{name:>9} {len(took):>7} {np.median(took):>10.1f} {np.percentile(took, 95):>10.1f}")
+    head = "\nfrom a slider's input event to the end of the draw, ms\n   widget   moves     median       95 %"
+    with capsys.disabled():
+        print(head, *rows, sep="\n")
