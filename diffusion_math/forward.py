@@ -261,7 +261,7 @@ class ForwardProcess:
             path.append(self.step(path[-1], t).sample(generator))
         return torch.stack(path)
 
-    def _at(self, law: str, name: str, x: Tensor, t: Time, first: int) -> Float[Tensor, "rows ..."]:
+    def _at(self, law: str, name: str, x: Tensor, t: Time, first: int) -> tuple[Tensor, ...]:
         "The numbers of a law at t, cast to x and shaped to broadcast against it."
         _check_x(name, x)
         t = _check_time(t, x, first, self.T)
@@ -271,8 +271,8 @@ class ForwardProcess:
                 self._cast[key] = self._exact[law].to(x.device, x.dtype, copy=True)
         table = self._cast[key]
         if isinstance(t, int):
-            return table[:, t].clone()  # never the table itself
-        return table.index_select(1, t).view(len(table), len(t), *[1] * (x.ndim - 1))
+            return table[:, t].clone().unbind()  # never the table itself
+        return table.index_select(1, t).view(len(table), len(t), *[1] * (x.ndim - 1)).unbind()
 
     def __repr__(self) -> str:
         return f"ForwardProcess({self.schedule})"
