@@ -110,7 +110,7 @@ def test_the_sdist_can_make_it_again(built):
     expected = names(PACKAGE, SHIPPED, "diffusion_math") | names(ROOT / "nbs", NOTEBOOKS, "nbs")
     expected |= {"settings.ini", "setup.py", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff"}
     assert expected <= found
-    assert not [name for name in found if ".venv" in name or "checkpoint" in name or name.startswith(".git/")]
+    assert not [name for name in found if ".venv" in name or ".ipynb_checkpoints" in name or name.startswith(".git/")]
 
 
 def test_the_metadata_is_what_settings_ini_says(wheel):
