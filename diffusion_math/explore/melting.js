@@ -106,6 +106,7 @@ function map(ui, now, moveMode) {
   }
 
   function draw({ t, means }, colours) {
+    if (!colours.ink) return; // not on a page yet
     if (changed("heat", now.table, now.start, colours.data, colours.paper)) {
       const laws = now.columns.map((column) => noisedMixture(now.start, now.table[column]));
       const shade = (i, j) => Math.min(1, Math.exp(logMixture(laws[i], now.rows[j])) / FULL);

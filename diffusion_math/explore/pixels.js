@@ -149,6 +149,7 @@ function matrix(ui, now) {
   }
 
   function draw({ first, second }, colours) {
+    if (!colours.ink) return; // not on a page yet
     if (changed("whole", colours.paper, colours.q)) {
       const list = shades(colours);
       whole = cells(now.d, now.d, (data) => {

@@ -25,7 +25,7 @@ import {
 
 const EDGE = 3;
 const GRID = 17; // arrows along each side
-const CELLS = 90;
+const CELLS = 64;
 const SHARE = 0.2; // eta of (7.23): the annealed walk's step, in shares of the noise's variance
 const STEADY = 0.1; // the step at a fixed level, in shares of the narrowest variance there
 const WALKS = 4; // steps of the annealed walk at each level
@@ -158,6 +158,7 @@ function field(ui, now) {
   let [drawHeat, arrows] = [null, []];
 
   function draw(state, colours) {
+    if (!colours.ink) return; // not on a page yet
     if (changed("field", now.law, colours.paper, colours.data)) {
       const middle = (i) => EDGE * ((2 * i + 1) / CELLS - 1);
       const logs = Array.from({ length: CELLS * CELLS }, (_, i) => ask(now.law, [middle(i % CELLS), middle(Math.floor(i / CELLS))]).log);
