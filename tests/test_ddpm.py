@@ -1,0 +1,652 @@
+"""DDPM, its parameterisations and losses against the exact reverse of known distributions, closed forms, Monte Carlo.
+
+`error` is the largest |a - b| / max(1, |b|). A Monte Carlo test fails at five sigma.
+"""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from diffusion_math import DDPM, Gaussian, GaussianMixture, Prediction, UNet, elbo, elbo_loss, exact_elbo, simple_loss
+from diffusion_math.distribution import Distribution
+from diffusion_math.forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
+from diffusion_math.reverse import ExactReverse, ReverseProcess
+
+F32, F64, BF16 = torch.float32, torch.float64, torch.bfloat16
+INF = math.inf
+SAYS = ("eps", "x0", "v")
+EVENTS = [(), (2,), (1, 4, 3)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    "The tensors here are small: on a busy machine a second thread waits longer than it works."
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def error(a, b):
+    "How far a is from b, as a share of b or of 1, whichever is larger; inf must meet inf. NaN is never close."
+    a, b = torch.as_tensor(a, dtype=F64), torch.as_tensor(b, dtype=F64)
+    assert a.shape == b.shape, f"{tuple(a.shape)} is not {tuple(b.shape)}"
+    off = torch.where(a == b, 0.0, (a - b).abs() / b.abs().clamp(min=1))
+    return off.nan_to_num(nan=INF).max().item() if off.numel() else 0.0
+
+
+def within(estimates, truth, sigmas=5.0):
+    "The means of independent estimates, along dim 0, are within five of their standard errors of the truth."
+    stderr = estimates.std(0) / len(estimates) ** 0.5
+    assert (stderr > 0).all()
+    assert ((estimates.mean(0) - truth).abs() < sigmas * stderr).all(), (estimates.mean(0), truth, stderr)
+
+
+def seed(n):
+    return torch.Generator().manual_seed(n)
+
+
+def normal(*shape, draw=0, dtype=F64):
+    return torch.randn(*shape, generator=seed(draw), dtype=dtype)
+
+
+def mixture(event=(2,), k=3, draw=0, dtype=F64):
+    "A mixture of round Gaussians over an event shape."
+    g = seed(draw)
+    means = 1.5 * torch.randn(k, *event, generator=g, dtype=F64)
+    weights, var = torch.rand(k, generator=g, dtype=F64) + 0.3, 0.02 + 0.1 * torch.rand(k, generator=g, dtype=F64)
+    return GaussianMixture(weights / weights.sum(), means, var).to(dtype)
+
+
+def bell(v, mean=0.0):
+    "N(mean, v) for one number."
+    return GaussianMixture([1.0], torch.full((1, 1), mean, dtype=F64), torch.tensor([v], dtype=F64))
+
+
+def oracle(law, says):
+    "A network that says what law knows."
+    return lambda x_t, level: getattr(Prediction(x_t, level, x0=law.denoise(x_t, level)), says)
+
+
+def wave(x_t, log_snr):
+    "A poor guess of anything."
+    return torch.sin(3 * x_t)
+
+
+def process(T=1000):
+    return ForwardProcess(linear_schedule(T))
+
+
+def beta_tilde(q):
+    "The posterior's variance for every t, t = 0 included for its place alone."
+    s = q.schedule
+    return s.beta * s.noise_var.roll(1) / s.noise_var
+
+
+class Wrapped(Distribution):
+    "What a distribution must say, and no more: the rest is left to autograd."
+
+    def __init__(self, law):
+        self.law = law
+
+    event_shape = property(lambda self: self.law.event_shape)
+
+    def sample(self, n, generator=None):
+        return self.law.sample(n, generator)
+
+    def log_prob(self, x):
+        return self.law.log_prob(x)
+
+    def noised(self, log_snr):
+        return Wrapped(self.law.noised(log_snr))
+
+
+# ---------------------------------------------------------------- a prediction under its three names
+
+class TestPrediction:
+    @given(st.floats(-30, 30), st.sampled_from(EVENTS), st.sampled_from(SAYS), st.integers(0, 1000))
+    def test_each_name_gives_the_others(self, level, event, says, draw):
+        x0, eps = normal(3, *event, draw=draw), normal(3, *event, draw=draw + 1)
+        a, s = (1 / (1 + math.exp(-level))) ** 0.5, (1 / (1 + math.exp(level))) ** 0.5
+        x_t, truth = a * x0 + s * eps, {"x0": x0, "eps": eps, "v": a * eps - s * x0}
+        got = Prediction(x_t, torch.tensor(level, dtype=F64), **{says: truth[says]})
+        grows = {"eps": 1 / a, "x0": 1 / s, "v": 1}[says]      # how much rounding grows in translation
+        for name, value in truth.items():
+            assert error(getattr(got, name), value) < 1e-13 * max(10, grows)
+        assert error(got.score * s, -eps) < 1e-13 * max(10, grows)
+        assert error(got.v_of(x0, eps), truth["v"]) < 1e-14
+
+    @pytest.mark.parametrize("says", SAYS)
+    def test_a_level_for_each_x(self, says):
+        level = torch.tensor([-4.0, 0.0, 3.0, 8.0], dtype=F64)
+        x_t, value = normal(4, 1, 3, 2), normal(4, 1, 3, 2, draw=1)
+        together = Prediction(x_t, level, **{says: value})
+        for i in range(4):
+            one = Prediction(x_t[i : i + 1], level[i], **{says: value[i : i + 1]})
+            for name in (*SAYS, "score"):
+                assert error(getattr(together, name)[i : i + 1], getattr(one, name)) < 1e-14
+
+    def test_where_all_is_noise(self):
+        x_t, value, level = normal(4, 2), normal(4, 2, draw=1), torch.tensor(-INF, dtype=F64)
+        for says in ("x0", "v"):
+            said = Prediction(x_t, level, **{says: value})
+            assert torch.equal(said.eps, x_t) and torch.equal(said.v, -said.x0) and torch.equal(said.score, -x_t)
+        assert torch.equal(Prediction(x_t, level, v=value).x0, -value)
+        assert torch.equal(Prediction(x_t, level, eps=value).eps, value)
+        for name in ("x0", "v"):
+            with pytest.raises(ValueError, match="alpha_bar is 0.*let the network predict v or x0"):
+                getattr(Prediction(x_t, level, eps=value), name)
+
+    def test_where_nothing_is_noise(self):
+        x_t, value, level = normal(4, 2), normal(4, 2, draw=1), torch.tensor(INF, dtype=F64)
+        for says in ("eps", "v"):
+            said = Prediction(x_t, level, **{says: value})
+            assert torch.equal(said.x0, x_t) and torch.equal(said.eps, value) and torch.equal(said.v, value)
+        assert torch.equal(Prediction(x_t, level, x0=value).x0, value)
+        for name in ("eps", "v", "score"):
+            with pytest.raises(ValueError, match="1 - alpha_bar is 0.*let the network predict v or eps"):
+                getattr(Prediction(x_t, level, x0=value), name)
+
+    def test_one_bad_level_among_good_ones_is_found(self):
+        level = torch.tensor([0.0, -INF], dtype=F64)
+        with pytest.raises(ValueError, match="alpha_bar is 0"):
+            Prediction(normal(2, 2), level, eps=normal(2, 2)).x0  # noqa: B018
+
+    @pytest.mark.parametrize("dtype, tol", [(F32, 1e-6), (BF16, 0.02)])
+    @pytest.mark.parametrize("says", SAYS)
+    def test_in_lower_precision(self, says, dtype, tol):
+        level = torch.tensor([-2.0, 0.0, 2.0], dtype=F64)
+        x_t, value = normal(3, 5, dtype=F64).to(dtype), normal(3, 5, draw=1).to(dtype)
+        low = Prediction(x_t, level, **{says: value})
+        exact = Prediction(x_t.double(), level, **{says: value.double()})
+        for name in (*SAYS, "score"):
+            assert getattr(low, name).dtype == dtype
+            assert error(getattr(low, name), getattr(exact, name)) < tol
+
+    @pytest.mark.bad_input
+    @pytest.mark.parametrize("given, words", [({}, "got none"), ({"x": 1}, "got x"), ({"x0": 1, "v": 1}, "got x0, v")])
+    def test_one_name_is_given(self, given, words):
+        with pytest.raises(TypeError, match=f"give one of eps, x0, v, {words}"):
+            Prediction(normal(2, 2), torch.tensor(0.0), **given)
+
+
+# ---------------------------------------------------------------- one step
+
+class TestStep:
+    @pytest.mark.parametrize("event", EVENTS)
+    @pytest.mark.parametrize("schedule", [linear_schedule(1000), cosine_schedule(50), constant_schedule(0.3, 4)])
+    def test_one_who_knows_x0_takes_the_posterior_step(self, schedule, event):
+        q, x0 = ForwardProcess(schedule), normal(6, *event)
+        p = DDPM(lambda x_t, level: x0, q, predicts="x0")
+        t = torch.tensor([1, 2, 3, q.T // 2, q.T - 1, q.T])
+        x_t = q.marginal(x0, t).sample(seed(1))
+        ours, truth = p.step(x_t, t), q.posterior(x_t, x0, t)
+        assert error(ours.mean, truth.mean) < 1e-15 and error(ours.var, truth.var) == 0
+
+    @pytest.mark.parametrize("event", EVENTS)
+    @pytest.mark.parametrize("says", SAYS)
+    def test_the_three_names_make_the_same_step(self, says, event):
+        law, q = mixture(event), process()
+        t = torch.tensor([1, 2, 10, 300, 999, 1000])
+        x_t = q.marginal(law.sample(6, seed(1)), t).sample(seed(2))
+        ours = DDPM(oracle(law, says), q, predicts=says)
+        assert error(ours.step(x_t, t).mean, DDPM(law, q).step(x_t, t).mean) < 1e-10
+        for name in (*SAYS, "score"):
+            assert error(getattr(ours.predict(x_t, t), name), getattr(DDPM(law, q).predict(x_t, t), name)) < 1e-10
+
+    def test_the_mean_written_by_the_noise(self):
+        "[DDPM eq. 11], for a network that is wrong."
+        q = process()
+        s, t, x_t = q.schedule, torch.tensor([2, 7, 100, 1000]), normal(4, 3)
+        b, a, n = (v[t][:, None] for v in (s.beta, s.alpha, s.noise_var))
+        assert error(DDPM(wave, q).step(x_t, t).mean, (x_t - b / n.sqrt() * wave(x_t, None)) / a.sqrt()) < 1e-12
+
+    def test_the_exact_mean_is_that_of_the_exact_reverse(self):
+        law, q = mixture((1, 4, 3)), process(50)
+        for t in (1, 2, 25, 50):
+            x_t = q.marginal(law.sample(5, seed(t)), t).sample(seed(t + 1))
+            assert error(DDPM(law, q).step(x_t, t).mean, ExactReverse(q, law).step(x_t, t).mean) < 1e-12
+
+    @pytest.mark.parametrize("t", [1, 2, 500, 1000])
+    def test_an_int_and_a_tensor_of_times_agree(self, t):
+        p, x_t = DDPM(wave, process()), normal(3, 2)
+        one, many = p.step(x_t, t), p.step(x_t, torch.full((3,), t))
+        assert torch.equal(one.mean, many.mean) and torch.equal(one.var.expand(3, 1), many.var)
+
+    def test_zero_and_one_are_legal_betas(self):
+        q = ForwardProcess(Schedule.from_beta([0.0, 0.3, 0.0, 1.0]))
+        p, x_t = DDPM(mixture(), q), normal(4, 2)
+        for t in range(1, 5):
+            for law in (p.step(x_t, t), p.ddim(x_t, t, 0.5)):
+                assert law.mean.isfinite().all() and law.var.isfinite().all()
+        assert torch.equal(p.step(x_t, 1).mean, x_t) and p.step(x_t, 1).var == 0
+        assert torch.equal(p.ddim(x_t, 1).mean, x_t)
+
+    def test_the_network_is_told_the_noise_level(self):
+        seen = []
+        p = DDPM(lambda x, level: seen.append(level) or x, process())
+        p.step(normal(3, 2, dtype=F32), torch.tensor([1, 50, 1000]))
+        p.step(normal(3, 2, dtype=BF16), 50)
+        assert [(tuple(level.shape), level.dtype) for level in seen] == [((3,), F32)] * 2
+        assert torch.equal(seen[0], p.q.schedule.log_snr[[1, 50, 1000]].float())
+
+    def test_half_precision_stays_half(self):
+        law, q = mixture(dtype=F32), process(100)
+        x_t = normal(4, 2, dtype=BF16)
+        for p in (DDPM(law, q), DDPM(wave, q, predicts="v"), DDPM(wave, q, predicts="v", variance="beta")):
+            step = p.step(x_t, 40)
+            assert step.mean.dtype == step.var.dtype == BF16
+            assert error(step.mean, p.step(x_t.float(), 40).mean) < 0.05
+
+
+# ---------------------------------------------------------------- the variance
+
+class TestVariance:
+    def test_by_name(self):
+        q, x_t, t = process(), normal(4, 2), torch.tensor([1, 2, 500, 1000])
+        assert error(DDPM(wave, q).step(x_t, t).var[:, 0], beta_tilde(q)[t]) < 1e-15
+        assert torch.equal(DDPM(wave, q, variance="beta").step(x_t, t).var[:, 0], q.schedule.beta[t])
+
+    @pytest.mark.parametrize("event", EVENTS)
+    def test_by_a_function_of_t(self, event):
+        table = torch.linspace(0.1, 1.0, 11, dtype=F64)
+        p = DDPM(wave, process(10), variance=lambda t: table[t])
+        x_t, t = normal(3, *event), torch.tensor([1, 5, 10])
+        assert torch.equal(p.step(x_t, t).var.flatten(), table[t]) and p.step(x_t, 5).var == table[5]
+        assert DDPM(wave, process(10), variance=lambda t: 0.25).step(x_t, t).var == 0.25
+
+    def test_each_choice_is_best_for_its_data(self):
+        q, t = process(20), torch.arange(1, 21)
+        x_t = normal(20, 1)
+        exact = lambda law: ExactReverse(q, law).step(x_t, t).var  # noqa: E731
+        assert error(exact(bell(0.0, 0.7)), DDPM(wave, q).step(x_t, t).var) < 1e-15
+        assert error(exact(bell(1.0)), DDPM(wave, q, variance="beta").step(x_t, t).var) < 1e-14
+
+    @pytest.mark.parametrize("v, best", [(0.0, "posterior"), (1.0, "beta")])
+    def test_and_no_other_costs_less(self, v, best):
+        q, law = process(10), bell(v)
+        x0 = torch.special.ndtri((torch.arange(200, dtype=F64) + 0.5) / 200)[:, None] * v**0.5
+        anything = lambda x_1: Gaussian(x_1, 1.0)  # noqa: E731
+        cost = lambda var: exact_elbo(q, DDPM(law, q, variance=var), x0, anything).steps.mean(1)  # noqa: E731
+        table = beta_tilde(q) if best == "posterior" else q.schedule.beta
+        for factor in (0.8, 1.25):
+            assert (cost(lambda t, f=factor: f * table[t]) > cost(best) + 1e-3).all()
+
+    @pytest.mark.bad_input
+    def test_a_function_that_returns_something_else(self):
+        p = DDPM(wave, process(10), variance=lambda t: "small")
+        with pytest.raises(TypeError, match=r"variance\(t\) must be a number or a tensor, got str"):
+            p.step(normal(2, 2), 5)
+        with pytest.raises(ValueError, match="var must be 0 or more"):
+            DDPM(wave, process(10), variance=lambda t: -1.0).step(normal(2, 2), 5)
+
+
+# ---------------------------------------------------------------- the term of the bound and the noise
+
+class TestTerm:
+    @given(st.integers(0, 1000), st.sampled_from(EVENTS), st.sampled_from([linear_schedule(), cosine_schedule(300)]))
+    def test_it_is_a_weighted_distance_of_two_noises(self, draw, event, schedule):
+        q = ForwardProcess(schedule)
+        s, g = q.schedule, seed(draw)
+        t = torch.randint(2, q.T + 1, (5,), generator=g)
+        x0, eps = normal(5, *event, draw=draw), normal(5, *event, draw=draw + 1)
+        law = q.marginal(x0, t)
+        x_t = law.mean + law.std * eps
+        total = lambda x: x.square() if x.ndim == 1 else x.square().flatten(1).sum(1)  # noqa: E731
+        distance, d = total(eps - wave(x_t, None)), max(1, math.prod(event))
+        for name, var in (("posterior", beta_tilde(q)[t]), ("beta", s.beta[t])):
+            weight = s.beta[t] ** 2 / (2 * var * s.alpha[t] * s.noise_var[t])
+            r = beta_tilde(q)[t] / var
+            kl = q.posterior(x_t, x0, t).kl(DDPM(wave, q, variance=name).step(x_t, t))
+            assert error(kl, weight * distance + d / 2 * (r - 1 - r.log())) < 1e-10
+
+    def test_what_the_width_costs(self):
+        q = process()
+        r = (beta_tilde(q) / q.schedule.beta)[2]
+        assert 784 / 2 * (r - 1 - r.log()) == pytest.approx(95, abs=0.5)
+        p = DDPM(lambda x_t, level: x0, q, predicts="x0", variance="beta")
+        x0 = normal(1, 1, 28, 28)
+        assert q.posterior(x0, x0, 2).kl(p.step(x0, 2)).item() == pytest.approx(784 / 2 * (r - 1 - r.log()).item())
+
+
+# ---------------------------------------------------------------- the losses
+
+class TestSimpleLoss:
+    @pytest.mark.parametrize("says", SAYS)
+    def test_it_is_the_mean_squared_error(self, says):
+        q, x0, eps = process(), normal(4, 1, 3, 2), normal(4, 1, 3, 2, draw=1)
+        t = torch.tensor([1, 20, 500, 1000])
+        a, s = (v[t].sqrt().view(-1, 1, 1, 1) for v in (q.schedule.alpha_bar, q.schedule.noise_var))
+        target = {"eps": eps, "x0": x0, "v": a * eps - s * x0}[says]
+        by_hand = (wave(a * x0 + s * eps, None) - target).square().mean((1, 2, 3))
+        assert error(simple_loss(DDPM(wave, q, predicts=says), x0, t=t, eps=eps), by_hand) < 1e-13
+
+    @pytest.mark.parametrize("says", SAYS)
+    def test_the_best_network_is_left_with_the_variance(self, says):
+        v, q = 0.3, process()
+        s = q.schedule
+        mse_x0 = (v * s.noise_var / (s.alpha_bar * v + s.noise_var))[1:]
+        factor = {"eps": s.snr[1:], "x0": 1.0, "v": (1 / s.noise_var)[1:]}[says]   # eps, v: from x0 at a fixed x_t
+        losses = simple_loss(DDPM(oracle(bell(v), says), q, predicts=says), bell(v).sample(100_000, seed(1)), seed(2))
+        within(losses, (mse_x0 * factor).mean())
+
+    def test_any_other_network_has_more(self):
+        law, q = bell(0.3), process()
+        x0, best = law.sample(50_000, seed(1)), oracle(bell(0.3), "eps")
+        loss = lambda c: simple_loss(DDPM(lambda x, a: best(x, a) + c * x, q), x0, seed(2)).mean()  # noqa: E731
+        assert loss(0.0) < min(loss(-0.1), loss(0.1))
+
+    def test_times_come_one_from_each_stratum(self):
+        seen = []
+        p = DDPM(lambda x, level: seen.append(level) or x, process(10))
+        simple_loss(p, normal(20, 2), seed(3))
+        t = torch.tensor([int((p.q.schedule.log_snr[1:] - level).abs().argmin()) + 1 for level in seen[0]])
+        assert torch.equal(t.sort().values, torch.arange(1, 11).repeat_interleave(2))
+        assert not torch.equal(t, t.sort().values)
+
+    @pytest.mark.parametrize("loss", [simple_loss, elbo_loss])
+    def test_reproducible_by_generator_and_trainable(self, loss):
+        net = nn.Linear(2, 2)
+        p = DDPM(lambda x, level: net(x), process(), variance="beta")
+        x0 = normal(16, 2, dtype=F32)
+        assert torch.equal(loss(p, x0, seed(1)), loss(p, x0, seed(1)))
+        assert not torch.equal(loss(p, x0, seed(1)), loss(p, x0, seed(2)))
+        loss(p, x0, seed(1)).mean().backward()
+        assert net.weight.grad.isfinite().all() and net.weight.grad.abs().sum() > 0
+
+    @pytest.mark.parametrize("loss", [simple_loss, elbo_loss])
+    @pytest.mark.bad_input
+    def test_bad_input(self, loss):
+        p = DDPM(wave, process(10), variance="beta")
+        with pytest.raises(TypeError, match="p must be a DDPM, got ExactReverse"):
+            loss(ExactReverse(process(10), mixture()), normal(2, 2))
+        with pytest.raises(TypeError, match="x0 must be a floating-point tensor"):
+            loss(p, torch.zeros(2, 2, dtype=torch.long))
+        with pytest.raises(ValueError, match=r"t must lie in 1\.\.10, got 11|t must lie in 0\.\.10, got 11"):
+            loss(p, normal(2, 2), t=torch.tensor([3, 11]))
+
+    @pytest.mark.parametrize("loss", [simple_loss, elbo_loss])
+    def test_nobody_at_home(self, loss):
+        assert loss(DDPM(wave, process(10), variance="beta"), normal(0, 2)).shape == (0,)
+
+
+class TestElboLoss:
+    @pytest.mark.parametrize("says", SAYS)
+    def test_it_is_the_bound_on_average(self, says):
+        q, law = process(50), mixture((1,))
+        p = DDPM(oracle(law, says), q, predicts=says, variance="beta")
+        x0 = torch.tensor([[-1.5], [0.2], [1.1]], dtype=F64)
+        truth = exact_elbo(q, p, x0).total
+        within(elbo_loss(p, x0.repeat(40_000, 1), seed(1)).view(40_000, 3), truth)
+
+    def test_for_a_network_that_is_wrong(self):
+        q = process(20)
+        p = DDPM(wave, q, predicts="v", variance=lambda t: 1.3 * q.schedule.beta[t])
+        x0 = torch.tensor([[-0.5], [0.9]], dtype=F64)
+        within(elbo_loss(p, x0.repeat(40_000, 1), seed(1)).view(40_000, 2), exact_elbo(q, p, x0).total)
+
+    def test_every_t_is_its_term(self):
+        "Given t, including t = 1, it is L_T + T times that term."
+        q, law = process(6), mixture((1,))
+        p = DDPM(law, q, variance="beta")
+        x0 = torch.tensor([[0.4]], dtype=F64)
+        bound = exact_elbo(q, p, x0)
+        terms = torch.cat([bound.reconstruction[None], bound.steps])[:, 0]
+        for t in range(1, 7):
+            many = torch.full((20_000,), t)
+            within(elbo_loss(p, x0.repeat(20_000, 1), seed(t), t=many), bound.prior + 6 * terms[t - 1])
+
+    @pytest.mark.parametrize("variance", ["posterior", "beta"])
+    def test_pictures_have_levels_at_the_last_step(self, variance):
+        q, g = process(10), seed(0)
+        x0 = torch.randint(0, 256, (2, 1, 2, 2), generator=g) / 127.5 - 1
+        p = DDPM(oracle(mixture((1, 2, 2), dtype=F32), "v"), q, predicts="v", variance=variance, images=True)
+        p_free = DDPM(oracle(mixture((1, 2, 2), dtype=F32), "v"), q, predicts="v", variance=variance)
+        truth = elbo(q, p_free, x0, decoder=p_free.decode, n=4000, generator=seed(1))     # not clipped, like the loss
+        ours = elbo_loss(p, x0.repeat(8000, 1, 1, 1), seed(2)).view(8000, 2)
+        stderr = (ours.var(0) / 8000 + truth.stderr.total.square()).sqrt()
+        assert ((ours.mean(0) - truth.total).abs() < 5 * stderr).all()
+
+    def test_clipped_pixels_still_teach(self):
+        scale = nn.Parameter(torch.tensor(30.0))
+        p = DDPM(lambda x, level: scale * torch.ones_like(x), process(10), predicts="x0", images=True)
+        elbo_loss(p, torch.ones(8, 1, 2, 2), seed(1), t=torch.full((8,), 5)).mean().backward()
+        assert scale.grad > 0
+
+    def test_a_last_step_without_variance_is_refused(self):
+        with pytest.raises(ValueError, match=r"p.step\(x_1, 1\) must have a variance above 0"):
+            elbo_loss(DDPM(wave, process(10)), normal(3, 2), t=torch.tensor([1, 2, 3]))
+        assert elbo_loss(DDPM(wave, process(10)), normal(2, 2), t=torch.tensor([2, 3])).isfinite().all()
+
+    def test_float32_is_right_to_rounding(self):
+        q, t = process(), torch.tensor([1, 2, 500, 1000])
+        p = DDPM(wave, q, predicts="v", variance="beta")
+        x0, eps = normal(4, 8), normal(4, 8, draw=1)
+        low, exact = elbo_loss(p, x0.float(), t=t, eps=eps.float()), elbo_loss(p, x0, t=t, eps=eps)
+        assert ((low - exact).abs() / exact.abs()).max() < 2e-4   # wave(x_t) is told x_t in float32
+
+
+# ---------------------------------------------------------------- pictures
+
+class TestImages:
+    def test_only_pictures_are_clipped(self):
+        far = lambda x_t, level: torch.full_like(x_t, 3.0)  # noqa: E731
+        q, x_t = process(10), normal(2, 1, 4, 4)
+        clipped, free = (DDPM(far, q, predicts="x0", images=i).step(x_t, 5) for i in (True, False))
+        one = torch.ones_like(x_t)
+        assert error(clipped.mean, q.posterior(x_t, one, 5).mean) < 1e-15
+        assert error(free.mean, q.posterior(x_t, 3 * one, 5).mean) < 1e-15
+        assert (DDPM(far, q, predicts="x0", images=True).predict(x_t, 5).x0 == 3).all()
+        assert not DDPM(far, q, predicts="x0").images
+
+    def test_the_decoder_is_the_network_s_x0_and_what_is_left(self):
+        q = process(100)
+        p, x_1 = DDPM(lambda x, level: 0.5 * x, q, predicts="x0", images=True), normal(2, 1, 4, 4)
+        law = p.decode(x_1)
+        assert error(law.mean, (0.5 * x_1).clamp(-1, 1)) == 0
+        assert law.var == pytest.approx((q.schedule.noise_var[1] / q.schedule.alpha_bar[1]).item())
+        with pytest.raises(ValueError, match="var must be above 0, got 0"):
+            DDPM(wave, ForwardProcess(Schedule.from_beta([0.0, 0.5]))).decode(x_1)
+
+
+# ---------------------------------------------------------------- walks
+
+class TestSample:
+    def test_the_same_generator_the_same_draws(self):
+        p = DDPM(mixture(), process(20))
+        assert torch.equal(p.sample(5, seed(1)), p.sample(5, seed(1)))
+        assert not torch.equal(p.sample(5, seed(1)), p.sample(5, seed(2)))
+        path = p.sample(5, seed(1), trajectory=True)
+        assert path.shape == (21, 5, 2) and torch.equal(path[0], p.sample(5, seed(1)))
+
+    @pytest.mark.parametrize("eta, variance, width", [
+        (0.0, "posterior", (0.9, 1.1)), (0.5, "posterior", (0.9, 1.1)),
+        (1.0, "posterior", (0.75, 1.0)), (1.0, "beta", (1.0, 1.25)),     # best for a point, and for N(0, I)
+    ])
+    def test_it_returns_the_mixture(self, eta, variance, width):
+        "In 50 steps, with the exact denoiser: the share of each hump, its mean and its width."
+        law = GaussianMixture([0.3, 0.7], torch.tensor([[-2.0], [1.5]]).double(), torch.tensor([0.02, 0.1]).double())
+        x = DDPM(law, ForwardProcess(cosine_schedule(50)), variance=variance).sample(20_000, seed(1), eta=eta)
+        assert (x < -0.5).double().mean().item() == pytest.approx(0.3, abs=0.03)
+        for hump, mean, var in ((x[x < -0.5], -2.0, 0.02), (x[x > -0.5], 1.5, 0.1)):
+            assert hump.mean().item() == pytest.approx(mean, abs=0.03)
+            assert width[0] < hump.std().item() / var**0.5 < width[1]
+
+    def test_eta_0_adds_no_noise(self):
+        p = DDPM(mixture(), process(20))
+        start = p.sample(5, seed(1), trajectory=True, eta=0.0)
+        x = start[-1]
+        for t in range(20, 0, -1):
+            law = p.ddim(x, t)
+            assert law.var == 0
+            x = law.mean
+        assert torch.equal(x, start[0])
+
+    @given(st.integers(1, 100), st.sampled_from(EVENTS), st.sampled_from([linear_schedule(100), cosine_schedule(100)]))
+    def test_eta_1_is_the_step(self, t, event, schedule):
+        p, x_t = DDPM(mixture(event), ForwardProcess(schedule)), normal(3, *event, draw=t)
+        ours, step = p.ddim(x_t, t, 1.0), p.step(x_t, t)
+        assert error(ours.mean, step.mean) < 1e-12 and error(ours.var, step.var) < 1e-15
+
+    @given(st.floats(0, 1), st.integers(1, 100), st.floats(-2, 2), st.sampled_from([linear_schedule, cosine_schedule]))
+    def test_every_eta_keeps_the_marginals(self, eta, t, x0, schedule):
+        "With the right x0, a step takes q(x_t | x_0) to q(x_{t-1} | x_0): mean and variance in closed form."
+        q = ForwardProcess(schedule(100))
+        p = DDPM(bell(0.0, x0), q)
+        zero, one = torch.zeros(1, 1, dtype=F64), torch.ones(1, 1, dtype=F64)
+        at, before, step = q.marginal(x0 * one, t), q.marginal(x0 * one, t - 1), p.ddim(zero, t, eta)
+        slope = p.ddim(one, t, eta).mean - step.mean
+        assert error(step.mean + slope * at.mean, before.mean) < 1e-12
+        assert error(slope**2 * at.var + step.var, before.var.expand(1, 1)) < 1e-12
+
+    def test_one_step_of_ddim_is_its_equation(self):
+        "[Song et al. 2021] eq. 12, for a network that is wrong."
+        q, x_t, eta = process(), normal(4, 3), 0.6
+        s, t = q.schedule, torch.tensor([2, 30, 400, 1000])
+        said = DDPM(wave, q).predict(x_t, t)
+        a, n, var = (v[t - 1][:, None] for v in (s.alpha_bar, s.noise_var, eta**2 * beta_tilde(q).roll(-1)))
+        law = DDPM(wave, q).ddim(x_t, t, eta)
+        assert error(law.mean, a.sqrt() * said.x0 + (n - var).sqrt() * said.eps) < 1e-11
+        assert error(law.var, var) < 1e-15
+
+    def test_respace_asks_the_same_network_at_fewer_levels(self):
+        seen = []
+        p = DDPM(lambda x, level: seen.append(level[0].item()) or x, process(), event_shape=(2,))
+        short = p.respace(50)
+        x = short.sample(3, seed(1))
+        assert short.T == short.q.T == 50 and p.T == p.q.T == 1000 and x.shape == (3, 2)
+        assert seen == short.q.schedule.log_snr[1:].flip(0).float().tolist()
+        assert set(seen) <= set(p.q.schedule.log_snr.float().tolist())
+        assert error(short.step(normal(2, 2), 50).var, beta_tilde(short.q)[50]) < 1e-15
+        short.sample(3, seed(1), eta=0.0)
+        p.ddim(normal(2, 2), 1000)                              # the tables of one are not those of the other
+
+    @pytest.mark.parametrize("bad", [0, 1001])
+    def test_respace_within_reason(self, bad):
+        with pytest.raises(ValueError, match="T must lie in 1..1000"):
+            DDPM(wave, process()).respace(bad)
+
+    @pytest.mark.bad_input
+    def test_bad_eta(self):
+        p = DDPM(mixture(), process(10))
+        for call in (lambda: p.sample(2, eta=1.5), lambda: p.ddim(normal(2, 2), 3, 1.5)):
+            with pytest.raises(ValueError, match=r"eta must lie in \[0, 1\], got 1.5"):
+                call()
+        with pytest.raises(TypeError, match="eta must be a number, got str"):
+            p.ddim(normal(2, 2), 3, "much")
+
+    def test_unknown_shape(self):
+        with pytest.raises(ValueError, match="give the process an event_shape"):
+            DDPM(wave, process(10)).sample(3)
+
+
+# ---------------------------------------------------------------- a module, a network, a condition
+
+class TestModule:
+    def test_it_is_a_reverse_process_and_a_module(self):
+        p = DDPM(UNet(width=8), process(10), (1, 8, 8), "v", images=True)
+        assert isinstance(p, ReverseProcess) and isinstance(p, nn.Module)
+        names = [name for name, _ in p.named_parameters()]
+        assert names and all(name.startswith("network.") for name in names)
+        x = p.sample(3, seed(1))
+        assert x.shape == (3, 1, 8, 8) and x.dtype == F32 and x.abs().max() <= 1
+        assert p.to(BF16).sample(2, seed(1)).dtype == BF16
+
+    def test_given_tells_the_network(self):
+        told = []
+
+        def network(x_t, log_snr, y=None, z=None):
+            told.append((y, z))
+            return x_t
+
+        p = DDPM(network, process(3), (2,))
+        three = p.given(y=3)
+        three.sample(1, seed(1))
+        assert told == [(3, None)] * 3 and p.cond == {}
+        three.given(z=1).step(normal(1, 2), 2)
+        three.given(y=4).respace(2).step(normal(1, 2), 2)
+        simple_loss(three, normal(1, 2))
+        assert told[3:] == [(3, 1), (4, None), (3, None)]
+
+    def test_given_classes(self):
+        torch.manual_seed(0)
+        net = UNet(width=8, classes=10)
+        for w in net.parameters():
+            nn.init.normal_(w, std=0.1)                         # a new one ends in zeros, and says nothing of y
+        p = DDPM(net, process(10), (1, 8, 8), "v", images=True)
+        draw = lambda p: p.sample(2, seed(1))  # noqa: E731
+        assert not torch.equal(draw(p.given(y=3)), draw(p.given(y=7)))
+        assert torch.equal(draw(p.given(y=3)), draw(p.given(y=torch.tensor([3, 3]))))
+        assert torch.equal(draw(p.given(y=None)), draw(p)) and torch.equal(draw(p.given(y=10)), draw(p))
+
+    def test_copies_share_the_network(self):
+        p = DDPM(UNet(width=8), process(10), (1, 8, 8))
+        for other in (p.given(y=None), p.respace(5)):
+            assert other.network is p.network and isinstance(other, DDPM)
+            assert [*other.parameters()][0] is [*p.parameters()][0]
+
+    @pytest.mark.parametrize("event", EVENTS[1:])
+    def test_any_distribution_in_the_network_s_place(self, event):
+        law, q = mixture(event), process(20)
+        exact, plain = DDPM(law, q), DDPM(Wrapped(law), q)
+        assert plain.event_shape == law.event_shape
+        x_t, t = q.marginal(law.sample(3, seed(1)), 10).sample(seed(2)), torch.tensor([2, 10, 20])
+        for times in (10, t):
+            assert error(plain.step(x_t, times).mean, exact.step(x_t, times).mean) < 1e-8
+        assert plain.sample(2, seed(1), like=x_t).shape == (2, *event)
+        assert plain.step(x_t[:0], t[:0]).mean.shape == (0, *event)
+
+    def test_noise_without_signal(self):
+        gone = ForwardProcess(Schedule.from_alpha_bar([0.5, 0.0]))
+        with pytest.raises(ValueError, match=r"predicts='eps' needs alpha_bar_T above 0, got 0 at T = 2.*v or x0"):
+            DDPM(wave, gone)
+        for p in (DDPM(wave, gone, predicts="v"), DDPM(wave, gone, predicts="x0"), DDPM(mixture(), gone)):
+            assert p.step(normal(3, 2), 2).mean.isfinite().all()
+
+    @pytest.mark.bad_input
+    @pytest.mark.parametrize("change, kind, words", [
+        ({"network": 3}, TypeError, "network must be a function of x_t and log_snr, got int"),
+        ({"q": linear_schedule(10)}, TypeError, "q must be a ForwardProcess, got Schedule"),
+        ({"predicts": "noise"}, ValueError, "predicts must be one of eps, x0, v, got 'noise'"),
+        ({"variance": "small"}, ValueError, "variance must be 'posterior', 'beta' or a function of t, got 'small'"),
+        ({"event_shape": 2}, TypeError, "event_shape must be a tuple"),
+    ])
+    def test_bad_arguments(self, change, kind, words):
+        with pytest.raises(kind, match=words):
+            DDPM(**({"network": wave, "q": process(10)} | change))
+
+    @pytest.mark.bad_input
+    @pytest.mark.parametrize("answer, got", [(lambda x: x[:, :1], r"\(2, 1\)"), (lambda x: 3.0, "float")])
+    def test_a_network_that_answers_something_else(self, answer, got):
+        p = DDPM(lambda x, level: answer(x), process(10))
+        with pytest.raises(ValueError, match=rf"network must return a tensor of x_t's shape \(2, 3\), got {got}"):
+            p.step(normal(2, 3), 5)
+
+    @pytest.mark.bad_input
+    @pytest.mark.parametrize("x_t, t, kind, words", [
+        (3.0, 5, TypeError, "x_t must be a floating-point tensor"),
+        (torch.zeros(2, 2, dtype=torch.long), 5, TypeError, "x_t must be a floating-point tensor"),
+        (torch.zeros(2, 2), 11, ValueError, r"t must lie in 1\.\.10, got 11"),
+        (torch.zeros(2, 2), 0, ValueError, r"t must lie in 1\.\.10, got 0"),
+        (torch.zeros(2, 2), 2.0, TypeError, "t must be an int"),
+        (torch.zeros(2, 2), torch.tensor([1, 2, 3]), ValueError, "t must be an int or have shape"),
+    ])
+    def test_bad_x_and_t(self, x_t, t, kind, words):
+        p = DDPM(wave, process(10))
+        for call in (lambda: p.step(x_t, t), lambda: p.ddim(x_t, t)):
+            with pytest.raises(kind, match=words):
+                call()
+
+    def test_nothing_waits_for_a_device(self):
+        "On the meta device whatever would stall a GPU raises."
+        q, net = process(20), UNet(width=8).to("meta")
+        x, t = torch.empty(2, 1, 8, 8, device="meta"), torch.empty(2, dtype=torch.long, device="meta")
+        for says in SAYS:
+            p = DDPM(net, q, (1, 8, 8), says, images=True)
+            for value in (p.step(x, t).mean, p.step(x, 3).mean, p.ddim(x, 3).mean, p.sample(2, eta=0.0),
+                          simple_loss(p, x), elbo_loss(p, x)):
+                assert value.device.type == "meta"
