@@ -5,27 +5,25 @@ ones are out of date; `python -m tests.notebooks.test_widgets` writes today's fr
 what running them again would do.
 """
 
-import importlib
 import json
 
-import pytest
+import diffusion_math
 
 from .conftest import NAMES, NBS
 
 
-def stored(notebook: dict):
+def widgets(notebook: dict):
     "The state of each of our widgets in a notebook, with the class that it is of."
     kinds = notebook["metadata"].get("widgets", {})
     saved = kinds.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
     for model in saved.values():
-        if (name := model.get("state", {}).get("_anywidget_id", "")).startswith("diffusion_math."):
-            module, _, kind = name.rpartition(".")
-            yield model["state"], getattr(importlib.import_module(module), kind)
+        module, _, kind = model.get("state", {}).get("_anywidget_id", "").rpartition(".")
+        if module == "__main__" or module.startswith("diffusion_math"):      # __main__ on the page that defines it
+            yield model["state"], getattr(diffusion_math, kind)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_stored_widgets_have_today_s_front_end(name):
-    for state, kind in stored(json.loads((NBS / name).read_text(encoding="utf-8"))):
+def test_stored_widgets_have_today_s_front_end(stored):
+    for state, kind in widgets(stored.json):
         assert state["_esm"] == kind._esm and state["_css"] == kind._css, f"{kind.__name__}: see this file's docstring"
 
 
@@ -33,8 +31,8 @@ def main():
     for name in NAMES:
         path = NBS / name
         notebook = json.loads(path.read_text(encoding="utf-8"))
-        old = [state for state, kind in stored(notebook) if (state["_esm"], state["_css"]) != (kind._esm, kind._css)]
-        for state, kind in stored(notebook):
+        old = [state for state, kind in widgets(notebook) if (state["_esm"], state["_css"]) != (kind._esm, kind._css)]
+        for state, kind in widgets(notebook):
             state["_esm"], state["_css"] = kind._esm, kind._css
         if old:
             path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
