@@ -556,7 +556,7 @@ _add(Exercise(
     "6.a", "the picture from the noise", x0_from_eps,
     lambda d: {"x_t": d.picture(), "eps": d.picture(), "alpha_bar": d.between(0.55, 0.85)},
     hints=("Write x_t = √ᾱ x_0 + √(1−ᾱ) ε, and solve for x_0.",
-           "(x_t − √(1−ᾱ) ε) / √ᾱ."),
+           "(x_t − √(1−ᾱ) ε) / √ᾱ, (6.2)."),
     edges=(("At ᾱ = 1 there is no noise, and x_t did not come back.", lambda a: a | {"alpha_bar": _number(a, 1.0)}),),
 ))
 
@@ -590,15 +590,20 @@ def noise_loss(network, x0, s, t, eps):
 
 def _toy(x, log_snr):
     "Stands for a network: any function of both will do."
-    return torch.tanh(1.5 * x) * (1 + 0.1 * log_snr) + 0.2
+    level = torch.as_tensor(log_snr, dtype=x.dtype).reshape(-1, *[1] * (x.ndim - 1))     # one for all, or one for each
+    return torch.tanh(1.5 * x) * (1 + 0.1 * level) + 0.2
 
 
-def _loss(distance: Callable, see=None, target=lambda x0, eps: eps) -> Callable:
+def _square(e):
+    return (e**2).mean()
+
+
+def _loss(distance: Callable, see=None, target=lambda x0, eps: eps, told=lambda s, t: s.log_snr[t]) -> Callable:
     "A loss with another distance, another input of the network, or another target."
     def wrong(network, x0, s, t, eps):
         a = s.alpha_bar[t]
         x_t = (see or (lambda x0, a, eps: a**0.5 * x0 + (1 - a) ** 0.5 * eps))(x0, a, eps)
-        return distance(target(x0, eps) - network(x_t, s.log_snr[t]))
+        return distance(target(x0, eps) - network(x_t, told(s, t)))
     return wrong
 
 # %% ../nbs/workshop/catalogue.ipynb #f425fcaf
@@ -606,7 +611,7 @@ _add(Exercise(
     "6.b", "the loss of the noise", noise_loss,
     lambda d: {"network": _toy, "x0": d.picture(), "s": d.schedule(), "t": 2 + d.index % 4, "eps": d.picture()},
     hints=("Jump to t with this eps. Show the network the result. How far is its answer from eps?",
-           "The mean over everything of (ε − ε_θ(x_t))², with x_t = √ᾱ_t x_0 + √(1−ᾱ_t) ε."),
+           "The mean over everything of (ε − network(x_t, s.log_snr[t]))², x_t = √ᾱ_t x_0 + √(1−ᾱ_t) ε, (6.7)."),
     random="Two calls with the same input gave two answers: you drew new noise inside. The noise in x_t and the "
            "noise that the network should name must be one and the same: the eps that is passed in.",
 ))
@@ -619,16 +624,21 @@ _slip("6.b", "You have one loss for each picture. Average over the batch as well
 _slip("6.b", "You added up over the pixels and averaged over the pictures. Average over everything.",
       _loss(lambda e: (e**2).flatten(1).sum(1).mean()))
 _slip("6.b", "Your target is x_0. This network guesses the noise: compare its answer with eps.",
-      _loss(lambda e: (e**2).mean(), target=lambda x0, eps: x0))
+      _loss(_square, target=lambda x0, eps: x0))
 _slip("6.b", "Your network saw the clean picture. It must see x_t, the noisy one.",
-      _loss(lambda e: (e**2).mean(), lambda x0, a, eps: x0))
+      _loss(_square, lambda x0, a, eps: x0))
 _slip("6.b", "Your network saw the noise itself, and nothing else. It must find the noise in x_t.",
-      _loss(lambda e: (e**2).mean(), lambda x0, a, eps: eps))
+      _loss(_square, lambda x0, a, eps: eps))
 _slip("6.b", "Your x_t is not a jump: x_0 and ε are scaled by √ᾱ and √(1−ᾱ).",
-      _loss(lambda e: (e**2).mean(), lambda x0, a, eps: x0 + eps),
-      _loss(lambda e: (e**2).mean(), lambda x0, a, eps: a * x0 + (1 - a) * eps),
-      _loss(lambda e: (e**2).mean(), lambda x0, a, eps: a**0.5 * x0 + (1 - a) * eps),
-      _loss(lambda e: (e**2).mean(), lambda x0, a, eps: (1 - a)**0.5 * x0 + a**0.5 * eps))
+      _loss(_square, lambda x0, a, eps: x0 + eps),
+      _loss(_square, lambda x0, a, eps: a * x0 + (1 - a) * eps),
+      _loss(_square, lambda x0, a, eps: a**0.5 * x0 + (1 - a) * eps),
+      _loss(_square, lambda x0, a, eps: (1 - a)**0.5 * x0 + a**0.5 * eps))
+
+# %% ../nbs/workshop/catalogue.ipynb #501b3f3c
+_slip("6.b", "You told the network something else than s.log_snr[t], which is how it knows the noise level.",
+      _loss(_square, told=lambda s, t: t), _loss(_square, told=lambda s, t: s.alpha_bar[t]),
+      _loss(_square, told=lambda s, t: s.snr[t]), _loss(_square, told=lambda s, t: s.beta[t]))
 _slip("6.b", "You took absolute values. The loss is of squares.",
       _loss(lambda e: e.abs().mean()))
 _slip("6.b", "You took a root at the end. The loss is the mean of the squares itself.",
@@ -645,7 +655,7 @@ _add(Exercise(
     "7.a", "the score from the noise", score_from_eps,
     lambda d: {"eps": d.picture(), "alpha_bar": d.between(0.2, 0.45)},
     hints=("The log of N(x_t; √ᾱ x_0, (1−ᾱ) I) is a parabola. Its slope at x_t, in terms of ε?",
-           "−ε / √(1−ᾱ)."),
+           "−ε / √(1−ᾱ), as in (7.17)."),
     edges=(("At ᾱ = 0 the law is N(0, I): the score is −ε, and yours was not.",
             lambda a: a | {"alpha_bar": _number(a, 0.0)}),),
 ))
@@ -679,7 +689,7 @@ _add(Exercise(
     "7.b", "a Langevin step", langevin_step,
     lambda d: {"x": d.picture(), "score": _hill, "h": d.between(0.05, 0.3), "eps": d.picture()},
     hints=("Three terms: where you are, a step uphill, and noise.",
-           "x + h · score(x) + √(2h) ε."),
+           "x + h · score(x) + √(2h) ε, (7.21)."),
     edges=(("At h = 0 nothing may move, and yours did.", lambda a: a | {"h": _number(a, 0.0)}),),
 ))
 

@@ -296,6 +296,8 @@ OTHERWISE = [
     ("6.b", lambda network, x0, s, t, eps: torch.nn.functional.mse_loss(
         network(s.alpha_bar[t].sqrt() * x0 + (1 - s.alpha_bar[t]).sqrt() * eps, s.log_snr[t]), eps)),
     ("6.b", numpy_loss),
+    ("6.b", lambda network, x0, s, t, eps: (network(from_left(x0, s.alpha_bar[t], eps), s.log_snr[t].expand(len(x0)))
+                                            - eps).square().mean()),
     ("7.a", lambda eps, alpha_bar: -eps / math.sqrt(1 - alpha_bar)),
     ("7.b", lambda x, score, h, eps: Gaussian(x + h * score(x), 2 * h).mean + Gaussian(x, 2 * h).std * eps),
     ("8.a", lambda film: torch.tensor({"A": 4, "B": 2, "C": 1, "D": 3}[film])),
