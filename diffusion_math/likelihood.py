@@ -7,7 +7,7 @@ __all__ = ['bits_per_dim', 'DiscretizedGaussian', 'Estimate', 'elbo_estimate']
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from .elbo import BUDGET, Decoder, _check, _check_count, _last_cost, _law, elbo
@@ -30,30 +30,30 @@ def bits_per_dim(nats: Float[Tensor, "*shape"], dims: int, width: float = 1.0) -
     return (nats / _check_count("dims", dims) - math.log(width)) / math.log(2)
 
 # %% ../nbs/05b_bits_per_dim.ipynb #0c5b04ec
-def _log_between(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
-    """log(Phi(b) - Phi(a)), h = b - a > 0.
+def _log_between(z: Tensor, h: Tensor) -> Tensor:
+    """log(Phi(z + h/2) - Phi(z - h/2)), h > 0.
 
-    By the logs of Phi, both moved to the left tail, where they are far apart and exact. Where h is so small that the
-    difference would lose digits: log of h times the density half-way, and the next term of the series.
+    By the logs of Phi, both in the left tail, where they are far apart and exact. Where h is so small that the
+    difference would lose digits: log of h times the density half-way, and two more terms of the series in h.
     """
-    z = 0.5 * (a + b)
-    a, b = torch.where(z > 0, -b, a), torch.where(z > 0, -a, b)
-    narrow = h * z.abs().clamp(min=1) < torch.finfo(z.dtype).eps ** 0.2
-    low, high = torch.special.log_ndtr(a), torch.special.log_ndtr(b)
+    narrow = h * z.abs().clamp(min=1.6) < (1.5e5 * torch.finfo(z.dtype).eps) ** (1 / 6)
+    left = -z.abs()
+    low, high = torch.special.log_ndtr(left - h / 2), torch.special.log_ndtr(left + h / 2)
     wide = high + torch.log(-torch.expm1(torch.where(narrow, -1, low - high)))
-    z, h = torch.where(narrow, z, 0), torch.where(narrow, h, 1)
-    middle = torch.log(h) - 0.5 * (z.square() + math.log(2 * math.pi)) + h.square() * (z.square() - 1) / 24
+    u, w = torch.where(narrow, z, 0).square(), torch.where(narrow, h, 1).square()
+    bend = w / 24 * (u - 1 + w / 80 * (u * (u - 6) + 3))
+    middle = 0.5 * (w.log() - math.log(2 * math.pi) - u) + torch.log1p(bend)
     return torch.where(narrow, middle, wide)
 
 
-def _log_mass(x: Tensor, g: "DiscretizedGaussian") -> Tensor:
-    "log of the probability of each coordinate's level; the first and the last level reach to -inf and inf."
-    half, std = 0.5 * g.width, g.std
-    a, b, h = (x - half - g.mean) / std, (x + half - g.mean) / std, (g.width / std).expand_as(x)
-    first, last = x < g.low + half, x > g.high - half
+def _log_mass(k: Tensor, g: "DiscretizedGaussian") -> Tensor:
+    "log of the probability of the k-th level for each coordinate; the first and the last reach to -inf and inf."
+    near, rest = _levels(g)
+    z, h = (near[k] - g.mean + rest[k]) / g.std, g.width / g.std
+    first, last = k == 0, k == g.levels - 1
     edge = first | last
-    inside = _log_between(torch.where(edge, -0.5, a), torch.where(edge, 0.5, b), torch.where(edge, 1, h))
-    tail = torch.special.log_ndtr(torch.where(first, b, -a))
+    inside = _log_between(torch.where(edge, 0, z), torch.where(edge, 1, h))
+    tail = torch.special.log_ndtr(torch.where(first, z, -z) + h / 2)
     return torch.where(edge, tail, inside)
 
 # %% ../nbs/05b_bits_per_dim.ipynb #5704fff4
@@ -66,8 +66,8 @@ def _check_levels(levels: int, low: float | int, high: float | int) -> float:
     return (high - low) / (levels - 1)
 
 
-def _snap(x: Float[Tensor, "b *event"], g: "DiscretizedGaussian") -> Float[Tensor, "b *event"]:
-    "x moved to the level it stands for, to the last digit; ValueError for what is no level (looked for on the CPU)."
+def _place(x: Float[Tensor, "b *event"], g: "DiscretizedGaussian") -> Int[Tensor, "b *event"]:
+    "k, where x stands for the k-th level; ValueError for what is no level (looked for on the CPU)."
     place = (x - g.low) / g.width
     level = place.round()
     if x.device.type == "cpu":
@@ -75,7 +75,15 @@ def _snap(x: Float[Tensor, "b *event"], g: "DiscretizedGaussian") -> Float[Tenso
         if bool(off.any()):
             fits = f"{g.low:g} + k * {g.width:g}, k = 0..{g.levels - 1}"
             raise ValueError(f"x must hold levels {fits}, got {x[off][0].item():g}")
-    return torch.addcmul(torch.full_like(x, g.low), level, torch.full_like(x, g.width))
+    return level.long().clamp(0, g.levels - 1)  # on a GPU, where nobody looked, an index must still be one
+
+
+def _levels(g: "DiscretizedGaussian") -> tuple[Tensor, Tensor]:
+    "The levels in mean's precision, and what that rounds off: a level is 8 bits exact, its float is not."
+    exact = torch.linspace(g.low, g.high, g.levels, dtype=torch.float64)
+    near = exact.to(g.mean.dtype)
+    rest = (exact - near.double()).to(g.mean.dtype)
+    return near.to(g.mean.device, non_blocking=True), rest.to(g.mean.device, non_blocking=True)
 
 # %% ../nbs/05b_bits_per_dim.ipynb #8ede6207
 class DiscretizedGaussian:
@@ -109,7 +117,7 @@ class DiscretizedGaussian:
         _same_event("x", x, self.mean)
         wide = torch.promote_types(torch.promote_types(x.dtype, self.mean.dtype), torch.float32)
         g = self if wide == self.mean.dtype == self.var.dtype else self._to(wide)
-        return _sum_log(_log_mass(_snap(x.to(wide), g), g)).to(self.mean.dtype)
+        return _sum_log(_log_mass(_place(x.to(wide), g), g)).to(self.mean.dtype)
 
     def _to(self, dtype: torch.dtype) -> "DiscretizedGaussian":
         return DiscretizedGaussian(self.mean.to(dtype), self.var.to(dtype), self.levels, self.low, self.high)
