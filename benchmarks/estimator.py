@@ -29,7 +29,7 @@ SCHEDULES = {
 def main() -> None:
     args = arguments(__doc__)
     shipped, x0, figures = load_pretrained("ddpm_mnist"), digits("test"), []
-    turns, b, r = (5, 24, 4) if args.quick else (9, 64, 8)
+    turns, b, r = (5, 16, 4) if args.quick else (9, 64, 8)
     for name, schedule in SCHEDULES.items():
         q = ForwardProcess(schedule)
         p, generator = shipped._with(q=q, T=q.T, _tables={}), torch.Generator().manual_seed(0)

@@ -180,7 +180,7 @@ def sliced(x: torch.Tensor, y: torch.Tensor, directions: int = 128) -> float:
 def main() -> None:
     args = arguments(__doc__)
     torch.set_num_threads(1)
-    n, seeds = (1000, 3) if args.quick else (4000, 5)
+    n, seeds = (1000, 2) if args.quick else (4000, 5)
     samplers = without({
         "floor": lambda law, n, steps: law.sample(n),
         "diffusion_math (exact, even)": with_exact_step(even_log_snr),
@@ -192,10 +192,10 @@ def main() -> None:
     figures = []
     for name, (law, std) in {"ring": ring(), "784 pixels": blurred_digits()}.items():
         truth = law.sample(n, torch.Generator().manual_seed(0))
-        for steps in STEPS:
+        for steps in STEPS[:-1] if args.quick and name != "ring" else STEPS:
             for who, sampler in samplers.items():
                 inside, apart = [], []
-                few = 1 if steps == 1000 and (args.quick or name != "ring") else seeds
+                few = 1 if steps == 1000 else seeds
                 for seed in range(few):
                     torch.manual_seed(seed + 1)
                     with torch.no_grad():

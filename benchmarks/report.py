@@ -56,7 +56,7 @@ def picture(name: str, row: dict) -> Path | None:
 
     figures = [f for f in row["figures"] if f["value"] is not None and f["value"] > 0]
     cases = unique(f["case"] for f in figures)
-    if not 1 <= len(cases) <= 6 or len(figures) < 2:
+    if not 1 <= len(cases) <= 9 or len(figures) < 2:
         return None
     rows = -(-len(cases) // 3)
     most = max(sum(f["case"] == case for f in figures) for case in cases)
