@@ -65,7 +65,7 @@ def objects():
 
 def test_every_public_name_is_on_the_card():
     named = set(re.findall(r"\b[A-Za-z_]\w*", " ".join(ENTRIES)))
-    assert sorted(set(diffusion_math.__all__) - named) == []
+    assert sorted(set(diffusion_math.__all__) - named) == [], "each needs a row in nbs/workshop/notation.ipynb"
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
@@ -81,7 +81,7 @@ def test_every_symbol_of_the_displayed_equations_is_on_the_card():
             for mark in re.findall(MARKS, equation):
                 if squeezed(mark) not in known:
                     missing.setdefault(mark, re.search(r"\\tag\{(.*?)\}", equation).group(1))
-    assert missing == {}
+    assert missing == {}, "each needs a row in nbs/workshop/notation.ipynb"
 
 
 @pytest.mark.parametrize("row", SYMBOLS, ids=lambda row: row.symbol)
