@@ -204,9 +204,9 @@ def _fit(o: Namespace, p: DDPM, x: Tensor, labels: Tensor | None) -> None:
         fit(p, x, labels=labels, folder=o.out, progress=_shown(o), callback=_lines(o), **options)
     except KeyboardInterrupt:
         kept = _checkpoints(Path(o.out))
-        what = f"; to go on from step {int(kept[-1].name[5:])}" if kept else " before the first checkpoint; to start again"
+        where = f"go on from step {int(kept[-1].name[5:])}" if kept else "start again, as there is no checkpoint yet"
         again = shlex.join(["diffusion-math", "train", "--out", o.out, "--resume"])
-        raise KeyboardInterrupt(f"stopped{what}: {again}") from None
+        raise KeyboardInterrupt(f"stopped; to {where}: {again}") from None
 
 
 def _draw_samples(o: Namespace, p: DDPM, classes: int, path: Path) -> None:
