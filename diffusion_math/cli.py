@@ -226,10 +226,11 @@ def main(argv: list[str] | None = None) -> int:
     "The command `diffusion-math`: its arguments, or those in `argv`; returns the exit status."
     from diffusion_math.commands import _add_sample, _add_train
     from diffusion_math.evaluation import _add_evaluate
+    from diffusion_math.pages import _add_html
 
     parser = _Parser("diffusion-math", description="The maths of diffusion models, in notebooks and from a shell.")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and stop")
     subcommands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_course, _add_train, _add_sample, _add_evaluate):
+    for add in (_add_course, _add_html, _add_train, _add_sample, _add_evaluate):
         add(subcommands)
     return _run(parser.parse_args(argv))

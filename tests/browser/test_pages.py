@@ -1,0 +1,28 @@
+"A chapter as one page, in a browser with no kernel and no network: its explorables live, its formulas are drawn."
+import pytest
+
+from diffusion_math.pages import write_page
+from tests.browser.explorable import ROOT as WIDGET
+from tests.browser.explorable import settled
+from tests.lab import ROOT
+
+
+@pytest.mark.parametrize("name", ["01_data_distribution", "02_gaussians", "03_forward_process", "04_reverse_process",
+                                  "05_elbo", "07_score_matching"])
+def test_a_chapter_lives_without_a_server(page, tmp_path, name):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(write_page(ROOT / "nbs" / f"{name}.ipynb", tmp_path).as_uri())
+    page.evaluate("Promise.all(Array.from(document.querySelectorAll('[data-widget]'), el => el.ready))")
+    settled(page)
+    widgets = page.locator(WIDGET)
+    assert widgets.count() == page.locator("[data-widget]").count() >= 1
+    for widget in widgets.all():
+        canvases = "e => Array.from(e.querySelectorAll('canvas'), c => c.toDataURL()).join()"
+        before = widget.evaluate(canvases)
+        slider = widget.locator("input[type=range]").first
+        slider.press("End" if slider.input_value() != slider.get_attribute("max") else "Home")
+        assert widget.evaluate(canvases) != before
+    flat = "Array.from(document.querySelectorAll('math')).filter(m => !m.getBoundingClientRect().width).length"
+    assert page.evaluate(flat) == 0
+    assert [url for url in asked if not url.startswith(("file:", "blob:", "data:"))] == [] and page.problems == []
