@@ -58,7 +58,7 @@ def _replace(path: Path, content: bytes) -> None:
 # %% ../nbs/workshop/checkpoint.ipynb #38b37dfa
 def _bytes(tensors: dict[str, Tensor], metadata: dict[str, Any] | None = None) -> bytes:
     "Tensors as the bytes of a safetensors file; metadata is kept in its header, as JSON."
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    plain = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     return _to_bytes(plain, {"diffusion_math": json.dumps(metadata)} if metadata is not None else None)
 
 
@@ -75,10 +75,12 @@ def _metadata(path: Path) -> dict[str, Any]:
     content = path.read_bytes()
     size = int.from_bytes(content[:8], "little")
     try:
-        header = json.loads(content[8 : 8 + size])
-        return json.loads(header["__metadata__"]["diffusion_math"])
+        metadata = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["diffusion_math"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no model of diffusion_math's (save_model writes one)") from error
+    if not isinstance(metadata, dict):
+        raise ValueError(f"{path} holds no model of diffusion_math's (save_model writes one)")
+    return metadata
 
 # %% ../nbs/workshop/checkpoint.ipynb #cb59cfa1
 STATE = "state.json"
@@ -87,21 +89,32 @@ KEPT = 2  # how many checkpoints of a run stay
 
 def _checkpoints(folder: Path) -> list[Path]:
     "The checkpoints in folder, oldest first."
-    return sorted(path for path in folder.glob("step-*") if path.is_dir())
+    found = [path for path in folder.glob("step-*") if path.is_dir() and path.name[5:].isdecimal()]
+    return sorted(found, key=lambda path: int(path.name[5:]))
 
 
+def _seal(state: dict[str, Any]) -> str:
+    "The SHA-256 of a state."
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def _contents(step: int, parts: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> dict[str, bytes]:
+    "The files of a checkpoint."
+    files = {f"{name}.safetensors": _bytes(tensors) for name, tensors in parts.items()}
+    sha256 = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    state = state | {"step": step, "sha256": sha256}
+    return files | {STATE: json.dumps(state | {"seal": _seal(state)}, indent=1).encode()}
+
+# %% ../nbs/workshop/checkpoint.ipynb #c3b11311
 def _save_checkpoint(folder: Path, step: int, parts: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> Path:
     "Write folder/step-... aside, rename it into place, and drop the oldest ones. OSError leaves all as it was."
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(".step-*.tmp"):  # of a run that was killed
-        shutil.rmtree(left, ignore_errors=True)
     path, aside = folder / f"step-{step:08d}", folder / f".step-{step:08d}.tmp"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(".step-*.tmp"):  # of a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
         aside.mkdir()
-        content = {f"{name}.safetensors": _bytes(tensors) for name, tensors in parts.items()}
-        sha256 = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
-        content[STATE] = json.dumps(state | {"step": step, "sha256": sha256}, indent=1).encode()
-        for name, data in content.items():
+        for name, data in _contents(step, parts, state).items():
             _write(aside / name, data)
         _sync(aside)
         shutil.rmtree(path, ignore_errors=True)
@@ -116,19 +129,28 @@ def _save_checkpoint(folder: Path, step: int, parts: dict[str, dict[str, Tensor]
         shutil.rmtree(old, ignore_errors=True)
     return path
 
-# %% ../nbs/workshop/checkpoint.ipynb #c3b11311
+# %% ../nbs/workshop/checkpoint.ipynb #5f34c8b8
+def _load_checkpoint_at(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    "The tensors and the state in one checkpoint; ValueError, OSError and others where it is not whole."
+    state = json.loads((path / STATE).read_text())
+    if state.pop("seal") != _seal(state):
+        raise ValueError(f"{STATE} is damaged")
+    if not {"weights.safetensors", "optimizer.safetensors", "average.safetensors"} <= state["sha256"].keys():
+        raise ValueError("it lacks a file of numbers")
+    for name, sha256 in state["sha256"].items():
+        if hashlib.sha256((path / name).read_bytes()).hexdigest() != sha256:
+            raise ValueError(f"{name} is damaged")
+    return {Path(name).stem: _tensors(path / name) for name in state["sha256"]}, state
+
+
 def _load_checkpoint(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
-    "The newest checkpoint: its tensors and its state; ValueError says what is wrong with it, and names the one before."
+    "The newest checkpoint; ValueError says what is wrong with it, and names the one before."
     *before, path = _checkpoints(folder)
     rest = f"; the one before it, {before[-1].name}, is there: remove {path.name} to go on from it" if before else ""
     try:
-        state = json.loads((path / STATE).read_text())
-        for name, sha256 in state["sha256"].items():
-            if hashlib.sha256((path / name).read_bytes()).hexdigest() != sha256:
-                raise ValueError(f"{name} is damaged")
-        return {Path(name).stem: _tensors(path / name) for name in state["sha256"]}, state
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        what = f"{type(error).__name__}: {error}" if isinstance(error, KeyError | TypeError) else str(error)
+        return _load_checkpoint_at(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        what = str(error) if isinstance(error, OSError | ValueError) else f"{type(error).__name__}: {error}"
         raise ValueError(f"{path} is no checkpoint that fit can go on from: {what}{rest}") from error
 
 # %% ../nbs/workshop/checkpoint.ipynb #f0439188
@@ -142,6 +164,14 @@ def _describe(network: nn.Module) -> dict[str, Any]:
     raise TypeError(f"save_model keeps a UNet or GreyLevels of one, got {type(network).__name__}; keep its state_dict")
 
 
+def _cast(name: str, w: Tensor, dtype: torch.dtype | None) -> Tensor:
+    "w in dtype; ValueError where a number is too large for it."
+    cast = w if dtype is None else w.to(dtype)
+    if bool((w.isfinite() & ~cast.isfinite()).any()):
+        raise ValueError(f"dtype {dtype} cannot hold {name}, whose largest number is {w.abs().max().item():g}")
+    return cast
+
+
 def _build(config: dict[str, Any]) -> nn.Module:
     "The network that _describe described."
     if "UNet" in config:
@@ -150,21 +180,23 @@ def _build(config: dict[str, Any]) -> nn.Module:
 
 # %% ../nbs/workshop/checkpoint.ipynb #f054c689
 def save_model(p: DDPM, path: str | Path, dtype: torch.dtype | None = None) -> None:
-    """Keep p in one safetensors file: its network, its schedule, and how it predicts.
+    """Keep p in one safetensors file: its network, its schedule, and how it predicts; not what p.given told it.
 
     dtype: of the weights in the file, such as torch.float16 for half the size; as they are by default. Written aside
-    and renamed. TypeError: a network that is not a UNet or GreyLevels, a variance that is a function.
+    and renamed. TypeError: a network that is not a UNet or GreyLevels, a variance that is a function; ValueError: a
+    weight too large for dtype; OSError: the file cannot be written, and is as it was.
     """
+    if not isinstance(p, DDPM):
+        raise TypeError(f"p must be a DDPM, got {type(p).__name__}")
     if callable(p.variance):
         raise TypeError("save_model keeps a variance by its name, got a function")
-    tensors = {name: w if dtype is None else w.to(dtype) for name, w in p.network.state_dict().items()}
-    tensors["schedule.log_snr"] = p.q.schedule.log_snr[1:]
-    names = {"predicts": p.predicts, "variance": p.variance, "images": p.images}
-    shape = None if p.event_shape is None else list(p.event_shape)
-    config = {"network": _describe(p.network), "event_shape": shape, **names}
-    _replace(Path(path), _bytes(tensors, config))
+    network = getattr(p.network, "_orig_mod", p.network)  # torch.compile wraps it
+    config = {"network": _describe(network), "event_shape": None if p.event_shape is None else list(p.event_shape)}
+    config |= {"predicts": p.predicts, "variance": p.variance, "images": p.images}
+    tensors = {name: _cast(name, w, dtype) for name, w in network.state_dict().items()}
+    _replace(Path(path), _bytes(tensors | {"schedule.log_snr": p.q.schedule.log_snr[1:]}, config))
 
-
+# %% ../nbs/workshop/checkpoint.ipynb #cd03f5eb
 def load_model(path: str | Path) -> DDPM:
     """The DDPM that save_model kept, its weights in float32 on the CPU, ready to sample.
 
@@ -177,7 +209,7 @@ def load_model(path: str | Path) -> DDPM:
         network = _build(config.pop("network"))
         network.load_state_dict({name: w.float() for name, w in tensors.items()})
         return DDPM(network.eval(), q, **config)
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} holds a model that this version of diffusion_math cannot build: {error}") from error
 
 

@@ -6,9 +6,10 @@ __all__ = ['LOSSES', 'TrainingRun', 'fit']
 # %% ../nbs/workshop/training.ipynb #22529191
 import hashlib
 import math
+import os
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,6 @@ from .forward import _check_x, _number
 __all__ = ["TrainingRun", "fit"]
 
 # %% ../nbs/workshop/training.ipynb #21d304b0
-LOSSES = {"simple": simple_loss, "elbo": elbo_loss}
-
-
 @dataclass
 class _Plan:
     "The settings that decide a run's numbers."
@@ -49,8 +47,10 @@ class _Plan:
             _check_count(name, getattr(self, name))
         for name, high in (("ema", 1), ("drop", 1), ("lr", math.inf), ("clip", math.inf), ("weight_decay", math.inf)):
             _number(name, getattr(self, name), 0, high)
-        if isinstance(self.warmup, bool) or not isinstance(self.warmup, int) or self.warmup < 0:
-            raise ValueError(f"warmup must be a whole number of steps, 0 or more, got {self.warmup!r}")
+        for name in ("warmup", "seed"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or (name == "warmup" and value < 0):
+                raise ValueError(f"{name} must be a whole number{', 0 or more' * (name == 'warmup')}, got {value!r}")
         return self
 
     def lr_at(self, step: int) -> float:
@@ -65,19 +65,31 @@ class _Plan:
         return min(self.ema, (1 + step) / (10 + step))
 
 # %% ../nbs/workshop/training.ipynb #efd569e0
-def _generator(*key: int) -> torch.Generator:
-    "A generator of its own for each (seed, purpose, number)."
+def _mix(*key: int) -> int:
+    "One number for each (seed, purpose, number, ...)."
     mixed = 0
     for part in key:  # the steps of a 64-bit linear congruential generator keep the keys apart
         mixed = (mixed * 6364136223846793005 + part + 1442695040888963407) % 2**63
-    return torch.Generator().manual_seed(mixed)
+    return mixed
 
 
+def _generator(*key: int) -> torch.Generator:
+    return torch.Generator().manual_seed(_mix(*key))
+
+
+@contextmanager
+def _own_numbers(device: torch.device, *key: int) -> Iterator[None]:
+    "PyTorch's own random numbers, which dropout takes, come from key too; afterwards they go on as before."
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(_mix(*key))
+        yield
+
+# %% ../nbs/workshop/training.ipynb #05743920
 class _Batches:
     "Which rows, labels, times and noise step k takes: the same for every process, whatever came before."
 
-    def __init__(self, data: Tensor, labels: Tensor | None, plan: _Plan, none: int):
-        self.data, self.labels, self.plan, self.none = data, labels, plan, none
+    def __init__(self, data: Tensor, labels: Tensor | None, plan: _Plan, none: int, dtype: torch.dtype):
+        self.data, self.labels, self.plan, self.none, self.dtype = data, labels, plan, none, dtype
         self._epoch, self._order = -1, None
 
     def rows(self, step: int) -> Int[Tensor, " batch"]:
@@ -94,7 +106,7 @@ class _Batches:
     def __call__(self, p: DDPM, step: int) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
         "x0, y, t and eps of step k, on the CPU."
         rows, generator = self.rows(step), _generator(self.plan.seed, 2, step)
-        x0 = self.data[rows].to("cpu", torch.float32)
+        x0 = self.data[rows].to("cpu", self.dtype)
         t, eps = _draw(p, x0, generator, None, None)
         if self.labels is None:
             return x0, None, t, eps
@@ -115,7 +127,7 @@ class _Engine:
     "The network in training: its optimiser, its average, and the first step whose gradient was not finite."
 
     def __init__(self, network: nn.Module, plan: _Plan):
-        self.network, self.plan = network, plan
+        self.network, self.plan = getattr(network, "_orig_mod", network), plan  # torch.compile's wrapper stays outside
         self.weights = [w for w in network.parameters() if w.requires_grad]
         if not self.weights:
             raise ValueError("p.network must have parameters to train, got none")
@@ -123,12 +135,13 @@ class _Engine:
             self.weights, plan.lr, betas=(0.9, 0.99), weight_decay=plan.weight_decay, fused=True
         )
         self.step = 0
-        self.average = AveragedModel(network, multi_avg_fn=self._lerp)
+        self.average = AveragedModel(self.network, multi_avg_fn=self._lerp)
         self.bad = torch.full((), -1, dtype=torch.long, device=self.weights[0].device)
 
     @torch.no_grad()
     def _lerp(self, averaged: list[Tensor], current: list[Tensor], _: Any) -> None:
-        torch._foreach_lerp_(averaged, current, 1 - self.plan.ema_at(self.step))
+        share = torch.where(self.bad < 0, 1 - self.plan.ema_at(self.step), 0.0)
+        torch._foreach_lerp_(averaged, current, [share.to(w.dtype) for w in averaged])
 
     def update(self, loss: Tensor) -> None:
         "One step by the gradients that are there, unless one of them, now or before, was not finite."
@@ -147,7 +160,7 @@ class _Engine:
 def _engine_tensors(engine: _Engine) -> dict[str, dict[str, Tensor]]:
     "Weights, optimiser and average, by name."
     state = engine.optimizer.state
-    moments = {f"{i}.{key}": value for i, w in enumerate(engine.weights) for key, value in state[w].items()}
+    moments = {f"{i}.{key}": value for i, w in enumerate(engine.weights) for key, value in state.get(w, {}).items()}
     return {"weights": engine.network.state_dict(), "optimizer": moments, "average": engine.average.state_dict()}
 
 
@@ -156,6 +169,8 @@ def _restore_engine(engine: _Engine, parts: dict[str, dict[str, Tensor]], step: 
     engine.network.load_state_dict(parts["weights"])
     engine.average.load_state_dict(parts["average"])
     for i, w in enumerate(engine.weights):
+        if f"{i}.step" not in parts["optimizer"]:  # a weight that never had a gradient
+            continue
         saved = {key: parts["optimizer"][f"{i}.{key}"] for key in ("step", "exp_avg", "exp_avg_sq")}
         moments = {key: torch.zeros_like(w).copy_(saved[key]) for key in ("exp_avg", "exp_avg_sq")}
         engine.optimizer.state[w] = {"step": saved["step"].to(w.device)} | moments
@@ -200,8 +215,8 @@ class _Log:
             before = _checkpoints(folder) if folder else []
             kept = f"; the last checkpoint is {before[-1]}" if before else ""
             what = f"the loss or its gradient at step {bad + 1} was not finite (loss {self.losses[bad]:g})"
-            raise FloatingPointError(f"{what}: training stopped, and p keeps its weights from before that step{kept}. "
-                                     f"A smaller lr than {self.plan.lr:g} may help")
+            raise FloatingPointError(f"{what}: training stopped, and p has the averaged weights from before that step"
+                                     f"{kept}. A smaller lr than {self.plan.lr:g} may help")
         return self.losses
 
     def speed(self, step: int) -> float:
@@ -218,10 +233,15 @@ def _check_data(p: DDPM, data: Tensor, labels: Tensor | None) -> None:
     if not len(data) or (p.event_shape is not None and data.shape[1:] != p.event_shape):
         shape = "event_shape" if p.event_shape is None else ", ".join(map(str, p.event_shape))
         raise ValueError(f"data must have shape (n, {shape}) with n of 1 or more, got {tuple(data.shape)}")
+    if data.device.type == "cpu" and not bool(data.isfinite().all()):
+        raise ValueError("data must be finite, got an infinity or a NaN")
+    if labels is not None and (not isinstance(labels, Tensor) or labels.is_floating_point()):
+        got = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
+        raise TypeError(f"labels must be a tensor of whole numbers, got {got}")
     if labels is not None and labels.shape != data.shape[:1]:
         raise ValueError(f"labels must have shape ({len(data)},), one for each datum, got {tuple(labels.shape)}")
 
-
+# %% ../nbs/workshop/training.ipynb #7d3ee8cc
 def _no_class(p: DDPM, labels: Tensor | None, drop: float) -> int:
     "The label that stands for no class given; ValueError where the network has none and drop asks for it."
     classes = getattr(p.network, "classes", None)
@@ -229,46 +249,78 @@ def _no_class(p: DDPM, labels: Tensor | None, drop: float) -> int:
         raise ValueError("labels with drop > 0 need a network made with classes, such as UNet(classes=10), or drop=0")
     return -1 if classes is None else classes
 
+# %% ../nbs/workshop/training.ipynb #50d83e55
+@contextmanager
+def _accelerator(precision: str, batch: int, accumulate: int) -> Iterator[Any]:
+    "Hugging Face's accelerate: the device, the processes, the precision. It keeps these in globals: they are put back."
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState, GradientState
+    from accelerate.utils import GradientAccumulationPlugin as Pieces
 
-def _accelerator(precision: str, batch: int, accumulate: int) -> Any:
-    "Hugging Face's accelerate: the device, the processes, the precision."
-    try:
-        from accelerate import Accelerator
-        from accelerate.state import AcceleratorState
-    except ImportError as error:
-        raise ImportError("fit needs accelerate: pip install accelerate") from error
     if precision not in ("no", "bf16"):
         raise ValueError(f"precision must be 'no' or 'bf16', got {precision!r}")
-    AcceleratorState._reset_state()  # this run may want another precision than the one before it
-    accelerator = Accelerator(mixed_precision=precision)
-    share = _check_count("accumulate", accumulate) * accelerator.num_processes
-    if batch % share:
-        raise ValueError(f"batch must be a multiple of accumulate times the number of processes, {share}, got {batch}")
-    return accelerator
+    plugin = Pieces(num_steps=_check_count("accumulate", accumulate))
+    before = [(kind._shared_state, dict(kind._shared_state)) for kind in (AcceleratorState, GradientState)]
+    asked = int(os.environ.get("WORLD_SIZE", 1)) if "LOCAL_RANK" in os.environ else 1  # by torchrun
+    cpu = asked > 1 and not torch.accelerator.is_available()  # or accelerate takes each for the only one
+    try:
+        AcceleratorState._reset_state()
+        accelerator = Accelerator(cpu=cpu, mixed_precision=precision, gradient_accumulation_plugin=plugin)
+        if accelerator.num_processes != asked:
+            what = f"{asked} processes were launched, but accelerate counts {accelerator.num_processes}"
+            raise RuntimeError(f"{what}: call fit before anything that sets accelerate up in another way")
+        if batch % (share := accumulate * accelerator.num_processes):
+            what = "accumulate times the number of processes"
+            raise ValueError(f"batch must be a multiple of {what}, {share}, got {batch}")
+        yield accelerator
+    finally:
+        for state, was in before:
+            state.clear()
+            state.update(was)
+
+# %% ../nbs/workshop/training.ipynb #3787f0ad
+@contextmanager
+def _prepared(accelerator: Any, network: nn.Module, engine: _Engine) -> Iterator[nn.Module]:
+    "The network as accelerate wraps it. Afterwards it is as it was, with the averaged weights."
+    forward = vars(network).get("forward")
+    try:
+        wrapped = accelerator.prepare_model(network)
+        if engine.step == 0:  # by now each process has the weights of the first
+            engine.average.module.load_state_dict(engine.network.state_dict())
+        yield wrapped
+    finally:
+        vars(engine.network).pop("_original_forward", None)
+        if forward is None:
+            vars(network).pop("forward", None)
+        else:
+            network.forward = forward
+        engine.network.load_state_dict(engine.average.module.state_dict())
 
 # %% ../nbs/workshop/training.ipynb #3e8048c5
-def _loss_of(p: DDPM, loss: str | Callable, dims: int) -> Callable:
+LOSSES = {"simple": simple_loss, "elbo": elbo_loss}
+
+
+def _loss_of(loss: str | Callable, data: Tensor) -> Callable:
     "The mean loss of one piece of a batch; the bound in bits/dim, so that one size of step fits every picture."
-    of, scale = LOSSES.get(loss, loss) if isinstance(loss, str) else loss, 1.0
+    of = LOSSES.get(loss) if isinstance(loss, str) else loss
     if not callable(of):
         raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or a function of p and x0, got {loss!r}")
-    if of is elbo_loss:
-        scale = 1 / (dims * math.log(2))
+    scale = 1 / (data[0].numel() * math.log(2)) if of is elbo_loss else 1.0
 
-    def mean(x0: Tensor, y: Tensor | None, t: Tensor, eps: Tensor) -> Tensor:
+    def mean(p: DDPM, x0: Tensor, y: Tensor | None, t: Tensor, eps: Tensor) -> Tensor:
         return of(p if y is None else p.given(y=y), x0, t=t, eps=eps).mean() * scale
 
     return mean
 
 
-def _one_step(engine: _Engine, wrapped: nn.Module, accelerator: Any, loss: Callable, parts: list[tuple]) -> Tensor:
+def _one_step(engine: _Engine, p: DDPM, accelerator: Any, loss: Callable, parts: list[tuple]) -> Tensor:
     "Gradients of every piece, added up; then one step. Processes exchange gradients with the last piece only."
     total = torch.zeros((), device=accelerator.device)
     for i, part in enumerate(parts):
-        with accelerator.no_sync(wrapped) if i < len(parts) - 1 else nullcontext():
-            value = loss(*part) / len(parts)
-            accelerator.backward(value)
-        total = total + value.detach()
+        with accelerator.no_sync(p.network) if i < len(parts) - 1 else nullcontext():
+            value = loss(p, *part)
+            accelerator.backward(value)  # which divides by the number of pieces
+        total = total + value.detach() / len(parts)
     total = accelerator.reduce(total, "mean") if accelerator.num_processes > 1 else total
     engine.update(total)
     return total
@@ -286,43 +338,48 @@ def _fingerprint(data: Tensor, labels: Tensor | None) -> str:
 def _resume(engine: _Engine, folder: Path, state: dict[str, Any]) -> list[float]:
     "Go on from the newest checkpoint, if it is of this run; the losses until then."
     parts, saved = _load_checkpoint(folder)
-    now = {**state["plan"], "data": state["data"]}
-    for name, before in {**saved.get("plan", {}), "data": saved.get("data")}.items():
-        if now.get(name) != before:
-            what = f"{name} = {before}, got {now.get(name)}"
+    before = {**saved.get("plan", {}), "data": saved.get("data")}
+    for name, now in {**state["plan"], "data": state["data"]}.items():
+        if before.get(name) != now:
+            what = "other data or labels" if name == "data" else f"{name} = {before.get(name)}, got {now}"
             raise ValueError(f"{folder} holds a run with {what}: to go on with it, give the same")
-    try:
-        _restore_engine(engine, parts, saved["step"])
-    except (KeyError, RuntimeError) as error:
-        raise ValueError(f"{folder} holds a run of another network: {error}") from error
+    shapes = [{name: w.shape for name, w in t.items()} for t in (parts["weights"], engine.network.state_dict())]
+    if shapes[0] != shapes[1]:
+        odd = sorted(name for name in {**shapes[0], **shapes[1]} if shapes[0].get(name) != shapes[1].get(name))
+        raise ValueError(f"{folder} holds a run of another network, which differs in {', '.join(odd[:3])}")
+    _restore_engine(engine, parts, saved["step"])
     return saved["losses"]
 
-
-def _start(engine: _Engine, folder: Path | None, resume: bool, state: dict[str, Any]) -> list[float]:
-    "The losses of the run that is resumed, or none."
-    if folder is None:
-        if resume:
-            raise ValueError("resume=True needs the folder of the run, got folder=None")
-        return []
-    if not _checkpoints(folder):
-        return []
-    if not resume:
-        raise ValueError(f"{folder} holds a run already: resume=True goes on with it, or choose another folder")
-    return _resume(engine, folder, state)
-
 # %% ../nbs/workshop/training.ipynb #63e003db
+def _start(engine: _Engine, folder: Path | None, resume: bool, state: dict[str, Any], accelerator: Any) -> list[float]:
+    "The losses of the run that is resumed, or none."
+    if folder is None and resume:
+        raise ValueError("resume=True needs the folder of the run, got folder=None")
+    losses = []
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)  # an error now, rather than after the first steps
+        if _checkpoints(folder) and not resume:
+            raise ValueError(f"{folder} holds a run already: resume=True goes on with it, or choose another folder")
+        losses = _resume(engine, folder, state) if _checkpoints(folder) else []
+    steps = accelerator.gather(torch.tensor([engine.step], device=accelerator.device)).tolist()
+    if len(set(steps)) > 1:
+        raise ValueError(f"folder must be one that every process sees, but they found checkpoints of steps {steps}")
+    return losses
+
+# %% ../nbs/workshop/training.ipynb #55aead85
 def _bar(first: int, steps: int, shown: bool) -> Any:
     "A progress bar over the steps that are left."
     from tqdm.auto import tqdm
 
     return tqdm(total=steps, initial=first, disable=not shown, desc="training", unit="step", dynamic_ncols=True)
 
-
+# %% ../nbs/workshop/training.ipynb #4f5c8881
 @dataclass
 class _Run:
     "One call of fit: what _loop needs."
 
     p: DDPM  # with the network that trains, wrapped by accelerate
+    averaged: DDPM
     engine: _Engine
     accelerator: Any
     batches: _Batches
@@ -333,13 +390,13 @@ class _Run:
     every: int
     callback: Callable | None
     log_every: int
-    averaged: DDPM
 
     def step(self) -> Tensor:
-        a = self.accelerator
-        batch = self.batches(self.p, self.engine.step)
+        a, engine = self.accelerator, self.engine
+        batch = self.batches(self.p, engine.step)
         parts = _parts(batch, self.accumulate, a.process_index, a.num_processes, a.device)
-        return _one_step(self.engine, self.p.network, a, self.loss, parts)
+        with _own_numbers(a.device, engine.plan.seed, 3, engine.step, a.process_index):
+            return _one_step(engine, self.p, a, self.loss, parts)
 
     def save(self, losses: list[float]) -> None:
         "Every process waits until the first has written."
@@ -393,31 +450,27 @@ def fit(
 
     Every random number of a step comes from (seed, step). So a run with a folder, which keeps a checkpoint every
     `every` steps, goes on with resume=True to the bit, on the same CPU with as many threads; and several processes
-    (torchrun --nproc_per_node 2 script.py) together see the batch that one would, in parts. precision="bf16" is
-    autocast; accumulate splits each batch in pieces, for less memory. callback gets a TrainingRun every log_every steps.
-    The network goes to the device that accelerate finds.
+    (torchrun --nproc_per_node 2 script.py) together see the batch that one would, in parts; folder must be one that all
+    of them see. precision="bf16" is autocast; accumulate splits each batch in pieces, for less memory. callback gets a
+    TrainingRun every log_every steps. The network goes to the device that accelerate finds.
 
-    Raises FloatingPointError where a loss or gradient is not finite, naming the step: p then holds the weights from
-    before it. ValueError, TypeError: an argument that does not fit; a folder that holds a run (without resume), another
-    run (with it) or a damaged checkpoint. OSError: a checkpoint cannot be written; those before it stay.
+    Raises FloatingPointError where a loss or gradient is not finite, naming the step: p then holds the averaged
+    weights from before it. ValueError, TypeError: an argument that does not fit; a folder that holds a run (without
+    resume), another run (with it) or a damaged checkpoint. OSError: a checkpoint cannot be written; those before stay.
     """
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", "function")
     plan = _Plan(steps, batch, lr, name, ema, warmup, clip, weight_decay, drop, seed).check()
+    every, log_every = _check_count("every", every), _check_count("log_every", log_every)
     _check_data(p, data, labels)
-    none, folder = _no_class(p, labels, drop), None if folder is None else Path(folder)
-    accelerator = _accelerator(precision, batch, accumulate)
-    p.to(accelerator.device)
-    engine = _Engine(p.network, plan)
-    state = {"plan": asdict(plan), "data": _fingerprint(data, labels)}
-    losses = _start(engine, folder, resume, state)
-    trained = p._with(network=accelerator.prepare_model(p.network))
-    run = _Run(
-        trained, engine, accelerator, _Batches(data, labels, plan, none), _loss_of(trained, loss, data[0].numel()),
-        accumulate, state, folder, _check_count("every", every), callback, _check_count("log_every", log_every),
-        p._with(network=engine.average.module),
-    )
-    try:
-        return _loop(run, losses, progress)
-    finally:
-        p.network = accelerator.unwrap_model(trained.network, keep_fp32_wrapper=False)
-        p.network.load_state_dict(engine.average.module.state_dict())
+    none, of, folder = _no_class(p, labels, drop), _loss_of(loss, data), None if folder is None else Path(folder)
+    state = {"plan": asdict(plan), "data": None if folder is None else _fingerprint(data, labels)}
+    with _accelerator(precision, batch, accumulate) as accelerator:
+        engine = _Engine(p.to(accelerator.device).network, plan)
+        losses = _start(engine, folder, resume, state, accelerator)
+        batches = _Batches(data, labels, plan, none, torch.promote_types(engine.weights[0].dtype, torch.float32))
+        with _prepared(accelerator, p.network, engine) as wrapped:
+            run = _Run(
+                p._with(network=wrapped), p._with(network=engine.average.module), engine, accelerator, batches, of,
+                accumulate, state, folder, every, callback, log_every,
+            )
+            return _loop(run, losses, progress)

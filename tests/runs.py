@@ -1,0 +1,225 @@
+"""Small runs of `fit` for the tests: points in the plane, a network for them, and what a run left behind as one number.
+
+`python -m tests.runs FOLDER` kills such runs, again and again (tests/test_training.py reads what it prints), and
+`torchrun --nproc_per_node 2 -m tests.runs FOLDER two` trains in two processes.
+"""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from diffusion_math import DDPM, ForwardProcess, cosine_schedule
+from diffusion_math import checkpoint as disk
+from diffusion_math.training import fit
+
+
+class Points(nn.Module):
+    "A network for (b, 2) points: what it says of them at a noise level, and for a class if it was made with classes."
+
+    def __init__(self, width=16, classes=None, dropout=0.0):
+        super().__init__()
+        self.classes = classes
+        self.label = None if classes is None else nn.Embedding(classes + 1, width)
+        self.first, self.drop = nn.Linear(5, width), nn.Dropout(dropout)
+        self.rest = nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 2))
+
+    def forward(self, x, log_snr, y=None):
+        level = torch.atan(log_snr / 4)[:, None].to(x.dtype)
+        h = self.drop(self.first(torch.cat([x, x * level, level], 1)))
+        if self.label is not None:
+            h = h + self.label(torch.as_tensor(self.classes if y is None else y, device=x.device).expand(len(x)))
+        return self.rest(h)
+
+
+def model(seed=0, dtype=torch.float32, T=40, **kind):
+    torch.manual_seed(seed)
+    return DDPM(Points(**kind).to(dtype), ForwardProcess(cosine_schedule(T)), (2,), "v")
+
+
+def points(n=300, seed=0):
+    angle = 6.2832 * torch.rand(n, generator=torch.Generator().manual_seed(seed))
+    return torch.stack([angle.cos(), angle.sin()], 1)
+
+
+def digest(run):
+    "Every loss and every averaged weight, to the bit."
+    sha256 = hashlib.sha256(json.dumps(run.losses).encode())
+    for w in run.p.network.state_dict().values():
+        sha256.update(w.contiguous().numpy().tobytes())
+    return sha256.hexdigest()
+
+
+# ---- runs that are killed
+
+SETTINGS = dict(steps=120, batch=16, warmup=5, every=2, progress=False)
+
+
+class Ticks:
+    "Every moment of a checkpoint's writing, in small pieces; at moment `last` the process kills itself."
+
+    def __init__(self, last, pause=0.0):
+        self.count, self.last, self.pause = 0, last, pause
+        self.rename, self.rmtree, self.sync, self.mkdir = os.rename, shutil.rmtree, disk._sync, Path.mkdir
+
+    def tick(self):
+        self.count += 1
+        if self.count == self.last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(self.pause)
+
+    def around(self, of):
+        def hooked(*args, **kwargs):
+            self.tick()
+            result = of(*args, **kwargs)
+            self.tick()
+            return result
+
+        return hooked
+
+    def write(self, path, content):
+        with open(path, "wb", buffering=0) as file:
+            for i in range(0, len(content), 1 + len(content) // 3):
+                self.tick()
+                file.write(content[i : i + 1 + len(content) // 3])
+            self.tick()
+            os.fsync(file.fileno())
+
+    def remove(self, path, ignore_errors=False):
+        for file in sorted(Path(path).glob("*")):
+            self.tick()
+            file.unlink()
+        self.rmtree(path, ignore_errors=ignore_errors)
+
+    def install(self):
+        disk._write, disk._sync = self.write, self.around(self.sync)
+        os.rename, shutil.rmtree = self.around(self.rename), self.remove
+
+
+def forked(work):
+    "work() in a process of its own; its number."
+    if pid := os.fork():
+        return pid
+    try:
+        work()
+        os._exit(0)
+    except BaseException as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+def train(folder, last=None, pause=0.0, out=None):
+    if last is not None or pause:
+        Ticks(last, pause).install()
+    run = fit(model(), points(), folder=folder, resume=True, **SETTINGS)
+    if out:
+        out.write_text(digest(run))
+
+
+def newest(folder):
+    "The step of the newest checkpoint, which must be whole; and whether a half-written one lies beside it."
+    found = disk._checkpoints(folder)
+    for path in found[-disk.KEPT :]:
+        parts, state = disk._load_checkpoint_at(path)
+        assert len(state["losses"]) == state["step"] and parts.keys() == {"weights", "optimizer", "average"}
+    half = any(folder.glob(".step-*"))
+    return (int(found[-1].name[5:]) if found else 0), half
+
+
+def killed_at_every_moment(folder):
+    "Process i dies at its i-th moment, and the next goes on. The steps at which they died; how many were in a write."
+    steps, halves = [], 0
+    for last in range(1, 75):
+        _, status = os.waitpid(forked(lambda n=last: train(folder, n)), 0)
+        if os.WIFEXITED(status):
+            assert os.WEXITSTATUS(status) == 0
+            break
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        step, half = newest(folder)
+        steps.append(step)
+        halves += half
+    return steps, halves
+
+
+def killed_at_random(folder, times=12):
+    rng, steps = random.Random(0), []
+    for _ in range(times):
+        pid = forked(lambda: train(folder, pause=0.002))
+        time.sleep(rng.uniform(0.02, 0.5))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        steps.append(newest(folder)[0])
+    return steps
+
+
+def kill(folder):
+    "Kill runs; print what happened, as JSON."
+    report = {}
+    fit(model(), points(), steps=2, batch=4, progress=False)  # whatever it imports is there before the forks
+    for name, killer in (("every", killed_at_every_moment), ("random", killed_at_random), ("none", None)):
+        report[name] = killer(folder / name) if killer else None
+        _, status = os.waitpid(forked(lambda n=name: train(folder / n, out=folder / f"{n}.txt")), 0)
+        assert status == 0
+        report[f"{name}_digest"] = (folder / f"{name}.txt").read_text()
+    print(json.dumps(report))
+
+
+# ---- two processes
+
+
+def scenarios(folder, seed):
+    "Runs that must not depend on the number of processes; each with its losses and its averaged weights."
+    settings = dict(steps=12, batch=16, warmup=3, progress=False, seed=5)
+    labels, seen, calls = torch.arange(300) % 3, [], []
+
+    def stops(p, x0, t, eps):
+        calls.append(len(x0))
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return DDPM_LOSS(p, x0, t=t, eps=eps)
+
+    kind = dict(seed=seed, dtype=torch.float64)
+    yield "plain", fit(model(**kind), points(), callback=lambda run: seen.append(run.step), log_every=5, **settings)
+    yield "accumulate", fit(model(**kind), points(), accumulate=2, **settings)
+    yield "labels", fit(model(classes=3, **kind), points(), labels=labels, drop=0.3, **settings)
+    yield "single", fit(model(seed=seed), points(), **settings)
+    try:
+        fit(model(**kind), points(), folder=folder / "run", every=3, loss=stops, **settings)
+    except KeyboardInterrupt:
+        pass
+    yield "resumed", fit(model(**kind), points(), folder=folder / "run", every=3, loss=stops, resume=True, **settings)
+    yield "seen", seen
+
+
+def DDPM_LOSS(p, x0, **kwargs):
+    from diffusion_math import simple_loss
+
+    return simple_loss(p, x0, **kwargs)
+
+
+def two(folder):
+    "What each of two processes ends with, in a file each. They begin with different weights: the first's count."
+    rank, out = int(os.environ["RANK"]), {}
+    for name, run in scenarios(folder, seed=rank):
+        assert torch.distributed.get_world_size() == 2 and torch.distributed.get_rank() == rank
+        out[name] = run if name == "seen" else (run.losses, dict(run.p.network.state_dict()))
+    for name, batch, loss in (("batch", 15, "simple"), ("pieces", 18, "simple")):
+        try:
+            fit(model(), points(), steps=2, batch=batch, loss=loss, accumulate=2, progress=False)
+        except ValueError as error:
+            out[name] = str(error)
+    torch.save(out, folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    (two if sys.argv[2:] == ["two"] else kill)(Path(sys.argv[1]))
