@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from .explore_mixture import MeltingExplorer, ReverseExplorer
     from .explore_score import ScoreExplorer
     from .notation import NOTATION, notation_card
+    from .pages import write_page
     from .pictures import Pictures, load_pictures, save_pictures
     from .training import TrainingRun, fit
 
@@ -66,7 +67,7 @@ _LAZY = {  # name -> the module that it comes from, which loads anywidget
     "PixelsExplorer": "explore_gaussian", "ReverseExplorer": "explore_mixture", "ScoreExplorer": "explore_score",
 }  # fmt: skip
 _LAZY |= {"check": "exercises", "hint": "exercises", "mystery": "catalogue", "progress": "exercises"}
-_LAZY |= {"NOTATION": "notation", "notation_card": "notation"}
+_LAZY |= {"NOTATION": "notation", "notation_card": "notation", "write_page": "pages"}
 _LAZY |= {name: "checkpoint" for name in ("load_model", "load_pretrained", "save_model")}
 _LAZY |= {name: "pictures" for name in ("Pictures", "load_pictures", "save_pictures")}
 _LAZY |= {name: "training" for name in ("TrainingRun", "fit")}
@@ -82,7 +83,7 @@ __all__ = [
     "linear_schedule", "load_model", "load_pictures", "load_pretrained", "make_digits", "mean_and_stderr", "mnist",
     "mystery", "notation_card", "plot_density", "plot_points", "plot_schedule", "progress", "save_model",
     "save_pictures", "score_of", "show", "show_images", "show_strip", "simple_loss", "style", "trace_jacobian",
-    "tweedie", "tweedie_cov",
+    "tweedie", "tweedie_cov", "write_page",
 ]  # fmt: skip
 
 
