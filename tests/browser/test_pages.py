@@ -1,14 +1,23 @@
 "A chapter as one page, in a browser with no kernel and no network: its explorables live, its formulas are drawn."
+import json
+
 import pytest
 
-from diffusion_math.pages import write_page
+from diffusion_math.pages import _state, write_page
 from tests.browser.explorable import ROOT as WIDGET
 from tests.browser.explorable import settled
 from tests.lab import ROOT
 
+CHAPTERS = sorted((ROOT / "nbs").glob("[0-9]*.ipynb"))
+WITH_WIDGETS = [path.stem for path in CHAPTERS if _state(json.loads(path.read_text(encoding="utf-8")))]
 
-@pytest.mark.parametrize("name", ["01_data_distribution", "02_gaussians", "03_forward_process", "04_reverse_process",
-                                  "05_elbo", "07_score_matching"])
+
+def test_the_chapters_have_explorables():
+    assert {"01_data_distribution", "02_gaussians", "03_forward_process", "04_reverse_process", "05_elbo",
+            "07_score_matching"} <= set(WITH_WIDGETS)
+
+
+@pytest.mark.parametrize("name", WITH_WIDGETS)
 def test_a_chapter_lives_without_a_server(page, tmp_path, name):
     asked = []
     page.on("request", lambda request: asked.append(request.url))
