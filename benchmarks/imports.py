@@ -24,7 +24,7 @@ def cpu_seconds(module: str) -> float | None:
 
 def main() -> None:
     args = arguments(__doc__)
-    peers = [found["name"] for found in installed() if "wrong" not in found]
+    peers = [found["name"] for found in installed() if "wrong" not in found and found["name"] != "ipympl"]  # a widget
     modules = {"torch": "torch", "diffusion_math": "diffusion_math"} | {p: p.replace("-", "_") for p in peers}
     took = {name: [] for name in modules}
     for i in range(6 if args.quick else 16):

@@ -22,6 +22,8 @@ def number(value: float | None, style: str = "g") -> str:
     if style == "e" and value:
         return f"{value:.1e}"
     size = abs(value)
+    if size > 1 and float(value).is_integer():
+        return f"{value:,.0f}"
     return f"{value:.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 0.1 else (
         f"{value:.4f}" if size >= 1e-3 or not value else f"{value:.1e}")
 
@@ -58,9 +60,9 @@ def picture(name: str, row: dict) -> Path | None:
     cases = unique(f["case"] for f in figures)
     if not 1 <= len(cases) <= 9 or len(figures) < 2:
         return None
-    rows = -(-len(cases) // 3)
+    rows = -(-len(cases) // 2)
     most = max(sum(f["case"] == case for f in figures) for case in cases)
-    fig, axes = figure(rows, min(3, len(cases)), width=9, height=rows * (0.9 + 0.3 * most), squeeze=False)
+    fig, axes = figure(rows, min(2, len(cases)), width=9, height=rows * (0.9 + 0.3 * most), squeeze=False)
     with style():
         for ax, case in zip(axes.flat, cases, strict=False):
             mine = [f for f in figures if f["case"] == case][::-1]
@@ -74,9 +76,9 @@ def picture(name: str, row: dict) -> Path | None:
             ax.set_yticks(range(len(mine)), [f["who"] for f in mine])
             ax.set_ylim(-0.6, len(mine) - 0.4)
             ax.set_title(case)
-            ax.set_xlabel(row["unit"] or case)
         for ax in list(axes.flat)[len(cases):]:
             ax.set_axis_off()
+        fig.supxlabel(row["unit"], fontsize=10.5)
     PICTURES.mkdir(exist_ok=True)
     path = PICTURES / f"{name}.png"
     fig.savefig(path, dpi=120)
@@ -116,19 +118,28 @@ def more(row: dict) -> list[str]:
             scale, unit = (1, "s") if max(f["seconds"] for f in mine) > 0.1 else (1e6, "µs")
             out.append(f"{case.capitalize()}, {unit}: " + ", ".join(
                 f"{f['who']} {number(f['seconds'] * scale)}" for f in mine) + ".")
-    for f in row["figures"]:
-        if "images_per_second" in f:
-            out.append(f"{f['who']}: {number(f['images_per_second'])} images/s, {f['parameters']:,} parameters.")
-        if "steps" in f:
-            out.append(f"{f['who']}: {f['steps']:,} steps in {number(f['seconds'])} s.")
+    speeds = [f"{f['who']} {number(f['images_per_second'])} images/s with {f['parameters']:,} parameters"
+              for f in row["figures"] if "images_per_second" in f]
+    steps = [f"{f['who']} {f['steps']:,} steps of training in {number(f['seconds'])} s"
+             for f in row["figures"] if "steps" in f]
+    out += ["; ".join(each) + "." for each in (speeds, steps) if each]
+    if "samples" in row:
+        out.append(f"Each error is that of {row['samples']:,} samples.")
     return out
+
+
+def how(row: dict) -> str:
+    "How a row was run."
+    if "seconds" not in row:
+        return row["mode"] + (f", PyTorch on {row['machine']['threads']} thread" if "machine" in row else "")
+    return f"{row['mode']} mode, {row['seconds']:.0f} s"
 
 
 def section(name: str, row: dict) -> str:
     if "figures" not in row or row.get("skipped"):
         return f"## {row.get('title', name)}\n\n{row.get('skipped') or 'failed: ' + row['failed']}\n"
     parts = [f"## {row['title']}", f"Target: {row['target']}. {('In ' + row['unit'] + '. ') if row['unit'] else ''}"
-             f"Better is {row['better']}. `{name}.py`, {row['mode']} mode, {row['seconds']:.0f} s."]
+             f"Better is {row['better']}. `{name}.py`, {how(row)}."]
     parts.append(table(row))
     parts += more(row)
     many = any(f["case"].endswith(" steps") for f in row["figures"])
@@ -157,5 +168,6 @@ def about(results: dict) -> str:
 
 
 def write(results: dict, order: list[str]) -> None:
-    rows = [section(name, results["rows"][name]) for name in order if name in results["rows"]]
+    rows = [section(name, results["rows"].get(name, {"skipped": f"not run yet: `python benchmarks/run.py --only {name}`"}))
+            for name in order]
     (HERE / "README.md").write_text("\n".join([HEAD, about(results), *rows]), encoding="utf-8")

@@ -3,6 +3,7 @@
     make bench                                # everything that fits into ten minutes
     make bench MODE=full                      # all of it
     python benchmarks/run.py --only imports noising     # some rows; the others stay as they are
+    python benchmarks/run.py --add three_minutes FILE   # a row from what its script, run alone, printed into FILE
     python benchmarks/run.py --write          # README.md again, from results.json
 """
 
@@ -48,9 +49,14 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=ROWS, help="these rows; the others stay as they are")
     parser.add_argument("--data", help="the folder that holds MNIST/raw")
     parser.add_argument("--write", action="store_true", help="run nothing: write README.md from results.json")
+    parser.add_argument("--add", nargs=2, metavar=("ROW", "FILE"), help="take a row from what its script printed")
     args = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {"rows": {}}
-    for row in [] if args.write else args.only or ROWS:
+    if args.add:
+        added = json.loads(open(args.add[1], encoding="utf-8").read())
+        results["rows"][args.add[0]] = {"mode": "run alone", "load": [added.get("machine", {}).get("load", 0)]} | added
+        RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for row in [] if args.write or args.add else args.only or ROWS:
         if row in SLOW and not (args.full or args.only):
             continue
         print(f"{row} ...", end=" ", flush=True)

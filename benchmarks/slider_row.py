@@ -13,13 +13,15 @@ def cells(line: str) -> list[str]:
 def main() -> None:
     arguments(__doc__)
     done = subprocess.run([sys.executable, str(HERE / "slider.py")], capture_output=True, text=True)
-    table = [cells(line) for line in done.stdout.splitlines() if line.startswith("|") and "---" not in line]
-    if done.returncode or len(table) < 2:
+    tables = [[cells(line) for line in block.splitlines() if line.startswith("|") and "---" not in line]
+              for block in done.stdout.split("\n\n")]
+    tables, figures = [table for table in tables if len(table) > 1], []
+    if done.returncode or not tables:
         sys.exit((done.stderr.strip().splitlines() or ["slider.py printed no table"])[-1])
-    head, figures = table[0], []
-    for name, *values in table[1:]:
-        for title, value in zip(head[1:], values, strict=True):
-            figures.append(figure(name, title, float(value)))
+    for head, *lines in tables:
+        for name, *values in lines:
+            for title, value in zip(head[1:], values, strict=True):
+                figures.append(figure(name, f"{title}, each explorable" if head[0] else title, float(value)))
     say(title="A slider, from the input event to the end of the draw", unit="", figures=figures, better="less",
         target="ours ahead of interact and ipympl")
 
