@@ -168,6 +168,6 @@ def about(results: dict) -> str:
 
 
 def write(results: dict, order: list[str]) -> None:
-    rows = [section(name, results["rows"].get(name, {"skipped": f"not run yet: `python benchmarks/run.py --only {name}`"}))
-            for name in order]
+    later = {name: {"skipped": f"not run yet: `python benchmarks/run.py --only {name}`"} for name in order}
+    rows = [section(name, (later | results["rows"])[name]) for name in order]
     (HERE / "README.md").write_text("\n".join([HEAD, about(results), *rows]), encoding="utf-8")

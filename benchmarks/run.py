@@ -25,6 +25,11 @@ SLOW = {"course"}  # only in full mode
 NEEDS_MNIST = {"three_minutes"}
 
 
+def kept() -> dict:
+    "What results.json holds."
+    return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {"rows": {}}
+
+
 def last_words(text: str) -> str:
     lines = text.strip().splitlines()
     return lines[-1][:300] if lines else "nothing was printed"
@@ -51,7 +56,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="run nothing: write README.md from results.json")
     parser.add_argument("--add", nargs=2, metavar=("ROW", "FILE"), help="take a row from what its script printed")
     args = parser.parse_args()
-    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {"rows": {}}
+    results = kept()
     if args.add:
         added = json.loads(open(args.add[1], encoding="utf-8").read())
         results["rows"][args.add[0]] = {"mode": "run alone", "load": [added.get("machine", {}).get("load", 0)]} | added
@@ -65,6 +70,7 @@ def main() -> None:
         else:
             result = run(row, not args.full, args.data)
         print(result.get("failed") or result.get("skipped") or f"{result['seconds']:.0f} s", flush=True)
+        results = kept()  # read again: another run may have finished meanwhile
         if "failed" in result and "figures" in results["rows"].get(row, {}):
             result = results["rows"][row] | {"failed_since": result["failed"]}  # numbers that were measured stay
         results["rows"][row] = result
