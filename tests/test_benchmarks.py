@@ -78,3 +78,43 @@ def test_a_ratio_is_taken_repeat_by_repeat():
         ("floor", 1, 1, 1), ("twice", 2, 2, 2),
     ]
     assert spread([3.0]) == {"value": 3.0, "low": 3.0, "high": 3.0}
+
+
+def test_the_reference_in_fifty_digits_is_the_schedules_own():
+    from correctness import T, exact_alpha_bar, exact_laws
+
+    from diffusion_math import ForwardProcess, cosine_schedule, linear_schedule
+
+    for kind, schedule in (("linear", linear_schedule(T)), ("cosine", cosine_schedule(T))):
+        exact = exact_alpha_bar(kind)
+        want = torch.tensor([float(v) for v in exact], dtype=torch.float64)
+        torch.testing.assert_close(schedule.alpha_bar, want, rtol=1e-10, atol=0)
+        var = torch.tensor([float(v) for v in exact_laws(exact)["var"]], dtype=torch.float64)
+        t = torch.arange(1, T + 1)
+        law = ForwardProcess(schedule).posterior(var[:, None], var[:, None], t)
+        torch.testing.assert_close(law.var[:, 0], var, rtol=1e-9, atol=0)
+
+
+def test_errors_of_exact_draws_are_small_and_those_of_a_shrunk_law_are_not():
+    from known_distribution import ring, sliced, within_modes
+
+    law, std = ring()
+    x, y = law.sample(2000), law.sample(2000)
+    assert within_modes(law, x, std) < 0.1 and sliced(x, y) < 0.15
+    nearest = law.means[torch.cdist(x.flatten(1), law.means.flatten(1)).argmin(1)]
+    shrunk = nearest + (x - nearest) / 2
+    assert within_modes(law, shrunk, std) == pytest.approx(0.5, abs=0.05)
+    moved = sliced(x + 0.5, x)                                             # along a line, (0.5, 0.5) is 0.5 on average
+    assert moved == pytest.approx(0.5 / x.flatten(1).var(0).mean().sqrt().item(), rel=0.2)
+
+
+def test_the_page_is_written_from_the_figures():
+    from report import cell, number, table
+
+    assert [number(v) for v in (None, 0.0, 3.0, 1234.5, 12.34, 1.234, 0.0123, 1e-7)] == [
+        "failed", "0.0000", "3", "1234", "12.3", "1.23", "0.0123", "1.0e-07",
+    ]
+    assert cell({"value": 1.5, "low": 1.25, "high": 2.5}, "g") == "1.50 (1.25–2.50)"
+    lines = table({"figures": [{"who": "diffusion_math", "case": "a", "value": 1.5},
+                               {"who": "peer", "case": "a", "value": None}]}).splitlines()
+    assert lines == ["|  | a |", "| --- | --- |", "| **diffusion_math** | 1.50 |", "| peer | failed |"]
