@@ -135,6 +135,7 @@ _add(
      "show ; show_images ; show_strip ; Live ; plot_density ; plot_points ; plot_schedule ; figure ; style ; PALETTE",
      "workshop/plot"),
     ("", "your own pictures, read and written", "load_pictures ; Pictures ; save_pictures", "workshop/pictures"),
+    ("", "a chapter as one page that needs no kernel", "write_page", "workshop/pages"),
     ("", "checks that speak", "agree ; agree_mc ; mean_and_stderr", "workshop/plot"),
     ("", "to drag: a digit into noise", "NoisingExplorer", "workshop/explore"),
     ("", "to drag: a digit to draw on, and its density", "GaugeExplorer", "workshop/explore_gauge"),

@@ -106,3 +106,9 @@ def test_the_front_page_shows_an_untouched_course():
     (shown,) = [c for c in cells if c["cell_type"] == "code" and "".join(c["source"]).strip().endswith("progress()")]
     text = "".join("".join(output["text"]) for output in shown["outputs"])
     assert f"0 of {len(CATALOGUE)} passed" in text and text.count("not tried") == len(CATALOGUE)
+
+
+def test_the_front_page_leads_everywhere():
+    "To each chapter and to each page of the workshop."
+    text = "\n".join(cell["source"] for cell in Notebook(NBS / "index.ipynb").markdown)
+    assert {*re.findall(r"\]\(([\w/]+\.ipynb)\)", text)} == {*NAMES} - {"index.ipynb"}
