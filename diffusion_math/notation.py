@@ -136,6 +136,10 @@ _add(
      "workshop/plot"),
     ("", "your own pictures, read and written", "load_pictures ; Pictures ; save_pictures", "workshop/pictures"),
     ("", "a chapter as one page that needs no kernel", "write_page", "workshop/pages"),
+)  # fmt: skip
+
+# %% ../nbs/workshop/notation.ipynb #b9eefc36
+_add(
     ("", "checks that speak", "agree ; agree_mc ; mean_and_stderr", "workshop/plot"),
     ("", "to drag: a digit into noise", "NoisingExplorer", "workshop/explore"),
     ("", "to drag: a digit to draw on, and its density", "GaugeExplorer", "workshop/explore_gauge"),
