@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from diffusion_math import DDPM, Gaussian, GaussianMixture, Prediction, UNet, elbo, elbo_loss, exact_elbo, simple_loss
+from diffusion_math.ddpm import _draw
 from diffusion_math.distribution import Distribution
 from diffusion_math.forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
 from diffusion_math.reverse import ExactReverse, ReverseProcess
@@ -347,6 +348,11 @@ class TestSimpleLoss:
         t = torch.tensor([int((p.q.schedule.log_snr[1:] - level).abs().argmin()) + 1 for level in seen[0]])
         assert torch.equal(t.sort().values, torch.arange(1, 11).repeat_interleave(2))
         assert not torch.equal(t, t.sort().values)
+
+    def test_and_every_t_is_as_likely_as_the_next(self):
+        t, _ = zip(*(_draw(DDPM(wave, process(10)), normal(3, 2), seed(n), None, None) for n in range(2000)), strict=True)
+        share = torch.stack([(torch.stack(t) == k).double().mean(1) for k in range(1, 11)], 1)
+        within(share, 0.1)
 
     @pytest.mark.parametrize("loss", [simple_loss, elbo_loss])
     def test_reproducible_by_generator_and_trainable(self, loss):
