@@ -350,7 +350,8 @@ class TestSimpleLoss:
         assert not torch.equal(t, t.sort().values)
 
     def test_and_every_t_is_as_likely_as_the_next(self):
-        t, _ = zip(*(_draw(DDPM(wave, process(10)), normal(3, 2), seed(n), None, None) for n in range(2000)), strict=True)
+        p, x0 = DDPM(wave, process(10)), normal(3, 2)
+        t = [_draw(p, x0, seed(n), None, None)[0] for n in range(2000)]
         share = torch.stack([(torch.stack(t) == k).double().mean(1) for k in range(1, 11)], 1)
         within(share, 0.1)
 
