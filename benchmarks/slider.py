@@ -63,17 +63,19 @@ WATCH = """() => {
     window.moved = 0;
     const note = () => shown.push(performance.now());
     addEventListener('pointermove', event => { window.moved = event.timeStamp; }, true);
-    const ours = document.querySelector('.dm-explorable').explorable.timings;
-    ours.push = timing => { note(); return Array.prototype.push.call(ours, timing); };
+    const ours = document.querySelector('.dm-explorable')?.explorable.timings;
+    if (ours) ours.push = timing => { note(); return Array.prototype.push.call(ours, timing); };
     const look = node => {
         for (const image of node.querySelectorAll?.('img') ?? []) image.decode().then(note, () => {});
     };
-    new MutationObserver(records => records.forEach(record => record.addedNodes.forEach(look)))
-        .observe(document.querySelector('.widget-interact'), { childList: true, subtree: true });
-    const theirs = document.querySelector('.jupyter-matplotlib canvas')?.getContext('2d');      // ipympl: onto a canvas
-    if (theirs) {
-        const draw = theirs.drawImage;
-        theirs.drawImage = function (...a) { draw.apply(this, a); note(); };
+    const interact = document.querySelector('.widget-interact');
+    if (interact) {
+        new MutationObserver(records => records.forEach(record => record.addedNodes.forEach(look)))
+            .observe(interact, { childList: true, subtree: true });
+    }
+    if (document.querySelector('.jupyter-matplotlib')) {     // ipympl draws what the kernel sent onto a canvas
+        const { drawImage } = CanvasRenderingContext2D.prototype;
+        CanvasRenderingContext2D.prototype.drawImage = function (...a) { drawImage.apply(this, a); note(); };
     }
 }"""
 TIMINGS = """async i => {
@@ -123,22 +125,25 @@ def markdown(head, rows):
     print(*(f"| {' | '.join(row)} |" for row in table), sep="\n")
 
 
+def open_page(lab, page, name, cells, wait_for):
+    nb = OpenNotebook(lab, page, notebook(cells, lab.root / name).name)
+    assert nb.run_all(), nb.errors()
+    page.locator(wait_for).first.wait_for()
+    page.wait_for_timeout(1000)
+    page.evaluate(WATCH)
+
+
 def beside_the_peers(lab, browser):
     "The same digit and the same mouse, three ways."
-    cells = CELLS + ([IPYMPL] if importlib.util.find_spec("ipympl") else [])
+    rows = {}
     with new_page(browser) as page:
-        nb = OpenNotebook(lab, page, notebook(cells, lab.root / "slider.ipynb").name)
-        assert nb.run_all(), nb.errors()
-        page.locator(".widget-interact img").wait_for()
-        if len(cells) > len(CELLS):
-            page.locator(".jupyter-matplotlib canvas").first.wait_for()
-            page.wait_for_timeout(1000)
-        page.evaluate(WATCH)
-        sliders = page.locator(".noUi-target")
-        rows = {"`NoisingExplorer`": measure(page, page.get_by_label("t steps taken"))}
+        open_page(lab, page, "slider.ipynb", CELLS, ".widget-interact img")
+        rows["`NoisingExplorer`"] = measure(page, page.get_by_label("t steps taken"))
         rows["`interact` + one `imshow`"] = measure(page, page.locator(".widget-interact .noUi-target"))
-        if len(cells) > len(CELLS):
-            rows["ipympl, `set_data`"] = measure(page, sliders.last)
+    if importlib.util.find_spec("ipympl"):
+        with new_page(browser) as page:                          # a backend of its own: a notebook of its own
+            open_page(lab, page, "ipympl.ipynb", [CELLS[0], IPYMPL], ".jupyter-matplotlib canvas")
+            rows["ipympl, `set_data`"] = measure(page, page.locator(".noUi-target"))
     head = ["", "a move, median ms", "95 %", f"a drag of {MOVES}, ms", "pictures", "lag, ms"]
     digits = (".1f", ".1f", ".0f", ".0f", ".0f")
     markdown(head, [[name, *map(format, row, digits)] for name, row in rows.items()])

@@ -78,6 +78,16 @@ function computation(model) {
   return now;
 }
 
+// The density of a mixture for a whole column of the map: what does not change with x is worked out once.
+const heights = (mixture) =>
+  mixture.map(({ weight, mean, variance }) => ({ mean, top: weight / Math.sqrt(2 * Math.PI * variance), half: -0.5 / variance }));
+
+function density(law, x) {
+  let sum = 0;
+  for (const { mean, top, half } of law) sum += top * Math.exp(half * (x - mean) * (x - mean));
+  return sum;
+}
+
 // The heat map over t, with the sample paths, the modes to drag at its left edge, and the line of t.
 function map(ui, now, moveMode) {
   const view = plot(ui, {
@@ -108,8 +118,8 @@ function map(ui, now, moveMode) {
   function draw({ t, means }, colours) {
     if (!colours.ink) return; // not on a page yet
     if (changed("heat", now.table, now.start, colours.data, colours.paper)) {
-      const laws = now.columns.map((column) => noisedMixture(now.start, now.table[column]));
-      const shade = (i, j) => Math.min(1, Math.exp(logMixture(laws[i], now.rows[j])) / FULL);
+      const laws = now.columns.map((column) => heights(noisedMixture(now.start, now.table[column])));
+      const shade = (i, j) => Math.min(1, density(laws[i], now.rows[j]) / FULL);
       drawHeat = heat(COLUMNS, ROWS, shade, [colours.paper, colours.data]);
     }
     const xTicks = [...ticks(now.T).filter((tick) => tick < 0.93 * now.T), now.T];
