@@ -3,7 +3,7 @@
 # %% auto #0
 __all__ = ['UNet']
 
-# %% ../nbs/workshop/unet.ipynb #d4141458
+# %% ../nbs/workshop/unet.ipynb #1bfab9ba
 import math
 from collections.abc import Sequence
 
@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from .elbo import _check_count
 from .forward import _check_x
 
+__all__ = ["UNet"]
 
+# %% ../nbs/workshop/unet.ipynb #d4141458
 def _each(name: str, value: float | Tensor, x: Tensor) -> Tensor:
     "value as (b,) beside x."
     if not isinstance(value, (Tensor, int, float)) or isinstance(value, bool):
@@ -79,10 +81,9 @@ class _Attention(nn.Module):
         self.qkv, self.out = nn.Conv2d(width, 3 * width, 1), nn.Conv2d(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        b, c, h, w = x.shape
-        split = self.qkv(self.norm(x)).reshape(b, 3, self.heads, c // self.heads, h * w).transpose(-1, -2)
+        split = self.qkv(self.norm(x)).unflatten(1, (3, self.heads, -1)).flatten(4).transpose(-1, -2)
         y = F.scaled_dot_product_attention(*split.unbind(1))  # of queries, keys, values: each (b, heads, h*w, c/heads)
-        return x + self.out(y.transpose(-1, -2).reshape(b, c, h, w))
+        return x + self.out(y.transpose(-1, -2).reshape(x.shape))
 
 # %% ../nbs/workshop/unet.ipynb #9c94640e
 class UNet(nn.Module):
@@ -109,17 +110,16 @@ class UNet(nn.Module):
         if not mults or width * mults[-1] % heads:
             raise ValueError(f"heads must divide width * mults[-1], got {heads}, {width} and {tuple(mults)}")
         self.config = sizes | {"mults": mults, "waves": list(waves), "classes": classes}
-        self.classes, self.patch, self.stride = classes, patch, patch * 2 ** (len(mults) - 1)
-        widths, w, level, n = [width * m for m in mults], width * mults[-1], 128, range(blocks)
+        self.classes, self.patch, out = classes, patch, sizes["out_channels"] * patch**2
+        widths, a, w, level, n = [width * m for m in mults], width * mults[0], width * mults[-1], 128, range(blocks)
         self.level, pairs = _Level(level, classes), list(zip(widths, widths[1:], strict=False))
-        self.stem = nn.Conv2d(channels * (1 + 2 * len(waves)) * patch**2, widths[0], 3, padding=1)
+        self.stem = nn.Conv2d(channels * (1 + 2 * len(waves)) * patch**2, a, 3, padding=1)
         self.down = nn.ModuleList(nn.ModuleList(_Block(a, a, level) for _ in n) for a in widths[:-1])
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in pairs)
         self.middle = nn.ModuleList([_Block(w, w, level), _Attention(w, heads), _Block(w, w, level)])
         self.grow = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairs)
         self.up = nn.ModuleList(nn.ModuleList(_Block(a if i else 2 * a, a, level) for i in n) for a in widths[:-1])
-        a, last = widths[0], nn.Conv2d(widths[0], sizes["out_channels"] * patch**2, 3, padding=1)
-        self.head = nn.Sequential(nn.GroupNorm(math.gcd(8, a), a), nn.SiLU(), last)
+        self.head = nn.Sequential(nn.GroupNorm(math.gcd(8, a), a), nn.SiLU(), nn.Conv2d(a, out, 3, padding=1))
         for name, parameter in self.named_parameters():
             if ".second." in name or ".out." in name or "head.2." in name:
                 nn.init.zeros_(parameter)  # each branch starts at 0, and so does the whole
@@ -131,7 +131,7 @@ class UNet(nn.Module):
             raise ValueError(f"x must have shape (b, {self.config['channels']}, h, w), got {tuple(x.shape)}")
         y = self.classes if y is None else y
         level = self.level(_each("log_snr", log_snr, x), None if y is None else _label(y, self.classes, x))
-        down, right = (-n % self.stride for n in x.shape[-2:])
+        down, right = (-n % (self.patch * 2 ** len(self.down)) for n in x.shape[-2:])
         h = F.pad(x, (0, right, 0, down), mode="replicate") if down or right else x
         waves = [f(2**n * math.pi * h) for n in self.config["waves"] for f in (torch.sin, torch.cos)]
         h, kept = self.stem(F.pixel_unshuffle(torch.cat([h, *waves], 1), self.patch)), []
