@@ -205,15 +205,18 @@ def test_pip_installs_the_checkout_itself(checkout, tmp_path):
     assert Path(source) == Path(module).parent / "course"
 
 
-def readme_example() -> str:
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    return example
+def readme_examples() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
 
 
-def test_the_readme_example_runs(installed, tmp_path):
-    assert len(readme_example().strip().splitlines()) == 10
-    printed = call(installed, "-c", readme_example(), cwd=tmp_path, OMP_NUM_THREADS="1")
-    assert printed.count("tensor(") == 3
+def test_the_readme_examples_run(installed, tmp_path):
+    "One after the other, as a reader would paste them; the training is cut short."
+    density, training = readme_examples()
+    assert training.count("steps=2000") == 1
+    code = density + training.replace("steps=2000", "steps=2, batch=4") + "print(threes.shape)"
+    printed = call(installed, "-c", code, cwd=tmp_path, OMP_NUM_THREADS="1")
+    assert printed.count("tensor(") == 3 and printed.strip().endswith("torch.Size([16, 1, 28, 28])")
+    assert [path.name for path in (tmp_path / "run").glob("step-*")] == ["step-00000002"]
 
 
 def test_import_loads_torch_and_nothing_heavier():
