@@ -38,7 +38,7 @@ def _scales(log_snr: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _nonzero(scale: Tensor, why: str) -> Tensor:
     "scale, or ValueError where it is 0 (looked for on the CPU)."
-    if scale.device.type == "cpu" and bool((scale == 0).any()):
+    if scale.device.type == "cpu" and not scale.all():
         raise ValueError(why)
     return scale
 
@@ -67,7 +67,7 @@ class Prediction:
         "The clean x: on average E[x_0 | x_t]."
         a, s = self._signal, self._noise
         if self._name == "eps":
-            return self._like((self._x - s * self._value) / _nonzero(a, _NO_SIGNAL))
+            return self._like(torch.addcmul(self._x, s, self._value, value=-1) / _nonzero(a, _NO_SIGNAL))
         return self._like(self._value if self._name == "x0" else a * self._x - s * self._value)
 
     @property
@@ -176,7 +176,9 @@ class DDPM(ReverseProcess, nn.Module):
     def step(self, x_t: Float[Tensor, "b *event"], t: Time) -> Gaussian:
         "p(x_{t-1} | x_t), t in 1..T [DDPM eq. 1]: a point mass where its variance is 0."
         of_x0, of_x_t, var = self.q._at("posterior", "x_t", x_t, t, first=1)
-        return Gaussian(torch.addcmul(of_x0 * self._x0(x_t, t), of_x_t, x_t), self._var(x_t, t, var))
+        mean = torch.addcmul(of_x0 * self._x0(x_t, t), of_x_t, x_t)
+        made = Gaussian if callable(self.variance) else Gaussian._made  # a schedule's variance needs no check
+        return made(mean, self._var(x_t, t, var))
 
     def ddim(self, x_t: Float[Tensor, "b *event"], t: Time, eta: float = 0.0) -> Gaussian:
         """One step of DDIM [Song et al. 2021 eq. 12], t in 1..T: eta^2 of the posterior's variance, the same marginals.
@@ -188,7 +190,7 @@ class DDPM(ReverseProcess, nn.Module):
         table = self._table(("ddim", _number("eta", eta, 0, 1)), x_t, lambda: _ddim(self.q.schedule, eta))
         rows = table[:, t].to(x_t.dtype)
         of_x0, of_x_t, var = rows.view(*rows.shape, *[1] * (x_t.ndim - 1)) if rows.ndim == 2 else rows
-        return Gaussian(torch.addcmul(of_x0 * self._x0(x_t, t), of_x_t, x_t), var)
+        return Gaussian._made(torch.addcmul(of_x0 * self._x0(x_t, t), of_x_t, x_t), var)
 
     def decode(self, x_1: Float[Tensor, "b *event"]) -> DiscretizedGaussian:
         """p(x_0 | x_1) over 256 grey levels: the network's x_0, give or take the noise that is left [DDPM eq. 13].
