@@ -43,7 +43,8 @@ def main() -> None:
                 kept.append(one.replicates.var(0).mean().item())
         for times, kept in variances.items():
             ratio = [a / b for a, b in zip(kept, variances["iid"], strict=True)]
-            figures.append(figure(times, name, **spread(ratio), variance=spread(kept)["value"]))
+            who = times if times == "iid" else f"diffusion_math ({times})"
+            figures.append(figure(who, name, **spread(ratio), variance=spread(kept)["value"]))
     say(title="The bound's estimator, at equal network calls", unit="variance, ratio to iid t", base="iid",
         figures=figures, better="less", terms=TERMS, target="ours below iid on every schedule")
 

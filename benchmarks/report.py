@@ -58,7 +58,7 @@ def picture(name: str, row: dict) -> Path | None:
 
     figures = [f for f in row["figures"] if f["value"] is not None and f["value"] > 0]
     cases = unique(f["case"] for f in figures)
-    if not 1 <= len(cases) <= 9 or len(figures) < 2:
+    if not 1 <= len(cases) <= (9 if row["unit"] else 3) or len(figures) < 2:  # without a unit each case has its own
         return None
     rows = -(-len(cases) // 2)
     most = max(sum(f["case"] == case for f in figures) for case in cases)
