@@ -166,7 +166,8 @@ def test_a_resumed_run_is_the_same_run(run, photos, tmp_path, capsys):
 
 def test_ctrl_c_in_a_shell(tmp_path):
     np.savez(tmp_path / "mine.npz", images=shades(9, 0, 256))
-    code = "import sys; from diffusion_math.cli import main; sys.exit(main())"
+    listens = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # as from a terminal
+    code = f"{listens}; import sys; from diffusion_math.cli import main; sys.exit(main())"
     options = ["--data", "mine.npz", "--out", "run", "--steps", "1000000", *SMALL]
     process = subprocess.Popen([sys.executable, "-c", code, "train", *options], cwd=tmp_path, text=True,
                                env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -174,7 +175,10 @@ def test_ctrl_c_in_a_shell(tmp_path):
     while not list(tmp_path.glob("run/step-*")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130 and "Traceback" not in err
     match = re.search(r"stopped; to go on from step (\d+): diffusion-math train --out run --resume$", err.rstrip())
     assert (tmp_path / "run" / f"step-{int(match.group(1)):08d}" / "state.json").is_file()
