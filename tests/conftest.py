@@ -48,11 +48,11 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from tests.lab import WORKERS, browser, find_chromium, lab, open_notebook, page  # noqa: E402, F401  (fixtures)
+from tests.lab import browser, find_chromium, lab, open_notebook, page  # noqa: E402, F401  (fixtures)
 
 CHROMIUM = find_chromium()
 LAB_FIXTURES = {"browser", "page", "open_notebook"}
-torch.set_num_threads(max(1, (os.cpu_count() or 1) // WORKERS))
+torch.set_num_threads(1)  # the tensors here are small: a second thread waits longer than it works
 
 hypothesis.settings.register_profile("tests", deadline=None, max_examples=50, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("tests")

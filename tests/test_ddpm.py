@@ -13,42 +13,14 @@ from torch import nn
 
 from diffusion_math import DDPM, Gaussian, GaussianMixture, Prediction, UNet, elbo, elbo_loss, exact_elbo, simple_loss
 from diffusion_math.ddpm import _draw
-from diffusion_math.distribution import Distribution
 from diffusion_math.forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
 from diffusion_math.reverse import ExactReverse, ReverseProcess
+from tests.truth import Wrapped, error, seed, within
 
 F32, F64, BF16 = torch.float32, torch.float64, torch.bfloat16
 INF = math.inf
 SAYS = ("eps", "x0", "v")
 EVENTS = [(), (2,), (1, 4, 3)]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    "The tensors here are small: on a busy machine a second thread waits longer than it works."
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def error(a, b):
-    "How far a is from b, as a share of b or of 1, whichever is larger; inf must meet inf. NaN is never close."
-    a, b = torch.as_tensor(a, dtype=F64), torch.as_tensor(b, dtype=F64)
-    assert a.shape == b.shape, f"{tuple(a.shape)} is not {tuple(b.shape)}"
-    off = torch.where(a == b, 0.0, (a - b).abs() / b.abs().clamp(min=1))
-    return off.nan_to_num(nan=INF).max().item() if off.numel() else 0.0
-
-
-def within(estimates, truth, sigmas=5.0):
-    "The means of independent estimates, along dim 0, are within five of their standard errors of the truth."
-    stderr = estimates.std(0) / len(estimates) ** 0.5
-    assert (stderr > 0).all()
-    assert ((estimates.mean(0) - truth).abs() < sigmas * stderr).all(), (estimates.mean(0), truth, stderr)
-
-
-def seed(n):
-    return torch.Generator().manual_seed(n)
 
 
 def normal(*shape, draw=0, dtype=F64):
@@ -86,24 +58,6 @@ def beta_tilde(q):
     "The posterior's variance for every t, t = 0 included for its place alone."
     s = q.schedule
     return s.beta * s.noise_var.roll(1) / s.noise_var
-
-
-class Wrapped(Distribution):
-    "What a distribution must say, and no more: the rest is left to autograd."
-
-    def __init__(self, law):
-        self.law = law
-
-    event_shape = property(lambda self: self.law.event_shape)
-
-    def sample(self, n, generator=None):
-        return self.law.sample(n, generator)
-
-    def log_prob(self, x):
-        return self.law.log_prob(x)
-
-    def noised(self, log_snr):
-        return Wrapped(self.law.noised(log_snr))
 
 
 # ---------------------------------------------------------------- a prediction under its three names

@@ -36,15 +36,6 @@ INF = math.inf
 TWO = GaussianMixture([0.3, 0.7], torch.tensor([[-2.0], [1.5]], dtype=F64), torch.tensor([0.02, 0.1], dtype=F64))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    "The tensors here are small: several threads would spend their time waiting for each other."
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 class Bent(ReverseProcess):
     "A reverse process that is wrong on purpose: means that bend, variances that breathe."
 

@@ -9,22 +9,19 @@ import traitlets
 import diffusion_math.explore
 from diffusion_math.explore import NoisingExplorer, _front_end, _reread
 from diffusion_math.forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
+from tests.truth import seed
 
 SCHEDULES = {"constant": lambda T: constant_schedule(0.1, T), "linear": linear_schedule, "cosine": cosine_schedule}
 
 
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
 @pytest.fixture
 def x0():
-    return torch.rand(3, 1, 28, 28, generator=seeded(1)) * 2 - 1
+    return torch.rand(3, 1, 28, 28, generator=seed(1)) * 2 - 1
 
 
 @pytest.fixture
 def explorer(x0):
-    return NoisingExplorer(x0, T=100, t=40, generator=seeded())
+    return NoisingExplorer(x0, T=100, t=40, generator=seed())
 
 
 # ------------------------------------------------------------------------------------------------------ the front end
@@ -60,9 +57,9 @@ def test_where_no_widget_can_be_shown_a_line_says_what_it_is(explorer):
 @pytest.mark.parametrize("kind", SCHEDULES)
 @pytest.mark.parametrize("T, t", [(1, 0), (1, 1), (10, 3), (1000, 500), (1000, 1000)])
 def test_x_t_is_the_forward_process(x0, kind, T, t):
-    explorer = NoisingExplorer(x0, kind, T=T, t=t, digit=2, generator=seeded())
+    explorer = NoisingExplorer(x0, kind, T=T, t=t, digit=2, generator=seed())
     q = ForwardProcess(SCHEDULES[kind](T)).marginal(x0[2].double(), t)
-    eps = torch.randn(28, 28, generator=seeded())
+    eps = torch.randn(28, 28, generator=seed())
     assert torch.equal(explorer.eps, eps[None])
     torch.testing.assert_close(explorer.x_t, (q.mean + q.std * eps).float(), rtol=0, atol=1e-6)
     assert explorer.alpha_bar == SCHEDULES[kind](T).alpha_bar[t].item()
@@ -84,7 +81,7 @@ def test_any_size_shape_and_dtype(shape, dtype):
 
 
 def test_the_same_generator_gives_the_same_noise(x0):
-    one, two, other = (NoisingExplorer(x0, generator=seeded(s)) for s in (3, 3, 4))
+    one, two, other = (NoisingExplorer(x0, generator=seed(s)) for s in (3, 3, 4))
     assert one.noise == two.noise != other.noise
 
 
@@ -100,7 +97,7 @@ def test_where_it_starts():
 
 def test_a_schedule_handed_in_is_used_as_it_is(x0):
     schedule = Schedule.from_beta([0.0, 0.3, 1.0, 0.5])
-    explorer = NoisingExplorer(x0, schedule, t=2, generator=seeded())
+    explorer = NoisingExplorer(x0, schedule, t=2, generator=seed())
     assert explorer.q.schedule is schedule
     q = ForwardProcess(schedule).marginal(x0[0], 2)
     torch.testing.assert_close(explorer.x_t, q.mean + q.std * explorer.eps, rtol=0, atol=1e-6)
@@ -179,7 +176,7 @@ def test_arguments_that_do_not_fit(arguments, error, words):
 # -------------------------------------------------------------------------------------------- what the browser sends
 
 def test_a_message_from_the_browser_sets_several_traits_at_once(explorer):
-    noise = torch.randn(28, 28, generator=seeded(9)).numpy().tobytes()
+    noise = torch.randn(28, 28, generator=seed(9)).numpy().tobytes()
     explorer.set_state({"T": 10, "t": 7, "schedule": "linear", "noise": memoryview(noise)})
     assert (explorer.T, explorer.t, explorer.schedule, explorer.noise) == (10, 7, "linear", noise)
     assert explorer.q.T == 10

@@ -10,15 +10,12 @@ from diffusion_math.forward import ForwardProcess, linear_schedule
 from diffusion_math.gaussian import Gaussian
 from diffusion_math.mixture import GaussianMixture
 from diffusion_math.reverse import ExactReverse, ReverseProcess
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
+from tests.truth import seed
 
 
 @pytest.fixture
 def path():
-    return torch.randn(6, 3, 1, 8, 8, generator=seeded())
+    return torch.randn(6, 3, 1, 8, 8, generator=seed())
 
 
 class Naive(ReverseProcess):
@@ -45,12 +42,12 @@ def test_the_distance_is_that_to_the_digit_that_comes_out(path):
 
 @pytest.mark.parametrize("T, frames", [(10, 51), (10, 4), (7, 2)])
 def test_a_film_of_an_exact_reverse_process(T, frames):
-    mixture = GaussianMixture([0.5, 0.5], torch.randn(2, 1, 6, 6, generator=seeded()), torch.tensor([0.05, 0.1]))
+    mixture = GaussianMixture([0.5, 0.5], torch.randn(2, 1, 6, 6, generator=seed()), torch.tensor([0.05, 0.1]))
     p = ExactReverse(ForwardProcess(linear_schedule(T)), mixture)
-    ours = FilmExplorer.of(p, n=2, frames=frames, generator=seeded(1), like=torch.zeros(1))
+    ours = FilmExplorer.of(p, n=2, frames=frames, generator=seed(1), like=torch.zeros(1))
     times, count = ours._times, min(frames, T + 1)
     assert len(times) == count and times[0] == T and times[-1] == 0
-    path = p.sample(2, generator=seeded(1), trajectory=True, like=torch.zeros(1))
+    path = p.sample(2, generator=seed(1), trajectory=True, like=torch.zeros(1))
     assert torch.equal(ours.x_t, path[times]) and torch.equal(ours.x0[-1], path[0])
     for i in range(count - 1):
         torch.testing.assert_close(ours.x0[i], mixture.denoise(path[times[i]], p.q.schedule.log_snr[times[i]]))
@@ -66,7 +63,7 @@ def test_a_process_that_predicts_is_asked():
         def predict(self, x_t, t):
             return type("Prediction", (), {"x0": x_t * 0 + t})
 
-    ours = FilmExplorer.of(Predicts(ForwardProcess(linear_schedule(5)), (1, 4, 4)), n=1, generator=seeded())
+    ours = FilmExplorer.of(Predicts(ForwardProcess(linear_schedule(5)), (1, 4, 4)), n=1, generator=seed())
     assert ours.x0[:-1, 0, 0, 0, 0].tolist() == [5, 4, 3, 2, 1] and torch.equal(ours.x0[-1], ours.x_t[-1])
 
 

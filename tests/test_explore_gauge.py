@@ -8,12 +8,9 @@ import traitlets
 from diffusion_math.explore_gauge import GaugeExplorer, _compact
 from diffusion_math.mixture import GaussianMixture
 from tests.browser.widgets import gauge
+from tests.truth import seed
 
 f64 = torch.float64
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +22,7 @@ def ours():
 def parts():
     "A mixture of three, 60 held-out pictures and their classes."
     labels = torch.arange(240) % 3
-    x = (0.3 * torch.randn(240, 1, 6, 6, generator=seeded()) + 0.2 * labels[:, None, None, None]).clamp(-1, 1)
+    x = (0.3 * torch.randn(240, 1, 6, 6, generator=seed()) + 0.2 * labels[:, None, None, None]).clamp(-1, 1)
     return GaussianMixture.fit(x[:180], labels=labels[:180], floor=1e-2), x[180:], labels[180:]
 
 
@@ -45,7 +42,7 @@ def test_the_compact_mixture_is_a_density_with_the_variances_of_the_full_one(par
 
 def test_of_all_mixtures_with_these_directions_it_is_the_likeliest():
     "The variances are the maximum-likelihood ones: any other makes the data that it was fitted to less likely."
-    x = torch.randn(400, 5, generator=seeded(), dtype=f64) * torch.tensor([2.0, 1.0, 0.5, 0.4, 0.3], dtype=f64)
+    x = torch.randn(400, 5, generator=seed(), dtype=f64) * torch.tensor([2.0, 1.0, 0.5, 0.4, 0.3], dtype=f64)
     q = GaussianMixture.fit(x, labels=torch.zeros(400, dtype=torch.long), floor=0.0)
     best = _compact(q, 2)[1]
     c = best._c
@@ -56,8 +53,8 @@ def test_of_all_mixtures_with_these_directions_it_is_the_likeliest():
 
 
 def test_a_mixture_of_round_bells_is_compact_already():
-    q = GaussianMixture([0.5, 0.5], torch.randn(2, 1, 4, 4, generator=seeded(), dtype=f64), torch.tensor([0.1, 0.3]))
-    x = torch.randn(9, 1, 4, 4, generator=seeded(1), dtype=f64)
+    q = GaussianMixture([0.5, 0.5], torch.randn(2, 1, 4, 4, generator=seed(), dtype=f64), torch.tensor([0.1, 0.3]))
+    x = torch.randn(9, 1, 4, 4, generator=seed(1), dtype=f64)
     torch.testing.assert_close(_compact(q, 3)[1].log_prob(x), q.log_prob(x), rtol=1e-6, atol=1e-6)
 
 

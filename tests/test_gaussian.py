@@ -17,19 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_math.gaussian import Gaussian
+from tests.truth import error
 
 F64 = torch.float64
 INF = math.inf
 EVENTS = [(), (2,), (1, 28, 28)]
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
-
-
-def error(a, b):
-    "How far a is from b, as a share of b or of 1, whichever is larger; inf must meet inf. NaN is never close."
-    a, b = torch.as_tensor(a, dtype=F64), torch.as_tensor(b, dtype=F64)
-    assert a.shape == b.shape, f"{tuple(a.shape)} is not {tuple(b.shape)}"
-    off = torch.where(a == b, 0.0, (a - b).abs() / b.abs().clamp(min=1))
-    return off.nan_to_num(nan=INF).max().item() if off.numel() else 0.0
 
 
 def one(mean, var, dtype=F64):

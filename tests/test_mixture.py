@@ -20,6 +20,7 @@ from diffusion_math import mixture
 from diffusion_math.distribution import Distribution
 from diffusion_math.forward import ForwardProcess, Schedule
 from diffusion_math.mixture import Empirical, GaussianMixture
+from tests.truth import error
 
 F32, F64 = torch.float32, torch.float64
 INF = math.inf
@@ -27,14 +28,6 @@ KINDS = ["isotropic", "diagonal", "full", "low rank"]
 EVENTS = [(3,), (1, 2, 2)]
 LEVELS = [-6.0, -1.0, 0.7, 5.0]
 FIVE_SIGMA = 2 * scipy.stats.norm.sf(5)
-
-
-def error(a, b):
-    "How far a is from b, as a share of b or of 1, whichever is larger; inf must meet inf. NaN is never close."
-    a, b = torch.as_tensor(a, dtype=F64), torch.as_tensor(b, dtype=F64)
-    assert a.shape == b.shape, f"{tuple(a.shape)} is not {tuple(b.shape)}"
-    off = torch.where(a == b, 0.0, (a - b).abs() / b.abs().clamp(min=1))
-    return off.nan_to_num(nan=INF).max().item() if off.numel() else 0.0
 
 
 def signal_and_noise(log_snr):
@@ -103,15 +96,6 @@ class Law:
         mean = torch.einsum("nk,nkd->nd", share, guess)
         second = torch.einsum("nk,nkd,nke->nde", share, guess, guess) + torch.einsum("nk,kde->nde", share, within)
         return mean.view_as(x_t), second - mean[:, :, None] * mean[:, None]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    "The tensors here are small: on a busy machine a second thread waits longer than it works."
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(params=KINDS)

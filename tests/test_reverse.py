@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_math import ExactReverse, ReverseProcess
-from diffusion_math.distribution import Distribution
 from diffusion_math.forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
 from diffusion_math.gaussian import Gaussian
 from diffusion_math.mixture import Empirical, GaussianMixture
+from tests.truth import Wrapped, error, seed
 
 F32, F64 = torch.float32, torch.float64
 INF = math.inf
@@ -25,18 +25,6 @@ BETAS = [0.02, 0.3, 0.1, 0.9, 0.05]
 GRID = torch.linspace(-14, 14, 5601, dtype=F64)
 H = 28 / 5600
 X_T = torch.tensor([[-2.5], [-0.3], [0.0], [0.8], [3.0]], dtype=F64)
-
-
-def error(a, b):
-    "How far a is from b, as a share of b or of 1, whichever is larger; inf must meet inf. NaN is never close."
-    a, b = torch.as_tensor(a, dtype=F64), torch.as_tensor(b, dtype=F64)
-    assert a.shape == b.shape, f"{tuple(a.shape)} is not {tuple(b.shape)}"
-    off = torch.where(a == b, 0.0, (a - b).abs() / b.abs().clamp(min=1))
-    return off.nan_to_num(nan=INF).max().item() if off.numel() else 0.0
-
-
-def seed(n):
-    return torch.Generator().manual_seed(n)
 
 
 def line(weights=(0.3, 0.7), means=(-2.0, 1.5), var=(0.02, 0.1)):
@@ -88,39 +76,12 @@ def surprise(samples, cdf):
     return scipy.stats.kstest(samples.flatten().numpy(), cdf).pvalue
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    "The tensors here are small: on a busy machine a second thread waits longer than it works."
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 class Same(ReverseProcess):
     "A process with nothing but a step: the right one for data from N(0, I)."
 
     def step(self, x_t, t):
         s = self.q.schedule
         return Gaussian(s.alpha[t].sqrt() * x_t, s.beta[t])
-
-
-class Wrapped(Distribution):
-    "What a distribution must say, and no more: the rest is left to autograd."
-
-    def __init__(self, law):
-        self.law = law
-
-    event_shape = property(lambda self: self.law.event_shape)
-
-    def sample(self, n, generator=None):
-        return self.law.sample(n, generator)
-
-    def log_prob(self, x):
-        return self.law.log_prob(x)
-
-    def noised(self, log_snr):
-        return Wrapped(self.law.noised(log_snr))
 
 
 # ---- the moments of q(x_{t-1} | x_t)

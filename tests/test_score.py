@@ -26,6 +26,7 @@ from diffusion_math.score import (
     tweedie,
     tweedie_cov,
 )
+from tests.truth import error, seed, within
 
 F32, F64 = torch.float32, torch.float64
 INF = math.inf
@@ -33,27 +34,9 @@ KINDS = ("x0", "eps", "v", "score", "drift", "mean")
 EVENTS = [(), (2,), (1, 4, 3)]
 
 
-def error(a, b):
-    "How far a is from b, as a share of b or of 1, whichever is larger; inf must meet inf. NaN is never close."
-    a, b = torch.as_tensor(a, dtype=F64), torch.as_tensor(b, dtype=F64)
-    assert a.shape == b.shape, f"{tuple(a.shape)} is not {tuple(b.shape)}"
-    off = torch.where(a == b, 0.0, (a - b).abs() / b.abs().clamp(min=1))
-    return off.nan_to_num(nan=INF).max().item() if off.numel() else 0.0
-
-
-def within(estimates, truth, sigmas=5.0):
-    "The mean of independent estimates is within five of its standard errors of the truth."
-    stderr = estimates.std() / len(estimates) ** 0.5
-    assert stderr > 0 and abs(estimates.mean() - truth) < sigmas * stderr, (estimates.mean(), truth, stderr)
-
-
 def minus_x(x, log_snr):
     "The score of N(0, I) at every noise level."
     return -x
-
-
-def seed(n):
-    return torch.Generator().manual_seed(n)
 
 
 def normal(*shape, draw=0, dtype=F64):
