@@ -209,7 +209,7 @@ function amountsPlot(ui, now, moveTo) {
     const upright = [0, 1].map((y) => [t, y]);
     const xTicks = [...ticks(T).filter((tick) => Number.isInteger(tick) && tick < 0.93 * T), T];
     area({ x: [0, T], y: [0, 1], xTicks, yTicks: [0, 0.5, 1], xLabel: "t" }, colours, (context, X, Y) => {
-      curve(context, X, Y, upright, { colour: colours.q, width: 1.5 });
+      curve(context, X, Y, upright, { colour: colours.q, width: 2 });
       for (const { f, colour } of lines) {
         const points = times.map((i) => [i, f(table[i])]);
         curve(context, X, Y, points, { colour, width: 2.5 });
