@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from .explore_gauge import GaugeExplorer
     from .explore_gaussian import GaussianExplorer, PixelsExplorer
     from .explore_mixture import MeltingExplorer, ReverseExplorer
+    from .explore_network import NetworkExplorer
     from .explore_score import ScoreExplorer
     from .notation import NOTATION, notation_card
     from .pages import write_page
@@ -63,8 +64,9 @@ if TYPE_CHECKING:
 
 _LAZY = {  # name -> the module that it comes from, which loads anywidget
     "BoundExplorer": "explore_bound", "FilmExplorer": "explore_film", "GaugeExplorer": "explore_gauge",
-    "GaussianExplorer": "explore_gaussian", "MeltingExplorer": "explore_mixture", "NoisingExplorer": "explore",
-    "PixelsExplorer": "explore_gaussian", "ReverseExplorer": "explore_mixture", "ScoreExplorer": "explore_score",
+    "GaussianExplorer": "explore_gaussian", "MeltingExplorer": "explore_mixture", "NetworkExplorer": "explore_network",
+    "NoisingExplorer": "explore", "PixelsExplorer": "explore_gaussian", "ReverseExplorer": "explore_mixture",
+    "ScoreExplorer": "explore_score",
 }  # fmt: skip
 _LAZY |= {"check": "exercises", "hint": "exercises", "mystery": "catalogue", "progress": "exercises"}
 _LAZY |= {"NOTATION": "notation", "notation_card": "notation", "write_page": "pages"}
@@ -73,17 +75,17 @@ _LAZY |= {name: "pictures" for name in ("Pictures", "load_pictures", "save_pictu
 _LAZY |= {name: "training" for name in ("TrainingRun", "fit")}
 
 __all__ = [
-    "PALETTE", "Account", "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical",
-    "Estimate", "ExactReverse", "FilmExplorer", "ForwardProcess", "GaugeExplorer", "Gaussian", "GaussianExplorer",
-    "GaussianMixture", "GreyLevels", "GridChain", "LinearChain", "Live", "MeltingExplorer", "NOTATION",
-    "NoisingExplorer", "Pictures", "PixelsExplorer", "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule",
-    "ScoreExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin", "bits_per_dim",
-    "check", "constant_schedule", "convert", "cosine_schedule", "dequantize", "digits", "dsm_loss", "elbo",
-    "elbo_estimate", "elbo_loss", "exact_elbo", "figure", "fit", "hint", "hyvarinen_loss", "langevin",
-    "linear_schedule", "load_model", "load_pictures", "load_pretrained", "make_digits", "mean_and_stderr", "mnist",
-    "mystery", "notation_card", "plot_density", "plot_points", "plot_schedule", "progress", "save_model",
-    "save_pictures", "score_of", "show", "show_images", "show_strip", "simple_loss", "style", "trace_jacobian",
-    "tweedie", "tweedie_cov", "write_page",
+    "NOTATION", "PALETTE", "Account", "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution", "Elbo",
+    "Empirical", "Estimate", "ExactReverse", "FilmExplorer", "ForwardProcess", "GaugeExplorer", "Gaussian",
+    "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "LinearChain", "Live", "MeltingExplorer",
+    "NetworkExplorer", "NoisingExplorer", "Pictures", "PixelsExplorer", "Prediction", "ReverseExplorer",
+    "ReverseProcess", "Schedule", "ScoreExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc",
+    "annealed_langevin", "bits_per_dim", "check", "constant_schedule", "convert", "cosine_schedule", "dequantize",
+    "digits", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "exact_elbo", "figure", "fit", "hint",
+    "hyvarinen_loss", "langevin", "linear_schedule", "load_model", "load_pictures", "load_pretrained",
+    "make_digits", "mean_and_stderr", "mnist", "mystery", "notation_card", "plot_density", "plot_points",
+    "plot_schedule", "progress", "save_model", "save_pictures", "score_of", "show", "show_images", "show_strip",
+    "simple_loss", "style", "trace_jacobian", "tweedie", "tweedie_cov", "write_page",
 ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ KINDS = (                                                    # of inputs that a 
     ((1, 2, 2), torch.float64), ((2, 1, 3, 3), torch.float32), ((5, 2), torch.float64),
 )
 
-
+# %% ../nbs/workshop/catalogue.ipynb #5d0f33a2
 class Dice:
     "Random inputs for an exercise, of KINDS[index]; small ones are few numbers, rounded, to be read."
 

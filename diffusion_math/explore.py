@@ -50,7 +50,7 @@ def _check_range(name: str, value: float, low: float, high: float) -> float:
         raise BadValue(f"{name} must lie in [{low}, {high}], got {value}")
     return value
 
-
+# %% ../nbs/workshop/explore.ipynb #5d0f33a1
 class _Real(traitlets.Float):
     "A number from low to high that both sides know."
 

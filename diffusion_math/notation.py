@@ -149,6 +149,7 @@ _add(
      "workshop/explore_mixture"),
     ("", "to drag: the bound and its account", "BoundExplorer", "workshop/explore_bound"),
     ("", "to watch: a sample on its way from noise to a digit", "FilmExplorer", "workshop/explore_film"),
+    ("", "to ask: what your own network says of a digit under noise", "NetworkExplorer", "workshop/explore_network"),
     ("", "to drag: a score, and particles that walk on it", "ScoreExplorer", "workshop/explore_score"),
     ("", "exercises", "check ; hint ; progress", "workshop/exercises"),
     ("", "four films, each with a slip", "mystery", "workshop/catalogue"),
