@@ -24,7 +24,7 @@ from diffusion_math import (
     exact_elbo,
     linear_schedule,
 )
-from tests.test_elbo import TWO, Bent, Fixed, betas, mixture, modes, one_thread, path_logs  # noqa: F401
+from tests.test_elbo import TWO, Bent, Fixed, betas, mixture, modes, path_logs
 
 F64 = torch.float64
 ONE = GaussianMixture([1.0], torch.tensor([[0.5]], dtype=F64), torch.tensor([0.3], dtype=F64))
