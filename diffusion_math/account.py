@@ -247,7 +247,7 @@ class LinearChain:
     """What can be known about a reverse process whose every step is linear: p(x_0), the gap, the bound; in float64.
 
     p: a ReverseProcess with p(x_{t-1} | x_t) = N(A_t x_t + c_t, diag(v_t)) and an event_shape of a few dozen numbers.
-    Raises ValueError for a step that is not linear.
+    Raises ValueError for a step that is not linear; gap and bound also for a variance of 0.
     """
 
     def __init__(self, p: ReverseProcess):
@@ -286,8 +286,11 @@ class LinearChain:
 
 # %% ../nbs/workshop/account.ipynb #e593b1dc
 def _check_linear(chain: LinearChain, q: ForwardProcess, x0: Tensor) -> Float[Tensor, "b d"]:
-    "x_0 as float64 rows."
+    "x_0 as float64 rows; ValueError where a step is too narrow to be compared with q's."
     _check(q, chain.p, x0, None)
+    for t, step in enumerate(chain.steps, start=1):
+        if not bool((step.V.diagonal() > 0).all()):
+            raise ValueError(f"p.step must have variances above 0, got 0 at t = {t}")
     return x0.reshape(len(x0), chain.d).double()
 
 

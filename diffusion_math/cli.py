@@ -82,17 +82,20 @@ def copy_course(folder: str | Path, theirs: bool = False, source: str | Path | N
     """Copy the course into `folder` and return the names of the files: {"new", "updated", "same", "kept", "beside"}.
 
     A file that was changed since it was copied is never written over; it is "kept". With `theirs` the new version of a
-    kept file is written beside it ("beside"). Raises OSError where a file cannot be read or written.
+    kept file is written beside it ("beside"). Raises OSError where a file cannot be read or written; what was copied
+    until then is noted as copied.
     """
     folder, source = Path(folder), Path(source or _source())
     notes, report = _read_notes(folder), {state: [] for state in ("new", "updated", "same", "kept", "beside")}
-    for name in _shipped(source):
-        content = (source / name).read_bytes()
-        report[state := _put(folder, name, content, notes)].append(name)
-        if state == "kept" and theirs:
-            beside = str(Path(name).with_suffix(".new" + Path(name).suffix).as_posix())
-            report["kept" if _put(folder, beside, content, notes) == "kept" else "beside"].append(beside)
-    _write(folder / _NOTES, json.dumps({"sha256": notes}, indent=1).encode())
+    try:
+        for name in _shipped(source):
+            content = (source / name).read_bytes()
+            report[state := _put(folder, name, content, notes)].append(name)
+            if state == "kept" and theirs:
+                beside = str(Path(name).with_suffix(".new" + Path(name).suffix).as_posix())
+                report["kept" if _put(folder, beside, content, notes) == "kept" else "beside"].append(beside)
+    finally:  # a copy that is cut short must know its own files again
+        _write(folder / _NOTES, json.dumps({"sha256": notes}, indent=1).encode())
     return report
 
 # %% ../nbs/workshop/cli.ipynb #977f95f1

@@ -143,6 +143,25 @@ def _resumed(given: dict[str, Any], folder: Path) -> dict[str, Any]:
                              "leave it out, or choose another --out")
     return saved | given
 
+
+def _check_free(folder: Path, resume: bool) -> None:
+    "ValueError where a run in folder would write over what is not its own."
+    if _checkpoints(folder):
+        if not resume:
+            raise ValueError(f"argument --out: {folder} holds a run already; --resume goes on with it")
+        return
+    for name in (MODEL, SAMPLES):
+        if (folder / name).exists():
+            raise ValueError(f"argument --out: {folder} holds {name} already, and no checkpoint to go on from; "
+                             "choose another --out")
+    if resume:
+        return
+    try:
+        _read_settings(folder)
+    except ValueError:
+        told = f"argument --out: {folder} holds a {SETTINGS} that is no run's; choose another --out"
+        raise ValueError(told) from None
+
 # %% ../nbs/workshop/commands.ipynb #7832b578
 def _train_options(args: Namespace) -> Namespace:
     "All options of train, checked against each other."
@@ -150,10 +169,9 @@ def _train_options(args: Namespace) -> Namespace:
     folder = Path(given.get("out", args.defaults["out"]))
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"argument --out: {folder} is a file, and a folder is needed")
+    _check_free(folder, bool(given.get("resume")))
     if given.get("resume"):
         given = _resumed(given, folder)
-    elif _checkpoints(folder):
-        raise ValueError(f"argument --out: {folder} holds a run already; --resume goes on with it")
     o = Namespace(**(args.defaults | given))
     if o.data is None:
         raise ValueError("argument --data: give digits, mnist, a folder or FILE.npz")
@@ -281,6 +299,8 @@ def _sample_all(
 def _sample(args: Namespace) -> None:
     "diffusion-math sample"
     o = _all_options(args)
+    if "out" not in _given(args) and o.out.exists():
+        raise ValueError(f"argument --out: {o.out} is there already; --out {o.out} writes over it")
     p, names = _load(o.model, o.device)
     if o.steps > p.T:
         raise ValueError(f"argument --steps: must be at most {p.T}, the steps of the model, got {o.steps}")

@@ -187,7 +187,10 @@ def dequantize(x: Float[Tensor, "*shape"], generator: torch.Generator | None = N
     """Spread each grey level evenly over the values that round to it: x + 2/255 (u - 1/2), u uniform on [0, 1).
 
     The result is within 1/255 of `x`, half a level, and has its dtype and device. In float32 a few in a million land on
-    the edge of their interval, and may round to the next level.
+    the edge of their interval, and may round to the next level. TypeError: x is no floating-point tensor.
     """
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        got = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"x must be a floating-point tensor in [-1, 1], got {got}")
     u = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
     return x + (u - 0.5) * (2 / 255)

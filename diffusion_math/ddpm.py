@@ -16,7 +16,7 @@ from torch import Generator, Tensor, nn
 from .distribution import Distribution
 from .elbo import _check_var
 from .forward import ForwardProcess, Schedule, Time, _check_time, _check_x, _number
-from .gaussian import Gaussian, _log_excess, _sum_event
+from .gaussian import Gaussian, _kl_terms, _sum_event
 from .likelihood import DiscretizedGaussian
 from .mixture import GaussianMixture
 from .reverse import ReverseProcess
@@ -138,6 +138,15 @@ def _ddim(schedule: Schedule, eta: float) -> Float[Tensor, "rows n"]:
     still = torch.tensor([[0.0], [1.0], [0.0]], dtype=torch.float64)  # no noise yet: x_{t-1} is x_t itself
     return torch.where(noise == 0, still, torch.stack([of_x0, of_x_t, var]))
 
+
+def _by_prediction(schedule: Schedule, predicts: str, law: Float[Tensor, "rows n"]) -> Float[Tensor, "rows n"]:
+    "The numbers (of x_0, of x_t, variance) of a step, as those (of what the network says, of x_t, variance)."
+    of_x0, of_x_t, var = law
+    a, s = schedule.alpha_bar.sqrt(), schedule.noise_var.sqrt()
+    if predicts == "eps":
+        return torch.stack([-of_x0 * s / a, of_x_t + of_x0 / a, var])
+    return law if predicts == "x0" else torch.stack([-of_x0 * s, of_x_t + of_x0 * a, var])
+
 # %% ../nbs/06_ddpm.ipynb #791d99f2
 class DDPM(ReverseProcess, nn.Module):
     """A reverse process whose mean is a network's, and whose variance is fixed [DDPM section 3].
@@ -170,32 +179,27 @@ class DDPM(ReverseProcess, nn.Module):
         "The network's answer at x_t, t in 0..T, as x0, eps, v or score."
         _check_x("x_t", x_t)
         t = _check_time(t, x_t, 0, self.T)
-        level = self._table("log_snr", x_t, lambda: self.q.schedule.log_snr)[t]
+        level = self._level(x_t, t)
         return Prediction(x_t, level, **{self.predicts: self._ask(x_t, level)})
 
     def step(self, x_t: Float[Tensor, "b *event"], t: Time) -> Gaussian:
         "p(x_{t-1} | x_t), t in 1..T [DDPM eq. 1]: a point mass where its variance is 0."
-        of_x0, of_x_t, var = self.q._at("posterior", "x_t", x_t, t, first=1)
-        mean = torch.addcmul(of_x0 * self._x0(x_t, t), of_x_t, x_t)
+        mean, var = self._back("posterior", lambda: self.q._exact["posterior"], x_t, t)
         made = Gaussian if callable(self.variance) else Gaussian._made  # a schedule's variance needs no check
         return made(mean, self._var(x_t, t, var))
 
     def ddim(self, x_t: Float[Tensor, "b *event"], t: Time, eta: float = 0.0) -> Gaussian:
-        """One step of DDIM [Song et al. 2021 eq. 12], t in 1..T: eta^2 of the posterior's variance, the same marginals.
+        """One step of DDIM [Song, Meng & Ermon 2021 eq. 12], t in 1..T: eta^2 of the posterior's variance.
 
         eta in [0, 1]: 0 adds no noise, 1 is step with variance="posterior".
         """
-        _check_x("x_t", x_t)
-        t = _check_time(t, x_t, 1, self.T)
-        table = self._table(("ddim", _number("eta", eta, 0, 1)), x_t, lambda: _ddim(self.q.schedule, eta))
-        rows = table[:, t].to(x_t.dtype)
-        of_x0, of_x_t, var = rows.view(*rows.shape, *[1] * (x_t.ndim - 1)) if rows.ndim == 2 else rows
-        return Gaussian._made(torch.addcmul(of_x0 * self._x0(x_t, t), of_x_t, x_t), var)
+        eta = _number("eta", eta, 0, 1)
+        return Gaussian._made(*self._back(("ddim", eta), lambda: _ddim(self.q.schedule, eta), x_t, t))
 
     def decode(self, x_1: Float[Tensor, "b *event"]) -> DiscretizedGaussian:
         """p(x_0 | x_1) over 256 grey levels: the network's x_0, give or take the noise that is left [DDPM eq. 13].
 
-        The decoder of elbo(q, p, x0, decoder=p.decode). ValueError where x_1 has no noise.
+        The decoder of elbo(q, p, x0, decoder=p.decode). ValueError where x_1 holds no noise, or nothing of x_0.
         """
         return DiscretizedGaussian(self._x0(x_1, 1), self._first_var())
 
@@ -210,7 +214,10 @@ class DDPM(ReverseProcess, nn.Module):
         return self._with(cond=self.cond | cond)
 
     def respace(self, T: int) -> "DDPM":
-        "The same network on T of the noise levels: fewer and longer steps."
+        "The same network on T of the noise levels: fewer and longer steps. ValueError: a variance that is a function."
+        if callable(self.variance):
+            what = "a function of t: it belongs to the old steps"
+            raise ValueError(f"respace needs variance='posterior' or 'beta', got {what}")
         q = ForwardProcess(self.q.schedule.respace(T))
         return self._with(q=q, T=q.T, _tables={})
 
@@ -229,20 +236,41 @@ class DDPM(ReverseProcess, nn.Module):
                 self._tables[name, x.device] = make().to(x.device)
         return self._tables[name, x.device]
 
+    def _back(self, name: Any, law: Callable, x_t: Tensor, t: Time) -> tuple[Tensor, Tensor]:
+        "Mean and variance of a step by the law's numbers of x_0 and x_t: one sum, unless x_0 must be clipped first."
+        _check_x("x_t", x_t)
+        t = _check_time(t, x_t, 1, self.T)
+        predicts = "x0" if self.images else self.predicts
+        numbers = lambda: _by_prediction(self.q.schedule, predicts, law()).to(x_t.dtype)  # noqa: E731
+        rows = self._table((name, predicts, x_t.dtype), x_t, numbers)[:, t].clone()  # never the table itself
+        of_said, of_x_t, var = (rows.view(*rows.shape, *[1] * (x_t.ndim - 1)) if rows.ndim == 2 else rows).unbind()
+        said = self._x0(x_t, t) if self.images else self._ask(x_t, self._level(x_t, t)).to(x_t.dtype)
+        return (of_said * said).addcmul_(of_x_t, x_t), var
+
+    def _level(self, x_t: Tensor, t: Time) -> Tensor:
+        "log_snr at t, in float64 on x_t's device."
+        return self._table("log_snr", x_t, lambda: self.q.schedule.log_snr)[t]
+
     def _ask(self, x_t: Tensor, level: Tensor) -> Float[Tensor, "b *event"]:
-        "What the network says, or an error where it is not like x_t."
+        "What the network says, asked in the dtype of its own parameters; or an error where it is not like x_t."
         if isinstance(self.network, Distribution):
             return _denoise(self.network, x_t, level)
         wide = torch.promote_types(x_t.dtype, torch.float32)
-        value = self.network(x_t, level.to(wide).expand(len(x_t)), **self.cond)
+        own = self.network.parameters() if isinstance(self.network, nn.Module) else ()
+        dtype = next((w.dtype for w in own if w.is_floating_point()), x_t.dtype)
+        value = self.network(x_t.to(dtype), level.to(wide).expand(len(x_t)), **self.cond)
         if not isinstance(value, Tensor) or value.shape != x_t.shape:
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"network must return a tensor of x_t's shape {tuple(x_t.shape)}, got {got}")
-        return value
+        return value.to(x_t.dtype)
 
     def _first_var(self) -> float:
         "What is left unknown of x_0 at t = 1 if all its values are alike: (1 - alpha_bar_1) / alpha_bar_1."
-        return self.q.schedule.noise_var[1].item() / self.q.schedule.alpha_bar[1].item()
+        noise, signal = self.q.schedule.noise_var[1].item(), self.q.schedule.alpha_bar[1].item()
+        if not (noise > 0 and signal > 0):
+            what = "x_1 must hold some noise and some of x_0"
+            raise ValueError(f"decode needs 0 < alpha_bar_1 < 1, got {signal:g}: {what}")
+        return noise / signal
 
     def _x0(self, x_t: Tensor, t: Time) -> Tensor:
         x0 = self.predict(x_t, t).x0
@@ -268,8 +296,8 @@ class _Ddim(ReverseProcess):
         return self.p.ddim(x_t, t, self.eta)
 
 # %% ../nbs/06_ddpm.ipynb #eaf66190
-def _draw(p: DDPM, x0: Tensor, generator: Generator | None, t: Tensor | None, eps: Tensor | None) -> tuple:
-    "t in 1..T, one from each of b equal strata, in a random order; and noise. What is given stays."
+def _draw(p: DDPM, x0: Tensor, generator: Generator | None, t: Time | None, eps: Tensor | None) -> tuple:
+    "t in 1..T as (b,), one from each of b equal strata, in a random order; and noise. What is given stays."
     if not isinstance(p, DDPM):
         raise TypeError(f"p must be a DDPM, got {type(p).__name__}")
     _check_x("x0", x0)
@@ -278,7 +306,12 @@ def _draw(p: DDPM, x0: Tensor, generator: Generator | None, t: Tensor | None, ep
         b = len(x0)
         place = (torch.randperm(b, **of) + torch.rand(b, dtype=torch.float64, **of)) / max(1, b)
         t = 1 + (place * p.T).long().clamp(max=p.T - 1)
+    t = _check_time(t, x0, 1, p.T)
+    t = torch.full((len(x0),), t, device=x0.device) if isinstance(t, int) else t
     eps = torch.randn(x0.shape, dtype=x0.dtype, **of) if eps is None else eps
+    _check_x("eps", eps)
+    if eps.shape != x0.shape:
+        raise ValueError(f"eps must have x0's shape {tuple(x0.shape)}, got {tuple(eps.shape)}")
     return t, eps
 
 
@@ -315,12 +348,10 @@ def _first_cost(p: DDPM, x0: Tensor, x_1: Tensor, mean: Tensor) -> Float[Tensor,
 def _step_cost(p: DDPM, x0: Tensor, x_t: Tensor, mean: Tensor, t: Tensor) -> Float[Tensor, " b"]:
     "KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)), where the network's x_0 is mean; 0 in place of t = 1."
     of_x0, _, posterior = p.q._at("posterior", "x_t", x_t, t, first=1)
-    var = p._var(x_t, t, posterior)
-    first = (t == 1).view(posterior.shape)
-    safe = torch.where(first, 1, var).to(x0.dtype)
-    r = torch.where(first, 0, (posterior - safe) / safe)  # the ratio of the variances, less 1
-    off = torch.where(first, 0, of_x0 / safe.sqrt()) * (x0 - mean)
-    return 0.5 * _sum_event(_log_excess(r) + off.square())
+    var, first = p._var(x_t, t, posterior).to(x0.dtype), (t == 1).view(posterior.shape)
+    of_x0, posterior, var = (torch.where(first, a, b) for a, b in ((0.0, of_x0), (1.0, posterior), (1.0, var)))
+    off = of_x0 * (x0 - mean)  # of the two means: x_t has the same share in both
+    return _sum_event(_kl_terms(off, posterior, torch.zeros_like(off), var))
 
 # %% ../nbs/06_ddpm.ipynb #9b9f41bc
 def elbo_loss(p: DDPM, x0: Float[Tensor, "b *event"], generator: Generator | None = None, t: Time | None = None,

@@ -118,7 +118,7 @@ def _over_nodes(cost: Callable, t: Tensor, like: Tensor, nodes: int) -> tuple[Te
     "E[cost(t, eps)] over one eps ~ N(0, 1), as a sum over strips from -8.5 to 8.5; no draw, so an error of 0."
     z = torch.linspace(-8.5, 8.5, nodes, dtype=like.dtype, device=like.device)
     value = cost(t, z.view(nodes, *[1] * (like.ndim + 1)).expand(nodes, len(t), *like.shape))
-    mean = torch.einsum("k,kcb->cb", (-0.5 * z.square()).softmax(0), value)
+    mean = torch.einsum("k,kcb->cb", (-0.5 * z.to(value.dtype).square()).softmax(0), value)
     return mean, torch.zeros_like(mean)
 
 
@@ -193,15 +193,19 @@ class Elbo:
         "total in bits for each coordinate. Of a density it depends on the scale of x: see likelihood.bits_per_dim."
         return self.total / (self.dims * math.log(2))
 
+    @property
+    def _has_means(self) -> bool:
+        return len(self.total) > 0 and not self.total.is_meta
+
     def plot(self, ax: Any = None, title: str | None = None) -> Any:
         "Draw the T + 1 terms, averaged over the data, against t; returns the axes."
         return _plot(self, ax, title)
 
     def _repr_html_(self) -> str:
-        return escape(repr(self)) if self.total.is_meta else _table(self)
+        return _table(self) if self._has_means else escape(repr(self))
 
     def __repr__(self) -> str:
-        mean = "" if self.total.is_meta else f", total {_number(*_mean_rows(self)[-2][1:])} nats on average"
+        mean = f", total {_number(*_mean_rows(self)[-2][1:])} nats on average" if self._has_means else ""
         return f"Elbo(b={len(self.total)}, T={self.T}{mean})"
 
 # %% ../nbs/05_elbo.ipynb #26c8ce33
@@ -270,11 +274,14 @@ def exact_elbo(
 ) -> Elbo:
     """The expectation that elbo estimates, for data of one number each: a sum over strips of x_t instead of draws.
 
-    nodes: how many x_t a term takes, evenly spaced over 17 standard deviations; the error falls exponentially with it
-    where p.step is smooth in x_t (faster than Gauss-Hermite's). ValueError: as elbo; an x0 of more than one number.
+    nodes: how many x_t a term takes, 20 or more, evenly spaced over 17 standard deviations; the error falls
+    exponentially with it where p.step is smooth in x_t (faster than Gauss-Hermite's). ValueError: as elbo; fewer nodes;
+    an x0 of more than one number.
     """
     _check(q, p, x0, decoder)
     if x0.shape[1:].numel() != 1:
         raise ValueError(f"x0 must hold one number a datum, shape (b,) or (b, 1), got {tuple(x0.shape)}")
     nodes = _check_count("nodes", nodes)
+    if nodes < 20:  # strips wider than the bell's standard deviation do not see its shape
+        raise ValueError(f"nodes must be 20 or more, got {nodes}")
     return _bound(q, p, x0, decoder, nodes, lambda cost, t: _over_nodes(cost, t, x0, nodes))

@@ -7,7 +7,7 @@ __all__ = []
 import json
 import math
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ def _with_steps(p: DDPM, T: int | None) -> DDPM:
     "p on T steps: fewer of its noise levels, or more between them, evenly in log SNR."
     if T in (None, p.T):
         return p
+    if callable(p.variance):
+        what = "a function of t: it belongs to the old steps"
+        raise ValueError(f"argument --T: needs variance='posterior' or 'beta', got {what}")
     if T < p.T:
         return p.respace(T)
     level = p.q.schedule.log_snr[1:].numpy()
@@ -80,6 +83,11 @@ def _bound_of(
     return torch.cat([ends[0].double()[None], steps, ends[1].double()[None]])
 
 # %% ../nbs/workshop/evaluation.ipynb #d892d0fc
+def _every_step(p: DDPM, o: Namespace) -> bool:
+    "Does each picture take all steps of the chain, and not a draw of them?"
+    return o.terms == "all" or o.terms >= p.T - 1
+
+
 @torch.no_grad()
 def _evaluated(
     p: DDPM, x0: Float[Tensor, "n *event"], y: Int64[Tensor, " n"] | None, o: Namespace
@@ -89,7 +97,7 @@ def _evaluated(
 
     device = next(p.parameters()).device
     generator, most = Generator(device).manual_seed(o.seed), max(1, 4000 // p.T)
-    pilot, every = x0[:most].to(device), o.terms == "all" or o.terms >= p.T - 1
+    pilot, every = x0[:most].to(device), _every_step(p, o)
     terms = "all" if every else o.terms
     shares = pilot.new_zeros(p.T - 1).double() if every else _shares(p.q, p, pilot, "both", None, generator)
     rounds = math.ceil(len(x0) / o.batch) * (p.T - 1 if every else terms)
@@ -115,7 +123,8 @@ def _report(p: DDPM, terms: Float[Tensor, "k n"], o: Namespace, among: int) -> d
     steps = [{"from": a, "to": b} | _mean(row) for (a, b), row in zip(_groups(p.T), terms[1:-1], strict=True)]
     nats = {"prior": _mean(terms[0]), "steps": steps, "reconstruction": _mean(terms[-1]), "total": _mean(total)}
     told = {"model": str(o.model), "data": str(o.data), "split": o.split, "images": terms.shape[1], "among": among}
-    told |= {"T": p.T, "terms": o.terms, "seed": o.seed, "classes": bool(o.classes), "dims": dims, "levels": 256}
+    drawn = "all" if _every_step(p, o) else o.terms
+    told |= {"T": p.T, "terms": drawn, "seed": o.seed, "classes": bool(o.classes), "dims": dims, "levels": 256}
     return told | {"nats": nats, "bits_per_dim": _mean(total / (dims * math.log(2)))}
 
 
@@ -156,11 +165,19 @@ def _evaluate(args: Namespace) -> None:
             raise ValueError(f"argument --classes: {both}")
         y = pictures.labels[order]
     report = _report(p, _evaluated(p, pictures.x[order], y, o), o, len(pictures.x))
-    if o.json is not None and o.json != "-":
-        _replace(Path(o.json), json.dumps(report, indent=1).encode())
     print(_table(report), file=sys.stderr if o.json == "-" else sys.stdout)
+    numbers = json.dumps(report, indent=1)
     if o.json == "-":
-        print(json.dumps(report, indent=1))
+        print(numbers)
+    elif o.json is not None:  # last, so that the table is there if this fails
+        _replace(Path(o.json), numbers.encode())
+
+
+def _json_file(text: str) -> str:
+    "The type of --json."
+    if text != "-" and Path(text).is_dir():
+        raise ArgumentTypeError(f"must be a file or -, got {text}")
+    return text
 
 # %% ../nbs/workshop/evaluation.ipynb #391d95a6
 def _terms(text: str) -> int | str:
@@ -187,4 +204,4 @@ skipped.""")
     option("--seed", 0, "of the choice and the noise", type=_whole(0), metavar="N")
     option("--batch", 128, "pictures at a time", type=_whole(1), metavar="N")
     option("--json", None, "write the numbers as JSON too; - is the standard output, the table then goes to the error "
-           "output (default: not)", metavar="FILE|-")
+           "output (default: not)", type=_json_file, metavar="FILE|-")

@@ -271,8 +271,9 @@ def _read(aside: bool = False) -> tuple[dict[str, dict], str]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         if not aside:
             return {}, f"({file.name} is damaged, and is set aside at the next check.)"
-        os.replace(file, file.with_name(f"{file.name}.damaged"))
-        return {}, f"({file.name} was damaged. It is kept as {file.name}.damaged, and counting starts anew.)"
+        places = (file.with_name(f"{file.name}.damaged{i or ''}") for i in count())
+        os.replace(file, kept := next(place for place in places if not place.exists()))
+        return {}, f"({file.name} was damaged. It is kept as {kept.name}, and counting starts anew.)"
 
 # %% ../nbs/workshop/exercises.ipynb #386b437b
 def _write(kept: dict[str, dict]) -> None:

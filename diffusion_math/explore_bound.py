@@ -57,10 +57,9 @@ class BoundExplorer(Explorable):
         self, mixture: GaussianMixture | None = None, schedule: str = "linear", T: int = 10, shift: float = 0.0,
         factor: float = 1.0,
     ):
-        weights, means, variances = _bells(mixture)
-        for i, (mean, variance) in enumerate(zip(means, variances, strict=True)):
+        weights, means, variances = _bells(mixture, 0.005, 100.0)
+        for i, mean in enumerate(means):
             _check_range(f"means[{i}]", mean, -3.5, 3.5)
-            _check_range(f"variances[{i}]", variance, 0.005, 100.0)
         start = {"T": T, "schedule": schedule, "shift": shift, "factor": factor}
         super().__init__(**start, _weights=weights, _means=means, _variances=variances, _start=start)
 

@@ -4,6 +4,8 @@
 __all__ = ['MeltingExplorer', 'ReverseExplorer']
 
 # %% ../nbs/workshop/explore_mixture.ipynb #2d596156
+import math
+
 import torch
 import traitlets
 from jaxtyping import Float
@@ -18,9 +20,12 @@ __all__ = ["MeltingExplorer", "ReverseExplorer"]
 
 # %% ../nbs/workshop/explore_mixture.ipynb #db7cfc4d
 _MOST_BELLS, _REACH = 6, 3.5
+_NARROW, _WIDE = 1e-3, 4.0  # variances that the pictures can show
 
 
-def _bells(mixture: GaussianMixture | None) -> tuple[list[float], list[float], list[float]]:
+def _bells(
+    mixture: GaussianMixture | None, narrow: float = _NARROW, wide: float = _WIDE
+) -> tuple[list[float], list[float], list[float]]:
     "Weights, means and variances of a mixture over one number, or an error that says what is wrong with it."
     if mixture is None:
         return [0.3, 0.7], [-2.0, 1.5], [0.02, 0.1]
@@ -31,8 +36,8 @@ def _bells(mixture: GaussianMixture | None) -> tuple[list[float], list[float], l
     if len(mixture.weights) > _MOST_BELLS:
         raise ValueError(f"mixture must have at most {_MOST_BELLS} components, got {len(mixture.weights)}")
     var = mixture._c.var[:, 0].double()
-    if not bool((var > 0).all()):
-        raise ValueError("mixture must have variances above 0, got a point mass")
+    for i, value in enumerate(var.tolist()):
+        _check_range(f"variances[{i}]", value, narrow, wide)
     return mixture.weights.double().tolist(), mixture.means.double().flatten().tolist(), var.tolist()
 
 
@@ -57,9 +62,9 @@ class MeltingExplorer(Explorable):
         MeltingExplorer()                                   # two bells, the linear schedule, T = 1000
         MeltingExplorer(mixture, "cosine", T=100, t=30)     # or a Schedule
 
-    mixture: a GaussianMixture over one number, at most 6 components, means in [-3.5, 3.5], variances above 0. generator
-    draws the sample paths. The traits t, means and schedule follow the controls, and move them when set; T is fixed.
-    Raises ValueError for a value out of range, TypeError or traitlets.TraitError for a wrong kind.
+    mixture: a GaussianMixture over one number, at most 6 components, means in [-3.5, 3.5], variances in [0.001, 4].
+    generator draws the sample paths. The traits t, means and schedule follow the controls, and move them when set; T is
+    fixed. Raises ValueError for a value out of range, TypeError or traitlets.TraitError for a wrong kind.
     """
 
     _esm = _front_end("melting")
@@ -118,11 +123,15 @@ class MeltingExplorer(Explorable):
 
 # %% ../nbs/workshop/explore_mixture.ipynb #b0eb27b1
 def _from_normal(law: GaussianMixture) -> float:
-    "KL(law || N(0, 1)) in nats, as a sum over strips."
-    x = torch.linspace(-12, 12, 2401, dtype=torch.float64)
-    log_n = -0.5 * (x.square() + torch.log(torch.tensor(2 * torch.pi, dtype=torch.float64)))
-    log_r = law.log_prob(x[:, None]) - log_n
-    return (((log_n + log_r).exp() * log_r - log_n.exp() * torch.expm1(log_r.clamp(max=700))).sum() * 0.01).item()
+    "KL(law || N(0, 1)) in nats, as a sum over strips of r log r - r + 1: r is the ratio of the densities."
+    mean, sd = law.means.flatten(), law._c.var[:, 0].sqrt()
+    low, high = min(-9.0, (mean - 9 * sd).min().item()), max(9.0, (mean + 9 * sd).max().item())
+    strips = math.ceil(8 * (high - low) / min(1.0, sd.min().item()))
+    x = torch.linspace(low, high, strips + 1, dtype=torch.float64)
+    log_n, log_q = -0.5 * (x.square() + math.log(2 * math.pi)), law.log_prob(x[:, None])
+    n, q, log_r = log_n.exp(), log_q.exp(), log_q - log_n
+    each = torch.where(log_r > 30, q * (log_r - 1) + n, q * log_r - n * torch.expm1(log_r.clamp(max=30)))
+    return (each.sum() * (high - low) / strips).item()
 
 
 def _paths(explorer: MeltingExplorer) -> Float[Tensor, "times paths"]:
@@ -147,10 +156,10 @@ class ReverseExplorer(Explorable):
         ReverseExplorer()                                   # two bells, 0.66 of their variance left before the step
         ReverseExplorer(mixture, signal=0.9, beta=0.1, x=1.0)
 
-    mixture: q(x_0), a GaussianMixture over one number with at most 6 components, means in [-3.5, 3.5], variances above
-    0. signal: alpha_bar_{t-1}, what is left of the data before the step, up to 1. generator draws the pairs. The traits
-    beta, in [0.0001, 1], and x, the x_t of the slice, in [-3.5, 3.5], follow the controls, and move them when set.
-    Raises ValueError for a value out of range, TypeError or traitlets.TraitError for a wrong kind.
+    mixture: q(x_0), a GaussianMixture over one number with at most 6 components, means in [-3.5, 3.5], variances in
+    [0.001, 4]. signal: alpha_bar_{t-1}, what is left of the data before the step, up to 1. generator draws the pairs.
+    The traits beta, in [0.0001, 1], and x, the x_t of the slice, in [-3.5, 3.5], follow the controls, and move them
+    when set. Raises ValueError for a value out of range, TypeError or traitlets.TraitError for a wrong kind.
     """
 
     _esm = _front_end("reverse")

@@ -53,8 +53,9 @@ class NetworkExplorer(ipywidgets.VBox):
 
     x0: one-channel images in [-1, 1], (n, 1, h, w), at most 64, of the shape that p's network takes. It runs in the
     kernel, in a thread, and answers the newest request only. The sliders t, in 1..T, and digit may be set from Python:
-    .t.value = 300. generator draws the noise. .asked counts the network's calls. Raises what p.predict raises at
-    once, for the first picture; ValueError or TypeError for an argument that does not fit.
+    .t.value = 300. generator draws the noise, and Reset brings the first t, digit and noise back. .asked counts the
+    network's calls. Raises what p.predict raises at once, for the first picture; ValueError or TypeError for an
+    argument that does not fit.
     """
 
     def __init__(self, p: DDPM, x0: Float[Tensor, "..."], t: int | None = None, digit: int = 0,
@@ -67,20 +68,31 @@ class NetworkExplorer(ipywidgets.VBox):
         self.t = ipywidgets.IntSlider(t, 1, p.T, description="t")
         self.digit = ipywidgets.IntSlider(digit, 0, len(self._x0) - 1, description="digit")
         self.another = ipywidgets.Button(description="Other noise")
+        self.again = ipywidgets.Button(description="Reset")
         self.view, self.asked, self._newest, self._task = ipywidgets.HTML(), 0, 0, None
         self._draw_noise()
+        self._first = t, digit, self._eps
         self.view.value = self._answer(*self._request())
         choice = [self.digit] if len(self._x0) > 1 else []
-        super().__init__([ipywidgets.HBox([self.t, *choice, self.another]), self.view])
+        super().__init__([ipywidgets.HBox([self.t, *choice, self.another, self.again]), self.view])
         self.t.observe(self._ask, "value")
         self.digit.observe(self._ask, "value")
         self.another.on_click(lambda _: (self._draw_noise(), self._ask()))
+        self.again.on_click(self._reset)
 
     def __repr__(self) -> str:
         return "NetworkExplorer: noise a digit, and see what a network says. Run this cell in JupyterLab to drag it."
 
     def _draw_noise(self) -> None:
         self._eps = torch.randn(self._x0.shape[1:], generator=self._generator)[None]
+
+    def _reset(self, _button: object = None) -> None:
+        "Back to the first t, digit and noise."
+        t, digit, self._eps = self._first
+        moved = (self.t.value, self.digit.value) != (t, digit)
+        self.t.value, self.digit.value = t, digit  # which asks, if either moves
+        if not moved:
+            self._ask()
 
     def _request(self) -> tuple[Tensor, Tensor, int]:
         at = self.digit.value

@@ -196,11 +196,13 @@ def _check_time(t: Time, x: Tensor, first: int, last: int) -> Time:
             if low < first or high > last:
                 raise ValueError(f"t must lie in {first}..{last}, got {low if low < first else high}")
         return t.to(x.device, torch.long, non_blocking=True)
-    if isinstance(t, bool) or not hasattr(t, "__index__"):
-        raise TypeError(f"t must be an int or an integer tensor, got {type(t).__name__}")
-    if not first <= index(t) <= last:
+    try:
+        at = index(None if isinstance(t, bool) else t)
+    except TypeError as error:  # an array too has an __index__, but not one to ask
+        raise TypeError(f"t must be an int or an integer tensor, got {type(t).__name__}") from error
+    if not first <= at <= last:
         raise ValueError(f"t must lie in {first}..{last}, got {t}")
-    return index(t)
+    return at
 
 # %% ../nbs/03_forward_process.ipynb #c2c374ac
 def _check_x(name: str, x: Tensor) -> None:
@@ -254,11 +256,15 @@ class ForwardProcess:
     def trajectory(
         self, x0: Float[Tensor, "b *event"], generator: Generator | None = None
     ) -> Float[Tensor, "n b *event"]:
-        "x_0, x_1, ..., x_T, each from the one before by step: (T+1, b, *event)."
+        """x_0, x_1, ..., x_T, each from the one before by step: (T+1, b, *event).
+
+        Walked in float32 at least and cast to x0's dtype at the end: in half precision T roundings of the mean add up.
+        """
         _check_x("x0", x0)
-        path = [x0]
+        path, x = [x0], x0.to(torch.promote_types(x0.dtype, torch.float32))
         for t in range(1, self.T + 1):
-            path.append(self.step(path[-1], t).sample(generator))
+            x = self.step(x, t).sample(generator)
+            path.append(x.to(x0.dtype))
         return torch.stack(path)
 
     def _at(self, law: str, name: str, x: Tensor, t: Time, first: int) -> tuple[Tensor, ...]:

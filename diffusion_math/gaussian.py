@@ -19,6 +19,11 @@ def _sum_event(x: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
     return x if x.ndim == 1 else x.flatten(1).sum(1)
 
 
+def _wide(x: Tensor) -> Tensor:
+    "x in float32 or better: half precision holds neither a sum over a picture nor a small variance."
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def _sum_log(each: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
     "Sum log-densities over everything but the batch: -inf (never) wins over +inf (a point mass)."
     never = _sum_event((each == -math.inf).to(each.dtype)) > 0
@@ -28,6 +33,7 @@ def _sum_log(each: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
 # %% ../nbs/02_gaussians.ipynb #ded62e5e
 def _log_density(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
     "log N(x; mean, var) of each coordinate; +inf at the point and -inf elsewhere where var is 0."
+    x, mean, var = _wide(x), _wide(mean), _wide(var)
     point = var == 0
     var = torch.where(point, 1, var)  # keeps 0/0 out of the gradient
     off = x - mean
@@ -55,12 +61,21 @@ def _log_excess(d: Tensor) -> Tensor:
     return torch.where(small, near * z - 2 * z * w * tail, away)
 
 # %% ../nbs/02_gaussians.ipynb #69539d2f
+def _ratio_excess(var: Tensor, var_2: Tensor) -> Tensor:
+    "r - 1 - log r for r = var / var_2, all its digits at any scale; var_2 above 0, inf where var is 0."
+    point, d = var == 0, (var - var_2) / var_2  # d = r - 1, exact where r is near 1
+    far = (d < -0.5) & ~point  # 1 + d has lost the digits of a small r, so the log must be that of r itself
+    root = torch.where(far, var, 1).sqrt() / torch.where(far, var_2, 1).sqrt()  # does not underflow, as r may
+    each = torch.where(far, d - 2 * root.log(), _log_excess(torch.where(far | point, 0, d)))
+    return torch.where(point, math.inf, each)
+
+
 def _kl_terms(mean: Tensor, var: Tensor, mean_2: Tensor, var_2: Tensor) -> Tensor:
-    "KL(N(mean, var) || N(mean_2, var_2)) of each coordinate; 0 or inf where var_2 is 0."
-    point = var_2 == 0
+    "KL(N(mean, var) || N(mean_2, var_2)) of each coordinate, float32 or better; 0 or inf where var_2 is 0."
+    mean, var, mean_2, var_2 = _wide(mean), _wide(var), _wide(mean_2), _wide(var_2)
+    point, off = var_2 == 0, mean - mean_2
     safe, safe_2 = torch.where(point, 1, var), torch.where(point, 1, var_2)  # keep 0/0 out of the gradient
-    off, d = mean - mean_2, (safe - safe_2) / safe_2  # d = r - 1, exact where r is near 1
-    each = 0.5 * (_log_excess(d) + (off / safe_2.sqrt()).square())
+    each = 0.5 * (_ratio_excess(safe, safe_2) + (off / safe_2.sqrt()).square())
     same = (var == 0) & (off == 0)
     return torch.where(point, torch.where(same, 0.0, math.inf).to(each.dtype), each)
 
@@ -78,8 +93,7 @@ def _mean(mean: Tensor) -> Tensor:
 def _variance(mean: Tensor, var: Tensor | float) -> Tensor:
     "`var` as a tensor beside `mean`, or an error that says what is wrong with it."
     if isinstance(var, Real) and not isinstance(var, bool):
-        if not 0 <= var < math.inf:
-            raise ValueError(f"var must be 0 or more, got {var:g}")
+        _check_number(var, mean.dtype)
         return torch.full((), float(var), dtype=mean.dtype, device=mean.device)
     if not isinstance(var, Tensor):
         raise TypeError(f"var must be a number or a tensor, got {type(var).__name__}")
@@ -89,9 +103,34 @@ def _variance(mean: Tensor, var: Tensor | float) -> Tensor:
         raise ValueError(f"var must broadcast against mean {tuple(mean.shape)}, got shape {tuple(var.shape)}")
     if var.ndim and var.device != mean.device:
         raise ValueError(f"var must lie on mean's device, {mean.device}, got {var.device}")
-    if var.device.type == "cpu" and not torch.compiler.is_compiling() and not bool((var >= 0).all()):
-        raise ValueError(f"var must be 0 or more, got {var[~(var >= 0)].flatten()[0].item():g}")
+    if var.device.type == "cpu" and not torch.compiler.is_compiling():
+        _check_values(var, mean.dtype)
     return var.to(mean.dtype)
+
+# %% ../nbs/02_gaussians.ipynb #a41c7e52
+def _no_room(var: float, dtype: torch.dtype) -> str:
+    "What is wrong with a var that becomes 0 or inf in dtype."
+    wider = "float32" if dtype.itemsize < 4 else "float64"
+    return f"var must be representable in {str(dtype).removeprefix('torch.')}, got {var:g}: use {wider}"
+
+
+def _check_number(var: float, dtype: torch.dtype) -> None:
+    "ValueError unless var is finite and 0 or more, and dtype does not turn it into 0 or inf."
+    if not 0 <= var < math.inf:
+        raise ValueError(f"var must be finite and 0 or more, got {var:g}")
+    held = torch.finfo(dtype)
+    if 0 < var <= 0.5 * held.smallest_normal * held.eps or var > held.max:  # half of the smallest number rounds to 0
+        raise ValueError(_no_room(var, dtype))
+
+
+def _check_values(var: Tensor, dtype: torch.dtype) -> None:
+    "The same of each number of a tensor."
+    legal = (var >= 0) & (var < math.inf)
+    if not bool(legal.all()):
+        raise ValueError(f"var must be finite and 0 or more, got {var[~legal].flatten()[0].item():g}")
+    held = var.to(dtype)
+    if held is not var and bool((lost := (held == 0) & (var > 0) | (held == math.inf)).any()):
+        raise ValueError(_no_room(var[lost].flatten()[0].item(), dtype))
 
 # %% ../nbs/02_gaussians.ipynb #61df0a0f
 def _same_event(name: str, x: Tensor, mean: Tensor) -> None:
@@ -107,9 +146,10 @@ def _same_event(name: str, x: Tensor, mean: Tensor) -> None:
 class Gaussian:
     """N(mean, diag(var)): a batch of Gaussians with independent coordinates.
 
-    mean: (b, *event), floating point, else TypeError. var: a number, or a tensor that broadcasts against mean, else
-    ValueError; so too where it is negative, on the CPU. 0 is legal: a point mass. Results keep mean's dtype and device;
-    a generator must live there too.
+    mean: (b, *event), floating point, else TypeError. var: a number, or a tensor that broadcasts against mean, finite
+    and 0 or more, else ValueError (a tensor's numbers are looked at on the CPU). 0 is legal: a point mass; a var that
+    mean's dtype would round to 0 is not. sample keeps mean's dtype; log_prob, kl and entropy are sums over a whole
+    event, in float32 at least. All stay on mean's device; a generator must live there too.
     """
 
     def __init__(self, mean: Float[Tensor, "b *event"], var: Float[Tensor, "..."] | float):
@@ -138,7 +178,7 @@ class Gaussian:
         At a point mass +inf, elsewhere -inf, which wins. x: mean's shape, or a batch of 1 on either side.
         """
         _same_event("x", x, self.mean)
-        return _sum_log(_log_density(x, self.mean, self.var)).to(self.mean.dtype)
+        return _sum_log(_log_density(x, self.mean, self.var)).to(self._sums)
 
     def kl(self, other: "Gaussian") -> Float[Tensor, " m"]:
         """KL(self || other) = 1/2 sum_i [r_i - 1 - log r_i + (mean_i - mean'_i)^2 / var'_i], r = var/var', in nats.
@@ -148,13 +188,19 @@ class Gaussian:
         if not isinstance(other, Gaussian):
             raise TypeError(f"other must be a Gaussian, got {type(other).__name__}")
         _same_event("other", other.mean, self.mean)
-        return _sum_event(_kl_terms(self.mean, self.var, other.mean, other.var)).to(self.mean.dtype)
+        return _sum_event(_kl_terms(self.mean, self.var, other.mean, other.var)).to(self._sums)
 
     def entropy(self) -> Float[Tensor, " b"]:
         "1/2 sum_i log(2 pi e var_i), (b,), in nats: the mean of -log_prob; -inf where a variance is 0."
-        point = self.var == 0
-        each = 0.5 * torch.log(2 * math.pi * math.e * torch.where(point, 1, self.var))
+        var = _wide(self.var)
+        point = var == 0
+        each = 0.5 * torch.log(2 * math.pi * math.e * torch.where(point, 1, var))
         return _sum_event(torch.where(point, -math.inf, each).expand(self.mean.shape))
+
+    @property
+    def _sums(self) -> torch.dtype:
+        "What a sum over an event is returned in."
+        return torch.promote_types(self.mean.dtype, torch.float32)
 
     def __repr__(self) -> str:
         dtype = str(self.mean.dtype).removeprefix("torch.")

@@ -5,6 +5,7 @@ __all__ = ['bits_per_dim', 'DiscretizedGaussian', 'Estimate', 'elbo_estimate']
 
 # %% ../nbs/05b_bits_per_dim.ipynb #1e94ffc8
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -93,7 +94,8 @@ class DiscretizedGaussian:
 
     Levels stand at low, low + w, ..., high; the first reaches to -inf and the last to inf, so that all add to 1.
     mean (b, *event); var, above 0, broadcasts against it. By differences of log Phi: right to rounding however far out.
-    Half precision is worked out in float32. Raises what Gaussian raises; ValueError for a variance of 0 (on the CPU).
+    Half precision is worked out and returned in float32. Raises what Gaussian raises; ValueError for a variance of 0
+    (on the CPU).
     """
 
     def __init__(self, mean: Float[Tensor, "b *event"], var: Float[Tensor, "..."] | float,
@@ -117,7 +119,7 @@ class DiscretizedGaussian:
         _same_event("x", x, self.mean)
         wide = torch.promote_types(torch.promote_types(x.dtype, self.mean.dtype), torch.float32)
         g = self if wide == self.mean.dtype == self.var.dtype else self._to(wide)
-        return _sum_log(_log_mass(_place(x.to(wide), g), g)).to(self.mean.dtype)
+        return _sum_log(_log_mass(_place(x.to(wide), g), g)).to(torch.promote_types(self.mean.dtype, torch.float32))
 
     def _to(self, dtype: torch.dtype) -> "DiscretizedGaussian":
         return DiscretizedGaussian(self.mean.to(dtype), self.var.to(dtype), self.levels, self.low, self.high)
@@ -149,7 +151,8 @@ def _pilot(q: ForwardProcess, p: ReverseProcess, x0: Tensor, generator: Generato
 
 
 def _shares(
-    q: ForwardProcess, p: ReverseProcess, x0: Tensor, times: str, weights: Tensor | None, generator: Generator | None
+    q: ForwardProcess, p: ReverseProcess, x0: Tensor, times: str, weights: Sequence[float] | Tensor | None,
+    generator: Generator | None,
 ) -> Float[Tensor, " m"]:
     "The share of each t = 2..T among the terms, adding to 1."
     m = q.T - 1
@@ -157,12 +160,12 @@ def _shares(
         if weights is not None:
             raise ValueError(f"weights go with times='importance' or 'both', got times={times!r}")
         return torch.full((m,), 1 / max(1, m), dtype=torch.float64, device=x0.device)
-    weights = _pilot(q, p, x0, generator) if weights is None else weights
+    weights = torch.as_tensor(_pilot(q, p, x0, generator) if weights is None else weights, dtype=torch.float64)
     if weights.shape != (m,):
         raise ValueError(f"weights must have shape ({m},), one for each t = 2..{q.T}, got {tuple(weights.shape)}")
     if weights.device.type == "cpu" and not bool(((weights > 0) & weights.isfinite()).all()):
         raise ValueError("weights must be above 0 and finite, or a term is never seen and the estimate is biased")
-    weights = weights.to(x0.device, torch.float64)
+    weights = weights.to(x0.device)
     return weights / weights.sum()
 
 # %% ../nbs/05b_bits_per_dim.ipynb #e6fc50ba
@@ -192,7 +195,7 @@ class Estimate:
     def __init__(self, replicates: Float[Tensor, "r b"], dims: int, shares: Float[Tensor, " m"]):
         self.replicates, self.dims, self.shares = replicates, dims, shares
         self.total, r = replicates.mean(0), len(replicates)
-        self.stderr = replicates.std(0) / r**0.5 if r > 1 else torch.full_like(self.total, math.nan)
+        self.stderr = replicates.std(0) / r**0.5 if r > 1 and len(self.total) else torch.full_like(self.total, math.nan)
 
     @property
     def bits_per_dim(self) -> Float[Tensor, " b"]:
@@ -201,7 +204,7 @@ class Estimate:
 
     def __repr__(self) -> str:
         r, b = self.replicates.shape
-        mean = "" if self.total.is_meta else f", mean {self.total.mean().item():.4g} nats"
+        mean = "" if self.total.is_meta or not b else f", mean {self.total.mean().item():.4g} nats"
         return f"Estimate(b={b}, replicates={r}{mean})"
 
 # %% ../nbs/05b_bits_per_dim.ipynb #d1d98ffd
@@ -212,7 +215,7 @@ def elbo_estimate(
     x0: Float[Tensor, "b *event"],
     n: int,
     times: str = "stratified",
-    weights: Float[Tensor, " m"] | None = None,
+    weights: Sequence[float] | Float[Tensor, " m"] | None = None,
     replicates: int = 4,
     decoder: Decoder | None = None,
     generator: Generator | None = None,

@@ -487,4 +487,6 @@ class Empirical(GaussianMixture):
         if not isinstance(data, Tensor) or not data.is_floating_point() or not data.ndim:
             raise TypeError("data must be a floating-point tensor of shape (n, *event)")
         n = len(data)
+        if not n:
+            raise ValueError(f"data must hold at least one x, got shape {tuple(data.shape)}")
         super().__init__(torch.ones(n, dtype=torch.float64) / n, data, torch.zeros(n))

@@ -11,6 +11,8 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
+from .checkpoint import _replace
+
 __all__ = ["write_page"]
 
 # %% ../nbs/workshop/pages.ipynb #79ec88ae
@@ -89,12 +91,42 @@ def _body(path: Path, notebook: dict) -> str:
     body = re.sub(r"<p>\s*formula(\d+)elumrof\s*</p>", r"formula\1elumrof", body)
     return re.sub(r"formula(\d+)elumrof", lambda found: kept[int(found.group(1))], body)
 
+# %% ../nbs/workshop/pages.ipynb #b60f2e94
+_STATE = '<script id="widget-state" type="application/json">'  # by which a page of ours is known
+
+
+def _target(path: Path, out: Path | None) -> Path:
+    "The file to write: no notebook, and nothing of somebody else's unless it was named."
+    named = out is not None and bool(out.suffix) and not out.is_dir()
+    file = path.with_suffix(".html") if out is None else out if named else out / f"{path.stem}.html"
+    if file.exists() and file.samefile(path):
+        raise ValueError(f"out must not be the notebook itself, got {file}")
+    if file.suffix == ".ipynb":
+        raise ValueError(f"out must not be a notebook, got {file}")
+    if not named and file.exists() and _STATE.encode() not in file.read_bytes():
+        raise ValueError(f"{file} is no page of write_page's; give it as out to write over it")
+    return file
+
+
+def _page(path: Path, notebook: dict, text: str) -> str:
+    "The whole page; text is what the markdown cells say."
+    heading, state = re.search(r"^# (.+)", text, re.MULTILINE), _state(notebook)
+    title = escape(heading.group(1) if heading else path.stem)
+    body = re.sub(r'(href="(?!https?:)[^"]+)\.ipynb', r"\1.html", _place(_body(path, notebook), state))
+    saved = json.dumps({"state": state}, ensure_ascii=False).replace("</", "<\\/")
+    script = (_FOLDER / "static.js").read_text(encoding="utf-8")
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>{head}<title>{title}</title><style>\n{_styles()}\n</style></head>\n'
+        f"<body><main>\n{body}\n</main>\n{_STATE}{saved}</script>\n<script>\n{script}</script></body></html>\n")
+
 # %% ../nbs/workshop/pages.ipynb #1e559a79
 def write_page(notebook: str | Path, out: str | Path | None = None) -> Path:
     """Write a notebook, as it is stored, as one HTML page that needs no kernel and no network; returns its path.
 
     out: the file to write, or a folder; without it the page lies beside the notebook. Links to other notebooks lead to
-    their pages. FileNotFoundError, ValueError: a file that is not there, or is no notebook.
+    their pages. FileNotFoundError, ValueError: a file that is not there, or is no notebook; ValueError: out is a
+    notebook, or holds something else than a page under a name that was not given. OSError: out is as it was.
     """
     import nbformat
 
@@ -104,23 +136,19 @@ def write_page(notebook: str | Path, out: str | Path | None = None) -> Path:
         text = "\n".join(cell["source"] for cell in content["cells"] if cell["cell_type"] == "markdown")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is no notebook") from error
-    out = path.with_suffix(".html") if out is None else Path(out)
-    out = out / f"{path.stem}.html" if out.is_dir() or not out.suffix else out
-    heading, state = re.search(r"^# (.+)", text, re.MULTILINE), _state(content)
-    title = escape(heading.group(1) if heading else path.stem)
-    body = re.sub(r'(href="(?!https?:)[^"]+)\.ipynb', r"\1.html", _place(_body(path, content), state))
-    saved = json.dumps({"state": state}, ensure_ascii=False).replace("</", "<\\/")
-    script = (_FOLDER / "static.js").read_text(encoding="utf-8")
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(
-        f'<!doctype html>\n<html lang="en">\n<head>{head}<title>{title}</title><style>\n{_styles()}\n</style></head>\n'
-        f'<body><main>\n{body}\n</main>\n<script id="widget-state" type="application/json">{saved}</script>\n'
-        f"<script>\n{script}</script></body></html>\n", encoding="utf-8")
+    out = _target(path, None if out is None else Path(out))
+    _replace(out, _page(path, content, text).encode())
     return out
 
 # %% ../nbs/workshop/pages.ipynb #2f47dc2c
 def _html(args: argparse.Namespace) -> None:
+    "diffusion-math html"
+    out, names = args.out, [path.stem for path in {path.resolve() for path in args.notebooks}]
+    if len(names) > 1 and out is not None:
+        if out.is_file() or out.suffix and not out.is_dir():
+            raise ValueError(f"argument --out: must be a folder for several notebooks, got {out}")
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"argument --out: two of the notebooks would be {twice}.html")
     for notebook in args.notebooks:
         print(write_page(notebook, args.out))
 

@@ -181,6 +181,17 @@ def _pick(arrays: Any, split: str, names: tuple[str, ...]) -> str | None:
     return next((name for name in wanted if name in arrays.files), None)
 
 
+def _only(arrays: Any, split: str) -> str:
+    "The only array of pictures, whatever its name, unless that says it is the other split's."
+    other = "test" if split == "train" else "train"
+    found = [key for key in arrays.files if getattr(arrays[key], "ndim", 0) in (3, 4)]
+    foreign = [key for key in found if key.lower().startswith(other) or key.lower().endswith(other)]
+    if len(found) != 1 or foreign:
+        what = f"{split} images" if foreign else "array named images"
+        raise ValueError(f"no {what} among {', '.join(arrays.files) or 'none'}")
+    return found[0]
+
+
 def _unpack(path: Path, split: str) -> tuple[np.ndarray, np.ndarray | None]:
     "The images and labels in an .npz file."
     if not zipfile.is_zipfile(path):
@@ -188,12 +199,7 @@ def _unpack(path: Path, split: str) -> tuple[np.ndarray, np.ndarray | None]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             name, label = _pick(arrays, split, ("images", "x", "data")), _pick(arrays, split, ("labels", "y"))
-            if name is None:
-                several = [key for key in arrays.files if getattr(arrays[key], "ndim", 0) in (3, 4)]
-                if len(several) != 1:
-                    raise ValueError(f"no array named images among {', '.join(arrays.files) or 'none'}")
-                (name,) = several
-            return arrays[name], None if label is None else arrays[label]
+            return arrays[name or _only(arrays, split)], None if label is None else arrays[label]
     except (ValueError, zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
@@ -252,8 +258,10 @@ def _with_channels(levels: UInt8[Tensor, "n c h w"], channels: int | None) -> UI
     return _torchvision().rgb_to_grayscale(levels)
 
 # %% ../nbs/workshop/pictures.ipynb #6c53ff3d
-def _check_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
-    "size as (h, w), or an error that says what it should be."
+def _checked(size: int | tuple[int, int] | None, channels: int | None, split: str) -> tuple[int, int] | None:
+    "size as (h, w); an error says what each of the three should be."
+    if channels not in (None, 1, 3) or split not in ("train", "test"):
+        raise ValueError(f'channels must be 1 or 3 and split "train" or "test", got {channels!r} and {split!r}')
     if size is None:
         return None
     pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
@@ -278,7 +286,7 @@ def load_pictures(
     size: pixels a side, or (h, w): a picture is scaled to cover it, and cropped around the middle. Without it pictures
     that all have one size of at most 64 keep it, and others become 32 x 32. channels: 1 or 3; without it, what the
     pictures have. split: "train" or "test" of digits and mnist; of a folder, its sub-folder of that name, and of an
-    .npz file its arrays train_images or x_train, if there are any. root: where MNIST lies.
+    .npz file its arrays train_images or x_train, else images; never the other split's. root: where MNIST lies.
 
     A folder is read with all below it (png, jpeg, webp, gif, bmp, tiff, ppm), in the order of the names; its
     sub-folders are classes where every file lies in one. A file that cannot be read is left out: skip(path, why) hears
@@ -286,9 +294,7 @@ def load_pictures(
     numbers in 0..255, floats in [0, 1], or in [-1, 1] where one is negative; and maybe labels, (n,). All is rounded to
     256 levels. ValueError: nothing readable, or an array that does not fit. FileNotFoundError. ImportError.
     """
-    size, path, skipped = _check_size(size), Path(source).expanduser(), []
-    if channels not in (None, 1, 3) or split not in ("train", "test"):
-        raise ValueError(f'channels must be 1 or 3 and split "train" or "test", got {channels!r} and {split!r}')
+    size, path, skipped = _checked(size, channels, split), Path(source).expanduser(), []
 
     def hear(file: Path, why: str) -> None:
         skipped.append(f"{file}: {why}")
@@ -327,6 +333,26 @@ def _packed(levels: UInt8[Tensor, "n c h w"], labels: Tensor | None) -> bytes:
     np.savez_compressed(content, images=images.numpy(), **({} if labels is None else {"labels": labels.cpu().numpy()}))
     return content.getvalue()
 
+# %% ../nbs/workshop/pictures.ipynb #5d1b7ac3
+def _kind(x: Any) -> Any:
+    return x.dtype if isinstance(x, Tensor) else type(x).__name__
+
+
+def _check_drawn(x: Float[Tensor, "n c h w"], labels: Int64[Tensor, " n"] | None) -> None:
+    "Raise where these pictures and labels could not be read again."
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        raise TypeError(f"x must be a floating-point tensor in [-1, 1], got {_kind(x)}")
+    if x.ndim != 4 or not x.numel() or x.shape[1] not in (1, 3):
+        raise ValueError(f"x must have shape (n, c, h, w) with n 1 or more and c 1 or 3, got {tuple(x.shape)}")
+    if not bool(x.isfinite().all()):
+        raise ValueError("x must be finite, got inf or NaN")
+    if labels is None:
+        return
+    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.is_complex():
+        raise TypeError(f"labels must be a tensor of whole numbers, got {_kind(labels)}")
+    if labels.shape != (len(x),):
+        raise ValueError(f"labels must have shape ({len(x)},), got {tuple(labels.shape)}")
+
 # %% ../nbs/workshop/pictures.ipynb #a7a2ed83
 def save_pictures(
     x: Float[Tensor, "n c h w"], path: str | PathLike, labels: Int64[Tensor, " n"] | None = None,
@@ -334,18 +360,16 @@ def save_pictures(
 ) -> None:
     """Write pictures in [-1, 1] to a .png, all on one sheet of cols columns, or to an .npz that load_pictures reads.
 
-    Kept in 8 bits; values beyond [-1, 1] become the first or the last level. Written aside and renamed. cols: by
-    default as many as make a square. ValueError: another ending, no pictures, channels other than 1 or 3, NaN.
+    Kept in 8 bits; values beyond [-1, 1] become the first or the last level. Written aside and renamed. labels (n,) go
+    into an .npz. cols: by default as many as make a square. ValueError: another ending, no pictures, channels other
+    than 1 or 3, NaN, labels of another shape. TypeError: x not of floating point, labels not of whole numbers.
     """
     path = Path(path)
     if path.suffix.lower() not in (".png", ".npz"):
         raise ValueError(f"path must end in .png or .npz, got {path}")
-    if x.ndim != 4 or not x.numel() or x.shape[1] not in (1, 3):
-        raise ValueError(f"x must have shape (n, c, h, w) with n 1 or more and c 1 or 3, got {tuple(x.shape)}")
-    if not bool(x.isfinite().all()):
-        raise ValueError("x must be finite, got inf or NaN")
     if cols is not None and cols < 1:
         raise ValueError(f"cols must be 1 or more, got {cols}")
+    _check_drawn(x, labels)
     levels = _as_levels(x)
     cols = min(len(x), cols or math.ceil(math.sqrt(len(x))))
     _replace(path, _sheet(levels, cols) if path.suffix.lower() == ".png" else _packed(levels, labels))

@@ -67,14 +67,15 @@ def _back(p: "ReverseProcess", x_t: Tensor, t: int, generator: Generator | None)
     return law.sample(generator)
 
 
-def _walk(p: "ReverseProcess", x: Tensor, generator: Generator | None, progress: bool, keep: bool) -> Tensor:
-    "From x_T down to x_0; with keep, every x_t on the way, indexed by t."
-    path = [x]
+def _walk(p: "ReverseProcess", like: Tensor, generator: Generator | None, progress: bool, keep: bool) -> Tensor:
+    "From x_T down to x_0 in float32 at least, cast to like's dtype; with keep, every x_t on the way, indexed by t."
+    x = p.prior(like.to(torch.promote_types(like.dtype, torch.float32))).sample(generator)
+    path = [x.to(like.dtype)]
     for t in _countdown(p.T, progress):
         x = _back(p, x, t, generator)
         if keep:
-            path.append(x)
-    return torch.stack(path[::-1]) if keep else x
+            path.append(x.to(like.dtype))
+    return torch.stack(path[::-1]) if keep else x.to(like.dtype)
 
 # %% ../nbs/04_reverse_process.ipynb #cb45b2a9
 class ReverseProcess(ABC):
@@ -106,10 +107,10 @@ class ReverseProcess(ABC):
 
         trajectory=True returns every x_t, (T+1, n, *event), indexed by t: [0] holds the draws. dtype and device are
         those of the tensor like; without one, of the first parameter that the process holds, or torch's defaults.
-        ValueError without an event_shape.
+        The walk itself, and so the x_t that step gets, is in float32 at least: in half precision T roundings of the
+        mean add up. ValueError without an event_shape.
         """
-        x = self.prior(_blank(self, n, like)).sample(generator)
-        return _walk(self, x, generator, progress, trajectory)
+        return _walk(self, _blank(self, n, like), generator, progress, trajectory)
 
     def _like(self) -> Tensor:
         "A tensor of the dtype and on the device that sample starts from."

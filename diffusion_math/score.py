@@ -193,6 +193,14 @@ def _exact_score(law: Distribution, x_t: Tensor, level: Float[Tensor, " b"]) -> 
     return torch.cat(rows) if rows else torch.zeros_like(x_t)
 
 # %% ../nbs/07_score_matching.ipynb #128b25cc
+def _like_x(slope: Tensor, x: Tensor) -> Tensor:
+    "What a score has said, or an error where it is not like x, which would be broadcast."
+    if not isinstance(slope, Tensor) or slope.shape != x.shape:
+        got = tuple(slope.shape) if isinstance(slope, Tensor) else type(slope).__name__
+        raise ValueError(f"score must return a tensor of x's shape {tuple(x.shape)}, got {got}")
+    return slope
+
+
 def dsm_loss(score: _ScoreAt, x0: Float[Tensor, "b *event"], log_snr: LogSNR, generator: Generator | None = None,
              eps: Float[Tensor, "b *event"] | None = None, weighted: bool = True) -> Float[Tensor, " b"]:
     """Denoising score matching [Vincent 2011], (b,): half the squared distance between the score that the model says
@@ -202,13 +210,16 @@ def dsm_loss(score: _ScoreAt, x0: Float[Tensor, "b *event"], log_snr: LogSNR, ge
         weighted=False   the same, divided by s^2                 Vincent's own; infinite at log_snr = inf
 
     score(x_t, log_snr) -> like x_t gets log_snr as (b,) in float64. log_snr: one for all or (b,), as in
-    schedule.log_snr[t]. eps is drawn from N(0, I) unless given. Take .mean() of it to train.
+    schedule.log_snr[t]. eps is drawn from N(0, I) unless given. Take .mean() of it to train. ValueError: eps or what
+    score returns has another shape than x0.
     """
     level = _level("log_snr", log_snr, x0)
     a, s = (_beside(f(level), x0).to(x0.dtype) for f in (_signal, _noise))
     if eps is None:
         eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
-    loss = 0.5 * _sum_event((s * score(a * x0 + s * eps, level) + eps).square())
+    elif eps.shape != x0.shape:
+        raise ValueError(f"eps must have x0's shape {tuple(x0.shape)}, got {tuple(eps.shape)}")
+    loss = 0.5 * _sum_event((s * _like_x(score(a * x0 + s * eps, level), x0) + eps).square())
     return loss if weighted else loss / torch.sigmoid(-level).to(loss)
 
 # %% ../nbs/07_score_matching.ipynb #014b69bc
@@ -273,11 +284,7 @@ def hyvarinen_loss(score: Callable[[Tensor], Tensor], x: Float[Tensor, "b *event
 # %% ../nbs/07_score_matching.ipynb #6125a8ac
 def _uphill(score: Callable, x: Tensor, step: float, temperature: float, generator: Generator | None) -> Tensor:
     "x + h score(x) + sqrt(2 h temperature) xi."
-    slope = score(x)
-    if not isinstance(slope, Tensor) or slope.shape != x.shape:
-        got = tuple(slope.shape) if isinstance(slope, Tensor) else type(slope).__name__
-        raise ValueError(f"score must return a tensor of x's shape {tuple(x.shape)}, got {got}")
-    x = x + step * slope.to(x.dtype)
+    x = x + step * _like_x(score(x), x).to(x.dtype)
     if temperature == 0:
         return x
     xi = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
@@ -318,13 +325,28 @@ def langevin(score: Callable[[Tensor], Tensor], x: Float[Tensor, "b *event"], st
 # %% ../nbs/07_score_matching.ipynb #7804808c
 def _levels(log_snrs: Iterable[float] | Float[Tensor, " k"]) -> list[float]:
     "Noise levels from much noise to little, or an error that names the first that is wrong."
-    levels = torch.as_tensor(log_snrs if isinstance(log_snrs, Tensor) else list(log_snrs), dtype=torch.float64).tolist()
+    fits = "log_snrs must be a list or a 1-d tensor of numbers, got"
+    try:
+        levels = log_snrs if isinstance(log_snrs, Tensor) else torch.tensor(list(log_snrs), dtype=torch.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{fits} {type(log_snrs).__name__}") from error
+    if levels.ndim != 1:
+        raise ValueError(f"{fits} shape {tuple(levels.shape)}")
+    levels = levels.double().tolist()
     for i, level in enumerate(levels):
         if not level < math.inf:
             raise ValueError(f"log_snrs must lie below inf, got {level:g}: without noise there is no step to take")
         if i and level < levels[i - 1]:
             raise ValueError(f"log_snrs must not fall, got {level:g} after {levels[i - 1]:g}")
     return levels
+
+
+def _stride(step: float, level: float) -> float:
+    "h = step * (1 - alpha_bar), or an error where that is 0."
+    h = step * (math.exp(-level) / (1 + math.exp(-level)) if level > 0 else 1 / (1 + math.exp(level)))
+    if h == 0:
+        raise ValueError(f"log_snrs must leave some noise, got {level:g}: step * (1 - alpha_bar) is 0 there")
+    return h
 
 # %% ../nbs/07_score_matching.ipynb #dd3c7900
 @torch.no_grad()
@@ -338,13 +360,12 @@ def annealed_langevin(score: _ScoreAt, x: Float[Tensor, "b *event"], log_snrs: I
     large by a factor of at most 1 / (1 - step / 2). x starts it: torch.randn where the first level is all noise.
     score(x_t, log_snr) gets log_snr as (b,) in float64. The end is a draw of q(x_t) at the last level: give its
     score to tweedie for the clean x. trajectory=True returns x and where each level ended, (k + 1, b, *event).
-    ValueError: levels that fall or are inf; as in langevin.
+    ValueError: levels that fall, or leave no noise to step by; as in langevin.
     """
     _check_walk(x, step, n)
     path = [x]
-    for log_snr in _levels(log_snrs):
+    for log_snr, h in [(level, _stride(step, level)) for level in _levels(log_snrs)]:
         level = _level("log_snr", log_snr, x)
-        h = step / (1 + math.exp(log_snr))
         x = langevin(lambda x, level=level: score(x, level), x, h, n, generator)
         path.append(x)
     return torch.stack(path) if trajectory else x

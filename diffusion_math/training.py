@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class _Plan:
     steps: int
     batch: int
     lr: float
-    loss: str
+    loss: str | Callable  # its name, once it was checked
     ema: float
     warmup: int
     clip: float
@@ -43,14 +44,17 @@ class _Plan:
     seed: int
 
     def check(self) -> "_Plan":
+        "Each is what it should be, as one of Python's own numbers, which JSON takes; or an error that names it."
         for name in ("steps", "batch"):
-            _check_count(name, getattr(self, name))
+            setattr(self, name, _check_count(name, getattr(self, name)))
         for name, high in (("ema", 1), ("drop", 1), ("lr", math.inf), ("clip", math.inf), ("weight_decay", math.inf)):
-            _number(name, getattr(self, name), 0, high)
+            setattr(self, name, _number(name, getattr(self, name), 0, high))
         for name in ("warmup", "seed"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or (name == "warmup" and value < 0):
+            if isinstance(value, bool) or not hasattr(value, "__index__") or (name == "warmup" and value < 0):
                 raise ValueError(f"{name} must be a whole number{', 0 or more' * (name == 'warmup')}, got {value!r}")
+            setattr(self, name, index(value))
+        self.loss = self.loss if isinstance(self.loss, str) else getattr(self.loss, "__name__", "function")
         return self
 
     def lr_at(self, step: int) -> float:
@@ -243,10 +247,14 @@ def _check_data(p: DDPM, data: Tensor, labels: Tensor | None) -> None:
 
 # %% ../nbs/workshop/training.ipynb #7d3ee8cc
 def _no_class(p: DDPM, labels: Tensor | None, drop: float) -> int:
-    "The label that stands for no class given; ValueError where the network has none and drop asks for it."
+    "The label that stands for no class given; ValueError where the network has none, or where labels hold it."
     classes = getattr(p.network, "classes", None)
     if labels is not None and drop > 0 and classes is None:
         raise ValueError("labels with drop > 0 need a network made with classes, such as UNet(classes=10), or drop=0")
+    if labels is not None and classes is not None:
+        low, high = (int(v) for v in labels.long().aminmax())
+        if low < 0 or high >= classes:
+            raise ValueError(f"labels must lie in 0..{classes - 1}, got {low} to {high}")
     return -1 if classes is None else classes
 
 # %% ../nbs/workshop/training.ipynb #50d83e55
@@ -338,10 +346,12 @@ def _fingerprint(data: Tensor, labels: Tensor | None) -> str:
 def _resume(engine: _Engine, folder: Path, state: dict[str, Any]) -> list[float]:
     "Go on from the newest checkpoint, if it is of this run; the losses until then."
     parts, saved = _load_checkpoint(folder)
-    before = {**saved.get("plan", {}), "data": saved.get("data")}
-    for name, now in {**state["plan"], "data": state["data"]}.items():
+    process = saved.get("process", state["process"])  # older checkpoints do not tell
+    before = {**saved.get("plan", {}), **process, "data": saved.get("data")}
+    for name, now in {**state["plan"], **state["process"], "data": state["data"]}.items():
         if before.get(name) != now:
-            what = "other data or labels" if name == "data" else f"{name} = {before.get(name)}, got {now}"
+            other = {"data": "other data or labels", "schedule": "another schedule"}
+            what = other.get(name, f"{name} = {before.get(name)}, got {now}")
             raise ValueError(f"{folder} holds a run with {what}: to go on with it, give the same")
     shapes = [{name: w.shape for name, w in t.items()} for t in (parts["weights"], engine.network.state_dict())]
     if shapes[0] != shapes[1]:
@@ -351,6 +361,15 @@ def _resume(engine: _Engine, folder: Path, state: dict[str, Any]) -> list[float]
     return saved["losses"]
 
 # %% ../nbs/workshop/training.ipynb #63e003db
+def _told(p: DDPM, plan: _Plan, data: Tensor, labels: Tensor | None) -> dict[str, Any]:
+    "What a checkpoint says of its run, so that no other goes on from it."
+    level = p.q.schedule.log_snr.float().numpy().tobytes()  # to the digits that every machine agrees on
+    variance = p.variance if isinstance(p.variance, str) else "function"
+    process = {"predicts": p.predicts, "variance": variance, "images": bool(p.images)}
+    process |= {"schedule": hashlib.sha256(level).hexdigest()}
+    return {"plan": asdict(plan), "process": process, "data": _fingerprint(data, labels)}
+
+
 def _start(engine: _Engine, folder: Path | None, resume: bool, state: dict[str, Any], accelerator: Any) -> list[float]:
     "The losses of the run that is resumed, or none."
     if folder is None and resume:
@@ -458,13 +477,12 @@ def fit(
     weights from before it. ValueError, TypeError: an argument that does not fit; a folder that holds a run (without
     resume), another run (with it) or a damaged checkpoint. OSError: a checkpoint cannot be written; those before stay.
     """
-    name = loss if isinstance(loss, str) else getattr(loss, "__name__", "function")
-    plan = _Plan(steps, batch, lr, name, ema, warmup, clip, weight_decay, drop, seed).check()
+    plan = _Plan(steps, batch, lr, loss, ema, warmup, clip, weight_decay, drop, seed).check()
     every, log_every = _check_count("every", every), _check_count("log_every", log_every)
     _check_data(p, data, labels)
-    none, of, folder = _no_class(p, labels, drop), _loss_of(loss, data), None if folder is None else Path(folder)
-    state = {"plan": asdict(plan), "data": None if folder is None else _fingerprint(data, labels)}
-    with _accelerator(precision, batch, accumulate) as accelerator:
+    none, of, folder = _no_class(p, labels, plan.drop), _loss_of(loss, data), None if folder is None else Path(folder)
+    state = {} if folder is None else _told(p, plan, data, labels)
+    with _accelerator(precision, plan.batch, accumulate) as accelerator:
         engine = _Engine(p.to(accelerator.device).network, plan)
         losses = _start(engine, folder, resume, state, accelerator)
         batches = _Batches(data, labels, plan, none, torch.promote_types(engine.weights[0].dtype, torch.float32))

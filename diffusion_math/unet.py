@@ -105,8 +105,7 @@ class UNet(nn.Module):
         super().__init__()
         sizes = dict(channels=channels, out_channels=channels if out_channels is None else out_channels, width=width,
                      blocks=blocks, patch=patch, heads=heads, classes=1 if classes is None else classes)
-        sizes = {name: _check_count(name, n) for name, n in sizes.items()}
-        mults = [_check_count("mults", m) for m in mults]
+        sizes, mults = {k: _check_count(k, n) for k, n in sizes.items()}, [_check_count("mults", m) for m in mults]
         if not mults or width * mults[-1] % heads:
             raise ValueError(f"heads must divide width * mults[-1], got {heads}, {width} and {tuple(mults)}")
         self.config = sizes | {"mults": mults, "waves": list(waves), "classes": classes}
@@ -131,6 +130,8 @@ class UNet(nn.Module):
             raise ValueError(f"x must have shape (b, {self.config['channels']}, h, w), got {tuple(x.shape)}")
         y = self.classes if y is None else y
         level = self.level(_each("log_snr", log_snr, x), None if y is None else _label(y, self.classes, x))
+        if not len(x):  # pixel_unshuffle leaves an empty batch as it is
+            return x.new_zeros(0, self.config["out_channels"], *x.shape[2:])
         down, right = (-n % (self.patch * 2 ** len(self.down)) for n in x.shape[-2:])
         h = F.pad(x, (0, right, 0, down), mode="replicate") if down or right else x
         waves = [f(2**n * math.pi * h) for n in self.config["waves"] for f in (torch.sin, torch.cos)]
@@ -138,8 +139,7 @@ class UNet(nn.Module):
         for blocks, shrink in zip(self.down, self.shrink, strict=True):
             for block in blocks:
                 h = block(h, level)
-            kept.append(h)
-            h = shrink(h)
+            h, kept = shrink(h), [*kept, h]
         before, attention, after = self.middle
         h = after(attention(before(h, level)), level)
         for grow, blocks in zip(reversed(self.grow), reversed(self.up), strict=True):

@@ -18,8 +18,8 @@ or, for a few lines of a test, use the fixture:
             q.step(x, t="3")
 
 **Randomness.** Torch, numpy and `random` are seeded before each test, so a Monte Carlo test gives the same number
-every time, alone or among others, on one worker or many. Hypothesis runs without a deadline (and with fixed examples
-where `CI` is set).
+every time, alone or among others, on one worker or many; under hypothesis, for every example too. It runs without a
+deadline (and with fixed examples where `CI` is set).
 
 **Markers.** `bad_input` as above; `gpu` for a test that needs a GPU (collected only where there is one); `browser`
 for a test that drives Chromium (the folder `tests/browser` and the fixtures below put it on). Where no Chromium is
@@ -54,6 +54,15 @@ CHROMIUM = find_chromium()
 LAB_FIXTURES = {"browser", "page", "open_notebook"}
 torch.set_num_threads(1)  # the tensors here are small: a second thread waits longer than it works
 
+
+class _TorchRandom:
+    "Torch's generator as hypothesis knows `random`: every example starts from one seed, and it is put back after."
+
+    seed, getstate, setstate = map(staticmethod, (torch.manual_seed, torch.get_rng_state, torch.set_rng_state))
+
+
+TORCH_RANDOM = _TorchRandom()  # hypothesis holds it by a weak reference alone
+hypothesis.register_random(TORCH_RANDOM)
 hypothesis.settings.register_profile("tests", deadline=None, max_examples=50, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("tests")
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffusion_math import (
+    DDPM,
     ExactReverse,
     ForwardProcess,
     Gaussian,
@@ -223,6 +224,23 @@ def test_what_a_linear_chain_cannot_do():
 
 
 @pytest.mark.bad_input
+@pytest.mark.parametrize("variances, t", [([0.0, 0.1, 0.2], 1), ([0.1, 0.0, 0.2], 2), ([0.1, 0.2, 0.0], 3)])
+def test_a_linear_chain_with_a_step_without_noise(variances, t):
+    "Its p(x_0) is a density all the same; the gap and the bound are infinite, and that is told."
+    q = ForwardProcess(linear_schedule(3))
+    p, x0 = DDPM(ONE, q, variance=lambda t: variances[t - 1]), torch.tensor([[0.3], [-1.0]], dtype=F64)
+    chain, mean, var = LinearChain(p), 0.0, 1.0
+    for step, v in list(zip(chain.steps, variances, strict=True))[::-1]:
+        mean, var = float(step.A) * mean + float(step.c), float(step.A) ** 2 * var + v
+    truth = torch.distributions.Normal(torch.tensor(mean, dtype=F64), var**0.5).log_prob(x0[:, 0])
+    assert torch.allclose(chain.log_prob(x0), truth, atol=1e-10)
+    for ask in (chain.gap, chain.bound):
+        with pytest.raises(ValueError, match=f"p.step must have variances above 0, got 0 at t = {t}"):
+            ask(q, x0)
+    with pytest.raises(ValueError, match="got 0 at t = 1"):  # as DDPM's default has it
+        LinearChain(DDPM(ONE, q)).bound(q, x0)
+
+
 def test_another_q_with_another_number_of_steps():
     q = ForwardProcess(linear_schedule(3))
     for chain in (LinearChain(Fixed(q, event_shape=(1,))), GridChain(Fixed(q, event_shape=(1,)))):

@@ -2,7 +2,9 @@
 
 import errno
 import json
+import math
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from diffusion_math import (
     Schedule,
     UNet,
     cosine_schedule,
+    digits,
+    elbo_estimate,
     linear_schedule,
     load_model,
     load_pretrained,
@@ -107,6 +111,35 @@ def test_fewer_steps_and_a_compiled_network(tmp_path):
     assert torch.equal(again.q.schedule.log_snr, p.q.schedule.log_snr) and isinstance(again.network, UNet)
 
 
+NAMES = ("beta", "alpha", "alpha_bar", "log_alpha", "log_alpha_bar", "noise_var", "snr", "log_snr")
+SCHEDULES = {
+    "after nothing is left": Schedule.from_beta([0.1, 1.0, 0.1]),
+    "with still steps": Schedule.from_beta([0.0, 0.3, 0.0]),
+    "tiny": Schedule.from_beta([1e-20, 0.1, 1 - 1e-16]),
+    "more noise than beta can say": Schedule.from_log_snr([2.0, -1.0, -60.0, -80.0]),
+    "from alpha_bar": Schedule.from_alpha_bar([1.0, 0.7, 0.1, 0.0, 0.0]),
+    "linear": linear_schedule(50),
+    "fewer": cosine_schedule(100).respace(7),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_comes_back_to_the_bit(tmp_path, name):
+    p = DDPM(UNet(1, width=8, mults=[1]), ForwardProcess(SCHEDULES[name]), predicts="v")
+    save_model(p, tmp_path / "m", torch.float16)
+    again = load_model(tmp_path / "m").q
+    for table in NAMES:
+        assert torch.equal(getattr(again.schedule, table), getattr(p.q.schedule, table)), table
+    assert all(torch.equal(again._exact[law], table) for law, table in p.q._exact.items())
+
+
+def test_a_file_that_holds_log_snr_alone(kept, tmp_path):
+    "As the versions before this one wrote it."
+    old = rewrite(kept, tmp_path / "old", lambda t: [t.pop(f"schedule.{name}") for name in disk.TABLES])
+    want = Schedule.from_log_snr(load_file(kept)["schedule.log_snr"])
+    assert all(torch.equal(getattr(load_model(old).q.schedule, name), getattr(want, name)) for name in NAMES)
+
+
 def test_double_precision_and_layout(tmp_path):
     p = model()
     p.to(torch.float64).network.to(memory_format=torch.channels_last)
@@ -159,6 +192,10 @@ def rewrite(kept, path, change_tensors=None, change_metadata=None):
     (lambda t: t.update(more=torch.zeros(2)), None, "cannot build: .*more"),
     (lambda t: t.update({"stem.bias": torch.zeros(3)}), None, "cannot build: .*stem.bias"),
     (lambda t: t.update({"schedule.log_snr": torch.tensor([1.0, 5.0])}), None, "cannot build"),
+    (lambda t: t.pop("schedule.log_alpha"), None, "cannot build: 'schedule.log_alpha'"),
+    (lambda t: t["schedule.beta"].fill_(1.5), None, r"cannot build: beta must lie in \[0, 1\], got 1.5 at t = 1"),
+    (lambda t: t["schedule.log_alpha"].fill_(math.nan), None, "cannot build: log_alpha must lie in .*, got nan"),
+    (lambda t: t.update({"schedule.beta": torch.tensor([0.1])}), None, "cannot build: "),
     (None, lambda m: m | {"network": {"VAE": {}}}, "cannot build: "),
     (None, lambda m: m | {"network": None}, "cannot build: "),
     (None, lambda m: m | {"network": {"UNet": {"width": -3}}}, "cannot build: width must be 1 or more, got -3"),
@@ -206,6 +243,46 @@ def test_a_full_disk_leaves_the_old_file(kept, tmp_path, monkeypatch):
         save_model(model(classes=3), path)
     assert caught.value.errno == errno.ENOSPC and path.read_bytes() == kept.read_bytes()
     assert [file.name for file in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+@pytest.fixture
+def told(monkeypatch):
+    "What the system was told, in order: (which file or folder, how large) that went to the disk, and 'named'."
+    events, sync, rename, replace = [], os.fsync, os.rename, os.replace
+
+    def synced(number):
+        about = os.fstat(number)
+        events.append((about.st_ino, about.st_size))
+        sync(number)
+
+    def named(how):
+        return lambda *paths: (events.append("named"), how(*paths))
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", named(rename))
+    monkeypatch.setattr(os, "replace", named(replace))
+    return events
+
+
+def whole(path):
+    about = path.stat()
+    return about.st_ino, about.st_size
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a folder goes to the disk by itself elsewhere")
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(told, tmp_path):
+    parts = {name: {"w": torch.randn(50)} for name in ("weights", "optimizer", "average")}
+    path = disk._save_checkpoint(tmp_path, 3, parts, {"losses": [1.0] * 3})
+    files = {whole(file) for file in path.iterdir()}
+    assert len(files) == 4 and set(told[:4]) == files              # each of them, with all its bytes
+    assert [told[4][0], told[5], told[6][0]] == [path.stat().st_ino, "named", tmp_path.stat().st_ino] and len(told) == 7
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a folder goes to the disk by itself elsewhere")
+def test_a_model_is_on_the_disk_before_it_has_its_name(told, tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_model(model(), path)
+    assert told[:2] == [whole(path), "named"] and [inode for inode, _ in told[2:]] == [tmp_path.stat().st_ino]
 
 
 def test_an_interrupted_write_leaves_the_old_file(kept, tmp_path, monkeypatch):
@@ -256,7 +333,28 @@ def test_an_unknown_name():
         load_pretrained("ddpm_cats")
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in ASSETS.glob("*.safetensors")))
+SHIPPED = ["ddpm_mnist", "ddpm_mnist_bits"]
+
+
+def test_what_ships_is_two_models_and_their_card():
+    assert sorted(path.stem for path in ASSETS.glob("*.safetensors")) == SHIPPED
+    card = (ASSETS / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in card for name in SHIPPED)
+
+
+@pytest.mark.parametrize("name, power", [("ddpm_mnist", 1), ("ddpm_mnist_bits", 0)])
+def test_bits_per_dim_of_a_hundred_test_digits_are_the_card_s(name, power):
+    "Terms are drawn in shares of t^-power, near what each is worth: the mean is the same, its error smaller."
+    card = (ASSETS / "MODEL_CARD.md").read_text(encoding="utf-8")
+    (row,) = (line for line in card.splitlines() if line.startswith("| bits/dim on the 10,000 test digits"))
+    told = [float(cell) for cell in re.findall(r"\*\*(\d\.\d{3})\*\*", row)]
+    p, n, shares = load_pretrained(name), 100, torch.arange(2, 1001.0) ** -power
+    got = elbo_estimate(p.q, p, digits("test")[:n], 16, "both", shares, decoder=p.decode).bits_per_dim
+    stderr = got.std() / n**0.5
+    assert stderr < 0.05 and abs(got.mean() - told[SHIPPED.index(name)]) < 5 * stderr
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_each_model_that_ships(name):
     p = load_pretrained(name)
     assert p.event_shape == (1, 28, 28) and p.T == 1000 and p.images and not p.network.training

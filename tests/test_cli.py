@@ -115,6 +115,26 @@ def test_a_copy_that_is_cut_off_leaves_whole_files(tmp_path, monkeypatch):
     assert states(copy_course(mine, source=source)) == {"updated": ["a.ipynb"]}
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError])
+def test_a_copy_that_is_cut_short_knows_what_it_wrote(tmp_path, monkeypatch, stop):
+    source, mine = write(tmp_path / "source", a="a1", b="b1"), tmp_path / "mine"
+    put = cli._put
+
+    def cut(folder, name, content, notes):
+        if name == "b.ipynb":
+            raise stop
+        return put(folder, name, content, notes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cli, "_put", cut)
+        with pytest.raises(stop):
+            copy_course(mine, source=source)
+    assert texts(mine) == {"a.ipynb": "a1"}
+    write(source, a="a2")
+    assert states(copy_course(mine, source=source)) == {"new": ["b.ipynb"], "updated": ["a.ipynb"]}
+    assert texts(mine) == {"a.ipynb": "a2", "b.ipynb": "b1"}
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"sha256": 3}', b"\xff"])
 def test_damaged_notes_are_an_error(tmp_path, content, capsys):
     (tmp_path / ".diffusion_math.json").write_bytes(content)

@@ -164,6 +164,35 @@ def test_a_resumed_run_is_the_same_run(run, photos, tmp_path, capsys):
     assert "settings.json is damaged" in told(capsys)
 
 
+@pytest.mark.parametrize("resume", [[], ["--resume"]])
+def test_a_finished_model_without_checkpoints_stays(run, photos, tmp_path, resume, capsys):
+    for name in ("settings.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((run / name).read_bytes())
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    argv = ["train", "--data", str(photos), "--out", str(tmp_path), "--steps", "12", *SMALL]
+    assert main([*argv, *resume]) == 1
+    said = "argument --out: {} holds model.safetensors already, and no checkpoint to go on from; choose another --out"
+    assert said.format(tmp_path) in told(capsys)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("name, content, words", [
+    ("samples.png", "mine", "holds samples.png already, and no checkpoint to go on from; choose another --out"),
+    ("settings.json", '{"editor.fontSize": 12}', "holds a settings.json that is no run's; choose another --out"),
+])
+def test_train_writes_over_nothing_of_the_reader_s(photos, tmp_path, name, content, words, capsys):
+    (tmp_path / name).write_text(content)
+    assert main(["train", "--data", str(photos), "--out", str(tmp_path), "--steps", "2", *SMALL]) == 1
+    assert "argument --out: " in (said := told(capsys)) and words in said
+    assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_text() == content
+
+
+def test_a_run_without_a_checkpoint_starts_again(photos, run, tmp_path):
+    (tmp_path / "settings.json").write_bytes((run / "settings.json").read_bytes())
+    assert main(["train", "--out", str(tmp_path), "--data", str(photos), "--steps", "2", *SMALL]) == 0
+    assert json.loads((tmp_path / "settings.json").read_text())["options"]["steps"] == 2
+
+
 def test_ctrl_c_in_a_shell(tmp_path):
     np.savez(tmp_path / "mine.npz", images=shades(9, 0, 256))
     listens = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # as from a terminal
@@ -199,6 +228,18 @@ def test_a_sheet_of_samples(run, tmp_path, capsys):
     assert main(["sample", "--model", str(run), "--n", "6", "--cols", "6", "--steps", "4", "--batch", "4",
                  "--out", str(tmp_path / "b.png")]) == 0
     assert Image.open(tmp_path / "b.png").size == (6 * 10 + 2, 12)
+
+
+def test_no_drawing_is_lost_that_nobody_named(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    argv = ["sample", "--model", str(run), "--n", "1", "--steps", "2"]
+    Path("samples.png").write_text("mine")
+    assert main(argv) == 1
+    assert "argument --out: samples.png is there already; --out samples.png writes over it" in told(capsys)
+    assert Path("samples.png").read_text() == "mine"
+    assert main([*argv, "--out", "samples.png"]) == 0 and Image.open("samples.png").size == (8, 8)
+    Path("samples.png").unlink()
+    assert main(argv) == 0 and Image.open("samples.png").size == (8, 8)
 
 
 def test_samples_are_the_models(run, tmp_path):
@@ -268,6 +309,9 @@ def test_fewer_steps_and_more():
     p = blind()
     assert _with_steps(p, None) is p is _with_steps(p, 20)
     assert torch.equal(_with_steps(p, 5).q.schedule.log_snr, p.respace(5).q.schedule.log_snr)
+    for T in (5, 39):
+        with pytest.raises(ValueError, match="argument --T: needs variance='posterior' or 'beta', got a function of t"):
+            _with_steps(DDPM(p.network, p.q, p.event_shape, p.predicts, lambda t: 0.1), T)
     finer = _with_steps(p, 39)                                               # the 20 levels, and one between each two
     assert finer.T == 39 and (finer.q.schedule.log_snr[1::2] - p.q.schedule.log_snr[1:]).abs().max() < 1e-9
     ends = DDPM(UNet(1, width=4), ForwardProcess(Schedule.from_log_snr([3.0, -math.inf])), (1, 4, 4), "v")
@@ -294,6 +338,30 @@ def test_the_table_and_the_json(run, photos, tmp_path, capsys):
     assert main([*argv, "--json", "-"]) == 0
     again, table = capsys.readouterr()
     assert json.loads(again) == report and out.splitlines()[7] in table
+
+
+def test_an_evaluation_outlives_a_file_that_cannot_be_written(run, photos, tmp_path, capsys):
+    argv = ["evaluate", "--model", str(run), "--data", str(photos), "--split", "train", "--terms", "2", "--quiet"]
+    (tmp_path / "file.txt").write_text("text")
+    assert main([*argv, "--json", str(tmp_path / "file.txt" / "a")]) == 1
+    out, err = capsys.readouterr()
+    assert "bits/dim" in out and "the negative ELBO" in out
+    assert "file.txt" in err.splitlines()[-1] and "Traceback" not in err
+    with pytest.raises(SystemExit) as stop:
+        main([*argv, "--json", str(tmp_path)])
+    assert stop.value.code == 2 and f"argument --json: must be a file or -, got {tmp_path}" in told(capsys)
+
+
+@pytest.mark.parametrize("options, terms", [
+    ("--T 10", "all"), ("--T 10 --terms 9", "all"), ("--T 10 --terms all", "all"), ("--T 10 --terms 8", 8), ("", "all"),
+    ("--T 1", "all"), ("--T 40", 20),
+])
+def test_how_many_steps_a_picture_really_drew(run, tmp_path, capsys, options, terms):
+    np.savez(tmp_path / "two.npz", images=shades(2, 0, 256))
+    argv = ["evaluate", "--model", str(run), "--data", str(tmp_path / "two.npz"), "--json", "-", *options.split()]
+    assert main(argv) == 0
+    out, table = capsys.readouterr()
+    assert json.loads(out)["terms"] == terms and f"; T = {json.loads(out)['T']}, {terms} of the steps a" in table
 
 
 def test_told_the_class(run, photos, tmp_path, capsys):
@@ -377,7 +445,6 @@ def test_options_that_do_not_fit(argv, words, capsys):
     ("sample --model m.safetensors --steps 2 --class 1", "argument --class: the model was trained without classes"),
     ("sample --model m.safetensors --device warp", "argument --device: warp cannot be used"),
     ("sample --model m.safetensors --steps 2 --n 1 --out file.txt/a.png", "file.txt"),
-    ("evaluate --model m.safetensors --data plain.npz --T 5 --terms 2 --json file.txt/a", "file.txt"),
 ])
 def test_errors_that_have_a_reason(argv, words, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)

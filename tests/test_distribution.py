@@ -148,6 +148,27 @@ def test_without_noise_x_is_its_own_best_guess():
     assert torch.equal(Bell().denoise_cov(x, math.inf), torch.zeros(5, 1, 1, dtype=F64))
 
 
+@pytest.mark.parametrize("log_snr", [-math.inf, -800.0, torch.tensor(-math.inf)], ids=str)
+def test_where_nothing_of_x0_is_left_the_score_says_nothing_of_it(log_snr):
+    x = torch.linspace(-2, 2, 5, dtype=F64)
+    for ask, fill in ((Bell().denoise, r"E\[x0\]"), (Bell().denoise_cov, r"Cov\[x0\]")):
+        words = rf"log_snr must be above -709, got -(inf|800): nothing of x0 is left in x_t; override .* with {fill}"
+        with pytest.raises(ValueError, match=words):
+            ask(x, log_snr)
+    assert Bell().denoise(x, -700.0).isfinite().all()  # the last digits are gone there, but it is a number
+
+
+def test_a_subclass_that_knows_the_mean_is_asked():
+    class Known(Bell):
+        def denoise(self, x_t, log_snr):
+            return torch.full_like(x_t, 1.5) if log_snr == -math.inf else super().denoise(x_t, log_snr)
+
+    x = torch.linspace(-2, 2, 5, dtype=F64)
+    assert torch.equal(Known().denoise(x, -math.inf), torch.full_like(x, 1.5))
+    with pytest.raises(ValueError, match="override denoise_cov with Cov"):
+        Known().denoise_cov(x, -math.inf)
+
+
 def test_denoise_is_the_regression_of_x0_on_x_t():
     "By samples: what is left of x0 after the guess does not go with x_t, nor with its square, and has the variance."
     log_snr, n = 0.5, 100_000

@@ -522,9 +522,9 @@ def test_noise_drawn_anew_in_the_loss_has_its_own_sentence(said):
 
 def test_a_check_takes_an_instant():
     for name in NAMES:
-        start = time.perf_counter()
+        start = time.process_time()
         _judge(CATALOGUE[name], CATALOGUE[name].slips[-1].makes[-1], 1)
-        assert time.perf_counter() - start < 1.0
+        assert time.process_time() - start < 1.0
 
 
 @pytest.mark.parametrize("call", [lambda: check("3.z", stub), lambda: hint("9.a"), lambda: check("3", stub)])
@@ -597,6 +597,15 @@ def test_a_damaged_file_is_set_aside_and_said_so(content, said, capsys, file):
     assert file.with_name("progress.json.damaged").read_bytes() == content
     assert json.loads(file.read_text()) == {"3.a": {"passed": True, "tries": 1}}
     assert "damaged" not in said("3.a", CATALOGUE["3.a"].right) + listed(capsys)
+
+
+def test_a_file_that_was_set_aside_stays(said, file):
+    file.parent.mkdir()
+    for content in (b"first", b"second", b"third"):
+        file.write_bytes(content)
+        said("3.a", CATALOGUE["3.a"].right)
+    kept = {path.name: path.read_bytes() for path in file.parent.glob("*.damaged*")}
+    assert kept == {f"progress.json.damaged{i}": b for i, b in (("", b"first"), (1, b"second"), (2, b"third"))}
 
 
 def test_exercises_of_another_version_are_kept(said, file):

@@ -47,6 +47,14 @@ def test_the_distance_from_the_normal_is_an_integral(t):
     assert ours.kl == pytest.approx(truth, rel=1e-6, abs=1e-9) and ours.kl >= 0
 
 
+@pytest.mark.parametrize("mean", [0.505, -3.5, 3.5])
+@pytest.mark.parametrize("var", [1e-3, 0.3, 4.0])
+def test_one_bell_s_distance_from_the_normal_has_a_formula(mean, var):
+    one = GaussianMixture([1.0], torch.tensor([[mean]], dtype=f64), torch.tensor([var], dtype=f64))
+    truth = 0.5 * (var - 1 - math.log(var) + mean**2)
+    assert MeltingExplorer(one, t=0).kl == pytest.approx(truth, rel=1e-10)
+
+
 def test_the_paths_are_draws_of_q():
     ours = [MeltingExplorer(T=50, generator=seed(s)) for s in range(300)]
     paths = torch.cat([one.paths for one in ours], 1)                      # (51, 4200)
@@ -113,7 +121,9 @@ def point(k=1, d=1, var=0.1):
     ({"mixture": 3}, TypeError, "mixture must be a GaussianMixture, got int"),
     ({"mixture": point(d=2)}, ValueError, r"mixture must be over one number, got event_shape \(2,\)"),
     ({"mixture": point(k=7)}, ValueError, "at most 6 components, got 7"),
-    ({"mixture": point(var=0.0)}, ValueError, "variances above 0, got a point mass"),
+    ({"mixture": point(var=0.0)}, ValueError, r"variances\[0\] must lie in \[0.001, 4.0\], got 0.0"),
+    ({"mixture": point(var=1e-6)}, ValueError, r"variances\[0\] must lie"),
+    ({"mixture": point(var=25.0)}, ValueError, "got 25.0"),
     ({"schedule": 3}, TypeError, "schedule must be a name or a Schedule, got int"),
     ({"schedule": "sigmoid"}, ValueError, "schedule must be one of"),
     ({"T": 0}, ValueError, r"T must lie in \[1, 1000\], got 0"),
@@ -163,6 +173,19 @@ def test_one_bell_is_a_gaussian_at_any_beta():
     one = GaussianMixture([1.0], torch.tensor([[0.7]], dtype=f64), torch.tensor([0.3], dtype=f64))
     for beta in (1e-4, 0.3, 1.0):
         assert ReverseExplorer(one, beta=beta, x=-1.0).kl < 1e-25
+
+
+@pytest.mark.parametrize("x", [0.0, 1.0, 1.5, -2.0, 2.5])
+def test_the_distance_counts_a_small_bell_far_out(x):
+    "Two narrow bells and a slice where one weighs little: a hundred standard deviations away, it still counts."
+    data = GaussianMixture([0.5, 0.5], torch.tensor([[-3.5], [3.5]], dtype=f64), torch.full((2,), 1e-3, dtype=f64))
+    ours = ReverseExplorer(data, signal=1, beta=0.7, x=x)
+    law, best = ours.law, ours.best
+    y = torch.linspace(-4, 4, 160_001, dtype=f64)[:, None]
+    log_q = law.log_prob(y)
+    q = log_q.exp()
+    assert (truth := ((q * (log_q - best.log_prob(y))).sum() * 5e-5).item()) > 0
+    assert ours.kl == pytest.approx(truth, rel=1e-9)
 
 
 def test_the_pairs_are_draws_of_the_chain():

@@ -420,6 +420,18 @@ def test_a_trajectory_has_every_x_and_starts_at_x0(event):
     assert torch.equal(by_global, q.trajectory(x0, torch.Generator().manual_seed(3)))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_a_chain_in_half_precision_has_the_law_of_the_chain(dtype):
+    "A thousand small steps, each below the rounding of the mean: at five sigma, and as the chain in float32 is."
+    q, x0 = ForwardProcess(constant_schedule(0.003, 1000)), torch.full((4000, 1), 2.0)
+    path = q.trajectory(x0.to(dtype), torch.Generator().manual_seed(1))
+    a = 0.997**1000
+    assert path.dtype == dtype and torch.equal(path, q.trajectory(x0, torch.Generator().manual_seed(1)).to(dtype))
+    last = path[-1].double()
+    assert abs(last.var().item() / (1 - a) - 1) < 5 * (2 / 4000) ** 0.5
+    assert abs(last.mean().item() - 2 * a**0.5) < 5 * ((1 - a) / 4000) ** 0.5
+
+
 # ---- the posterior
 
 
@@ -700,8 +712,10 @@ def test_every_call_runs_on_the_meta_device(event, dtype):
         bool((x == 0).all())
     for t in (2, torch.tensor([1, 2, 3]), torch.tensor([1, 2, 3], device="meta")):
         for law in laws(q, x, t):
-            outs = [law.mean, law.sample(), law.log_prob(x), law.kl(law), law.entropy()]
-            assert all(out.device.type == law.var.device.type == "meta" and out.dtype == dtype for out in outs)
+            outs, sums = [law.mean, law.sample()], [law.log_prob(x), law.kl(law), law.entropy()]
+            assert all(out.device.type == law.var.device.type == "meta" for out in outs + sums)
+            assert all(out.dtype == dtype for out in outs)
+            assert all(out.dtype == torch.promote_types(dtype, F32) for out in sums)
             assert law.sample().shape == x.shape and law.log_prob(x).shape == (3,)
     path = q.trajectory(x)
     assert path.shape == (6, 3, *event) and path.device.type == "meta"
@@ -814,6 +828,9 @@ T3 = torch.tensor([1, 2, 3])
         (ValueError, r"x_t and x0 must have one shape, got \(3, 2\) and \(2, 2\)", lambda: Q.posterior(X, X[:2], 1)),
         (ValueError, r"x_t and x0 must have one shape, got \(3, 2\) and \(1, 2\)", lambda: Q.posterior(X, X[:1], 1)),
         (ValueError, r"t must lie in 1\.\.4, got 0", lambda: Q.step(X, 0)),
+        (TypeError, "t must be an int or an integer tensor, got ndarray", lambda: Q.marginal(X, np.array([1, 2, 3]))),
+        (TypeError, "t must be an int or an integer tensor, got ndarray", lambda: Q.step(X, np.array([1.0]))),
+        (TypeError, "t must be an int or an integer tensor, got list", lambda: Q.step(X, [1, 2, 3])),
         (ValueError, r"t must lie in 1\.\.4, got 5", lambda: Q.step(X, 5)),
         (ValueError, r"t must lie in 0\.\.4, got -1", lambda: Q.marginal(X, -1)),
         (ValueError, r"t must lie in 0\.\.4, got 5", lambda: Q.marginal(X, 5)),

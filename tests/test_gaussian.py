@@ -22,7 +22,8 @@ from tests.truth import error
 F64 = torch.float64
 INF = math.inf
 EVENTS = [(), (2,), (1, 28, 28)]
-TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5, torch.float16: 1e-5, torch.bfloat16: 1e-5}
+SUMS = {dtype: F64 if dtype == F64 else torch.float32 for dtype in TOLERANCE}  # what log_prob, kl, entropy come back in
 
 
 def one(mean, var, dtype=F64):
@@ -68,7 +69,7 @@ def test_log_prob_kl_and_entropy_equal_torch_distributions(event, dtype):
         (g.entropy(), reference(g).entropy()),
     ]
     for ours, truth in truths:
-        assert ours.dtype == dtype and ours.shape == (5,)
+        assert ours.dtype == SUMS[dtype] and ours.shape == (5,)
         assert error(ours, truth) < TOLERANCE[dtype]
     wrong = torch.distributions.kl_divergence(reference(other), reference(g))
     assert error(g.kl(other), wrong) > 10 * TOLERANCE[dtype]  # the check sees the two arguments swapped
@@ -127,7 +128,7 @@ def test_far_out_the_density_is_right_and_not_lost():
 def test_a_point_mass_is_plus_inf_at_the_point_and_minus_inf_elsewhere(dtype):
     g = Gaussian(torch.tensor([0.25, 0.25, -3.0], dtype=dtype), 0.0)
     got = g.log_prob(torch.tensor([0.25, 0.5, -3.0], dtype=dtype))
-    assert got.tolist() == [INF, -INF, INF] and got.dtype == dtype
+    assert got.tolist() == [INF, -INF, INF] and got.dtype == SUMS[dtype]
 
 
 @pytest.mark.parametrize(
@@ -257,6 +258,28 @@ def test_a_kl_too_large_for_the_dtype_is_inf_and_not_nan(dtype, wide, narrow):
     assert one(0.0, wide, dtype).kl(one(0.0, narrow, dtype)).item() > 4e4
 
 
+FAR = [(1e-5, 1.0), (1e-9, 1.0), (1e-30, 3e-30), (1e-37, 1e30), (0.49, 1.0), (0.51, 1.0), (0.3, 1.0), (7.0, 0.2)]
+
+
+@pytest.mark.parametrize("dtype, pairs, tolerance", [
+    (torch.float32, FAR, 1e-6), (F64, [*FAR, (1e-18, 1.0), (1e-300, 1e300), (3e-18, 1e-17)], 1e-14),
+], ids=str)  # fmt: skip
+def test_kl_keeps_its_digits_however_small_the_ratio(dtype, pairs, tolerance):
+    "Also where 1 - r is not to be told from 1: against 50 digits, with the slopes beside, where they fit."
+    for pair_of_variances in pairs:
+        var, var_2 = (torch.tensor([v], dtype=dtype, requires_grad=True) for v in pair_of_variances)
+        mean = torch.zeros(1, dtype=dtype)
+        got = Gaussian(mean, var).kl(Gaussian(mean, var_2))
+        v, w = mpmath.mpf(var.item()), mpmath.mpf(var_2.item())
+        with mpmath.workdps(50):
+            truth = float((v / w - 1 - mpmath.log(v / w)) / 2)
+            slopes = float((1 / w - 1 / v) / 2), float((1 / w - v / w**2) / 2)
+        assert got.item() == pytest.approx(truth, rel=tolerance, abs=0)
+        if w < 1e20 and max(map(abs, slopes)) < torch.finfo(dtype).max:
+            got.sum().backward()
+            assert (var.grad.item(), var_2.grad.item()) == pytest.approx(slopes, rel=10 * tolerance, abs=0)
+
+
 # ---- identities, for any numbers
 
 means = st.floats(-5, 5)
@@ -377,16 +400,38 @@ def test_two_equal_point_masses_keep_nan_out_of_the_gradient_of_a_learned_varian
     assert var.grad.tolist() == [[0.0, -0.125]]  # (1 / 4 - 1 / 2) / 2
 
 
+def test_a_point_mass_that_may_learn_its_variance_gets_a_finite_gradient():
+    "The KL to a bell is inf there; the other coordinate still learns."
+    mean, var = row(1.0, 1.0).requires_grad_(), row(0.0, 2.0).requires_grad_()
+    other, other_var = row(0.0, 0.0).requires_grad_(), row(1.0, 4.0).requires_grad_()
+    kl = Gaussian(mean, var).kl(Gaussian(other, other_var))
+    assert kl.tolist() == [INF]
+    kl.sum().backward()
+    assert all(a.grad.isfinite().all() for a in (mean, var, other, other_var))
+    assert var.grad.tolist() == [[0.0, -0.125]] and mean.grad.tolist() == [[1.0, 0.25]]
+
+
 # ---- dtype, device
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_a_picture_in_half_precision_has_the_log_density_of_its_numbers(dtype):
+    "12,288 terms, whose sum float16 cannot hold: against torch.distributions on the same numbers in float64."
+    x = (torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) + 3).to(dtype)
+    g, other = Gaussian(torch.zeros_like(x), 0.5), Gaussian(torch.ones_like(x), 1e-4)
+    assert error(g.log_prob(x), reference(g).log_prob(x.double())) < 1e-5
+    assert error(g.kl(other), torch.distributions.kl_divergence(reference(g), reference(other))) < 1e-5
+    assert error(g.entropy(), reference(g).entropy()) < 1e-5
+    assert g.log_prob(x).isfinite().all() and g.kl(other).min() > torch.finfo(torch.float16).max
 
 
 @pytest.mark.parametrize("var_dtype", [*TOLERANCE, "number"], ids=str)
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-def test_results_have_the_dtype_of_the_mean(dtype, var_dtype):
+def test_draws_have_the_dtype_of_the_mean_and_sums_float32_at_least(dtype, var_dtype):
     mean = torch.zeros(4, 2, dtype=dtype)
     g = Gaussian(mean, 2.0 if var_dtype == "number" else torch.full((4, 2), 2, dtype=var_dtype))
     outs = {"sample": g.sample(), "log_prob": g.log_prob(mean), "kl": g.kl(g), "entropy": g.entropy()}
-    assert {name: out.dtype for name, out in outs.items()} == dict.fromkeys(outs, dtype)
+    assert {name: out.dtype for name, out in outs.items()} == dict.fromkeys(outs, SUMS[dtype]) | {"sample": dtype}
     truth = torch.full((4,), -math.log(2 * math.pi) - math.log(2), dtype=F64)
     assert error(outs["log_prob"], truth) < TOLERANCE[dtype]
 
@@ -410,8 +455,21 @@ def test_repr_says_shapes_dtype_and_device():
 
 # ---- wrong arguments
 
-MEAN = torch.zeros(4, 2)
+MEAN, HALF = torch.zeros(4, 2), torch.zeros(4, 2, dtype=torch.float16)
 G = Gaussian(MEAN, 1.0)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+def test_the_smallest_and_the_largest_variance_of_a_dtype_are_taken(dtype):
+    "A number is refused just where rounding it gives 0 or inf; so is a tensor."
+    held, mean = torch.finfo(dtype), torch.zeros(1, dtype=dtype)
+    least = held.smallest_normal * held.eps
+    for var in (least, 0.51 * least if dtype != F64 else least, held.max):
+        assert Gaussian(mean, var).var.item() == Gaussian(mean, torch.tensor(var, dtype=F64)).var.item() > 0
+    for var in (0.5 * least, 1.01 * held.max) if dtype != F64 else ():
+        for kind in (float, lambda v: torch.tensor(v, dtype=F64)):
+            with pytest.raises(ValueError, match="var must be representable in"):
+                Gaussian(mean, kind(var))
 
 
 @pytest.mark.bad_input
@@ -426,9 +484,18 @@ G = Gaussian(MEAN, 1.0)
         (TypeError, "var must be a number or a tensor, got complex", lambda: Gaussian(MEAN, 1j)),
         (TypeError, "var must be .*, got torch.complex64", lambda: Gaussian(MEAN, torch.tensor(1j))),
         (TypeError, "var must be .*, got torch.int64", lambda: Gaussian(MEAN, torch.tensor(1))),
-        (ValueError, "var must be 0 or more, got -0.5", lambda: Gaussian(MEAN, -0.5)),
-        (ValueError, "var must be 0 or more, got nan", lambda: Gaussian(MEAN, math.nan)),
-        (ValueError, "var must be 0 or more, got -3", lambda: Gaussian(MEAN, torch.tensor([1.0, -3.0]))),
+        (ValueError, "var must be finite and 0 or more, got -0.5", lambda: Gaussian(MEAN, -0.5)),
+        (ValueError, "var must be finite and 0 or more, got nan", lambda: Gaussian(MEAN, math.nan)),
+        (ValueError, "var must be finite and 0 or more, got -3", lambda: Gaussian(MEAN, torch.tensor([1.0, -3.0]))),
+        (ValueError, "var must be finite and 0 or more, got inf", lambda: Gaussian(MEAN, INF)),
+        (ValueError, "var must be finite and 0 or more, got inf", lambda: Gaussian(MEAN, torch.tensor([1.0, INF]))),
+        (ValueError, "var must be finite and 0 or more, got nan", lambda: Gaussian(MEAN, torch.tensor(math.nan))),
+        (ValueError, "var must be representable in float16, got 1e-08: use float32", lambda: Gaussian(HALF, 1e-8)),
+        (ValueError, "var must be .* in float16, got 1e-08: use", lambda: Gaussian(HALF, torch.tensor([1.0, 1e-8]))),
+        (ValueError, "var must be representable in float16, got 70000: use float32", lambda: Gaussian(HALF, 7e4)),
+        (ValueError, "var must be .* in float16, got 70000: use", lambda: Gaussian(HALF, torch.tensor(7e4))),
+        (ValueError, "var must be representable in float32, got 1e-50: use float64", lambda: Gaussian(MEAN, 1e-50)),
+        (ValueError, "var must be .* in float32, got 1e-50", lambda: Gaussian(MEAN, torch.tensor(1e-50, dtype=F64))),
         (ValueError, r"var must broadcast against mean \(4, 2\), got .*\(4,\)", lambda: Gaussian(MEAN, torch.ones(4))),
         (ValueError, r"var must broadcast against .*, got .*\(1, 4, 2\)", lambda: Gaussian(MEAN, torch.ones(1, 4, 2))),
         (ValueError, r"x must have shape \(4, 2\) like the mean, got \(4, 3\)", lambda: G.log_prob(torch.zeros(4, 3))),

@@ -162,6 +162,11 @@ def test_batches_channels_and_pixels_keep_apart():
     torch.testing.assert_close(got, want, rtol=0, atol=1e-14)
 
 
+def test_no_pictures_at_all():
+    network, x = GreyLevels(UNet(3, 30, width=8)), torch.zeros(0, 3, 4, 4)
+    assert network(x, 0.0).shape == network(x, torch.zeros(0)).shape == x.shape
+
+
 def test_results_in_the_dtype_of_the_picture():
     said, x, log_snr = draw(30, torch.Generator().manual_seed(4), dtype=torch.float32, snr=(-5.0, 6.0))
     for dtype in (torch.bfloat16, torch.float16):

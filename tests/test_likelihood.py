@@ -123,12 +123,16 @@ def test_gradients_are_finite_and_right(std):
         assert torch.autograd.gradcheck(f, (mean, log_var), eps=1e-7 * std, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("dtype, tol", [(torch.float16, 2e-3), (torch.bfloat16, 2e-2)])
-def test_half_precision_is_worked_out_in_float32(dtype, tol):
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_worked_out_and_returned_in_float32(dtype):
     mean, x = torch.tensor([0.25, -0.5, 0.0]).to(dtype), level([200, 10, 128], dtype=torch.float32)
     got = DiscretizedGaussian(mean, torch.tensor(0.0625).to(dtype)).log_prob(x)
     want = [truth(k, m, 0.0625, 256) for k, m in zip((200, 10, 128), mean.tolist(), strict=True)]
-    assert got.dtype == dtype and gap_to(got.double(), want) < tol
+    assert got.dtype == torch.float32 and gap_to(got.double(), want) < 1e-5
+    picture = level([200] * 12288, dtype=torch.float32)[None]  # whose log-probability is far below -65504
+    law = DiscretizedGaussian(torch.full_like(picture, -0.5).to(dtype), 0.0625)
+    each = truth(200, -0.5, 0.0625, 256)
+    assert abs(law.log_prob(picture).item() / (12288 * each) - 1) < 1e-5 and 12288 * each < -65504
 
 
 def test_the_shipped_digits_lie_on_the_grid():
@@ -162,7 +166,7 @@ def test_what_is_no_level_is_named(x, words):
     "kwargs, error, words",
     [
         ({"var": 0.0}, ValueError, "var must be above 0, got 0"),
-        ({"var": -0.1}, ValueError, "var must be 0 or more, got -0.1"),
+        ({"var": -0.1}, ValueError, "var must be finite and 0 or more, got -0.1"),
         ({"mean": [0.0]}, TypeError, "mean must be a floating-point tensor, got list"),
         ({"mean": torch.zeros(2, dtype=torch.long)}, TypeError, "torch.int64"),
         ({"mean": torch.zeros(2, 3), "var": torch.ones(2)}, ValueError, "var must broadcast"),
@@ -307,6 +311,26 @@ def test_weights_are_used_as_given_whatever_their_sum():
     a = elbo_estimate(q, p, x0, 8, "importance", weights, generator=seed())
     b = elbo_estimate(q, p, x0, 8, "importance", 10 * weights.double(), generator=seed())
     assert torch.allclose(a.total, b.total) and torch.allclose(a.shares, weights.double() / 15)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, lambda w: torch.tensor(w).numpy(), lambda w: torch.tensor(w).long()])
+def test_weights_may_be_any_row_of_numbers(kind, shape_checks_off):
+    q = ForwardProcess(linear_schedule(6))
+    p, x0, weights = Bent(q, 4), TWO.sample(3), [1.0, 2.0, 3.0, 4.0, 5.0]
+    seed = lambda: torch.Generator().manual_seed(3)  # noqa: E731
+    with shape_checks_off():
+        got = elbo_estimate(q, p, x0, 8, "importance", kind(weights), generator=seed())
+    want = elbo_estimate(q, p, x0, 8, "importance", torch.tensor(weights), generator=seed())
+    assert torch.equal(got.total, want.total) and torch.allclose(got.shares, torch.tensor(weights, dtype=F64) / 15)
+    words = r"weights must have shape \(5,\), one for each t = 2..6, got \(4,\)"
+    with shape_checks_off(), pytest.raises(ValueError, match=words):
+        elbo_estimate(q, p, x0, 8, "importance", kind(weights[:4]))
+
+
+def test_an_estimate_of_no_data_shows_no_mean():
+    q = ForwardProcess(linear_schedule(5))
+    got = elbo_estimate(q, Bent(q, 0), torch.zeros(0, 1, dtype=F64), 4)
+    assert got.total.shape == (0,) and repr(got) == "Estimate(b=0, replicates=4)"
 
 
 @pytest.mark.parametrize("event", [(), (3,), (1, 4, 4)], ids=str)

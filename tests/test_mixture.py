@@ -343,13 +343,13 @@ def test_ten_thousand_standard_deviations_out(kind, dtype):
     assert not (each.exp() @ law.weights).log().isfinite().any()  # outside log space nothing is left of it
     point = x.clone().requires_grad_()
     (slope,) = torch.autograd.grad(law.reference().log_prob(point).sum(), point)
-    tolerance = 1e-10 if dtype == F64 else 2e-5
+    tolerance = 1e-10 if dtype == F64 else 1e-5
     assert error(law.q.log_prob(x.to(dtype)), truth) < tolerance
     assert error(law.q.score(x.to(dtype)), slope) < tolerance
-    assert error(law.q.responsibilities(x.to(dtype)).sum(1), torch.ones(2)) < 1e-6
+    assert error(law.q.responsibilities(x.to(dtype)).sum(1), torch.ones(2)) < (1e-10 if dtype == F64 else 1e-6)
     for log_snr in (-2.0, 0.0, 5.0):
         guess, _ = law.denoised(x, log_snr)
-        assert error(law.q.denoise(x.to(dtype), log_snr), guess) < 5 * tolerance
+        assert error(law.q.denoise(x.to(dtype), log_snr), guess) < tolerance
 
 
 def test_float32_agrees_with_float64(law):
@@ -365,7 +365,7 @@ def test_float32_agrees_with_float64(law):
     ):
         got = ask(single, x.float())
         assert got.dtype == F32
-        assert error(got, ask(law.q, x.float().double())) < 3e-5
+        assert error(got, ask(law.q, x.float().double())) < 1e-5
 
 
 def test_distances_in_float32_where_the_expanded_square_fails():
@@ -380,18 +380,18 @@ def test_distances_in_float32_where_the_expanded_square_fails():
     share = (-exact / (2 * v)).softmax(1)
     assert error((-expanded / (2 * v32)).softmax(1), share) > 0.1  # so the case is one where it fails
     noised = Empirical(data).noised(5.0)
-    assert error(noised.responsibilities(x_t), share) < 1e-2
+    assert error(noised.responsibilities(x_t), share) < 1e-4
     assert error(noised.log_prob(x_t), Empirical(data.double()).noised(5.0).log_prob(x_t.double())) < 1e-5
-    assert error(Empirical(data).denoise(x_t, 5.0), share @ data.double()) < 1e-4
+    assert error(Empirical(data).denoise(x_t, 5.0), share @ data.double()) < 1e-5
 
 
 @pytest.mark.parametrize("log_snr", [-60.0, -90.0, -100.0, -150.0, -700.0])
 @pytest.mark.parametrize("dtype", [F32, F64], ids=str)
 def test_a_noise_level_next_to_all_noise(kind, dtype, log_snr):
     law = Law(kind, dtype=dtype)
-    x = torch.full((2, 3), 3.0, dtype=dtype)
-    assert error(law.q.denoise(x, log_snr), (law.weights @ law.means).expand(2, 3)) < 1e-5
-    assert error(law.q.noised(log_snr).log_prob(x), law.reference(-INF).log_prob(x.double())) < 1e-5
+    x, tolerance = torch.full((2, 3), 3.0, dtype=dtype), 1e-10 if dtype == F64 else 1e-5
+    assert error(law.q.denoise(x, log_snr), (law.weights @ law.means).expand(2, 3)) < tolerance
+    assert error(law.q.noised(log_snr).log_prob(x), law.reference(-INF).log_prob(x.double())) < tolerance
 
 
 def test_small_variances_of_a_full_float32_covariance_are_kept():
@@ -404,7 +404,7 @@ def test_small_variances_of_a_full_float32_covariance_are_kept():
     cov = ((cov + cov.T) / 2)[None]
     x = (turn @ (var.sqrt() * torch.randn(28, generator=draw, dtype=F64)))[None]
     truth = torch.distributions.MultivariateNormal(torch.zeros(28, dtype=F64), cov[0].double()).log_prob(x)
-    assert error(GaussianMixture([1.0], torch.zeros(1, 28), cov).log_prob(x.float()), truth) < 2e-2
+    assert error(GaussianMixture([1.0], torch.zeros(1, 28), cov).log_prob(x.float()), truth) < 1e-5
 
 
 def test_a_singular_full_covariance_has_a_variance_of_0():
@@ -844,8 +844,8 @@ def make(weights=(0.5, 0.5), means=MEANS, covs=ONES):
         (ValueError, "responsibilities .*point mass", lambda: Empirical(X).responsibilities(X)),
         (ValueError, r"x_t must have shape \(1, 3\), one x, got \(4, 3\)", lambda: make().reverse_step(X, Q, 1)),
         (ValueError, r"t must lie in 1\.\.2, got 3", lambda: make().reverse_step(X[:1], Q, 3)),
-        (TypeError, "data must|means must", lambda: Empirical([[0.0], [1.0]])),
-        (ValueError, "data must|means must", lambda: Empirical(torch.zeros(0, 3))),
+        (TypeError, "data must be a floating-point tensor", lambda: Empirical([[0.0], [1.0]])),
+        (ValueError, r"data must hold at least one x, got shape \(0, 3\)", lambda: Empirical(torch.zeros(0, 3))),
         (ValueError, "fit takes either labels or k, got neither", lambda: GaussianMixture.fit(X)),
         (ValueError, "fit takes either labels or k, got both", lambda: GaussianMixture.fit(X, LABELS, k=2)),
         (ValueError, r"labels must have shape \(4,\).*, got \(3,\)", lambda: GaussianMixture.fit(X, LABELS[:3])),

@@ -1,5 +1,6 @@
 "A chapter as one page: nothing is asked of a server, and nothing of the text is lost."
 import json
+import os
 import re
 
 import pytest
@@ -98,3 +99,57 @@ def test_the_command(tmp_path, capsys):
     for bad, words in (("bad.ipynb", "is no notebook"), ("none.ipynb", "No such file")):
         assert main(["html", str(tmp_path / bad)]) == 1
         assert words in capsys.readouterr().err
+
+
+def test_a_page_is_whole_or_not_there(tmp_path, monkeypatch):
+    (tmp_path / "a.ipynb").write_text(notebook("# One"))
+    page = write_page(tmp_path / "a.ipynb")
+    before = page.read_bytes()
+    (tmp_path / "a.ipynb").write_text(notebook("# Two"))
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
+    with pytest.raises(OSError, match="no space left"):
+        write_page(tmp_path / "a.ipynb")
+    assert page.read_bytes() == before and sorted(os.listdir(tmp_path)) == ["a.html", "a.ipynb"]
+
+
+@pytest.mark.parametrize("name, out", [("a.ipynb", "a.ipynb"), ("a.ipynb", "link.html"), ("a.html", None)])
+def test_a_page_never_takes_its_notebook_s_place(tmp_path, name, out):
+    file = tmp_path / name
+    file.write_text(notebook("# One"))
+    before = file.read_bytes()
+    if out == "link.html":
+        (tmp_path / out).hardlink_to(file)
+    with pytest.raises(ValueError, match="out must not be the notebook itself, got .*" + (out or name)):
+        write_page(file, out and tmp_path / out)
+    assert file.read_bytes() == before
+
+
+def test_nor_that_of_another_file_that_nobody_named(tmp_path):
+    for name in ("a.ipynb", "b.ipynb"):
+        (tmp_path / name).write_text(notebook("# One"))
+    with pytest.raises(ValueError, match="out must not be a notebook, got .*b.ipynb"):
+        write_page(tmp_path / "a.ipynb", tmp_path / "b.ipynb")
+    (tmp_path / "a.html").write_text("mine")
+    for out in (None, tmp_path):
+        with pytest.raises(ValueError, match="a.html is no page of write_page's; give it as out to write over it"):
+            write_page(tmp_path / "a.ipynb", out)
+    assert (tmp_path / "a.html").read_text() == "mine"
+    assert write_page(tmp_path / "a.ipynb", tmp_path / "a.html").read_text() != "mine"
+    assert write_page(tmp_path / "a.ipynb") == write_page(tmp_path / "a.ipynb", tmp_path) == tmp_path / "a.html"
+
+
+def test_several_notebooks_need_a_folder(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "more").mkdir()
+    for name in ("a.ipynb", "b.ipynb", "more/a.ipynb"):
+        (tmp_path / name).write_text(notebook("# One"))
+    (tmp_path / "file").write_text("mine")
+    for out in ("both.html", "b.ipynb", "file"):
+        assert main(["html", "a.ipynb", "b.ipynb", "-o", out]) == 1
+        said = f"diffusion-math: argument --out: must be a folder for several notebooks, got {out}\n"
+        assert capsys.readouterr().err == said
+    assert main(["html", "a.ipynb", "more/a.ipynb", "-o", "site"]) == 1
+    assert "argument --out: two of the notebooks would be a.html" in capsys.readouterr().err
+    assert sorted(os.listdir()) == ["a.ipynb", "b.ipynb", "file", "more"]
+    assert main(["html", "a.ipynb", "more/a.ipynb"]) == main(["html", "a.ipynb", "b.ipynb", "-o", "site"]) == 0
+    assert sorted(os.listdir("site")) == ["a.html", "b.html"] and sorted(os.listdir("more")) == ["a.html", "a.ipynb"]

@@ -245,6 +245,28 @@ def test_arrays_of_both_splits(tmp_path, form):
         assert (levels(pictures.x) == k).all() and pictures.classes == [str(k), str(k + 1)]
 
 
+@pytest.mark.parametrize("names", [
+    "train_images train_labels", "x_train y_train", "Xtrain ytrain", "train", "TRAIN_SET",
+])
+def test_the_other_split_s_pictures_are_never_handed_out(tmp_path, names):
+    for mine, other in (("train", "test"), ("test", "train")):
+        own = [name.replace("train", mine).replace("TRAIN", mine.upper()) for name in names.split()]
+        arrays = {name: np.zeros((3, 4, 4) if i == 0 else 3, np.uint8) for i, name in enumerate(own)}
+        np.savez(tmp_path / "a.npz", **arrays)
+        with pytest.raises(ValueError, match=f"no {other} images among {', '.join(own)}"):
+            load_pictures(tmp_path / "a.npz", split=other)
+        assert len(load_pictures(tmp_path / "a.npz", split=mine).x) == 3
+        np.savez(tmp_path / "a.npz", **arrays, mean=np.zeros((1, 4, 4)))     # no name says that these are pictures
+        with pytest.raises(ValueError, match=f"no {other} images among {', '.join(own)}, mean"):
+            load_pictures(tmp_path / "a.npz", split=other)
+
+
+def test_labels_of_the_other_split_are_not_those_of_all(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.zeros((3, 4, 4), np.uint8), train_labels=np.arange(3))
+    assert load_pictures(tmp_path / "a.npz").classes == ["0", "1", "2"]
+    assert load_pictures(tmp_path / "a.npz", split="test").labels is None
+
+
 def test_the_only_array_needs_no_name(tmp_path):
     np.savez(tmp_path / "a.npz", np.stack([GREY] * 3), other=np.arange(3))
     assert len(load_pictures(tmp_path / "a.npz").x) == 3
@@ -352,4 +374,22 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
 def test_pictures_that_cannot_be_saved(tmp_path, x, name, how, words):
     with pytest.raises(ValueError, match=words):
         save_pictures(x, tmp_path / name, **how)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("x, labels, error, words", [
+    (torch.full((2, 1, 4, 4), 7, dtype=torch.uint8), None, TypeError, "x must be a floating-point tensor in [-1, 1], "
+     "got torch.uint8"),
+    ([[[[0.0]]]], None, TypeError, "x must be a floating-point tensor in [-1, 1], got list"),
+    (torch.zeros(2, 1, 4, 4), torch.arange(3), ValueError, "labels must have shape (2,), got (3,)"),
+    (torch.zeros(2, 1, 4, 4), torch.arange(4).view(2, 2), ValueError, "labels must have shape (2,), got (2, 2)"),
+    (torch.zeros(2, 1, 4, 4), torch.zeros(2), TypeError, "labels must be a tensor of whole numbers, got torch.float32"),
+    (torch.zeros(2, 1, 4, 4), [0, 1], TypeError, "labels must be a tensor of whole numbers, got list"),
+])
+def test_kinds_that_cannot_be_saved(tmp_path, x, labels, error, words):
+    "What is saved can be read again; anything else is told before a file is there."
+    for name in ("a.npz", "a.png"):
+        with pytest.raises(error, match=re.escape(words)):
+            save_pictures(x, tmp_path / name, labels)
     assert list(tmp_path.iterdir()) == []

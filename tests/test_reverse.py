@@ -357,6 +357,15 @@ def test_none_of_the_prior_is_forgotten():
     assert error(back, there) < 1e-12
 
 
+def test_a_law_that_cannot_say_what_is_expected_of_x0_is_not_asked_at_the_end():
+    "No signal at T: what is derived from the score refuses, a mixture knows its mean."
+    law, q = plane()[0], ForwardProcess(Schedule.from_alpha_bar([0.5, 0.0]))
+    x = torch.zeros(2, 2, dtype=F64)
+    with pytest.raises(ValueError, match="log_snr must be above .*, got -inf"):
+        ExactReverse(q, Wrapped(law)).step(x, 2)
+    assert ExactReverse(q, law).step(x, 2).mean.isfinite().all()
+
+
 # ---- where the numbers live
 
 
@@ -364,6 +373,16 @@ def test_like_names_dtype_and_device(same):
     out = same.sample(2, like=torch.zeros(1, dtype=F64))
     assert out.dtype == F64
     assert same.sample(2, like=torch.empty(5, 4, dtype=F32, device="meta")).device.type == "meta"
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_a_walk_in_half_precision_has_the_law_of_the_walk(dtype):
+    "A thousand small steps back over N(0, I), which they keep: at five sigma, and as the walk in float32 is."
+    p, like = Same(ForwardProcess(constant_schedule(0.003, 1000)), (1,)), torch.empty(0, dtype=dtype)
+    path = p.sample(4000, seed(1), trajectory=True, like=like)
+    assert path.dtype == dtype and torch.equal(path, p.sample(4000, seed(1), trajectory=True).to(dtype))
+    assert torch.equal(p.sample(4000, seed(1), like=like), path[0])
+    assert abs(path[0].double().var().item() - 1) < 5 * (2 / 4000) ** 0.5
 
 
 class Learned(ReverseProcess):
@@ -425,7 +444,7 @@ def test_float32_of_a_float32_distribution():
         x = law.noised(q.schedule.log_snr[t]).sample(50, seed(t)).float()
         low, high = ExactReverse(q, law.to(F32)).step(x, t), ExactReverse(q, law).step(x.double(), t)
         assert error(low.mean.double(), high.mean) < 1e-5
-        assert ((low.var / high.var - 1).abs() < 1e-4).all()
+        assert ((low.var / high.var - 1).abs() < 1e-5).all()
 
 
 def test_the_distribution_gives_dtype_and_device():

@@ -486,6 +486,18 @@ class TestLosses:
         one, two = (dsm_loss(minus_x, x0, 0.3, seed(4)) for _ in range(2))
         assert torch.equal(one, two) and one.dtype == F32 and one.shape == (5,)
 
+    @pytest.mark.bad_input
+    @pytest.mark.parametrize("score, eps, words", [
+        (lambda x, level: x[:, :1], None, r"score must return a tensor of x's shape \(4, 2\), got \(4, 1\)"),
+        (lambda x, level: x[:1], None, r"score must return a tensor of x's shape \(4, 2\), got \(1, 2\)"),
+        (lambda x, level: 0.0, None, r"score must return a tensor of x's shape \(4, 2\), got float"),
+        (minus_x, torch.zeros(1, 2, dtype=F64), r"eps must have x0's shape \(4, 2\), got \(1, 2\)"),
+        (minus_x, torch.zeros(2, dtype=F64), r"eps must have x0's shape \(4, 2\), got \(2,\)"),
+    ])  # fmt: skip
+    def test_another_shape_is_not_broadcast(self, score, eps, words):
+        with pytest.raises(ValueError, match=words):
+            dsm_loss(score, normal(4, 2), 0.0, eps=eps)
+
     def test_score_is_told_one_level_each(self):
         seen = []
         dsm_loss(lambda x, level: seen.append(level) or -x, normal(5, 2), 0.25)
@@ -649,6 +661,14 @@ class TestLangevin:
         (lambda x, s: annealed_langevin(minus_x, x, [0.0, INF], 0.1, 1), ValueError, "must lie below inf, got inf"),
         (lambda x, s: annealed_langevin(minus_x, x, [math.nan], 0.1, 1), ValueError, "must lie below inf, got nan"),
         (lambda x, s: annealed_langevin(minus_x, x, [0.0], 0.0, 1), ValueError, "step must be above 0"),
+        (lambda x, s: annealed_langevin(minus_x, x, [0.0, 800.0], 0.1, 2), ValueError, "log_snrs must .*, got 800: "),
+        (lambda x, s: annealed_langevin(minus_x, x, [0.0, 700.0], 1e-300, 2), ValueError, "log_snrs must .*, got 700"),
+        (lambda x, s: annealed_langevin(minus_x, x, torch.tensor(0.0), 0.1, 2), ValueError,
+         r"log_snrs must be a list or a 1-d tensor of numbers, got shape \(\)"),
+        (lambda x, s: annealed_langevin(minus_x, x, torch.zeros(2, 1), 0.1, 2), ValueError, r"log_snrs .* \(2, 1\)"),
+        (lambda x, s: annealed_langevin(minus_x, x, [[0.0], [1.0]], 0.1, 2), ValueError, r"log_snrs .* \(2, 1\)"),
+        (lambda x, s: annealed_langevin(minus_x, x, 0.5, 0.1, 2), TypeError, "log_snrs must be a list .*, got float"),
+        (lambda x, s: annealed_langevin(minus_x, x, ["a"], 0.1, 2), TypeError, "log_snrs must be a list .*, got list"),
     ])  # fmt: skip
     def test_wrong_arguments(self, call, kind, words):
         with pytest.raises(kind, match=words):
@@ -686,6 +706,17 @@ class TestAnnealed:
         levels = torch.linspace(-7, 5, 30, dtype=F64)
         free = annealed_langevin(score_of(FAR), start, levels, 0.3, 10, seed(1))
         assert abs((free < 0).double().mean() - 0.2) < 5 * (0.2 * 0.8 / n) ** 0.5
+
+    def test_a_level_with_next_to_no_noise_is_walked(self):
+        "exp(log_snr) is beyond float64 from 710 on; 700 still has a step, which moves nothing."
+        x = normal(3, 2)
+        assert torch.equal(annealed_langevin(minus_x, x, [700.0], 0.1, 2, seed(1)), x)
+
+    def test_nothing_is_walked_before_all_levels_are_checked(self):
+        seen = []
+        with pytest.raises(ValueError, match="log_snrs must"):
+            annealed_langevin(lambda x, level: seen.append(0) or -x, normal(3, 2), [0.0, 800.0], 0.1, 2)
+        assert seen == []
 
     def test_levels_may_be_a_list_and_all_noise(self):
         x = normal(3, 2)

@@ -26,6 +26,11 @@ import {
 
 const MOST = 100; // steps of the chain
 const REACH = 8; // standard deviations that a sum covers on either side
+const FAINT = -30 * Math.LN10; // log q below which the data counts for nothing
+const EDGE = 9; // standard deviations of p that its grids cover on either side
+const SEEN = 11; // standard deviations that are added of a bell: the data may lie far out in p
+const LEAST = 1e-60; // mass that is not carried on
+const ROOT = Math.sqrt(2 * Math.PI);
 
 // ----------------------------------------------------------------------------------------------- the chain's numbers
 
@@ -43,36 +48,56 @@ export function step({ logAlphaBar }, t) {
   };
 }
 
-// q(x_t) at x, and the mean and the variance of x_0 there.
-function clean(data, { scale, noise }, x) {
-  let [q, first, second] = [0, 0, 0];
-  for (const { weight, mean, variance } of data) {
+// q(x_t) at one t: the step's numbers, and for each bell whatever does not change with x.
+function lawAt(data, table, t) {
+  const law = step(table, t);
+  const { scale, noise } = law;
+  const bells = data.map(({ weight, mean, variance }) => {
     const both = scale * scale * variance + noise;
-    const off = x - scale * mean;
-    const w = (weight * Math.exp((-0.5 * off * off) / both)) / Math.sqrt(2 * Math.PI * both);
-    const own = mean + (scale * variance * off) / both;
+    const [half, top] = [-0.5 / both, weight / Math.sqrt(2 * Math.PI * both)];
+    return { mean, middle: scale * mean, half, top, gain: (scale * variance) / both, left: (variance * noise) / both };
+  });
+  return { ...law, bells, kept: null };
+}
+
+// Into `out`: q(x_t) at x, and the mean and the variance of x_0 there. One object for all calls: there are very many.
+function clean({ bells }, x, out) {
+  let [q, first, second] = [0, 0, 0];
+  for (const { mean, middle, half, top, gain, left } of bells) {
+    const off = x - middle;
+    const w = top * Math.exp(half * off * off);
+    const own = mean + gain * off;
     q += w;
     first += w * own;
-    second += w * (own * own + (variance * noise) / both);
+    second += w * (own * own + left);
   }
-  if (q < 1e-280) return { q: 0, ...far(data, { scale, noise }, x) };
-  const mean = first / q;
-  return { q, mean, variance: Math.max(0, second / q - mean * mean) };
+  if (q < 1e-280) return far(bells, x, out);
+  out.q = q;
+  out.mean = first / q;
+  out.variance = Math.max(0, second / q - out.mean * out.mean);
 }
 
 // So far out that only the bell with the longest reach counts.
-function far(data, { scale, noise }, x) {
-  const cost = ({ mean, variance }) => (x - scale * mean) ** 2 / (scale * scale * variance + noise);
-  const { mean, variance } = data.reduce((best, c) => (cost(c) < cost(best) ? c : best));
-  const both = scale * scale * variance + noise;
-  return { mean: mean + (scale * variance * (x - scale * mean)) / both, variance: (variance * noise) / both };
+function far(bells, x, out) {
+  const cost = ({ middle, half }) => -half * (x - middle) ** 2;
+  const { mean, middle, gain, left } = bells.reduce((best, bell) => (cost(bell) < cost(best) ? bell : best));
+  out.q = 0;
+  out.mean = mean + gain * (x - middle);
+  out.variance = left;
 }
 
-// p(x_{t-1} | x_t = x): the exact mean and variance, pushed aside by `shift` widths and made `factor` times as large.
-const spoilt = ({ a, b, v }, { mean, variance }, x, { shift, factor }) => {
-  const right = v + a * a * variance;
-  return { mean: a * mean + b * x + shift * Math.sqrt(right), variance: factor * right };
-};
+// p(x_{t-1} | x_t) on a grid of x_t, before it is spoilt: its mean, and its standard deviation.
+function exact(law, grid) {
+  const { a, b, v } = law;
+  const [mean, sd, here] = [new Float64Array(grid.count), new Float64Array(grid.count), { q: 0, mean: 0, variance: 0 }];
+  for (let i = 0; i < grid.count; i++) {
+    const x = at(grid, i);
+    clean(law, x, here);
+    mean[i] = a * here.mean + b * x;
+    sd[i] = Math.sqrt(v + a * a * here.variance);
+  }
+  return { ...grid, mean, sd };
+}
 
 // Evenly spaced places that cover a mixture, `fine` of them to its narrowest standard deviation.
 function cover(mixture, fine) {
@@ -85,110 +110,146 @@ function cover(mixture, fine) {
 
 const at = ({ low, width }, i) => low + i * width;
 
-// ---------------------------------------------------------------------------------------------------- the four terms
-
-// L_0, L_1, ..., L_T in nats, averaged over the data: sums over x_t of what each x_t costs on average over its x_0.
-export function terms(data, table, T, wrong) {
-  const out = new Float64Array(T + 1);
-  for (let t = 1; t <= T; t++) {
-    const law = step(table, t);
-    const { scale, noise, a, b, v } = law;
-    const grid = cover(data.map((c) => ({ mean: scale * c.mean, variance: scale * scale * c.variance + noise })), 6);
-    let sum = 0;
-    for (let i = 0; i < grid.count; i++) {
-      const x = at(grid, i);
-      const guess = clean(data, law, x);
-      const p = spoilt(law, guess, x, wrong);
-      const square = a * a * guess.variance + (a * guess.mean + b * x - p.mean) ** 2;
-      const ratio = v / p.variance;
-      const fixed = t === 1 ? Math.log(2 * Math.PI * p.variance) : ratio - 1 - Math.log(ratio);
-      sum += 0.5 * guess.q * (fixed + square / p.variance);
-    }
-    out[t - 1] = sum * grid.width;
-  }
+// Everything that a change of p leaves as it is: for each t the law, what its term is made of and the probes of its
+// step; for the data a grid, log q on it, and the entropy.
+export function chain(data, table, T) {
+  const out = Math.max(...data.map((c) => Math.abs(c.mean) + REACH * Math.sqrt(c.variance)));
+  const reach = Math.ceil(Math.max(9, out + 2));
+  const probe = { low: -reach, width: reach / 150, count: 301 };
+  const laws = Array.from({ length: T }, (_, i) => lawAt(data, table, i + 1));
+  for (const law of laws) Object.assign(law, { probes: exact(law, probe), parts: parts(data, law) });
   const [left, noise] = [Math.exp(table.logAlphaBar[T]), -Math.expm1(table.logAlphaBar[T])];
   const square = data.reduce((s, c) => s + c.weight * (c.mean ** 2 + c.variance), 0);
-  out[T] = 0.5 * (noise - 1 - Math.log(noise) + left * square);
+  const prior = 0.5 * (noise - 1 - Math.log(noise) + left * square);
+  const grid = cover(data, 6);
+  const logQ = Float64Array.from({ length: grid.count }, (_, i) => logMixture(data, at(grid, i)));
+  const entropy = logQ.reduce((sum, l) => (l < FAINT ? sum : sum - Math.exp(l) * l * grid.width), 0);
+  return { T, laws, reach, prior, grid, logQ, entropy };
+}
+
+// ---------------------------------------------------------------------------------------------------- the four terms
+
+// The sums over x_t of which a term is made, whatever p is: of q, of q times the log of what p's variance is to be
+// compared with, and of q times the share of that variance which x_0 leaves open.
+function parts(data, law) {
+  const { scale, noise, a, v } = law;
+  const grid = cover(data.map((c) => ({ mean: scale * c.mean, variance: scale * scale * c.variance + noise })), 6);
+  let [all, logs, open] = [0, 0, 0];
+  const here = { q: 0, mean: 0, variance: 0 };
+  for (let i = 0; i < grid.count; i++) {
+    clean(law, at(grid, i), here);
+    if (here.q === 0) continue;
+    const own = a * a * here.variance;
+    const right = v + own;
+    all += here.q;
+    logs += here.q * Math.log(v > 0 ? right / v : 2 * Math.PI * right); // at t = 1 nothing is left of v
+    open += here.q * (own / right);
+  }
+  return { all: all * grid.width, logs: logs * grid.width, open: open * grid.width };
+}
+
+// L_0, L_1, ..., L_T in nats, averaged over the data. With p's mean off by `shift` right widths and its variance
+// `factor` times the right one, the average over x_t is a sum of three parts that do not depend on either.
+export function terms({ T, laws, prior }, { shift, factor }) {
+  const out = new Float64Array(T + 1);
+  laws.forEach(({ v, parts: { all, logs, open } }, i) => {
+    const still = v > 0 ? (all - open) / factor - all : 0; // v / p's variance - 1
+    out[i] = 0.5 * (logs + all * Math.log(factor) + still + (open + all * shift * shift) / factor);
+  });
+  out[T] = prior;
   return out;
 }
 
 // -------------------------------------------------------------------------------------------------- p(x_0), on grids
 
-// The grid of x_t, fine enough for the step that leaves from it, and what p does there.
-function level(data, table, t, wrong, reach) {
-  const law = step(table, t);
-  const moves = (x) => spoilt(law, clean(data, law, x), x, wrong);
-  const probe = Array.from({ length: 301 }, (_, i) => -reach + (i * reach) / 150);
-  const seen = probe.map(moves);
-  const sharp = seen.map(({ mean, variance }, i) => {
-    const next = seen[Math.min(i + 1, 300)];
-    const slope = i < 300 ? Math.abs(next.mean - mean) / (reach / 150) : 1;
-    return Math.sqrt(variance) / Math.max(1, slope);
-  });
-  const narrow = Math.min(...seen.map(({ variance }) => Math.sqrt(variance)));
-  return { reach, moves, sharp: Math.min(...sharp), narrow };
+// How fine the grid of x_t must be for the step that leaves from it, and how narrow p is there.
+function sharpness({ mean, sd, count }, width, { shift, factor }) {
+  let [sharp, narrow] = [Infinity, Infinity];
+  for (let i = 0; i < count; i++) {
+    const rise = i < count - 1 ? Math.abs(mean[i + 1] - mean[i] + shift * (sd[i + 1] - sd[i])) / width : 1;
+    sharp = Math.min(sharp, sd[i] / Math.max(1, rise));
+    narrow = Math.min(narrow, sd[i]);
+  }
+  return { sharp: Math.sqrt(factor) * sharp, narrow: Math.sqrt(factor) * narrow };
 }
 
-// Add to `out`, on a grid, the bell N(mean, variance) times a mass: outwards from its middle, by products alone.
-function addBell(out, { low, width, count }, mean, variance, mass) {
-  const top = Math.round((mean - low) / width);
-  const height = mass / Math.sqrt(2 * Math.PI * variance);
-  const fall = Math.exp((-width * width) / variance);
-  const reach = Math.ceil((8.5 * Math.sqrt(variance)) / width);
-  for (const way of [1, -1]) {
-    const off = way * (low + top * width - mean);
-    let value = height * Math.exp((-0.5 * off * off) / variance);
-    let ratio = Math.exp(-(off * width + 0.5 * width * width) / variance);
-    for (let k = 0, j = top; k <= reach; k++, j += way) {
-      if (j >= 0 && j < count && (k > 0 || way > 0)) out[j] += value;
-      value *= ratio;
-      ratio *= fall;
+// Where p is at any t, in whole numbers: as far as it would be pushed if the data were one of its bells alone, each of
+// which stays a bell all the way.
+function edges({ T, laws, reach }, { shift, factor }) {
+  let [low, high] = [-reach, reach];
+  laws[0].bells.forEach((_, k) => {
+    let [mean, variance] = [0, 1];
+    for (let t = T; t >= 1; t--) {
+      const { a, b, v, bells } = laws[t - 1];
+      const { mean: own, middle, gain, left } = bells[k];
+      const right = v + a * a * left;
+      mean = a * (own + gain * (mean - middle)) + b * mean + shift * Math.sqrt(right);
+      variance = (a * gain + b) ** 2 * variance + factor * right;
+      low = Math.min(low, Math.floor(mean - EDGE * Math.sqrt(variance)));
+      high = Math.max(high, Math.ceil(mean + EDGE * Math.sqrt(variance)));
     }
+  });
+  return { low, high };
+}
+
+// Add to `out`, on a grid, the bell N(mean, sd^2) times a mass: outwards from its middle, by products alone.
+function addBell(out, { low, width, count }, mean, sd, mass) {
+  const first = Math.max(0, Math.ceil((mean - SEEN * sd - low) / width));
+  const last = Math.min(count - 1, Math.floor((mean + SEEN * sd - low) / width));
+  if (first > last) return;
+  const top = Math.min(last, Math.max(first, Math.round((mean - low) / width)));
+  const [off, step] = [(low + top * width - mean) / sd, width / sd];
+  const height = (mass / (sd * ROOT)) * Math.exp(-0.5 * off * off);
+  const up = Math.exp(-(off + 0.5 * step) * step);
+  const fall = Math.exp(-step * step);
+  for (let j = top, value = height, ratio = up; j <= last; j++, value *= ratio, ratio *= fall) out[j] += value;
+  const down = fall / up;
+  for (let j = top - 1, value = height * down, ratio = down * fall; j >= first; j--, value *= ratio, ratio *= fall) {
+    out[j] += value;
   }
 }
 
-// The density of x_0 under p on the grid: N(0, 1) carried through T steps, each a sum over a grid of x_t.
-export function model(data, table, T, wrong, grid) {
-  const far = Math.max(...data.map((c) => Math.abs(c.mean) + REACH * Math.sqrt(c.variance)));
-  const reach = Math.max(9, far + 2);
-  const levels = Array.from({ length: T }, (_, i) => level(data, table, i + 1, wrong, reach));
-  const grids = levels.map((one, i) => {
-    const above = levels[i + 1]; // the law of x_t comes from there, and must be seen on this grid
-    const width = Math.min(one.sharp / 2.5, (above ? above.narrow : 1) / 2);
-    const count = Math.ceil((2 * reach) / width) + 1;
-    return { low: -reach, width: (2 * reach) / (count - 1), count };
+// The density of x_0 under p on the data's grid: N(0, 1) carried through T steps, each a sum over a grid of x_t.
+export function model(given, wrong) {
+  const { T, laws, reach, grid } = given;
+  const { low, high } = edges(given, wrong); // a wrong mean pushes p to the right, step after step
+  const seen = laws.map(({ probes }) => sharpness(probes, reach / 150, wrong));
+  const grids = seen.map(({ sharp }, i) => {
+    const above = seen[i + 1]; // the law of x_t comes from there, and must be seen on this grid
+    const count = Math.ceil((high - low) / Math.min(sharp / 2.5, (above ? above.narrow : 1) / 2)) + 1;
+    return { low, width: (high - low) / (count - 1), count };
   });
   let density = Float64Array.from({ length: grids[T - 1].count }, (_, i) => {
     const x = at(grids[T - 1], i);
-    return Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
+    return Math.exp(-0.5 * x * x) / ROOT;
   });
   for (let t = T; t >= 1; t--) {
-    const [here, below] = [grids[t - 1], t > 1 ? grids[t - 2] : grid];
-    const next = new Float64Array(below.count);
-    for (let i = 0; i < here.count; i++) {
-      const mass = density[i] * here.width;
-      if (mass < 1e-25) continue;
-      const { mean, variance } = levels[t - 1].moves(at(here, i));
-      addBell(next, below, mean, variance, mass);
-    }
-    density = next;
+    const [here, below, law] = [grids[t - 1], t > 1 ? grids[t - 2] : grid, laws[t - 1]];
+    const same = law.kept && law.kept.count === here.count && law.kept.low === low && law.kept.width === here.width;
+    if (!same) law.kept = exact(law, here); // a shift alone often leaves the grid as it is
+    density = carried(density, here, below, law.kept, wrong);
   }
   return density;
 }
 
+// One step of p: the density on the grid below.
+function carried(density, here, below, { mean, sd }, { shift, factor }) {
+  const [next, wider] = [new Float64Array(below.count), Math.sqrt(factor)];
+  for (let i = 0; i < here.count; i++) {
+    const mass = density[i] * here.width;
+    if (mass >= LEAST) addBell(next, below, mean[i] + shift * sd[i], wider * sd[i], mass);
+  }
+  return next;
+}
+
 // The account (5.15): entropy + model's error + gap = bound, in nats. The gap is what is left of the bound.
-export function account(data, table, T, wrong) {
-  const each = terms(data, table, T, wrong);
+export function account(given, wrong) {
+  const each = terms(given, wrong);
   const bound = each.reduce((sum, v) => sum + v, 0);
-  const grid = cover(data, 6);
-  const p = model(data, table, T, wrong, grid);
-  let [entropy, error] = [0, 0];
-  p.forEach((value, i) => {
-    const logQ = logMixture(data, at(grid, i));
-    const q = Math.exp(logQ);
-    if (q < 1e-30) return;
-    entropy -= q * logQ * grid.width;
-    error += q * (logQ - Math.log(Math.max(value, 1e-300))) * grid.width;
+  const { grid, logQ, entropy } = given;
+  let error = 0;
+  model(given, wrong).forEach((value, i) => {
+    if (logQ[i] >= FAINT) error += Math.exp(logQ[i]) * (logQ[i] - Math.log(Math.max(value, 1e-300))) * grid.width;
   });
   return { terms: each, bound, entropy, error, gap: bound - entropy - error };
 }
@@ -267,9 +328,8 @@ function render({ model: traits, el }) {
 
   function draw(state, colours) {
     const { T, schedule: chosen, shift: off, factor: times } = state;
-    if (changed("account", T, chosen, off, times)) {
-      now.account = account(data, schedule({ kind: chosen, T, beta: 0 }), T, { shift: off, factor: times });
-    }
+    if (changed("chain", T, chosen)) now.chain = chain(data, schedule({ kind: chosen, T, beta: 0 }), T);
+    if (changed("account", now.chain, off, times)) now.account = account(now.chain, { shift: off, factor: times });
     ui.root.explorable.account = now.account;
     length.put({ position: nearest(places, T), text: String(T) });
     shift.put(off);

@@ -104,6 +104,7 @@ export function explorable(model, el, { title, traits }) {
     stale = true;
     queueMicrotask(() => {
       stale = false;
+      if (traits.every((name) => model.get(name) === state[name])) return; // our own move, already drawn
       read();
       show();
     });
@@ -160,8 +161,9 @@ export function explorable(model, el, { title, traits }) {
 function isDark() {
   const { jpThemeLight } = document.body.dataset;
   if (jpThemeLight) return jpThemeLight === "false"; // JupyterLab and Notebook say so
-  if (document.body.classList.contains("vscode-light")) return false;
-  if (document.body.classList.contains("vscode-dark")) return true;
+  const { classList } = document.body;
+  if (classList.contains("vscode-light") || classList.contains("vscode-high-contrast-light")) return false;
+  if (classList.contains("vscode-dark") || classList.contains("vscode-high-contrast")) return true;
   return matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
@@ -199,7 +201,7 @@ export function blend(a, b, share) {
 export function slider(ui, { symbol = "", name, max = 1, marks = [], change }) {
   const id = unique();
   const input = h("input", { id, type: "range", min: 0, max, step: 1, class: "dm-range", ...OWN_KEYS });
-  const value = h("output", { for: id, class: "dm-value" });
+  const value = h("span", { class: "dm-value", "aria-hidden": "true" }); // aria-valuetext has it for those who listen
   const under = h("div", { class: "dm-marks", "aria-hidden": "true" });
   let marked = "";
 
@@ -350,7 +352,7 @@ export function memory() {
 
 // A number in about three digits.
 export function number(value, digits = 3) {
-  return String(Number(value.toPrecision(digits))).replace("-", "\u2212");
+  return String(Number(value.toPrecision(digits))).replaceAll("-", "\u2212");
 }
 
 // ----------------------------------------------------------------------------------------------------------- pictures
@@ -375,6 +377,7 @@ export function picture({ height, width, alt, className = "" }) {
 // A canvas as wide as its place, sharp at any density of screen, with axes.
 //   const p = plot(ui, { alt, height });   p.area({ x: [0, 20], y: [0, 1], xTicks, yTicks, xLabel }, colours, paint)
 // paint(context, X, Y) draws inside the axes; X and Y take data to pixels. ratio, width over height, instead of height.
+// area(..., still): still.paint draws below paint, axes and all, and again only when something in still.needs changed.
 // p.at(event) is where the pointer is, in the axes' numbers; canvas.place(x, y) is where such a point is on the canvas.
 export function plot(ui, { alt, height = 190, ratio, left = 34, right = 16, top = 8, bottom = 34 }) {
   const shape = ratio ? `aspect-ratio: ${ratio}` : `height: ${height}px`;
@@ -383,17 +386,28 @@ export function plot(ui, { alt, height = 190, ratio, left = 34, right = 16, top 
   ui.resized(canvas, (w) => ([width, tall] = [w, ratio ? w / ratio : height]));
   const X = (v) => left + ((v - frame.x[0]) / (frame.x[1] - frame.x[0])) * (width - left - right);
   const Y = (v) => tall - bottom - ((v - frame.y[0]) / (frame.y[1] - frame.y[0])) * (tall - top - bottom);
+  const changed = memory();
+  let below = null;
 
-  function area(given, colours, paint) {
+  function area(given, colours, paint, still) {
     if (!width) return;
     frame = given;
     const dense = window.devicePixelRatio || 1;
-    const context = canvas.getContext("2d");
     const size = [Math.round(width * dense), Math.round(tall * dense)];
+    if (still && changed("still", ...size, dense, colours, ...still.needs)) {
+      below ||= h("canvas");
+      onto(below, size, dense, colours, still.paint);
+    }
+    onto(canvas, size, dense, colours, paint, still && below);
+  }
+
+  function onto(canvas, size, dense, colours, paint, behind) {
+    const context = canvas.getContext("2d");
     if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
     context.setTransform(dense, 0, 0, dense, 0, 0);
     context.clearRect(0, 0, width, tall);
-    axes(context, { X, Y, bottom: tall - bottom, ...frame }, colours);
+    if (behind) context.drawImage(behind, 0, 0, size[0] / dense, size[1] / dense);
+    else axes(context, { X, Y, bottom: tall - bottom, ...frame }, colours);
     context.save();
     context.beginPath();
     context.rect(left - 6, top - 6, width - left - right + 12, tall - top - bottom + 12);
@@ -445,22 +459,27 @@ function axes(context, { X, Y, x, y, xTicks = [], yTicks = [], xLabel = "", yLab
   context.restore();
 }
 
-// A picture of columns x rows colours that fills the plot: shade(i, j) in 0..1 from `from` to `to`, j = 0 at the bottom.
-// A function that draws it, so that a drag over it costs nothing.
-export function heat(columns, rows, shade, [from, to]) {
+// A picture of columns x rows shares in 0..1 that fills the plot, row 0 at the bottom. fill(shares, [from, to]) paints it
+// from one colour to the other; draw(context, left, top, width, height) shows it, so that a drag over it costs nothing.
+export function heat(columns, rows) {
   const canvas = h("canvas", { width: columns, height: rows });
   const data = new ImageData(columns, rows);
-  const parts = [from, to].map((colour) => [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16)));
-  for (let j = 0; j < rows; j++) {
-    for (let i = 0; i < columns; i++) {
-      const share = shade(i, j);
-      const at = 4 * ((rows - 1 - j) * columns + i);
-      for (let c = 0; c < 3; c++) data.data[at + c] = parts[0][c] + share * (parts[1][c] - parts[0][c]);
-      data.data[at + 3] = 255;
+  const [pixels, levels] = [new Uint32Array(data.data.buffer), new Uint32Array(256)];
+  const bytes = new Uint8ClampedArray(levels.buffer); // four bytes of a level are a pixel, on any machine
+
+  function fill(shares, ends) {
+    const [from, to] = ends.map((colour) => [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16)));
+    for (let level = 0; level < 256; level++) {
+      for (let c = 0; c < 3; c++) bytes[4 * level + c] = from[c] + (level / 255) * (to[c] - from[c]);
+      bytes[4 * level + 3] = 255;
     }
+    for (let j = 0; j < rows; j++) {
+      const [row, at] = [j * columns, (rows - 1 - j) * columns];
+      for (let i = 0; i < columns; i++) pixels[at + i] = levels[Math.floor(255 * shares[row + i] + 0.5)];
+    }
+    canvas.getContext("2d").putImageData(data, 0, 0);
   }
-  canvas.getContext("2d").putImageData(data, 0, 0);
-  return (context, left, top, width, height) => context.drawImage(canvas, left, top, width, height);
+  return { fill, draw: (context, left, top, width, height) => context.drawImage(canvas, left, top, width, height) };
 }
 
 // A line through points [[x, y], ...] of the plot.
@@ -487,20 +506,25 @@ export function dot(context, x, y, { colour, ring, radius = 4.5 }) {
   }
 }
 
-export function arrow(context, x0, y0, x1, y1, { colour, width = 1.5, head = 5 }) {
+// Add an arrow's shaft to the context's path, and its head to `heads`, a Path2D: many are then drawn at once.
+export function aim(context, heads, x0, y0, x1, y1, head) {
   const angle = Math.atan2(y1 - y0, x1 - x0);
-  const long = Math.hypot(x1 - x0, y1 - y0);
-  const tip = Math.min(head, long);
+  const tip = Math.min(head, Math.hypot(x1 - x0, y1 - y0));
+  context.moveTo(x0, y0);
+  context.lineTo(x1 - 0.7 * tip * Math.cos(angle), y1 - 0.7 * tip * Math.sin(angle));
+  heads.moveTo(x1, y1);
+  for (const side of [-0.5, 0.5]) heads.lineTo(x1 - tip * Math.cos(angle + side), y1 - tip * Math.sin(angle + side));
+  heads.closePath();
+}
+
+export function arrow(context, x0, y0, x1, y1, { colour, width = 1.5, head = 5 }) {
+  const heads = new Path2D();
   context.strokeStyle = context.fillStyle = colour;
   context.lineWidth = width;
   context.beginPath();
-  context.moveTo(x0, y0);
-  context.lineTo(x1 - 0.7 * tip * Math.cos(angle), y1 - 0.7 * tip * Math.sin(angle));
+  aim(context, heads, x0, y0, x1, y1, head);
   context.stroke();
-  context.beginPath();
-  context.moveTo(x1, y1);
-  for (const side of [-0.5, 0.5]) context.lineTo(x1 - tip * Math.cos(angle + side), y1 - tip * Math.sin(angle + side));
-  context.fill();
+  context.fill(heads);
 }
 
 // Round numbers from 0 to `to`, about n of them.
@@ -587,16 +611,29 @@ export function noisedMixture(mixture, logAlphaBar) {
 }
 
 // KL(q || N(0, 1)) in nats, as a sum over strips of r log r - r + 1, never negative: r is the ratio of the densities.
-export function fromNormal(mixture, reach = 12, strips = 2400) {
-  const width = (2 * reach) / strips;
-  let sum = 0;
+// The strips cover both, 9 standard deviations of every bell, and are fine enough for the narrowest.
+export function fromNormal(mixture) {
+  const bells = mixture.map((c) => ({ ...c, log: Math.log(c.weight) - 0.5 * Math.log(2 * Math.PI * c.variance) }));
+  const sd = mixture.map((c) => Math.sqrt(c.variance));
+  const low = Math.min(-9, ...mixture.map((c, k) => c.mean - 9 * sd[k]));
+  const high = Math.max(9, ...mixture.map((c, k) => c.mean + 9 * sd[k]));
+  const strips = Math.ceil((8 * (high - low)) / Math.min(1, ...sd));
+  const [width, logs, none] = [(high - low) / strips, new Float64Array(bells.length), -0.5 * Math.log(2 * Math.PI)];
+  let total = 0;
   for (let i = 0; i <= strips; i++) {
-    const x = -reach + i * width;
-    const logN = logNormal(x, 0, 1);
-    const logR = logMixture(mixture, x) - logN;
-    sum += Math.exp(logN + logR) * logR - Math.exp(logN) * Math.expm1(Math.min(700, logR));
+    const x = low + i * width;
+    let [top, sum] = [-Infinity, 0];
+    for (let k = 0; k < bells.length; k++) {
+      const { mean, variance, log } = bells[k];
+      logs[k] = log - (0.5 * (x - mean) * (x - mean)) / variance;
+      if (logs[k] > top) top = logs[k];
+    }
+    for (let k = 0; k < logs.length; k++) sum += Math.exp(logs[k] - top);
+    const [logN, logQ] = [none - 0.5 * x * x, top + Math.log(sum)];
+    const [n, q, logR] = [Math.exp(logN), Math.exp(logQ), logQ - logN];
+    total += logR > 30 ? q * (logR - 1) + n : q * logR - n * Math.expm1(logR); // n may be 0 where r is huge
   }
-  return sum * width;
+  return total * width;
 }
 
 // ----------------------------------------------------------------------------------------------------------- schedules

@@ -297,7 +297,7 @@ function render({ model, el }) {
   const reset = button(ui, "Reset", (event) => {
     ui.set({ ...model.get("_start"), pixels: bytes(now.digits[model.get("_start").digit]), eps: model.get("_eps") }, event);
   });
-  const says = h("output", { class: "dm-says" });
+  const says = h("span", { class: "dm-says" });
 
   function draw(state, colours) {
     now.update(state);

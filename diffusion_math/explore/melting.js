@@ -14,7 +14,6 @@ import {
   h,
   heat,
   key,
-  logMixture,
   logNormal,
   maths,
   memory,
@@ -37,13 +36,14 @@ const FULL = 1; // the density that has the full colour
 // eps: count rows of the number of the component, its noise, and the noise of each stretch.
 export function walks(mixture, eps, count, table, times) {
   const stride = eps.length / count;
+  const steps = times.map((t, j) => (j ? stretch(table[times[j - 1]], table[t]) : 0));
+  const [kept, added] = [steps.map(signal), steps.map(noise)];
   return Array.from({ length: count }, (_, i) => {
     const row = eps.subarray(i * stride, (i + 1) * stride);
     const { mean, variance } = mixture[row[0]];
     let x = mean + Math.sqrt(variance) * row[1];
-    return times.map((t, j) => {
-      const step = j ? stretch(table[times[j - 1]], table[t]) : 0;
-      if (j) x = signal(step) * x + noise(step) * row[1 + j];
+    return times.map((_, j) => {
+      if (j) x = kept[j] * x + added[j] * row[1 + j];
       return x;
     });
   });
@@ -64,7 +64,6 @@ function computation(model) {
   const now = { T, given };
   now.times = Array.from({ length: stretches + 1 }, (_, i) => Math.round((i * T) / stretches));
   now.columns = Array.from({ length: COLUMNS }, (_, i) => Math.round((i * T) / (COLUMNS - 1)));
-  now.rows = Array.from({ length: ROWS }, (_, j) => EDGE * ((2 * j + 1) / ROWS - 1));
 
   now.update = ({ means, schedule: kind, t }) => {
     if (changed("table", kind)) now.table = schedule({ kind, T, beta: 0, given }).logAlphaBar;
@@ -78,7 +77,7 @@ function computation(model) {
   return now;
 }
 
-// The density of a mixture for a whole column of the map: what does not change with x is worked out once.
+// What does not change with x of a mixture's density, worked out once.
 const heights = (mixture) =>
   mixture.map(({ weight, mean, variance }) => ({ mean, top: weight / Math.sqrt(2 * Math.PI * variance), half: -0.5 / variance }));
 
@@ -86,6 +85,32 @@ function density(law, x) {
   let sum = 0;
   for (const { mean, top, half } of law) sum += top * Math.exp(half * (x - mean) * (x - mean));
   return sum;
+}
+
+// Add a bell's density to one column of the map: outwards from its middle, by products alone.
+function addBell(shares, column, { mean, top, half }) {
+  const [low, width] = [EDGE * (1 / ROWS - 1), (2 * EDGE) / ROWS];
+  const middle = Math.min(ROWS - 1, Math.max(0, Math.round((mean - low) / width)));
+  const off = low + middle * width - mean;
+  const [height, fall] = [top * Math.exp(half * off * off), Math.exp(2 * half * width * width)];
+  const up = Math.exp(half * (2 * off + width) * width);
+  const down = Math.exp(half * (width - 2 * off) * width);
+  for (let j = middle, value = height, ratio = up; j < ROWS; j++, value *= ratio, ratio *= fall) {
+    shares[j * COLUMNS + column] += value;
+  }
+  for (let j = middle - 1, value = height * down, ratio = down * fall; j >= 0; j--, value *= ratio, ratio *= fall) {
+    shares[j * COLUMNS + column] += value;
+  }
+}
+
+// The density of every column, in shares of the full colour.
+export function melt(start, table, columns, shares) {
+  shares.fill(0);
+  columns.forEach((t, i) => {
+    for (const bell of heights(noisedMixture(start, table[t]))) addBell(shares, i, bell);
+  });
+  for (let k = 0; k < shares.length; k++) shares[k] = Math.min(1, shares[k] / FULL);
+  return shares;
 }
 
 // The heat map over t, with the sample paths, the modes to drag at its left edge, and the line of t.
@@ -96,7 +121,8 @@ function map(ui, now, moveMode) {
     left: 40,
   });
   const changed = memory();
-  let drawHeat;
+  const [hot, shares] = [heat(COLUMNS, ROWS), new Float64Array(COLUMNS * ROWS)];
+  let filled = 0;
   grab(ui, view, {
     take: (x, y, event) => nearMode(x, y, event),
     move: (held, x, y, event) => {
@@ -115,23 +141,40 @@ function map(ui, now, moveMode) {
     return far[best] <= 22 ? best : -1;
   }
 
+  // All paths in one line.
+  function drawPaths(context, X, Y, colour) {
+    const across = now.times.map(X);
+    context.beginPath();
+    for (const path of now.paths) {
+      context.moveTo(across[0], Y(path[0]));
+      for (let j = 1; j < path.length; j++) context.lineTo(across[j], Y(path[j]));
+    }
+    context.strokeStyle = colour;
+    context.lineWidth = 0.9;
+    context.lineJoin = "round";
+    context.stroke();
+  }
+
   function draw({ t, means }, colours) {
     if (!colours.ink) return; // not on a page yet
     if (changed("heat", now.table, now.start, colours.data, colours.paper)) {
-      const laws = now.columns.map((column) => heights(noisedMixture(now.start, now.table[column])));
-      const shade = (i, j) => Math.min(1, density(laws[i], now.rows[j]) / FULL);
-      drawHeat = heat(COLUMNS, ROWS, shade, [colours.paper, colours.data]);
+      hot.fill(melt(now.start, now.table, now.columns, shares), [colours.paper, colours.data]);
+      filled++;
     }
-    const xTicks = [...ticks(now.T).filter((tick) => tick < 0.93 * now.T), now.T];
+    const xTicks = [...ticks(now.T).filter((tick) => Number.isInteger(tick) && tick < 0.93 * now.T), now.T];
     const frame = { x: [0, now.T], y: [-EDGE, EDGE], xTicks, yTicks: [-4, -2, 0, 2, 4], xLabel: "t", yLabel: "value of x" };
-    view.area(frame, colours, (context, X, Y) => {
-      drawHeat(context, X(0), Y(EDGE), X(now.T) - X(0), Y(-EDGE) - Y(EDGE));
-      for (const path of now.paths) {
-        curve(context, X, Y, path.map((x, j) => [now.times[j], x]), { colour: colours.noise, width: 0.9 });
-      }
+    const still = {
+      needs: [filled, now.paths],
+      paint(context, X, Y) {
+        hot.draw(context, X(0), Y(EDGE), X(now.T) - X(0), Y(-EDGE) - Y(EDGE));
+        drawPaths(context, X, Y, colours.noise);
+      },
+    };
+    const paint = (context, X, Y) => {
       curve(context, X, Y, [[t, -EDGE], [t, EDGE]], { colour: colours.q, width: 2 });
       for (const mean of means) dot(context, X(0), Y(mean), { colour: colours.data, ring: colours.paper, radius: 7 });
-    });
+    };
+    view.area(frame, colours, paint, still);
   }
   return { canvas: view.canvas, draw };
 }
@@ -144,11 +187,12 @@ function slice(ui, now) {
     left: 30,
   });
   const places = Array.from({ length: 401 }, (_, i) => EDGE * (i / 200 - 1));
+  const bell = places.map((x) => [Math.exp(logNormal(x, 0, 1)), x]);
 
   function draw(state, colours) {
-    const points = places.map((x) => [Math.exp(logMixture(now.law, x)), x]);
-    const bell = places.map((x) => [Math.exp(logNormal(x, 0, 1)), x]);
-    const top = Math.max(0.5, 1.05 * Math.max(...points.map(([p]) => p)));
+    const law = heights(now.law);
+    const points = places.map((x) => [density(law, x), x]);
+    const top = Math.max(0.5, 1.05 * points.reduce((most, [p]) => Math.max(most, p), 0));
     const frame = { x: [0, top], y: [-EDGE, EDGE], xTicks: ticks(top, 3), yTicks: [-4, -2, 0, 2, 4], xLabel: "density" };
     view.area(frame, colours, (context, X, Y) => {
       curve(context, X, Y, bell, { colour: colours.ink, width: 1.75, dash: [5, 4] });

@@ -1,7 +1,7 @@
 // The score field: arrows of grad log q(x_t) for a mixture of bells in the plane, and a few hundred particles that walk
 // by it. The score is exact, and so is every step; the bells and where the particles start came from Python once.
 import {
-  arrow,
+  aim,
   button,
   choice,
   dot,
@@ -57,7 +57,27 @@ export function ask(law, [x, y]) {
   const logs = law.map(({ logHeight }, k) => logHeight - 0.5 * (pulls[k][0] * pulls[k][2] + pulls[k][1] * pulls[k][3]));
   const top = Math.max(...logs);
   const sum = logs.reduce((total, l) => total + Math.exp(l - top), 0);
-  return { log: top + Math.log(sum), shares: logs.map((l) => Math.exp(l - top) / sum), pulls };
+  return { log: top + Math.log(sum), shares: logs.map((l) => Math.exp(l - top) / sum), pulls, nearest: logs.indexOf(top) };
+}
+
+// log q over a square grid of n x n cells from -EDGE to EDGE, row by row into `out`; the highest of them.
+export function logDensities(law, n, out) {
+  let most = -Infinity;
+  const each = new Float64Array(law.length);
+  for (let i = 0; i < n * n; i++) {
+    const [x, y] = [EDGE * ((2 * (i % n) + 1) / n - 1), EDGE * ((2 * Math.floor(i / n) + 1) / n - 1)];
+    let [top, sum] = [-Infinity, 0];
+    for (let k = 0; k < law.length; k++) {
+      const { scale, mean, inverse, logHeight } = law[k];
+      const [u, v] = [x - scale * mean[0], y - scale * mean[1]];
+      each[k] = logHeight - 0.5 * (inverse[0] * u * u + 2 * inverse[1] * u * v + inverse[2] * v * v);
+      if (each[k] > top) top = each[k];
+    }
+    for (let k = 0; k < law.length; k++) sum += Math.exp(each[k] - top);
+    out[i] = top + Math.log(sum);
+    most = Math.max(most, out[i]);
+  }
+  return most;
 }
 
 // The score: minus each bell's pull, by its share.
@@ -98,10 +118,11 @@ export function walk(sampler, law, logAlphaBar, point, xi) {
 }
 
 // One step back, from x_t to x_{t-1}: the Gaussian with the mean and the variances of q(x_{t-1} | x_t).
-export function stepBack(law, { logAlphaBar }, t, point, xi) {
+export function stepBack(law, { logAlphaBar, beta: betas }, t, point, xi) {
   const [before, now] = [logAlphaBar[t - 1], logAlphaBar[t]];
-  const [left, all, beta] = [-Math.expm1(before), -Math.expm1(now), -Math.expm1(now - before)];
-  const [a, b, v] = [(signal(before) * beta) / all, (signal(now - before) * left) / all, (beta * left) / all];
+  const kept = before === -Infinity ? Math.log1p(-betas[t]) : now - before; // nothing was left: beta still says
+  const [left, all, beta] = [-Math.expm1(before), -Math.expm1(now), -Math.expm1(kept)];
+  const [a, b, v] = [(signal(before) * beta) / all, (signal(kept) * left) / all, (beta * left) / all];
   const { mean, variance } = denoise(law, point);
   return point.map((x, i) => a * mean[i] + b * x + Math.sqrt(v + a * a * variance[i]) * xi[i]);
 }
@@ -118,13 +139,18 @@ function computation(model) {
   const { T, schedule: kind } = model.get("_chain");
   const now = { bells, T, table: schedule({ kind, T, beta: 0, given }), points: start, start, weights };
   const changed = memory();
-  const { normal } = random(7);
+  let { normal } = random(7);
 
   now.update = ({ t }) => {
     if (changed("law", t)) now.law = lawAt(bells, now.table.logAlphaBar[t]);
   };
-  now.restart = () => (now.points = start);
-  now.scatter = () => (now.points = start.map(() => [normal(), normal()]));
+  now.restart = () => {
+    [now.points, now.walked] = [start, 0];
+    ({ normal } = random(7)); // the same walk again
+  };
+  now.scatter = () => {
+    [now.points, now.walked] = [start.map(() => [normal(), normal()]), 0];
+  };
 
   // Every particle takes one step at t. Where it is then: the new t.
   now.walked = 0;
@@ -155,30 +181,49 @@ function field(ui, now) {
   });
   const changed = memory();
   const places = Array.from({ length: GRID }, (_, i) => EDGE * ((2 * i + 1) / GRID - 1));
-  let [drawHeat, arrows] = [null, []];
+  const [hot, shades] = [heat(CELLS, CELLS), new Float64Array(CELLS * CELLS)];
+  let arrows = [];
+  let filled = 0;
+
+  // All arrows in one line, all heads in one shape.
+  function drawArrows(context, X, Y, colour) {
+    const heads = new Path2D();
+    context.strokeStyle = context.fillStyle = colour;
+    context.lineWidth = 1;
+    context.globalAlpha = 0.65;
+    context.beginPath();
+    for (const [x, y, u, v] of arrows) {
+      const long = Math.hypot(u, v);
+      const scale = (0.13 * Math.min(2.4, Math.sqrt(long))) / (long || 1); // the root: the longest would hide the others
+      aim(context, heads, X(x), Y(y), X(x + scale * u), Y(y + scale * v), 4);
+    }
+    context.stroke();
+    context.fill(heads);
+    context.globalAlpha = 1;
+  }
 
   function draw(state, colours) {
     if (!colours.ink) return; // not on a page yet
     if (changed("field", now.law, colours.paper, colours.data)) {
-      const middle = (i) => EDGE * ((2 * i + 1) / CELLS - 1);
-      const logs = Array.from({ length: CELLS * CELLS }, (_, i) => ask(now.law, [middle(i % CELLS), middle(Math.floor(i / CELLS))]).log);
-      const top = Math.max(...logs);
-      drawHeat = heat(CELLS, CELLS, (i, j) => 0.75 * Math.sqrt(Math.exp(logs[j * CELLS + i] - top)), [colours.paper, colours.data]);
+      const top = logDensities(now.law, CELLS, shades);
+      for (let i = 0; i < shades.length; i++) shades[i] = 0.75 * Math.exp(0.5 * (shades[i] - top));
+      hot.fill(shades, [colours.paper, colours.data]);
+      filled++;
       arrows = places.flatMap((y) => places.map((x) => [x, y, ...score(now.law, [x, y])]));
     }
     const marks = [-2, 0, 2];
     const frame = { x: [-EDGE, EDGE], y: [-EDGE, EDGE], xTicks: marks, yTicks: marks, xLabel: "first number", yLabel: "second number" };
-    view.area(frame, colours, (context, X, Y) => {
-      drawHeat(context, X(-EDGE), Y(EDGE), X(EDGE) - X(-EDGE), Y(-EDGE) - Y(EDGE));
-      context.globalAlpha = 0.65;
-      for (const [x, y, u, v] of arrows) {
-        const long = Math.hypot(u, v);
-        const scale = (0.13 * Math.min(2.4, Math.sqrt(long))) / (long || 1); // the root: the longest would hide the others
-        arrow(context, X(x), Y(y), X(x + scale * u), Y(y + scale * v), { colour: colours.ink, width: 1, head: 4 });
-      }
-      context.globalAlpha = 1;
+    const still = {
+      needs: [filled],
+      paint(context, X, Y) {
+        hot.draw(context, X(-EDGE), Y(EDGE), X(EDGE) - X(-EDGE), Y(-EDGE) - Y(EDGE));
+        drawArrows(context, X, Y, colours.ink);
+      },
+    };
+    const paint = (context, X, Y) => {
       for (const [x, y] of now.points) dot(context, X(x), Y(y), { colour: colours.p, radius: 2.5, ring: colours.paper });
-    });
+    };
+    view.area(frame, colours, paint, still);
   }
   return { canvas: view.canvas, draw };
 }
@@ -242,7 +287,7 @@ function render({ model, el }) {
     sampler.put(state.sampler);
     const asked = now.points.map((x) => ask(now.law, x));
     now.mean = asked.reduce((sum, { log }) => sum + log, 0) / asked.length;
-    now.shares = now.weights.map((_, k) => asked.filter(({ shares }) => shares[k] === Math.max(...shares)).length / asked.length);
+    now.shares = now.weights.map((_, k) => asked.filter(({ nearest }) => nearest === k).length / asked.length);
     Object.assign(ui.root.explorable, { law: now.law, points: now.points, mean: now.mean });
     const percent = (values) => values.map((v) => `${Math.round(100 * v)} %`).join(", ");
     facts.put([number(Math.exp(now.table.logAlphaBar[state.t])), now.mean.toFixed(2).replace("-", "\u2212"), percent(now.shares), percent(now.weights)]);

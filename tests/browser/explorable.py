@@ -90,6 +90,16 @@ def colour_at(canvas, x, y):
     return bytes(canvas.evaluate(script, [float(x), float(y)])[:3]).hex()
 
 
+def levels(colour):
+    "Red, green and blue of 'rrggbb', from 0 to 255."
+    return np.array(list(bytes.fromhex(colour)), float)
+
+
+def mixed(share, colour, paper="ffffff"):
+    "The levels of a colour that is a share of the way from the paper's."
+    return levels(paper) + share * (levels(colour) - levels(paper))
+
+
 def near(canvas, x, y, reach=2):
     "The colours that a plot shows within a few pixels of a point of its axes, as 'rrggbb': a thin line is blurred."
     script = """(c, [x, y, reach]) => {

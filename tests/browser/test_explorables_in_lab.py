@@ -10,7 +10,7 @@ from tests.browser.widgets import EVERY
 from tests.lab import OpenNotebook, new_page, notebook
 
 CELLS = [
-    """import ipywidgets, json
+    """import ipywidgets, json, torch
 from tests.browser.widgets import EVERY
 every = {name: sample.make() for name, sample in EVERY.items()}""",
     "ipywidgets.VBox(list(every.values()))",
@@ -49,14 +49,25 @@ def agree(nb, name, seconds=10):
     return pair[0]
 
 
+def same_numbers(nb, name):
+    "Assert that what Python and the browser have worked out from their traits is the same."
+    python, script = EVERY[name].both
+    say = f"w = every[{name!r}]; print(json.dumps(torch.as_tensor({python}, dtype=torch.float64).flatten().tolist()))"
+    ours = nb.page.evaluate(f"i => {{ const e = document.querySelectorAll('{ROOT}')[i].explorable; return {script}; }}",
+                            PLACES[name])  # fmt: skip
+    np.testing.assert_allclose(np.ravel(ours), json.loads(nb.run(say)), rtol=1e-6, atol=1e-6)
+    return np.ravel(ours)
+
+
 @every
 def test_a_drag_and_a_key_reach_python_and_python_reaches_it(nb, name):
     page, root = nb.page, nb.page.locator(ROOT).nth(PLACES[name])
     slider = root.get_by_label(EVERY[name].sliders[0], exact=True)
-    before = agree(nb, name)
+    before, first = agree(nb, name), same_numbers(nb, name)
     slider.scroll_into_view_if_needed()
     drag(page, slider, 0.85)
-    dragged = agree(nb, name)
+    dragged, moved = agree(nb, name), same_numbers(nb, name)
+    assert not np.array_equal(moved, first)
     active = "window.jupyterapp.shell.currentWidget.content.activeCellIndex"
     cell = page.evaluate(active)
     slider.press("ArrowLeft")

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from diffusion_math.explore_bound import BoundExplorer
+from diffusion_math.forward import cosine_schedule, linear_schedule
 from diffusion_math.mixture import GaussianMixture
 from diffusion_math.plot import PALETTE
-from tests.browser.explorable import colour_at, drag, near
+from tests.browser.explorable import call, colour_at, drag, near
 
 STATE = "document.querySelector('.dm-explorable').explorable"
 THREE = GaussianMixture([0.2, 0.3, 0.5], torch.tensor([[-3.0], [0.0], [2.0]]).double(), torch.tensor([0.01, 0.5, 0.05]))
@@ -27,6 +28,21 @@ def same(page, widget):
 ], ids=["exact", "one step", "wrong", "three"])
 def test_the_account_is_the_package_s(show, widget):
     same(show(widget), widget)
+
+
+@pytest.mark.parametrize("shift, factor", [(0, 1), (0.15, 1.5), (0.5, 0.5), (0.5, 2)])
+@pytest.mark.parametrize("kind, make", [("linear", linear_schedule), ("cosine", cosine_schedule)])
+def test_where_the_data_is_the_normal_the_model_s_error_has_a_formula(show, kind, make, shift, factor):
+    "p(x_0) is a Gaussian then, a hundred steps or one: its mean and variance go back step by step."
+    page = show(BoundExplorer())
+    code = """m.account(m.chain([{ weight: 1, mean: 0, variance: 1 }],
+              m.schedule({ kind: a[0], T: a[1] }), a[1]), { shift: a[2], factor: a[3] }).error"""
+    for T in (1, 10, 100):
+        mean, var = 0.0, 1.0
+        for beta in reversed(make(T).beta[1:].tolist()):
+            mean, var = mean * (1 - beta) ** 0.5 + shift * beta**0.5, (1 - beta) * var + factor * beta
+        truth = 0.5 * (1 / var + mean**2 / var - 1 + np.log(var))
+        assert call(page, code, kind, T, shift, factor) == pytest.approx(truth, rel=1e-7, abs=1e-9)
 
 
 def test_a_drag_moves_bars_and_ruler(show):

@@ -28,6 +28,8 @@ def test_the_needle_is_the_package_s(show):
     assert needle(page, widget) == pytest.approx(widget.log_q, rel=1e-6)
     page.wait_for_function("document.querySelector('[aria-live]').textContent.includes('too low')")
     page.get_by_role("button", name="Reset").click()
+    widget.noise = 0.0
+    assert needle(page, widget) == pytest.approx(widget.log_q, rel=1e-6, abs=1e-6)
     x = torch.randn(5, 144, generator=seeded(), dtype=torch.float64) * 3
     ours = call(page, """a[0].map(x => m.logGauge(m.bellsOf((([w, k, d, r]) => {
         const { model } = document.querySelector('[data-widget]');

@@ -5,7 +5,7 @@ import torch
 
 from diffusion_math.explore_gaussian import GaussianExplorer, PixelsExplorer
 from diffusion_math.plot import PALETTE
-from tests.browser.explorable import call, colour_at, drag_on, many, near, seeded
+from tests.browser.explorable import call, colour_at, drag_on, levels, many, mixed, near, seeded
 from tests.browser.noising import images
 
 STATE = "document.querySelector('.dm-explorable').explorable"
@@ -98,6 +98,23 @@ def test_pixels_can_be_dragged_on_the_digit_and_in_the_matrix(show, pixels):
     page.get_by_label("second pixel, column", exact=True).press("ArrowLeft")
     assert page.evaluate(f"{STATE}.state.second") == 299 and cloud.evaluate("c => c.toDataURL()") != before
     page.wait_for_function("document.querySelector('[aria-live]').textContent.includes('row 10, column 19')")
+
+
+def test_the_matrix_s_colours_are_the_covariances(show):
+    "Every cell away from the cross-hairs, for pictures of 4 x 4 pixels: to 1 of 64 shades and a blur of a pixel."
+    x = 0.7 * torch.randn(50, 1, 4, 4, generator=seeded(6)).cumsum(3)
+    pixels = PixelsExplorer(x.clamp(-1, 1), first=(0, 0), second=(0, 0))
+    matrix = show(pixels).locator(".dm-plot").nth(2)
+    shares, seen = (pixels.table / 0.5).clamp(-1, 1), set()
+    table = [[mixed(abs(s), PALETTE["q" if s > 0 else "data"][1:]) for s in row] for row in shares.tolist()]
+    table = np.array(table)
+    for i in range(2, 16):
+        for j in range(2, 16):
+            blur = np.abs(table[i - 1 : i + 2, j - 1 : j + 2] - table[i, j]).max((0, 1))
+            off = np.abs(levels(colour_at(matrix, j + 0.5, i + 0.5)) - table[i, j])
+            assert (off <= 3 + 0.12 * blur).all(), (i, j)
+            seen.add(round(4 * shares[i, j].item()))
+    assert seen >= {-1, 0, 1, 2, 3, 4}
 
 
 def test_a_pixel_that_never_changes_says_so(show):

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from diffusion_math.explore_mixture import MeltingExplorer, ReverseExplorer
-from diffusion_math.forward import Schedule
+from diffusion_math.forward import Schedule, cosine_schedule
 from diffusion_math.mixture import GaussianMixture
 from diffusion_math.plot import PALETTE
-from tests.browser.explorable import call, colour_at, drag_on, place, seeded
+from tests.browser.explorable import call, colour_at, drag_on, levels, mixed, place, seeded
 
 STATE = "document.querySelector('.dm-explorable').explorable"
 
@@ -49,6 +49,68 @@ def test_the_melting_density_s_numbers_are_the_package_s(show, widget):
     close(np.array(paths).T, widget.paths)
 
 
+@pytest.mark.parametrize("mean, var", [(0.505, 1e-3), (-3.5, 1e-3), (3.5, 4), (0, 25), (200, 2)])
+def test_the_distance_from_the_normal_of_one_bell_has_a_formula(show, mean, var):
+    page = show(MeltingExplorer(T=3, generator=seeded()))
+    kl = call(page, "m.fromNormal([{ weight: 1, mean: a[0], variance: a[1] }])", mean, var)
+    assert kl == pytest.approx(0.5 * (var - 1 - np.log(var) + mean**2), rel=1e-10)
+
+
+@pytest.mark.parametrize("T, labels", [(1, ["0", "1"]), (2, ["0", "1", "2"])])
+def test_the_steps_on_the_axis_are_whole(show, T, labels):
+    page = show(MeltingExplorer(T=T, t=1, generator=seeded()))
+    page.evaluate("""() => {
+        window.texts = [];
+        const { fillText } = CanvasRenderingContext2D.prototype;
+        CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+            texts.push(text); fillText.call(this, text, x, y);
+        };
+        document.body.dataset.jpThemeLight = 'false';                  // everything is drawn anew
+    }""")
+    page.wait_for_selector("[data-theme=dark]")
+    texts = page.evaluate("texts")
+    assert texts[5 : texts.index("t")] == labels                       # the five of the other axis are first
+
+
+def test_the_map_s_shares_are_the_densities(show):
+    page = show(MeltingExplorer(THREE, "cosine", T=37, t=37, generator=seeded()))
+    bells = as_js(THREE)
+    code = """(() => {
+        const { logAlphaBar } = m.schedule({ kind: 'cosine', T: 37 });
+        const shares = m.melt(a[0], logAlphaBar, [0, 3, 37], new Float64Array(200 * 160));
+        return [0, 1, 2].map(i => Array.from({ length: 160 }, (_, j) => shares[200 * j + i]));
+    })()"""
+    x = torch.linspace(-3.975, 3.975, 160, dtype=torch.float64)[:, None]
+    for ours, t in zip(call(page, code, bells), (0, 3, 37), strict=True):
+        law = THREE.noised(cosine_schedule(37).log_snr[t])
+        np.testing.assert_allclose(ours, law.log_prob(x).exp().clamp(max=1), rtol=1e-10, atol=1e-12)
+
+
+def far_from_paths(widget, whole, t, x, reach=3):
+    "Whether no path passes within a few pixels of a point: it is drawn as a line from each of its times to the next."
+    times, fine = np.linspace(0, widget.T, len(widget.paths)).round(), np.linspace(max(0, t - 20), t + 20, 401)
+    (left, top), (right, bottom) = place(whole, 0, 4)[0], place(whole, widget.T, -4)[0]
+    across, down = (fine - t) * (right - left) / widget.T, (bottom - top) / 8
+    return all(np.hypot(across, (np.interp(fine, times, path) - x) * down).min() > reach for path in widget.paths.T)
+
+
+def test_the_map_s_colours_are_the_density_s(show):
+    widget = MeltingExplorer(t=900, generator=seeded())
+    whole = show(widget).locator(".dm-plot").first
+    seen = []
+    for t in (110, 150, 300, 450, 700):
+        law = widget.data.noised(widget.q.schedule.log_snr[t])
+        for x in np.linspace(-3.4, 3.4, 35):
+            if far_from_paths(widget, whole, t, x):
+                beside = torch.tensor([x - 0.02, x, x + 0.02])[:, None]
+                below, share, above = law.log_prob(beside).exp().clamp(max=1).tolist()
+                want, steep = mixed(share, PALETTE["data"][1:]), 255 * max(abs(above - share), abs(below - share))
+                assert np.abs(levels(colour_at(whole, t, x)) - want).max() <= 2 + steep, (t, x)  # half a cell's blur
+                seen.append((t, share))
+    shares = [share for _, share in seen]
+    assert len(seen) >= 30 and min(shares) < 0.01 and max(shares) > 0.3 and len({t for t, _ in seen}) == 5
+
+
 def test_melting_answers_a_drag_on_its_map(show):
     widget = MeltingExplorer(t=200, generator=seeded())
     page = show(widget)
@@ -68,7 +130,7 @@ def test_melting_answers_a_drag_on_its_map(show):
     close(page.evaluate(f"{STATE}.kl"), widget.kl)
     x = torch.tensor([[0.8]], dtype=torch.float64)
     assert colour_at(one, widget.law.log_prob(x).exp().item(), 0.8) == q       # the curve passes where Python says
-    assert "0.5 and 1.5" in page.locator("[aria-live]").text_content() or page.wait_for_timeout(500) is None
+    page.wait_for_function("document.querySelector('[aria-live]').textContent.includes('0.5 and 1.5')")
     drag_on(page, whole, (0, 1.5), (0, 9))                       # off the picture: no further than it goes
     assert page.evaluate(f"{STATE}.state.means") == [0.5, 3.5]
     assert place(whole, 0, 3.5)[0][1] > 0

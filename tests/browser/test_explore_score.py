@@ -7,7 +7,7 @@ from diffusion_math.explore_score import ScoreExplorer
 from diffusion_math.forward import Schedule
 from diffusion_math.mixture import GaussianMixture
 from diffusion_math.plot import PALETTE
-from tests.browser.explorable import call, near, seeded
+from tests.browser.explorable import call, colour_at, levels, mixed, near, seeded
 
 STATE = "document.querySelector('.dm-explorable').explorable"
 MEANS, VARIANCES = torch.tensor([[-2.0, 0.0], [1.0, 1.0]]).double(), torch.tensor([[0.01, 1.0], [0.3, 0.1]]).double()
@@ -27,11 +27,12 @@ def sets(page, **traits):
 @pytest.mark.parametrize("widget", [
     ScoreExplorer(generator=seeded()), ScoreExplorer(FLAT, "cosine", T=30, generator=seeded()),
     ScoreExplorer(FLAT, Schedule.from_beta([0.1, 0.2, 0.5, 0.9]), generator=seeded()),
-], ids=["linear", "cosine", "given"])
+    ScoreExplorer(FLAT, Schedule.from_beta([0.5, 1.0, 0.5]), generator=seeded()),          # t = 3: nothing left before
+], ids=["linear", "cosine", "given", "nothing left"])
 def test_score_and_steps_are_the_package_s(show, widget):
     page, T = show(widget), widget.T
     x, xi = (torch.randn(25, 2, generator=seeded(s), dtype=torch.float64) * 2 for s in (1, 2))
-    table = {"logAlphaBar": widget.q.schedule.log_alpha_bar.tolist()}
+    table = {"logAlphaBar": widget.q.schedule.log_alpha_bar.tolist(), "beta": widget.q.schedule.beta.tolist()}
     for t in sorted({0, 1, T // 2, T}):
         widget.t = t
         sets(page, t=t)
@@ -47,6 +48,42 @@ def test_score_and_steps_are_the_package_s(show, widget):
             code = "a[1].map((x, i) => m.stepBack(a[0], a[3], a[4], x, a[2][i]))"
             close(call(page, code, law, x.tolist(), xi.tolist(), table, t), widget.step(x, xi))
     close(page.evaluate(f"{STATE}.points"), widget.points)
+
+
+def test_reset_brings_the_same_walk_back(show):
+    page = show(ScoreExplorer(T=20, t=15, sampler="annealed", generator=seeded()))
+    walk = """() => {
+        const press = name => [...document.querySelectorAll('button')].find(b => b.textContent === name).click();
+        press('Reset');
+        for (let i = 0; i < 6; i++) press('One step');
+        const { points, state } = document.querySelector('.dm-explorable').explorable;
+        return [points, state.t];
+    }"""
+    first = page.evaluate(walk)
+    page.get_by_role("button", name="One step").click()
+    page.get_by_role("button", name="Scatter").click()
+    assert page.evaluate(walk) == first and first[1] == 14       # four steps a level
+
+
+def test_the_shades_are_the_density_s(show):
+    "At the middles of its cells, where neither a particle nor an arrow is: 0.75 of the root of the share of the top."
+    widget = ScoreExplorer(t=30, generator=seeded())
+    plane = show(widget).locator(".dm-plot")
+    middle = 3 * ((2 * torch.arange(64, dtype=torch.float64) + 1) / 64 - 1)
+    cells = torch.cartesian_prod(middle, middle)
+    logs = widget.law.log_prob(cells)
+    shares = 0.75 * (logs - logs.max()).exp().sqrt()
+    tails = torch.cartesian_prod(*2 * [3 * ((2 * torch.arange(17, dtype=torch.float64) + 1) / 17 - 1)])
+    along = torch.linspace(0, 1, 9, dtype=torch.float64)[:, None, None]
+    scores = widget.law.score(tails)
+    long = scores.norm(dim=1, keepdim=True)
+    arrows = (tails + along * 0.13 * long.sqrt().clamp(max=2.4) * scores / long).flatten(0, 1)
+    free = (torch.cdist(cells, arrows).amin(1) > 0.09) & (torch.cdist(cells, widget.points).amin(1) > 0.12)
+    free &= cells.abs().amax(1) < 2.9
+    for i in free.nonzero()[::4, 0]:
+        want = mixed(shares[i].item(), PALETTE["data"][1:])
+        assert np.abs(levels(colour_at(plane, *cells[i])) - want).max() <= 3, cells[i]
+    assert shares[free].max() > 0.6 and shares[free].min() < 0.1 and free.sum() > 100
 
 
 def test_the_samplers_walk(show):
@@ -68,23 +105,22 @@ def test_the_samplers_walk(show):
     page.evaluate(press, 19)
     assert page.get_by_label("t noise level").input_value() == "0"
     assert abs(page.evaluate(f"{STATE}.mean") - real) < 0.6
-    x, y = page.evaluate(f"{STATE}.points[299]")
-    if max(abs(x), abs(y)) < 2.9:                                # the last one is drawn above the others
-        assert PALETTE["p"][1:].lower() in near(page.locator(".dm-plot"), x, y)
+    x, y = next(p for p in reversed(page.evaluate(f"{STATE}.points")) if max(map(abs, p)) < 2.8)
+    assert PALETTE["p"][1:].lower() in near(page.locator(".dm-plot"), x, y)     # the last one inside: above the others
     said = "document.querySelector('[aria-live]').textContent"
     page.wait_for_function(f"{said}.startsWith('reverse process. Noise level t = 0')")
 
 
 def test_play_and_pause(show):
-    page = show(ScoreExplorer(t=30, sampler="reverse", generator=seeded()))
+    page = show(ScoreExplorer(T=1000, t=900, sampler="reverse", generator=seeded()))  # long enough to be paused
     page.get_by_role("button", name="Play").click()
-    page.wait_for_function(f"{STATE}.state.t < 28")
+    page.wait_for_function(f"{STATE}.state.t < 898")
     page.get_by_role("button", name="Pause").click()
     t = page.evaluate(f"{STATE}.state.t")
     page.wait_for_timeout(150)
     assert page.evaluate(f"{STATE}.state.t") == t and page.get_by_role("button", name="Play").is_visible()
     page.get_by_role("button", name="Reset").click()
-    assert page.evaluate(f"{STATE}.state.t") == 30
+    assert page.evaluate(f"{STATE}.state.t") == 900
 
 
 def test_nothing_plays_by_itself_where_less_motion_is_asked_for(show):

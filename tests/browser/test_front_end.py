@@ -322,6 +322,21 @@ def test_the_theme_is_followed_live(show, explorer):
     assert curves.evaluate("c => c.toDataURL()") == light
 
 
+@pytest.mark.parametrize("names, theme", [
+    ("vscode-high-contrast", "dark"), ("vscode-high-contrast vscode-high-contrast-light", "light"),
+    ("vscode-dark", "dark"), ("vscode-light", "light"),
+])
+def test_the_themes_of_vs_code(show, explorer, names, theme):
+    page = show(explorer, scheme="light" if theme == "dark" else "dark")
+    page.evaluate("names => { document.body.className = names; }", names)
+    page.wait_for_selector(f"{ROOT}[data-theme={theme}]")
+
+
+def test_numbers_have_minus_signs_and_no_hyphens(show, explorer):
+    page = show(explorer)
+    assert call(page, "[-1.2e-7, -3, 0.25, 1e-9].map(v => m.number(v))") == ["−1.2e−7", "−3", "0.25", "1e−9"]
+
+
 def test_one_live_text_and_not_at_every_move(show, explorer):
     page = show(explorer)
     live = page.locator("[aria-live=polite]")
@@ -332,8 +347,12 @@ def test_one_live_text_and_not_at_every_move(show, explorer):
         window.said = [];
         new MutationObserver(() => said.push(live.textContent)).observe(live, { childList: true, subtree: true });
     }""")
-    for _ in range(10):
-        page.get_by_label(TIME).press("ArrowRight")
+    page.get_by_label(TIME).evaluate("""slider => {
+        for (let i = 0; i < 10; i++) {
+            slider.stepUp();
+            slider.dispatchEvent(new Event('input', { bubbles: true }));
+        }
+    }""")
     page.wait_for_function("said.length > 0")
     assert page.evaluate("said") == [words.format(15, "0.454", "0.891")]
 

@@ -14,7 +14,7 @@ WITH_WIDGETS = [path.stem for path in CHAPTERS if _state(json.loads(path.read_te
 
 def test_the_chapters_have_explorables():
     assert {"01_data_distribution", "02_gaussians", "03_forward_process", "04_reverse_process", "05_elbo",
-            "07_score_matching"} <= set(WITH_WIDGETS)
+            "06_ddpm", "07_score_matching"} <= set(WITH_WIDGETS)
 
 
 @pytest.mark.parametrize("name", WITH_WIDGETS)

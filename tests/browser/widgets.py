@@ -16,12 +16,16 @@ from tests.browser.noising import images
 
 
 class Sample(NamedTuple):
-    "How to make one; the labels of its sliders; a trait that the first slider moves; how many places Tab stops at."
+    """How to make one; the labels of its sliders; a trait that the first slider moves; how many places Tab stops at.
+
+    both: the same numbers twice, as an expression of the widget w in Python and of the explorable e in the browser.
+    """
 
     make: object
     sliders: tuple[str, ...]
     trait: str
     stops: int
+    both: tuple[str, str]
 
 
 def gauge(rank=6, **arguments):
@@ -46,22 +50,26 @@ def film(frame=5, **arguments):
 
 EVERY = {
     "noising": Sample(lambda: NoisingExplorer(images(), beta=0.1, T=20, t=5, generator=seeded()),
-                      ("β variance of a step's noise", "t steps taken", "T steps in all"), "beta", 7),
+                      ("β variance of a step's noise", "t steps taken", "T steps in all"), "beta", 7,
+                      ("w.x_t", "Array.from(e.x_t)")),
     "melting": Sample(lambda: MeltingExplorer(t=200, generator=seeded()),
-                      ("t steps taken", "middle of bell 1", "middle of bell 2"), "t", 5),
+                      ("t steps taken", "middle of bell 1", "middle of bell 2"), "t", 5, ("w.kl", "e.kl")),
     "reverse": Sample(lambda: ReverseExplorer(generator=seeded()),
-                      ("β variance of the step's noise", "x value after the step"), "beta", 3),
+                      ("β variance of the step's noise", "x value after the step"), "beta", 3, ("w.kl", "e.kl")),
     "gaussian": Sample(lambda: GaussianExplorer((0.5, 0), (1.5, 1), 0.6, generator=seeded()),
                        ("μ₁ mean, first number", "μ₂ mean, second number", "σ₁ width, first number",
-                        "σ₂ width, second number", "ρ correlation"), "mu1", 6),
+                        "σ₂ width, second number", "ρ correlation"), "mu1", 6, ("w.samples", "e.samples")),
     "pixels": Sample(lambda: PixelsExplorer(images(40)),
                      ("first pixel, row", "first pixel, column", "second pixel, row", "second pixel, column"),
-                     "first", 5),
+                     "first", 5, ("w.covariance", "e.covariance")),
     "bound": Sample(lambda: BoundExplorer(shift=0.15, factor=1.5),
-                    ("T steps in all", "means of p off by, in widths", "variances of p, times"), "T", 5),
-    "film": Sample(film, ("steps taken", "sample"), "frame", 4),
-    "score": Sample(lambda: ScoreExplorer(t=30, generator=seeded()), ("t noise level",), "t", 6),
-    "gauge": Sample(gauge, ("σ noise added",), "noise", 10),
+                    ("T steps in all", "means of p off by, in widths", "variances of p, times"), "T", 5,
+                    ("w.terms(300)", "Array.from(e.account.terms)")),
+    "film": Sample(film, ("steps taken", "sample"), "frame", 4,
+                   ("((w.x_t[w.frame, w.seed].clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1", "Array.from(e.x)")),
+    "score": Sample(lambda: ScoreExplorer(t=30, generator=seeded()), ("t noise level",), "t", 6,
+                    ("w.law.log_prob(w.points).mean()", "e.mean")),
+    "gauge": Sample(gauge, ("σ noise added",), "noise", 10, ("w.log_q", "e.logQ")),
 }
 
 

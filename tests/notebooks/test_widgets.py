@@ -6,8 +6,10 @@ what running them again would do.
 """
 
 import json
+import re
 
 import diffusion_math
+from diffusion_math.explore import Explorable
 
 from .conftest import NAMES, NBS
 
@@ -20,6 +22,19 @@ def widgets(notebook: dict):
         module, _, kind = model.get("state", {}).get("_anywidget_id", "").rpartition(".")
         if module == "__main__" or module.startswith("diffusion_math"):      # __main__ on the page that defines it
             yield model["state"], getattr(diffusion_math, kind)
+
+
+def makes(source: str) -> list[str]:
+    "The names of our explorables that a cell makes."
+    names = re.findall(r"^[^#\n]*?\b(\w+Explorer)(?:\.of)?\(", source, re.M)
+    return [name for name in names if issubclass(getattr(diffusion_math, name, object), Explorable)]
+
+
+def test_each_explorable_that_a_cell_makes_is_shown_and_stored(stored):
+    cells = [(makes(cell["source"]), cell["outputs"]) for cell in stored.code if "#| export" not in cell["source"]]
+    for made, outputs in cells:
+        assert not made or [1 for o in outputs if "application/vnd.jupyter.widget-view+json" in o.get("data", {})]
+    assert sorted(name for made, _ in cells for name in made) == sorted(k.__name__ for _, k in widgets(stored.json))
 
 
 def test_stored_widgets_have_today_s_front_end(stored):
