@@ -124,7 +124,9 @@ def more(row: dict) -> list[str]:
              for f in row["figures"] if "steps" in f]
     out += ["; ".join(each) + "." for each in (speeds, steps) if each]
     if "samples" in row:
-        out.append(f"Each error is that of {row['samples']:,} samples.")
+        n = row["samples"]
+        said = ", ".join(f"{v:,} ({k})" for k, v in n.items()) if isinstance(n, dict) else f"{n:,}"
+        out.append(f"Each error is that of so many samples: {said}.")
     return out
 
 

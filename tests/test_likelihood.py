@@ -285,6 +285,26 @@ def test_each_cure_lowers_the_variance():
 
 
 @pytest.mark.parametrize("times", NAMES)
+def test_the_variance_is_that_of_the_draws_of_t(times):
+    "Each term's mean and mean square, measured apart, and the law of total variance over the strata say the scatter."
+    q, n = ForwardProcess(linear_schedule(12)), 4
+    p, x0 = Bent(q, 4), torch.full((20_000, 1), 1.2, dtype=F64)
+    terms = elbo(q, p, x0)
+    m1, m2 = terms.steps.mean(1), terms.steps.square().mean(1)
+    weights = m2.sqrt() if times in ("importance", "both") else torch.ones(11, dtype=F64)
+    share, strata = weights / weights.sum(), n if times in ("stratified", "both") else 1
+    place = (torch.arange(110_000, dtype=F64) + 0.5) / 110_000  # a fine ruler over the shares, cut into strata
+    t = torch.bucketize(place, share.cumsum(0)[:-1])
+    part = (place * strata).long()
+    inside = [torch.bincount(t[part == j], minlength=11).double() / (part == j).sum() for j in range(strata)]
+    each = torch.stack([(w * m2 / share**2).sum() - (w * m1 / share).sum() ** 2 for w in inside])
+    want = each.mean() / n + terms.reconstruction.var()
+    got = elbo_estimate(q, p, x0, n, times, weights if times in ("importance", "both") else None, replicates=1).total
+    groups = got.view(100, 200).var(1)
+    assert abs(groups.mean() - want) < 5 * groups.std() / 10 + 0.02 * want  # want is measured as well
+
+
+@pytest.mark.parametrize("times", NAMES)
 def test_times_are_drawn_by_their_share(times):
     share = torch.tensor([0.1, 0.0625, 0.5, 0.3375], dtype=F64)
     t = module._draw_times(times, share, 8, 5000, None)
