@@ -103,7 +103,7 @@ _add(
     (r"v", '"v": what a network may say in the place of ε', "p.predict(x_t, t).v", "6.5"),
     (r"z", '"z": fresh noise in a step back', "p.sample(2)", "6.8"),
     (r"\hat x_0 , \hat\varepsilon", "with a hat: the network's guess", "p.predict(x_t, t).x0", "6.8"),
-    (r"\eta", '"eta": how much fresh noise a step takes; in 7.6, how large a step', "p.sample(2, eta=0.0)", "6.8"),
+    (r"\eta", '"eta": how much fresh noise a step takes', "p.sample(2, eta=0.0)", "6.8"),
     (r"\nabla", '"nabla", the gradient: the slope in every direction at once', "distribution.score(x0)", "7.1"),
     (r"\partial", '"partial": the slope in one direction, the others held still', "torch.autograd.grad", "7.1"),
     (r"h", '"h": how large a step uphill is', "langevin(score, x0, h, 3)", "7.1"),
@@ -112,6 +112,7 @@ _add(
     (r"s_\theta", '"s theta": the score, as a network guesses it', "dsm_loss(score_of(p), x0, log_snr)", "7.4"),
     (r"\operatorname{tr}", '"trace": the sum over the diagonal', "trace_jacobian(score, x0)", "7.4"),
     (r"\xi", '"xi": fresh noise in a step uphill', "", "7.6"),
+    (r"\kappa", '"kappa": a step uphill, as a share of the noise variance', "", "7.6"),
     (r"\varphi", '"phi": an angle on the quarter circle', "", "7.7"),
     (r"\prod", '"product": multiply over what stands below it', "x0.prod()", "8b.3"),
 )  # fmt: skip
