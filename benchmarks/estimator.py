@@ -46,6 +46,7 @@ def variance(one: torch.Tensor, two: torch.Tensor, share: torch.Tensor, n: int, 
     return each.mean(0) / n
 
 
+@torch.no_grad()
 def main() -> None:
     args = arguments(__doc__)
     shipped, figures = load_pretrained("ddpm_mnist"), []

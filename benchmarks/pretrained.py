@@ -84,7 +84,8 @@ def main() -> None:
     parser.add_argument("name", choices=["ddpm_mnist", "ddpm_mnist_bits"])
     parser.add_argument("--data", required=True, help="the folder of torchvision's MNIST")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="checkpoints (default: %(default)s)")
-    parser.add_argument("--steps", type=int, help="of the (first) run, of 128 pictures each (default: 8000 for bits, 3000 for pictures)")
+    parser.add_argument("--steps", type=int,
+                        help="of the (first) run, of 128 pictures each (default: 8000 for bits, 3000 for pictures)")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch (default: %(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

@@ -123,6 +123,8 @@ def more(row: dict) -> list[str]:
     steps = [f"{f['who']} {f['steps']:,} steps of training in {number(f['seconds'])} s"
              for f in row["figures"] if "steps" in f]
     out += ["; ".join(each) + "." for each in (speeds, steps) if each]
+    if "note" in row:
+        out.append(row["note"])
     if "samples" in row:
         n = row["samples"]
         said = ", ".join(f"{v:,} ({k})" for k, v in n.items()) if isinstance(n, dict) else f"{n:,}"
@@ -133,7 +135,7 @@ def more(row: dict) -> list[str]:
 def how(row: dict) -> str:
     "How a row was run."
     if "seconds" not in row:
-        return row["mode"] + (f", PyTorch on {row['machine']['threads']} thread" if "machine" in row else "")
+        return row["mode"] + (f", PyTorch's threads: {row['machine']['threads']}" if "machine" in row else "")
     return f"{row['mode']} mode, {row['seconds']:.0f} s"
 
 
@@ -158,7 +160,7 @@ def about(results: dict) -> str:
     lines = [f"Machine: {m['cores']} CPU cores ({m['processor']}, {m['system']}), Python {m['python']}, PyTorch "
              f"{m['torch']}."]
     loads = {name: row.get("load", [0])[0] for name, row in results["rows"].items()}
-    busy = {name: load for name, load in loads.items() if load > 0.75 * m["cores"]}
+    busy = {name: load for name, load in loads.items() if load > m["cores"]}  # the row before leaves up to that behind
     if busy:
         lines.append("The machine was shared while these rows ran (the load average when each began): "
                      + ", ".join(f"{name} {load:g}" for name, load in busy.items())

@@ -201,11 +201,11 @@ def quality(score: Score, sampler) -> float:
 
 
 def main() -> None:
-    args = arguments(__doc__, (["--seconds"], {"type": float, "help": "of training (180; 45 with --quick)"}),
+    args = arguments(__doc__, (["--seconds"], {"type": float, "help": "of training (180; 30 with --quick)"}),
                      (["--samples"], {"type": int, "help": "for the distance (2048; 256 with --quick)"}))
     root = need_mnist(args.data)
-    seconds, n = args.seconds or (45 if args.quick else 180), args.samples or (256 if args.quick else 2048)
-    score, x0 = Score(root, n), mnist("train", root)
+    seconds, n = args.seconds or (30 if args.quick else 180), args.samples or (256 if args.quick else 2048)
+    about, score, x0 = machine(), Score(root, n), mnist("train", root)
     ours = Ours(x0, seconds)
     ours.plan(our_seconds_a_step(x0))
     who = without({"diffusion_math": ours,
@@ -222,7 +222,7 @@ def main() -> None:
         distance = quality(score, one.sampler(held_out))
         figures.append(figure(name, "Fréchet distance", distance, steps=one.steps, seconds=took[name]["seconds"]))
     say(title=f"{seconds:.0f} seconds of training on MNIST", unit="", figures=figures, better="less", samples=n,
-        network=score.about, machine=machine(),
+        network=score.about, machine=about,
         target="images/s ≥ 5× denoising-diffusion-pytorch, ≥ 3× diffusers; distance ≤ a third of theirs in 3 minutes")
 
 
