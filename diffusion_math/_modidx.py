@@ -298,6 +298,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'diffusion_math.ddpm._mean_event': ('ddpm.html#_mean_event', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm._noised': ('ddpm.html#_noised', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm._nonzero': ('ddpm.html#_nonzero', 'diffusion_math/ddpm.py'),
+                                     'diffusion_math.ddpm._own_dtype': ('ddpm.html#_own_dtype', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm._rowwise': ('ddpm.html#_rowwise', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm._scales': ('ddpm.html#_scales', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm._step_cost': ('ddpm.html#_step_cost', 'diffusion_math/ddpm.py'),

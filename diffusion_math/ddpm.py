@@ -5,6 +5,7 @@ __all__ = ['Prediction', 'DDPM', 'simple_loss', 'elbo_loss']
 
 # %% ../nbs/06_ddpm.ipynb #b72c544b
 import copy
+import math
 from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Generator, Tensor, nn
 from .distribution import Distribution
 from .elbo import _check_var
 from .forward import ForwardProcess, Schedule, Time, _check_time, _check_x, _number
-from .gaussian import Gaussian, _kl_terms, _sum_event
+from .gaussian import Gaussian, _ratio_excess, _sum_event, _wide
 from .likelihood import DiscretizedGaussian
 from .mixture import GaussianMixture
 from .reverse import ReverseProcess
@@ -25,6 +26,7 @@ __all__ = ["DDPM", "Prediction", "elbo_loss", "simple_loss"]
 
 # %% ../nbs/06_ddpm.ipynb #30224001
 PREDICTS = ("eps", "x0", "v")
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _NO_SIGNAL = "alpha_bar is 0: eps is x_t itself there and says nothing of x0; let the network predict v or x0"
 _NO_NOISE = "1 - alpha_bar is 0: x_t is x0 itself there and says nothing of eps; let the network predict v or eps"
 
@@ -126,6 +128,17 @@ def _denoise(distribution: Distribution, x_t: Tensor, level: Tensor) -> Tensor:
     rows = [distribution.denoise(x_t[i : i + 1], level[i]) for i in range(len(x_t))]
     return torch.cat(rows) if rows else torch.zeros_like(x_t)
 
+# %% ../nbs/06_ddpm.ipynb #5c1e7a90
+def _own_dtype(network: Any, x: Tensor) -> torch.dtype:
+    "What x is handed over in: its own dtype, unless the network's parameters are all of others; then the first's."
+    own = (w.dtype for w in network.parameters()) if isinstance(network, nn.Module) else ()
+    first = None
+    for dtype in own:
+        if dtype == x.dtype:
+            return dtype
+        first = first or (dtype if dtype in FLOATS else None)  # 8-bit weights are for storage
+    return first or x.dtype
+
 # %% ../nbs/06_ddpm.ipynb #64cc7391
 def _ddim(schedule: Schedule, eta: float) -> Float[Tensor, "rows n"]:
     "The numbers of a DDIM step for every t: of x_0, of x_t, and the variance."
@@ -164,6 +177,8 @@ class DDPM(ReverseProcess, nn.Module):
     a clip in silence would bias it. It is an nn.Module: .to, .parameters and the rest are the network's.
     Raises ValueError for an unknown name, or eps with alpha_bar_T = 0; TypeError for another kind of argument.
     """
+
+    _asks = None  # the dtype that sample was asked for, while it walks
 
     def __init__(self, network: Callable | Distribution, q: ForwardProcess, event_shape: Iterable[int] | None = None,
                  predicts: str = "eps", variance: str | Callable = "posterior", images: bool = False):
@@ -206,7 +221,9 @@ class DDPM(ReverseProcess, nn.Module):
     def sample(self, n: int, generator: Generator | None = None, progress: bool = False, trajectory: bool = False,
                like: Tensor | None = None, eta: float = 1.0) -> Float[Tensor, "..."]:
         "ReverseProcess.sample; with another eta than 1, by the steps of ddim."
-        walker = self if eta == 1 else _Ddim(self, eta)
+        like = self._like() if like is None else like
+        p = self._with(_asks=like.dtype) if isinstance(like, Tensor) else self  # the walk itself is in float32 at least
+        walker = p if eta == 1 else _Ddim(p, eta)
         return ReverseProcess.sample(walker, n, generator, progress, trajectory, like)
 
     def given(self, **cond: Any) -> "DDPM":
@@ -230,7 +247,7 @@ class DDPM(ReverseProcess, nn.Module):
         return p
 
     def _table(self, name: Any, x: Tensor, make: Callable) -> Tensor:
-        "A table of the schedule's, in float64, kept on x's device."
+        "A table of the schedule's numbers, kept on x's device."
         if (name, x.device) not in self._tables:
             with torch.inference_mode(False):
                 self._tables[name, x.device] = make().to(x.device)
@@ -244,21 +261,25 @@ class DDPM(ReverseProcess, nn.Module):
         numbers = lambda: _by_prediction(self.q.schedule, predicts, law()).to(x_t.dtype)  # noqa: E731
         rows = self._table((name, predicts, x_t.dtype), x_t, numbers)[:, t].clone()  # never the table itself
         of_said, of_x_t, var = (rows.view(*rows.shape, *[1] * (x_t.ndim - 1)) if rows.ndim == 2 else rows).unbind()
-        said = self._x0(x_t, t) if self.images else self._ask(x_t, self._level(x_t, t)).to(x_t.dtype)
-        return (of_said * said).addcmul_(of_x_t, x_t), var
+        if self.images:
+            said = self._x0(x_t, t)
+        elif type(self).predict is DDPM.predict:
+            said = self._ask(x_t, self._level(x_t, t))
+        else:  # a subclass may guide what its network says
+            said = getattr(self.predict(x_t, t), predicts)
+        return torch.addcmul(of_said * said, of_x_t, x_t), var
 
     def _level(self, x_t: Tensor, t: Time) -> Tensor:
         "log_snr at t, in float64 on x_t's device."
         return self._table("log_snr", x_t, lambda: self.q.schedule.log_snr)[t]
 
     def _ask(self, x_t: Tensor, level: Tensor) -> Float[Tensor, "b *event"]:
-        "What the network says, asked in the dtype of its own parameters; or an error where it is not like x_t."
+        "What the network says of x_t, in the dtype that it takes; or an error where that is not like x_t."
         if isinstance(self.network, Distribution):
             return _denoise(self.network, x_t, level)
-        wide = torch.promote_types(x_t.dtype, torch.float32)
-        own = self.network.parameters() if isinstance(self.network, nn.Module) else ()
-        dtype = next((w.dtype for w in own if w.is_floating_point()), x_t.dtype)
-        value = self.network(x_t.to(dtype), level.to(wide).expand(len(x_t)), **self.cond)
+        dtype = self._asks or _own_dtype(self.network, x_t)
+        level = level.to(torch.promote_types(dtype, torch.float32))
+        value = self.network(x_t.to(dtype), level.expand(len(x_t)), **self.cond)
         if not isinstance(value, Tensor) or value.shape != x_t.shape:
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"network must return a tensor of x_t's shape {tuple(x_t.shape)}, got {got}")
@@ -348,10 +369,14 @@ def _first_cost(p: DDPM, x0: Tensor, x_1: Tensor, mean: Tensor) -> Float[Tensor,
 def _step_cost(p: DDPM, x0: Tensor, x_t: Tensor, mean: Tensor, t: Tensor) -> Float[Tensor, " b"]:
     "KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)), where the network's x_0 is mean; 0 in place of t = 1."
     of_x0, _, posterior = p.q._at("posterior", "x_t", x_t, t, first=1)
-    var, first = p._var(x_t, t, posterior).to(x0.dtype), (t == 1).view(posterior.shape)
-    of_x0, posterior, var = (torch.where(first, a, b) for a, b in ((0.0, of_x0), (1.0, posterior), (1.0, var)))
-    off = of_x0 * (x0 - mean)  # of the two means: x_t has the same share in both
-    return _sum_event(_kl_terms(off, posterior, torch.zeros_like(off), var))
+    var, first = p._var(x_t, t, posterior), (t == 1).view(posterior.shape)
+    point = (var == 0) & ~first
+    of_x0 = _wide(torch.where(first, 0, of_x0))
+    each, safe = (_wide(torch.where(first | point, 1, v)) for v in (posterior, var))
+    off = _sum_event((of_x0 / safe.sqrt() * _wide(x0 - mean)).square())  # the one sum over pixels
+    cost = 0.5 * (x0.shape[1:].numel() * _ratio_excess(each, safe).flatten() + off)
+    never = point.flatten() & ((posterior.flatten() > 0) | (off > 0))  # a point cannot be where q puts others
+    return torch.where(never, math.inf, cost)
 
 # %% ../nbs/06_ddpm.ipynb #9b9f41bc
 def elbo_loss(p: DDPM, x0: Float[Tensor, "b *event"], generator: Generator | None = None, t: Time | None = None,

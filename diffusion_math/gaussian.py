@@ -125,8 +125,9 @@ def _check_number(var: float, dtype: torch.dtype) -> None:
 
 def _check_values(var: Tensor, dtype: torch.dtype) -> None:
     "The same of each number of a tensor."
-    legal = (var >= 0) & (var < math.inf)
-    if not bool(legal.all()):
+    low, high = var.aminmax() if var.numel() else (0, 0)  # one pass; a NaN is neither
+    if not (low >= 0 and high < math.inf):
+        legal = (var >= 0) & (var < math.inf)
         raise ValueError(f"var must be finite and 0 or more, got {var[~legal].flatten()[0].item():g}")
     held = var.to(dtype)
     if held is not var and bool((lost := (held == 0) & (var > 0) | (held == math.inf)).any()):

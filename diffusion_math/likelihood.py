@@ -94,8 +94,8 @@ class DiscretizedGaussian:
 
     Levels stand at low, low + w, ..., high; the first reaches to -inf and the last to inf, so that all add to 1.
     mean (b, *event); var, above 0, broadcasts against it. By differences of log Phi: right to rounding however far out.
-    Worked out in float64 (in float32 on mps, which has no other), returned in mean's dtype, in float32 at least. Raises
-    what Gaussian raises; ValueError for a variance of 0 (on the CPU).
+    Worked out in float64 on the CPU, elsewhere in float32 at least; returned in mean's dtype, in float32 at least.
+    Raises what Gaussian raises; ValueError for a variance of 0 (on the CPU).
     """
 
     def __init__(self, mean: Float[Tensor, "b *event"], var: Float[Tensor, "..."] | float,
@@ -117,7 +117,9 @@ class DiscretizedGaussian:
         ValueError: another shape, or a value that is no level (looked for on the CPU).
         """
         _same_event("x", x, self.mean)
-        wide = torch.float32 if x.device.type == "mps" else torch.float64  # (x - mean) / std would lose a digit
+        wide = torch.promote_types(torch.promote_types(x.dtype, self.mean.dtype), torch.float32)
+        if x.device.type == "cpu":  # (x - mean) / std would lose a digit; on a GPU float64 may cost 64 times as much
+            wide = torch.float64
         g = self._to(wide)
         return _sum_log(_log_mass(_place(x.to(wide), g), g)).to(torch.promote_types(self.mean.dtype, torch.float32))
 

@@ -137,7 +137,7 @@ def write_page(notebook: str | Path, out: str | Path | None = None) -> Path:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is no notebook") from error
     out = _target(path, None if out is None else Path(out))
-    _replace(out, _page(path, content, text).encode())
+    _replace(out.resolve(), _page(path, content, text).encode())
     return out
 
 # %% ../nbs/workshop/pages.ipynb #2f47dc2c

@@ -6,6 +6,7 @@ __all__ = ['SUFFIXES', 'LARGEST', 'USUAL', 'Pictures', 'load_pictures', 'save_pi
 # %% ../nbs/workshop/pictures.ipynb #3f2deefc
 import io
 import math
+import re
 import warnings
 import zipfile
 import zlib
@@ -185,7 +186,8 @@ def _only(arrays: Any, split: str) -> str:
     "The only array of pictures, whatever its name, unless that says it is the other split's."
     other = "test" if split == "train" else "train"
     found = [key for key in arrays.files if getattr(arrays[key], "ndim", 0) in (3, 4)]
-    foreign = [key for key in found if key.lower().startswith(other) or key.lower().endswith(other)]
+    name = re.compile(rf"(?<![a-z])[xy]?{other}(im|x|y|\b|[^a-z])", re.I)  # "latest" is nobody's test
+    foreign = [key for key in found if name.search(key)]
     if len(found) != 1 or foreign:
         what = f"{split} images" if foreign else "array named images"
         raise ValueError(f"no {what} among {', '.join(arrays.files) or 'none'}")

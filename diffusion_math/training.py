@@ -51,9 +51,13 @@ class _Plan:
             setattr(self, name, _number(name, getattr(self, name), 0, high))
         for name in ("warmup", "seed"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not hasattr(value, "__index__") or (name == "warmup" and value < 0):
+            try:
+                number = index(None if isinstance(value, bool) else value)
+            except TypeError:  # a tensor of 1.5 too has an __index__, but not one to ask
+                number = None
+            if number is None or (name == "warmup" and number < 0):
                 raise ValueError(f"{name} must be a whole number{', 0 or more' * (name == 'warmup')}, got {value!r}")
-            setattr(self, name, index(value))
+            setattr(self, name, number)
         self.loss = self.loss if isinstance(self.loss, str) else getattr(self.loss, "__name__", "function")
         return self
 
@@ -247,14 +251,15 @@ def _check_data(p: DDPM, data: Tensor, labels: Tensor | None) -> None:
 
 # %% ../nbs/workshop/training.ipynb #7d3ee8cc
 def _no_class(p: DDPM, labels: Tensor | None, drop: float) -> int:
-    "The label that stands for no class given; ValueError where the network has none, or where labels hold it."
+    "The label that stands for no class given; ValueError where the network has none, or where labels do not fit it."
     classes = getattr(p.network, "classes", None)
     if labels is not None and drop > 0 and classes is None:
         raise ValueError("labels with drop > 0 need a network made with classes, such as UNet(classes=10), or drop=0")
     if labels is not None and classes is not None:
         low, high = (int(v) for v in labels.long().aminmax())
-        if low < 0 or high >= classes:
-            raise ValueError(f"labels must lie in 0..{classes - 1}, got {low} to {high}")
+        from_one = low == 1 and high == classes  # legal, but then the last class would pass for none given
+        if low < 0 or high > classes or from_one:
+            raise ValueError(f"labels must lie in 0..{classes - 1}, or be {classes} for none, got {low} to {high}")
     return -1 if classes is None else classes
 
 # %% ../nbs/workshop/training.ipynb #50d83e55

@@ -598,6 +598,45 @@ class TestSample:
 
 # ---------------------------------------------------------------- a module, a network, a condition
 
+class TestWhatTheNetworkGets:
+    "x_t arrives in a dtype that the network takes, and a subclass may change what it says."
+
+    def test_a_subclass_that_guides_is_obeyed_everywhere(self):
+        class Guided(DDPM):
+            def predict(self, x_t, t):
+                return Prediction(x_t, self._level(x_t, t), x0=torch.full_like(x_t, 0.3))
+
+        q, x_t = process(10), normal(3, 2)
+        for images in (False, True):
+            p = Guided(wave, q, (2,), images=images)
+            for step in (p.step(x_t, 4), p.ddim(x_t, 4, 1.0)):
+                assert error(step.mean, q.posterior(x_t, torch.full_like(x_t, 0.3), 4).mean) < 1e-12
+
+    def test_a_network_of_two_dtypes_gets_x_t_as_it_is(self):
+        class Mixed(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.code, self.body = torch.nn.Linear(1, 2).bfloat16(), torch.nn.Linear(2, 2)
+
+            def forward(self, x_t, log_snr):
+                return self.body(x_t) + self.code(log_snr[:, None].bfloat16()).to(x_t.dtype)
+
+        p = DDPM(Mixed(), process(5), (2,))
+        assert p.predict(normal(3, 2, dtype=F32), 2).eps.dtype == p.sample(4, like=torch.empty(0)).dtype == F32
+
+    def test_a_function_gets_what_sample_was_asked_for(self):
+        seen, network = set(), torch.nn.Linear(2, 2).bfloat16()
+
+        def hidden(x_t, log_snr):
+            seen.add((x_t.dtype, log_snr.dtype))
+            return network(x_t)
+
+        p = DDPM(hidden, process(5), (2,))
+        for eta in (0.0, 1.0):
+            assert p.sample(3, like=torch.empty(0, dtype=BF16), eta=eta).dtype == BF16
+        assert seen == {(BF16, F32)}
+
+
 class TestModule:
     def test_it_is_a_reverse_process_and_a_module(self):
         p = DDPM(UNet(width=8), process(10), (1, 8, 8), "v", images=True)

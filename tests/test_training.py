@@ -670,8 +670,10 @@ def test_a_label_that_the_network_does_not_know():
     p = DDPM(UNet(1, width=8, mults=[1], classes=2), ForwardProcess(cosine_schedule(9)), (1, 4, 4), "v")
     for labels, got in ((torch.arange(20) % 2 + 1, "1 to 2"), (torch.arange(20) % 3 - 1, "-1 to 1")):
         for drop in (0.0, 0.1):
-            with pytest.raises(ValueError, match=rf"labels must lie in 0\.\.1, got {got}"):
+            with pytest.raises(ValueError, match=rf"labels must lie in 0\.\.1, or be 2 for none, got {got}"):
                 fit(p, torch.zeros(20, 1, 4, 4), labels=labels, drop=drop, **SHORT)
+    for labels in (torch.arange(20) % 3, torch.full((20,), 2)):  # 2 says that none is given
+        assert fit(p, torch.zeros(20, 1, 4, 4), labels=labels, **SHORT).step == SHORT["steps"]
 
 
 def test_numbers_of_numpys_are_numbers(tmp_path, shape_checks_off):
