@@ -27,7 +27,7 @@ def main() -> None:
     peers = [found["name"] for found in installed() if "wrong" not in found and found["name"] != "ipympl"]  # a widget
     modules = {"torch": "torch", "diffusion_math": "diffusion_math"} | {p: p.replace("-", "_") for p in peers}
     took = {name: [] for name in modules}
-    for i in range(5 if args.quick else 16):
+    for i in range(4 if args.quick else 16):
         for name, module in modules.items():
             seconds = cpu_seconds(module)
             if i and seconds is not None:  # the first turn warms the disk's cache

@@ -278,12 +278,12 @@ class DDPM(ReverseProcess, nn.Module):
         if isinstance(self.network, Distribution):
             return _denoise(self.network, x_t, level)
         dtype = self._asks or _own_dtype(self.network, x_t)
-        level = level.to(torch.promote_types(dtype, torch.float32))
-        value = self.network(x_t.to(dtype), level.expand(len(x_t)), **self.cond)
+        level = level.to(dtype if dtype.itemsize > 2 else torch.float32)
+        value = self.network(x_t if x_t.dtype == dtype else x_t.to(dtype), level.expand(len(x_t)), **self.cond)
         if not isinstance(value, Tensor) or value.shape != x_t.shape:
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"network must return a tensor of x_t's shape {tuple(x_t.shape)}, got {got}")
-        return value.to(x_t.dtype)
+        return value if value.dtype == x_t.dtype else value.to(x_t.dtype)
 
     def _first_var(self) -> float:
         "What is left unknown of x_0 at t = 1 if all its values are alike: (1 - alpha_bar_1) / alpha_bar_1."
