@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_math.ddpm import DDPM, Prediction, simple_loss
-from diffusion_math.distribution import Distribution
 from diffusion_math.forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
 from diffusion_math.mixture import Empirical, GaussianMixture
 from diffusion_math.reverse import ExactReverse
@@ -26,7 +25,7 @@ from diffusion_math.score import (
     tweedie,
     tweedie_cov,
 )
-from tests.truth import error, seed, within
+from tests.truth import Wrapped, error, seed, within
 
 F32, F64 = torch.float32, torch.float64
 INF = math.inf
@@ -51,26 +50,6 @@ def plane(k=3, event=(2,), draw=0, dtype=F64):
     means = 1.5 * torch.randn(k, *event, generator=g, dtype=F64)
     weights = torch.rand(k, generator=g, dtype=F64) + 0.3
     return GaussianMixture(weights / weights.sum(), means, covs).to(dtype)
-
-
-class ByAutograd(Distribution):
-    "The same law, whose score is the slope of log_prob by autograd: no formula for the score is used."
-
-    def __init__(self, law):
-        self.law = law
-
-    @property
-    def event_shape(self):
-        return self.law.event_shape
-
-    def sample(self, n, generator=None):
-        return self.law.sample(n, generator)
-
-    def log_prob(self, x):
-        return self.law.log_prob(x)
-
-    def noised(self, log_snr):
-        return ByAutograd(self.law.noised(log_snr))
 
 
 def truth_at(event, level, before=None, b=4, draw=0):
@@ -272,7 +251,7 @@ class TestTweedie:
         "By Bayes' rule over the components on one side, by the slope of log_prob on the other."
         law = plane(event=event)
         x_t = law.noised(level).sample(20, seed(1))
-        score = ByAutograd(law.noised(level)).score(x_t)
+        score = Wrapped(law.noised(level)).score(x_t)
         assert error(tweedie(score, x_t, level), law.denoise(x_t, level)) < 1e-10
 
     def test_equals_the_average_over_a_data_set(self):
@@ -300,7 +279,7 @@ class TestTweedie:
         x_t = law.noised(level).sample(4, seed(1))
         exact = law.denoise_cov(x_t, level)
         assert error(tweedie_cov(score_of(law), x_t, level), exact) < 1e-10
-        assert error(tweedie_cov(score_of(ByAutograd(law)), x_t, level), exact) < 1e-10
+        assert error(tweedie_cov(score_of(Wrapped(law)), x_t, level), exact) < 1e-10
 
     def test_second_order_by_importance_sampling(self):
         law, level, x_t = plane(), 0.5, torch.tensor([[0.4, -0.3]], dtype=F64)
@@ -342,8 +321,8 @@ class TestScoreOf:
 
     def test_any_distribution_at_many_levels(self):
         law, x, levels = plane(), normal(3, 2), torch.tensor([-1.0, 0.0, 2.0], dtype=F64)
-        assert error(score_of(ByAutograd(law))(x, levels), score_of(law)(x, levels)) < 1e-10
-        assert score_of(ByAutograd(law))(x[:0], 0.0).shape == (0, 2)
+        assert error(score_of(Wrapped(law))(x, levels), score_of(law)(x, levels)) < 1e-10
+        assert score_of(Wrapped(law))(x[:0], 0.0).shape == (0, 2)
 
     def test_a_data_set_without_noise_has_none(self):
         with pytest.raises(ValueError, match="score needs variances above 0"):
@@ -380,7 +359,7 @@ def on_a_grid(law, level, h=0.01, end=9.0):
     "x, q(x_t) and its score on a grid, in one dimension."
     x = torch.arange(-end, end + h / 2, h, dtype=F64)
     noised = law.noised(level)
-    return x, noised.log_prob(x).exp() * h, ByAutograd(noised).score(x)
+    return x, noised.log_prob(x).exp() * h, Wrapped(noised).score(x)
 
 
 LINE = GaussianMixture([0.3, 0.7], torch.tensor([-2.0, 1.5], dtype=F64), torch.tensor([0.2, 0.4], dtype=F64))
