@@ -54,7 +54,7 @@ def main() -> None:
     x0 = digits("test")[: groups * b]
     for name, schedule in SCHEDULES.items():
         q = ForwardProcess(schedule)
-        p, generator = shipped._with(q=q, T=q.T, _tables={}), torch.Generator().manual_seed(0)
+        p, generator = shipped._through(q), torch.Generator().manual_seed(0)
         pilot = elbo_estimate(q, p, digits()[:16], 4, "both", decoder=p.decode, generator=generator).shares.double()
         even = torch.full_like(pilot, 1 / len(pilot))
         one, two = (elbo(q, p, x0, p.decode, generator=generator).steps.double() for _ in range(2))

@@ -16,7 +16,7 @@ from torch import Generator, Tensor, nn
 
 from .distribution import Distribution
 from .elbo import _check_var
-from .forward import ForwardProcess, Schedule, Time, _check_time, _check_x, _number
+from .forward import ForwardProcess, Schedule, Time, _check_time, _check_x, _columns, _number, _Tables
 from .gaussian import Gaussian, _ratio_excess, _sum_event, _wide
 from .likelihood import DiscretizedGaussian
 from .mixture import GaussianMixture
@@ -129,6 +129,10 @@ def _denoise(distribution: Distribution, x_t: Tensor, level: Tensor) -> Tensor:
     return torch.cat(rows) if rows else torch.zeros_like(x_t)
 
 # %% ../nbs/06_ddpm.ipynb #5c1e7a90
+def _at_least_single(dtype: torch.dtype) -> torch.dtype:
+    return dtype if dtype.itemsize > 2 else torch.float32
+
+
 def _own_dtype(network: Any, x: Tensor) -> torch.dtype:
     "What x is handed over in: its own dtype, unless the network's parameters are all of others; then the first's."
     own = (w.dtype for w in network.parameters()) if isinstance(network, nn.Module) else ()
@@ -188,20 +192,24 @@ class DDPM(ReverseProcess, nn.Module):
         ReverseProcess.__init__(self, q, event_shape)
         _check_choices(q, network, predicts, variance)
         self.predicts = "x0" if isinstance(network, Distribution) else predicts
-        self.network, self.variance, self.images, self.cond, self._tables = network, variance, images, {}, {}
+        self.network, self.variance, self.images, self.cond = network, variance, images, {}
+        self._tables = _Tables({})
 
     def predict(self, x_t: Float[Tensor, "b *event"], t: Time) -> Prediction:
         "The network's answer at x_t, t in 0..T, as x0, eps, v or score."
         _check_x("x_t", x_t)
         t = _check_time(t, x_t, 0, self.T)
-        level = self._level(x_t, t)
+        level = self.q._level(x_t, t)
         return Prediction(x_t, level, **{self.predicts: self._ask(x_t, level)})
 
     def step(self, x_t: Float[Tensor, "b *event"], t: Time) -> Gaussian:
         "p(x_{t-1} | x_t), t in 1..T [DDPM eq. 1]: a point mass where its variance is 0."
-        mean, var = self._back("posterior", lambda: self.q._exact["posterior"], x_t, t)
-        made = Gaussian if callable(self.variance) else Gaussian._made  # a schedule's variance needs no check
-        return made(mean, self._var(x_t, t, var))
+        mean, *spread = self._back("posterior", lambda: self.q._exact["posterior"], x_t, t)
+        if callable(self.variance):
+            return Gaussian(mean, self._var(x_t, t, spread[0]))
+        if self.variance == "beta":
+            spread = self.q._at("step", "x_t", x_t, t, first=1)[1:]
+        return Gaussian._made(mean, *spread)  # a schedule's variance needs no check
 
     def ddim(self, x_t: Float[Tensor, "b *event"], t: Time, eta: float = 0.0) -> Gaussian:
         """One step of DDIM [Song, Meng & Ermon 2021 eq. 12], t in 1..T: eta^2 of the posterior's variance.
@@ -235,8 +243,11 @@ class DDPM(ReverseProcess, nn.Module):
         if callable(self.variance):
             what = "a function of t: it belongs to the old steps"
             raise ValueError(f"respace needs variance='posterior' or 'beta', got {what}")
-        q = ForwardProcess(self.q.schedule.respace(T))
-        return self._with(q=q, T=q.T, _tables={})
+        return self._through(ForwardProcess(self.q.schedule.respace(T)))
+
+    def _through(self, q: ForwardProcess) -> "DDPM":
+        "The same network on the steps of another q."
+        return self._with(q=q, T=q.T, _tables=_Tables({}))
 
     def _with(self, **changed: Any) -> "DDPM":
         "A copy that shares the network, unless it gets another."
@@ -246,39 +257,36 @@ class DDPM(ReverseProcess, nn.Module):
             setattr(p, name, value)
         return p
 
-    def _table(self, name: Any, x: Tensor, make: Callable) -> Tensor:
-        "A table of the schedule's numbers, kept on x's device."
-        if (name, x.device) not in self._tables:
-            with torch.inference_mode(False):
-                self._tables[name, x.device] = make().to(x.device)
-        return self._tables[name, x.device]
+    def _back(self, name: Any, numbers: Callable, x_t: Tensor, t: Time) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean, variance and its root of a step, by a law's numbers of x_0 and x_t.
 
-    def _back(self, name: Any, law: Callable, x_t: Tensor, t: Time) -> tuple[Tensor, Tensor]:
-        "Mean and variance of a step by the law's numbers of x_0 and x_t: one sum, unless x_0 must be clipped first."
-        _check_x("x_t", x_t)
-        t = _check_time(t, x_t, 1, self.T)
+        The mean is one sum, of x_t and of what the network says, unless its x_0 must be clipped first.
+        """
         predicts = "x0" if self.images else self.predicts
-        numbers = lambda: _by_prediction(self.q.schedule, predicts, law()).to(x_t.dtype)  # noqa: E731
-        rows = self._table((name, predicts, x_t.dtype), x_t, numbers)[:, t].clone()  # never the table itself
-        of_said, of_x_t, var = (rows.view(*rows.shape, *[1] * (x_t.ndim - 1)) if rows.ndim == 2 else rows).unbind()
+        law = name, predicts
+        if law not in self._tables.exact:
+            self._tables.exact[law] = _by_prediction(self.q.schedule, predicts, numbers())
+        tables = self._tables.beside(law, "x_t", x_t)
+        t = _check_time(t, x_t, 1, self.T)
+        of_said, of_x_t, var, std = _columns(tables, t)
         if self.images:
             said = self._x0(x_t, t)
         elif type(self).predict is DDPM.predict:
-            said = self._ask(x_t, self._level(x_t, t))
+            said = self._ask(x_t, self.q._level(x_t, t, self._precision(x_t)))
         else:  # a subclass may guide what its network says
             said = getattr(self.predict(x_t, t), predicts)
-        return torch.addcmul(of_said * said, of_x_t, x_t), var
+        return torch.addcmul(of_said * said, of_x_t, x_t), var, std
 
-    def _level(self, x_t: Tensor, t: Time) -> Tensor:
-        "log_snr at t, in float64 on x_t's device."
-        return self._table("log_snr", x_t, lambda: self.q.schedule.log_snr)[t]
+    def _precision(self, x_t: Tensor) -> torch.dtype:
+        "What the network is told log_snr in, and a Distribution in float64."
+        return torch.float64 if isinstance(self.network, Distribution) else _at_least_single(x_t.dtype)
 
     def _ask(self, x_t: Tensor, level: Tensor) -> Float[Tensor, "b *event"]:
         "What the network says of x_t, in the dtype that it takes; or an error where that is not like x_t."
         if isinstance(self.network, Distribution):
             return _denoise(self.network, x_t, level)
         dtype = self._asks or _own_dtype(self.network, x_t)
-        level = level.to(dtype if dtype.itemsize > 2 else torch.float32)
+        level = level.to(_at_least_single(dtype))
         value = self.network(x_t if x_t.dtype == dtype else x_t.to(dtype), level.expand(len(x_t)), **self.cond)
         if not isinstance(value, Tensor) or value.shape != x_t.shape:
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
@@ -368,7 +376,7 @@ def _first_cost(p: DDPM, x0: Tensor, x_1: Tensor, mean: Tensor) -> Float[Tensor,
 
 def _step_cost(p: DDPM, x0: Tensor, x_t: Tensor, mean: Tensor, t: Tensor) -> Float[Tensor, " b"]:
     "KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)), where the network's x_0 is mean; 0 in place of t = 1."
-    of_x0, _, posterior = p.q._at("posterior", "x_t", x_t, t, first=1)
+    of_x0, _, posterior, _ = p.q._at("posterior", "x_t", x_t, t, first=1)
     var, first = p._var(x_t, t, posterior), (t == 1).view(posterior.shape)
     point = (var == 0) & ~first
     of_x0 = _wide(torch.where(first, 0, of_x0))

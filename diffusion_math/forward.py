@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from numbers import Real
 from operator import index
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 import torch
 import torch.nn.functional as F
@@ -191,7 +191,7 @@ def _check_time(t: Time, x: Tensor, first: int, last: int) -> Time:
             raise TypeError(f"t must be an int or an integer tensor, got {t.dtype}")
         if t.shape != x.shape[:1]:
             raise ValueError(f"t must be an int or have shape ({len(x)},), one for each x, got shape {tuple(t.shape)}")
-        if t.device.type == "cpu" and len(t):
+        if t.device.type == "cpu" and len(t) and not torch.compiler.is_compiling():
             low, high = (int(v) for v in t.aminmax())
             if low < first or high > last:
                 raise ValueError(f"t must lie in {first}..{last}, got {low if low < first else high}")
@@ -214,6 +214,34 @@ def _check_x(name: str, x: Tensor) -> None:
     if x.ndim == 0:
         raise ValueError(f"{name} must have shape (b, *event), got a single number; add a batch dimension")
 
+# %% ../nbs/03_forward_process.ipynb #7b842e15
+class _Tables:
+    """The numbers of Gaussian laws, rows of a table with a column for each t; the last row is a variance.
+
+    Kept in float64 as `exact`, and cast once to each dtype and device, with the root of the variance as one row more.
+    """
+
+    def __init__(self, exact: dict):
+        self.exact, self._cast = exact, {}
+
+    def beside(self, law: Any, name: str, x: Tensor) -> tuple[Tensor, Tensor]:
+        "A law's table as x needs it, and the same with dimensions for x's event."
+        try:
+            return self._cast[law, x.device, x.dtype, x.ndim]
+        except (AttributeError, KeyError):  # so an x is looked at once for its kind, and never again
+            _check_x(name, x)
+        with torch.inference_mode(False):  # a table first met in inference must serve training too
+            exact = self.exact[law]
+            flat = torch.cat([exact, exact[-1:].sqrt()]).to(x.device, x.dtype)
+            shaped = flat.view(*flat.shape, *[1] * (x.ndim - 1))
+        return self._cast.setdefault((law, x.device, x.dtype, x.ndim), (flat, shaped))
+
+
+def _columns(tables: tuple[Tensor, Tensor], t: int | Tensor) -> tuple[Tensor, ...]:
+    "Each row at t, as a tensor that broadcasts against x: a copy, never the table itself."
+    flat, shaped = tables
+    return (shaped.index_select(1, t) if isinstance(t, Tensor) else flat.select(1, t).clone()).unbind()
+
 # %% ../nbs/03_forward_process.ipynb #247edbd7
 class ForwardProcess:
     """The forward process q: a Markov chain that adds Gaussian noise in T steps [SD15; DDPM].
@@ -226,18 +254,18 @@ class ForwardProcess:
     def __init__(self, schedule: Schedule):
         if not isinstance(schedule, Schedule):
             raise TypeError(f"schedule must be a Schedule, got {type(schedule).__name__}")
-        self.schedule, self.T = schedule, schedule.T
-        self._exact, self._cast = _coefficients(schedule), {}
+        self.schedule, self.T, self._exact = schedule, schedule.T, _coefficients(schedule)
+        self._tables, self._levels = _Tables(self._exact), {}
 
     def step(self, x_prev: Float[Tensor, "b *event"], t: Time) -> Gaussian:
         "q(x_t | x_{t-1}) = N(sqrt(1 - beta_t) x_{t-1}, beta_t I), t in 1..T [DDPM eq. 2]."
-        scale, var = self._at("step", "x_prev", x_prev, t, first=1)
-        return Gaussian._made(scale * x_prev, var)
+        scale, var, std = self._at("step", "x_prev", x_prev, t, first=1)
+        return Gaussian._made(scale * x_prev, var, std)
 
     def marginal(self, x0: Float[Tensor, "b *event"], t: Time) -> Gaussian:
         "q(x_t | x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I), t in 0..T [DDPM eq. 4]."
-        scale, var = self._at("marginal", "x0", x0, t, first=0)
-        return Gaussian._made(scale * x0, var)
+        scale, var, std = self._at("marginal", "x0", x0, t, first=0)
+        return Gaussian._made(scale * x0, var, std)
 
     def posterior(self, x_t: Float[Tensor, "b *event"], x0: Float[Tensor, "b *event"], t: Time) -> Gaussian:
         """q(x_{t-1} | x_t, x_0), t in 1..T: the step back for one who knows x_0 [DDPM eqs. 6 and 7].
@@ -247,11 +275,11 @@ class ForwardProcess:
 
         A point mass at x_0 where t = 1, at x_t where alpha_bar_t = 1.
         """
-        of_x0, of_x_t, var = self._at("posterior", "x_t", x_t, t, first=1)
+        of_x0, of_x_t, var, std = self._at("posterior", "x_t", x_t, t, first=1)
         _check_x("x0", x0)
         if x_t.shape != x0.shape:
             raise ValueError(f"x_t and x0 must have one shape, got {tuple(x_t.shape)} and {tuple(x0.shape)}")
-        return Gaussian._made(torch.addcmul(of_x0 * x0.to(x_t.dtype), of_x_t, x_t), var)
+        return Gaussian._made(torch.addcmul(of_x0 * x0.to(x_t.dtype), of_x_t, x_t), var, std)
 
     def trajectory(
         self, x0: Float[Tensor, "b *event"], generator: Generator | None = None
@@ -268,17 +296,22 @@ class ForwardProcess:
         return torch.stack(path)
 
     def _at(self, law: str, name: str, x: Tensor, t: Time, first: int) -> tuple[Tensor, ...]:
-        "The numbers of a law at t, cast to x and shaped to broadcast against it."
-        _check_x(name, x)
-        t = _check_time(t, x, first, self.T)
-        key = law, x.device, x.dtype
-        if key not in self._cast:
-            with torch.inference_mode(False):  # a table first met in inference must serve training too
-                self._cast[key] = self._exact[law].to(x.device, x.dtype, copy=True)
-        table = self._cast[key]
-        if isinstance(t, int):
-            return table[:, t].clone().unbind()  # never the table itself
-        return table.index_select(1, t).view(len(table), len(t), *[1] * (x.ndim - 1)).unbind()
+        "The numbers of a law at t and the root of its variance, cast to x and shaped to broadcast against it."
+        tables = self._tables.beside(law, name, x)
+        if first == 0 and isinstance(t, Tensor) and t.shape == x.shape[:1]:
+            try:
+                return _columns(tables, t)  # which looks at the range of t itself
+            except (IndexError, RuntimeError):
+                pass  # what is wrong with t is said, or mended, below
+        return _columns(tables, _check_time(t, x, first, self.T))
+
+    def _level(self, x: Tensor, t: int | Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+        "log_snr on x's device, at a t that was checked."
+        key = x.device, dtype
+        if key not in self._levels:
+            with torch.inference_mode(False):
+                self._levels[key] = self.schedule.log_snr.to(*key)
+        return self._levels[key][t]
 
     def __repr__(self) -> str:
         return f"ForwardProcess({self.schedule})"

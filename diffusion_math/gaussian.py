@@ -42,6 +42,13 @@ def _log_density(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
     return torch.where(point & ~off.isnan(), at_point, each)
 
 
+def _noise_like(mean: Tensor, generator: Generator | None) -> Tensor:
+    "eps ~ N(0, I) in mean's shape; the same seed gives the same numbers, whichever generator has it."
+    if generator is None:
+        return torch.randn_like(mean, memory_format=torch.contiguous_format)
+    return torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
+
+
 def _root(var: Tensor) -> Tensor:
     "sqrt(var) with a gradient of 0 where var is 0, not of infinity: a point mass has no noise to learn from."
     point = var == 0
@@ -153,25 +160,29 @@ class Gaussian:
     event, in float32 at least. All stay on mean's device; a generator must live there too.
     """
 
+    _root_of = None, None  # a var and its root, where the maker had it at hand
+
     def __init__(self, mean: Float[Tensor, "b *event"], var: Float[Tensor, "..."] | float):
         self.mean, self.var = _mean(mean), _variance(mean, var)
 
     @classmethod
-    def _made(cls, mean: Tensor, var: Tensor) -> "Gaussian":
+    def _made(cls, mean: Tensor, var: Tensor, std: Tensor | None = None) -> "Gaussian":
         "A Gaussian whose numbers were checked where they were made: the checks cost more than a short sum."
         law = cls.__new__(cls)
-        law.mean, law.var = mean, var
+        law.mean, law.var, law._root_of = mean, var, (var, std)
         return law
 
     @property
     def std(self) -> Float[Tensor, "..."]:
         "The standard deviation, sqrt(var): the size of the noise, in var's shape."
-        return _root(self.var) if self.var.requires_grad else self.var.sqrt()
+        if self.var.requires_grad:
+            return _root(self.var)
+        var, std = self._root_of
+        return self.var.sqrt() if std is None or var is not self.var else std
 
     def sample(self, generator: Generator | None = None) -> Float[Tensor, "b *event"]:
         "mean + std * eps with eps ~ N(0, I): one draw for each mean, differentiable in mean and var."
-        eps = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype, device=self.mean.device)
-        return torch.addcmul(self.mean, self.std, eps)
+        return torch.addcmul(self.mean, self.std, _noise_like(self.mean, generator))
 
     def log_prob(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, " m"]:
         """log N(x; mean, var) = -1/2 sum_i [(x_i - mean_i)^2 / var_i + log(2 pi var_i)], (b,), in nats.

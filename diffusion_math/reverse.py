@@ -150,19 +150,14 @@ class ExactReverse(ReverseProcess):
         if not isinstance(distribution, Distribution):
             raise TypeError(f"distribution must be a Distribution, got {type(distribution).__name__}")
         super().__init__(q, distribution.event_shape)
-        self.distribution, self._levels = distribution, {}
+        self.distribution = distribution
 
     def step(self, x_t: Float[Tensor, "b *event"], t: Time) -> Gaussian:
         "N(mean, diag(var)) with the moments of q(x_{t-1} | x_t)."
-        of_x0, of_x_t, var = self.q._at("posterior", "x_t", x_t, t, first=1)
-        mean0, var0 = _clean(self.distribution, x_t, self._level(x_t, t))
+        of_x0, of_x_t, var, _ = self.q._at("posterior", "x_t", x_t, t, first=1)
+        t = t.to(x_t.device, torch.long) if isinstance(t, Tensor) else index(t)
+        mean0, var0 = _clean(self.distribution, x_t, self.q._level(x_t, t))
         return Gaussian(of_x0 * mean0 + of_x_t * x_t, var + of_x0.square() * var0)
-
-    def _level(self, x_t: Tensor, t: Time) -> Tensor:
-        "log_snr at t, on x_t's device."
-        if x_t.device not in self._levels:
-            self._levels[x_t.device] = self.q.schedule.log_snr.to(x_t.device)
-        return self._levels[x_t.device][t.to(x_t.device, torch.long) if isinstance(t, Tensor) else index(t)]
 
     def _like(self) -> Tensor:
         return self.distribution.means if isinstance(self.distribution, GaussianMixture) else super()._like()

@@ -604,7 +604,7 @@ class TestWhatTheNetworkGets:
     def test_a_subclass_that_guides_is_obeyed_everywhere(self):
         class Guided(DDPM):
             def predict(self, x_t, t):
-                return Prediction(x_t, self._level(x_t, t), x0=torch.full_like(x_t, 0.3))
+                return Prediction(x_t, self.q.schedule.log_snr[t], x0=torch.full_like(x_t, 0.3))
 
         q, x_t = process(10), normal(3, 2)
         for images in (False, True):

@@ -664,6 +664,21 @@ def test_small_dtypes_are_rounded_once(dtype, tolerance):
         assert (got[law] > 0)[exact[law] > 2 * torch.finfo(dtype).tiny].all()
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_the_root_of_a_variance_is_rounded_once_too(dtype):
+    "The size of the noise is not the root of a rounded variance, of which half precision keeps few digits."
+    q, ts = ForwardProcess(linear_schedule()), list(range(1, 1001))
+    exact = {law: rows[-1].sqrt() for law, rows in numbers(q, ts).items()}
+    x, t = torch.zeros(1000, dtype=dtype), torch.tensor(ts)
+    for law, got in zip(exact, (q.step(x, t), q.marginal(x, t), q.posterior(x, x, t)), strict=True):
+        normal = exact[law] >= torch.finfo(dtype).tiny
+        assert got.std.dtype == dtype
+        assert relative(got.std[normal].double(), exact[law][normal]) < torch.finfo(dtype).eps
+        assert torch.equal(got.std > 0, exact[law] > 0)
+    for law in (q.step(x, 7), q.marginal(x, 7), q.posterior(x, x, 7)):
+        assert relative(law.std.double(), law.var.double().sqrt()) < torch.finfo(dtype).eps
+
+
 def test_a_cast_for_one_dtype_serves_no_other():
     q, x = ForwardProcess(linear_schedule()), torch.ones(2, dtype=F64)
     first = numbers(q, [500, 1000])
@@ -701,6 +716,20 @@ def test_gradients_reach_x():
         x0 = torch.randn(3, 2, dtype=F64, requires_grad=True)
         (slope,) = torch.autograd.grad(noise(x0).sum(), x0)
         assert relative(slope, q.schedule.alpha_bar[5].sqrt().expand(3, 2)) < 1e-10
+
+
+def test_a_process_compiles_into_one_graph_and_maps_over_t(shape_checks_off):
+    "A loss or a sampler that holds q compiles and maps with it."
+    q, x, t = ForwardProcess(linear_schedule()), torch.randn(4, 2), torch.tensor([0, 1, 500, 1000])
+    with shape_checks_off():
+        for law, first in ((lambda x, t: q.marginal(x, t), 0), (lambda x, t: q.step(x, t), 1),
+                           (lambda x, t: q.posterior(x, 2 * x, t), 1)):
+            moments = lambda x, t, law=law: torch.stack([law(x, t).mean, law(x, t).var.expand(x.shape)])  # noqa: E731
+            times = t.clamp(min=first)
+            compiled = torch.compile(moments, fullgraph=True, backend="aot_eager")
+            assert torch.equal(compiled(x, times), moments(x, times))
+        mapped = torch.func.vmap(lambda x, t: q.marginal(x[None], t[None]).mean[0])
+        assert torch.equal(mapped(x, t), q.marginal(x, t).mean)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=str)

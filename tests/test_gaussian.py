@@ -357,6 +357,18 @@ def test_the_generator_alone_decides():
     assert not torch.equal(by_global, g.sample())
 
 
+@pytest.mark.parametrize("mean", [
+    torch.zeros(4, 3, 8, 8).to(memory_format=torch.channels_last), torch.zeros(8, 20).T,
+    torch.zeros(20, 1).expand(20, 9), torch.zeros(3, dtype=torch.bfloat16),
+], ids=["channels last", "transposed", "expanded", "bfloat16"])
+def test_one_seed_gives_the_same_noise_in_every_layout_and_by_either_generator(mean):
+    plain = Gaussian(torch.zeros(mean.shape, dtype=mean.dtype), 1.0)
+    torch.manual_seed(5)
+    by_global = Gaussian(mean, 1.0).sample()
+    assert torch.equal(by_global, plain.sample(torch.Generator().manual_seed(5)))
+    assert torch.equal(by_global, Gaussian(mean, 1.0).sample(torch.Generator().manual_seed(5)))
+
+
 def test_a_sample_is_differentiable_in_mean_and_var():
     "x = mean + sqrt(var) eps, so dx/dmean = 1 and dx/dvar = eps / (2 sqrt(var))."
     mean, var = torch.randn(6, 2, dtype=F64, requires_grad=True), torch.rand(6, 2, dtype=F64, requires_grad=True)
