@@ -116,3 +116,8 @@ def peer(name: str):
 def without(what: dict) -> dict:
     "What is there: entries that are not None."
     return {name: value for name, value in what.items() if value is not None}
+
+
+def unique(values) -> list:
+    "Each value once, in the order in which they came."
+    return list(dict.fromkeys(values))

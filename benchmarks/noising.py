@@ -60,6 +60,21 @@ def with_smalldiffusion():
     return call
 
 
+def with_k_diffusion():
+    if (external := peer("k_diffusion.external")) is None:
+        return None
+    table = linear_schedule(T).alpha_bar[1:].float()
+    model = external.DiscreteEpsDDPMDenoiser(torch.nn.Identity(), table, False)
+    widen = peer("k_diffusion.utils").append_dims
+
+    def call(x0, t):  # as in the package's own loss: the sum, then the scale that its network gets it in
+        sigma = model.sigmas[t - 1]
+        _, scale = model.get_scalings(sigma)
+        return (x0 + torch.randn_like(x0) * widen(sigma, x0.ndim)) * widen(scale, x0.ndim)
+
+    return call
+
+
 def main() -> None:
     args = arguments(__doc__)
     torch.set_num_threads(1)
@@ -68,7 +83,7 @@ def main() -> None:
     calls = without({
         "floor": floor(q), "diffusion_math": lambda x0, t: q.marginal(x0, t).sample(), "diffusers": with_diffusers(),
         "denoising-diffusion-pytorch": with_ddpm_pytorch(), "azula": with_azula(),
-        "smalldiffusion": with_smalldiffusion(),
+        "smalldiffusion": with_smalldiffusion(), "k-diffusion": with_k_diffusion(),
     })
     with torch.inference_mode():
         once = {name: (lambda call=call: call(x0, t)) for name, call in calls.items()}

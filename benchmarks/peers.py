@@ -2,8 +2,8 @@
 
     .bench/bin/python benchmarks/peers.py
 
-settings.ini names them. Which came, in which version, and which failed and why, is kept beside the environment and
-printed with every result.
+settings.ini names them, and what they need but do not ask for. Which came, in which version, and which failed and why,
+is kept beside the environment and printed with every result.
 """
 
 import json
@@ -16,11 +16,11 @@ from pathlib import Path
 STATE = Path(sys.prefix) / "peers.json"
 
 
-def wanted() -> list[str]:
-    "The requirements that settings.ini lists."
+def wanted(what: str = "bench_requirements") -> list[str]:
+    "The requirements that settings.ini lists under a name."
     config = ConfigParser(delimiters=["="], interpolation=None)
     config.read(Path(__file__).resolve().parents[1] / "settings.ini", encoding="utf-8")
-    return config["DEFAULT"]["bench_requirements"].split()
+    return config["DEFAULT"][what].split()
 
 
 def _run(*command: str) -> str:
@@ -30,11 +30,14 @@ def _run(*command: str) -> str:
     return "" if done.returncode == 0 else (said[-1][:200] if said else f"exit status {done.returncode}")
 
 
+def _pip(*requirements: str) -> str:
+    return _run("-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements)
+
+
 def install(requirement: str) -> dict[str, str]:
     "Install one peer and import it: its version, and what went wrong."
     name = requirement.split(">")[0].split("=")[0]
-    wrong = _run("-m", "pip", "install", "--quiet", "--disable-pip-version-check", requirement)
-    if wrong:
+    if wrong := _pip(requirement):
         return {"name": name, "wrong": f"pip: {wrong}"}
     wrong = _run("-W", "ignore", "-c", f"import {name.replace('-', '_')}")
     version = metadata.version(name)
@@ -52,6 +55,8 @@ def usable() -> set[str]:
 
 def main() -> None:
     found = []
+    if wrong := _pip(*wanted("bench_extra_requirements")):
+        print(f"what the peers need besides did not install: {wrong}")  # those that do without it are measured
     for requirement in wanted():
         found.append(install(requirement))
         print(" ".join(f"{key}: {value}" for key, value in found[-1].items()), flush=True)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from common import HERE
+from common import HERE, unique
 
 PICTURES = HERE / "pictures"
 OURS = "diffusion_math"
@@ -33,10 +33,6 @@ def cell(figure: dict, style: str) -> str:
     if figure["value"] is not None and "low" in figure and figure["low"] != figure["high"]:
         text += f" ({number(figure['low'], style)}–{number(figure['high'], style)})"
     return text
-
-
-def unique(values) -> list:
-    return list(dict.fromkeys(values))
 
 
 def table(row: dict) -> str:

@@ -83,6 +83,19 @@ def azula_step(eps):
     return lambda x_t, eps, t: sampler.step(x_t, time[t], time[t - 1])
 
 
+def k_diffusion_step():
+    if (sampling := peer("k_diffusion.sampling")) is None:
+        return None
+    s = linear_schedule(T)
+    sigmas = (s.noise_var / s.alpha_bar).sqrt().float()
+
+    def call(x_t, eps, t):  # its sampler on one pair of noise levels; the denoiser is x - sigma eps
+        denoise = lambda x, sigma: x - sigma.view(-1, 1, 1, 1) * eps  # noqa: E731
+        return sampling.sample_euler_ancestral(denoise, x_t, sigmas[[t, t - 1]], disable=True)
+
+    return call
+
+
 def main() -> None:
     args = arguments(__doc__)
     torch.set_num_threads(1)
@@ -97,6 +110,7 @@ def main() -> None:
         "floor": ancestral_floor(q), "diffusion_math": lambda x, e, t: p.step(x, t).sample(),
         "diffusers (DDPM)": diffusers_step("DDPMScheduler"),
         "diffusers (DDIM)": diffusers_step("DDIMScheduler", eta=1.0), "azula": azula_step(eps),
+        "k-diffusion": k_diffusion_step(),
         "denoising-diffusion-pytorch (clips)": model and (lambda x, e, t: model.p_sample(x, t - 1)),
     })
     repeats, figures = 41 if args.quick else 201, []

@@ -108,6 +108,68 @@ def test_errors_of_exact_draws_are_small_and_those_of_a_shrunk_law_are_not():
     assert moved == pytest.approx(0.5 / x.flatten(1).var(0).mean().sqrt().item(), rel=0.2)
 
 
+def row(case: str, **means: float) -> list[dict]:
+    "A case of the known law's row: 4 seeds each, the floor's of scatter 1."
+    return [{"who": who, "case": case, "mean": mean, "std": 1.0, "seeds": 4} for who, mean in means.items()]
+
+
+def test_the_verdict_tells_a_lead_from_chance_and_from_a_defeat():
+    from known_distribution import LEADER, above_floor, verdict
+
+    leads = row("first", **{"floor": 10, LEADER: 20, "diffusion_math (DDPM, linear)": 50, "azula": 21})
+    level = row("second", **{"floor": 10, LEADER: 11, "azula": 10.5})
+    behind = row("third", **{"floor": 10, LEADER: 20, "diffusion_math (DDPM, linear)": 12, "azula": 15})
+    assert above_floor(level[1], level[0]) == pytest.approx(2**0.5)        # 1 over the root of 1/4 + 1/4
+    assert verdict(leads) == f"{LEADER} has a smaller error than any peer in 1 of 1 cases."
+    said = verdict(leads + level + behind)
+    assert "in 1 of 3 cases. In 1 a peer's is smaller" in said and "+1.4 standard errors" in said
+    assert said.endswith("It is behind in: third (14.1).")
+
+
+def test_steps_placed_by_the_law_crowd_where_its_modes_part():
+    from known_distribution import even, placed, ring
+
+    law, std = ring()
+    for levels in (even(law, 40), placed(law, 40)):
+        assert levels.shape == (40,) and (levels.diff() < 0).all()
+    between = lambda levels: ((levels > 0) & (levels < 6)).sum()           # noise of 0.05, a mode's own, to 1  # noqa: E731
+    assert between(placed(law, 40)) > 1.5 * between(even(law, 40))
+
+
+def test_the_same_noise_gives_the_floors_picture_exactly():
+    "What is timed as ours does what the floor does, and nothing less."
+    from noising import T, floor
+    from reverse_step import ancestral_floor, posterior_floor
+
+    from diffusion_math import DDPM, ForwardProcess, linear_schedule
+
+    q, x, other = ForwardProcess(linear_schedule(T)), torch.randn(5, 1, 4, 4), torch.randn(5, 1, 4, 4)
+    t, p = torch.tensor([1, 2, 10, 500, T]), DDPM(lambda x, log_snr: other, q)
+    for ours, bare in ((lambda: q.marginal(x, t).sample(), lambda: floor(q)(x, t)),
+                       (lambda: q.posterior(x, other, t).sample(), lambda: posterior_floor(q)(x, other, t)),
+                       (lambda: p.step(x, 500).sample(), lambda: ancestral_floor(q)(x, other, 500))):
+        torch.manual_seed(3)
+        got = ours()
+        torch.manual_seed(3)
+        torch.testing.assert_close(got, bare(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_the_gpu_row_trains_and_samples_by_turns(device):
+    import gpu
+
+    one = gpu.Ours(device)
+    before = [w.clone() for w in one.network.parameters()]
+    for dtype in (torch.float32, torch.bfloat16):
+        made = gpu.calls(one, torch.zeros(2, *gpu.SHAPE, device=device), dtype)
+        assert made["training"]().isfinite() and made["sampling"]().shape == (2, *gpu.SHAPE)
+    assert any(not torch.equal(a, b) for a, b in zip(before, one.network.parameters(), strict=True))
+    figures = gpu.measure(device, compiled=False, repeats=2, batch=2)
+    ours = [f for f in figures if f["who"] == gpu.Ours.name]
+    assert [f["case"] for f in ours] == [f"{a}, {b}" for b in ("float32", "bfloat16") for a in ("training", "sampling")]
+    assert all(f["value"] == 1 and f["seconds"] > 0 for f in ours)
+
+
 def test_the_page_is_written_from_the_figures():
     from report import cell, number, table
 
