@@ -87,7 +87,7 @@ def lines_picture(name: str, row: dict) -> Path | None:
 
     kinds = unique(f["case"].rsplit(", ", 1)[0] for f in row["figures"])
     fig, axes = figure(1, len(kinds), width=13, height=4.2, squeeze=False)
-    whos, marks = unique(f["who"] for f in row["figures"]), "osD^vP*Xh"
+    whos, marks = unique(f["who"] for f in row["figures"]), "osD^vP*Xhp"
     with style():
         for ax, kind in zip(axes.flat, kinds, strict=True):
             for i, who in enumerate(whos):
