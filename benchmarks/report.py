@@ -49,10 +49,11 @@ def table(row: dict) -> str:
 
 
 def picture(name: str, row: dict) -> Path | None:
-    "Every case a panel, everybody a dot with its quartiles; ours in colour."
+    "Every case a panel (or those that the row names), everybody a dot with its quartiles; ours in colour."
     from diffusion_math.plot import PALETTE, figure, style
 
-    figures = [f for f in row["figures"] if f["value"] is not None and f["value"] > 0]
+    drawn = row.get("picture") or unique(f["case"] for f in row["figures"])
+    figures = [f for f in row["figures"] if f["value"] is not None and f["value"] > 0 and f["case"] in drawn]
     cases = unique(f["case"] for f in figures)
     if not 1 <= len(cases) <= (9 if row["unit"] else 3) or len(figures) < 2:  # without a unit each case has its own
         return None
@@ -87,7 +88,7 @@ def lines_picture(name: str, row: dict) -> Path | None:
 
     kinds = unique(f["case"].rsplit(", ", 1)[0] for f in row["figures"])
     fig, axes = figure(1, len(kinds), width=13, height=4.2, squeeze=False)
-    whos, marks = unique(f["who"] for f in row["figures"]), "osD^vP*Xhp"
+    whos, marks = unique(f["who"] for f in row["figures"]), "osD^vP*Xd>"
     with style():
         for ax, kind in zip(axes.flat, kinds, strict=True):
             for i, who in enumerate(whos):
@@ -96,7 +97,7 @@ def lines_picture(name: str, row: dict) -> Path | None:
                 color = PALETTE["data"] if who.startswith(OURS) else "black" if who == "floor" else PALETTE["noise"]
                 ax.plot(*zip(*dots, strict=True), marker=marks[i % len(marks)], color=color, label=who,
                         linestyle="--" if who == "floor" else "-", markersize=5, linewidth=1.2)
-            ax.set(xscale="log", yscale="log", xlabel="steps", title=kind)
+            ax.set(xscale="log", yscale="log", xlabel="steps", title=kind.replace(", ", "\n"))
         axes[0, 0].set_ylabel("error")
         fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False)
     PICTURES.mkdir(exist_ok=True)
@@ -111,6 +112,8 @@ def more(row: dict) -> list[str]:
     if any("seconds" in f and "steps" not in f for f in row["figures"]):
         for case in unique(f["case"] for f in row["figures"]):
             mine = [f for f in row["figures"] if f["case"] == case and "seconds" in f]
+            if not mine:
+                continue
             scale, unit = (1, "s") if max(f["seconds"] for f in mine) > 0.1 else (1e6, "µs")
             out.append(f"{case.capitalize()}, {unit}: " + ", ".join(
                 f"{f['who']} {number(f['seconds'] * scale)}" for f in mine) + ".")

@@ -20,7 +20,7 @@ from report import write
 
 RESULTS = HERE / "results.json"
 ROWS = ["imports", "noising", "reverse_step", "correctness", "known_distribution", "three_minutes", "estimator",
-        "slider_row", "course", "gpu"]
+        "slider", "course", "gpu"]
 SLOW = {"course"}  # only in full mode
 NEEDS_MNIST = {"three_minutes"}
 

@@ -1,44 +1,42 @@
 """A slider over a noised digit, in a real JupyterLab: ours beside `ipywidgets.interact` with matplotlib, and ipympl.
 
-    pip install ipympl                   # for the third row; without it there are two
-    python benchmarks/slider.py
-
-All are dragged by the same mouse. "A move": the mouse moves once, and the time is from that event to the end of the
-draw (for a picture that the kernel sends: until the browser has decoded it). "A drag": 50 moves as fast as the page
-takes them; how long they took, how many pictures were shown, and how long after the last move the last one came.
-A second table has the time from a slider's input event to the end of the draw for every explorable of the course.
+All are dragged by the same kind of mouse, each in a page of its own, and take turns. "A move": the mouse moves once,
+and the time is from that event to the end of the draw (for a picture that the kernel sends: until the browser has
+decoded it). "A drag": 50 moves as fast as the page takes them; how long after the last move the last picture came, and
+how many moves went by for each picture. "Any explorable": from a slider's input event to the end of the draw, over the
+whole range of each slider of each explorable of the course.
 """
 
 import importlib.util
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
+from statistics import quantiles
 
-import numpy as np
+from common import arguments, figure, ratios, say, spread
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.lab import FLAGS, Lab, OpenNotebook, find_chromium, new_page, notebook  # noqa: E402
 
-MOVES = 50
-CELLS = [
-    """%matplotlib inline
+MOVES, OURS = 50, "diffusion_math (NoisingExplorer)"
+BEGIN = """%matplotlib inline
 import matplotlib.pyplot as plt, torch
 from ipywidgets import IntSlider, Layout, interact
 from diffusion_math import ForwardProcess, NoisingExplorer, digits, linear_schedule
 
 x0 = digits("test")[:1]
-q, eps = ForwardProcess(linear_schedule()), torch.randn(1, 1, 28, 28)""",
-    "NoisingExplorer(x0, 'linear', T=1000, t=500)",
-    """def draw(t):
+q, eps = ForwardProcess(linear_schedule()), torch.randn(1, 1, 28, 28)"""
+EXPLORER = "NoisingExplorer(x0, 'linear', T=1000, t=500)"
+INTERACT = """def draw(t):
     law = q.marginal(x0, t)
     plt.figure(figsize=(3, 3))
     plt.imshow((law.mean + law.std * eps)[0, 0], cmap="gray", vmin=-1, vmax=1)
     plt.axis("off")
     plt.show()
 
-interact(draw, t=IntSlider(500, 0, 1000, layout=Layout(width="600px")));""",
-]
+interact(draw, t=IntSlider(500, 0, 1000, layout=Layout(width="600px")));"""
 IPYMPL = """%matplotlib widget
 from IPython.display import display
 with plt.ioff():
@@ -93,64 +91,76 @@ TIMINGS = """async i => {
 }"""
 
 
-def measure(page, slider):
-    "Milliseconds of single moves; pictures and lag of a drag."
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    y = box["y"] + box["height"] / 2
+class Contender:
+    "A slider in a notebook of its own, with the mouse held down on it."
 
-    def x(share):
-        return box["x"] + share * box["width"]
+    def __init__(self, lab: Lab, page, name: str, cell: str, wait_for: str, label: str | None = None):
+        self.page = page
+        nb = OpenNotebook(lab, self.page, notebook([BEGIN, cell], lab.root / f"{name}.ipynb").name)
+        assert nb.run_all(), nb.errors()
+        self.page.locator(wait_for).first.wait_for()
+        self.page.wait_for_timeout(1000)
+        self.page.evaluate(WATCH)
+        handle = self.page.get_by_label(label) if label else self.page.locator(".noUi-target").first
+        handle.scroll_into_view_if_needed()
+        self.box = handle.bounding_box()
+        self._to(0.5)
+        self.page.mouse.down()
 
-    page.mouse.move(x(0.5), y)
-    page.mouse.down()
-    took = []
-    for i in range(MOVES):
-        page.evaluate("shown.length = 0")
-        page.mouse.move(x(0.3 + 0.008 * i), y)
-        page.wait_for_function("shown.length > 0", polling=10)
-        took.append(page.evaluate("shown[0] - moved"))
-        page.wait_for_timeout(60)                                # whatever was still on its way has come
-    page.evaluate("shown.length = 0")
-    start = page.evaluate("performance.now()")
-    page.mouse.move(x(0.3), y, steps=MOVES)
-    page.wait_for_timeout(2000)
-    page.mouse.up()
-    drag, pictures, lag = page.evaluate(f"[moved - {start}, shown.length, shown.at(-1) - moved]")
-    return np.median(took), np.percentile(took, 95), drag, pictures, lag
+    def _to(self, share: float, steps: int = 1) -> None:
+        box = self.box
+        self.page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2, steps=steps)
+
+    def move(self, i: int) -> float:
+        "Seconds from one move to its picture."
+        self.page.bring_to_front()
+        self.page.evaluate("shown.length = 0")
+        self._to(0.3 + 0.008 * (i % MOVES))
+        self.page.wait_for_function("shown.length > 0", polling=10)
+        took = self.page.evaluate("shown[0] - moved")
+        self.page.wait_for_timeout(60)                           # whatever was still on its way has come
+        return took / 1000
+
+    def drag(self, i: int) -> tuple[float, float]:
+        "Of many moves at once: the moves for each picture, and seconds from the last move to the last picture."
+        self.page.bring_to_front()
+        self._to(0.3 + 0.4 * (i % 2))
+        self.page.wait_for_timeout(300)
+        self.page.evaluate("shown.length = 0")
+        self._to(0.7 - 0.4 * (i % 2), steps=MOVES)
+        self.page.wait_for_timeout(2000)
+        pictures, lag = self.page.evaluate("[shown.length, shown.at(-1) - moved]")
+        return MOVES / pictures, lag / 1000
 
 
-def markdown(head, rows):
-    table = [head, ["---"] * len(head), *rows]
-    print(*(f"| {' | '.join(row)} |" for row in table), sep="\n")
-
-
-def open_page(lab, page, name, cells, wait_for):
-    nb = OpenNotebook(lab, page, notebook(cells, lab.root / name).name)
-    assert nb.run_all(), nb.errors()
-    page.locator(wait_for).first.wait_for()
-    page.wait_for_timeout(1000)
-    page.evaluate(WATCH)
-
-
-def beside_the_peers(lab, browser):
-    "The same digit and the same mouse, three ways."
-    rows = {}
-    with new_page(browser) as page:
-        open_page(lab, page, "slider.ipynb", CELLS, ".widget-interact img")
-        rows["`NoisingExplorer`"] = measure(page, page.get_by_label("t steps taken"))
-        rows["`interact` + one `imshow`"] = measure(page, page.locator(".widget-interact .noUi-target"))
+def contenders(lab: Lab, browser, pages: ExitStack) -> dict[str, Contender]:
+    "The same digit three ways; two where ipympl is not installed."
+    at = {OURS: ("ours", EXPLORER, ".dm-explorable canvas", "t steps taken"),
+          "interact + one imshow": ("interact", INTERACT, ".widget-interact img")}
     if importlib.util.find_spec("ipympl"):
-        with new_page(browser) as page:                          # a backend of its own: a notebook of its own
-            open_page(lab, page, "ipympl.ipynb", [CELLS[0], IPYMPL], ".jupyter-matplotlib canvas")
-            rows["ipympl, `set_data`"] = measure(page, page.locator(".noUi-target"))
-    head = ["", "a move, median ms", "95 %", f"a drag of {MOVES}, ms", "pictures", "lag, ms"]
-    digits = (".1f", ".1f", ".0f", ".0f", ".0f")
-    markdown(head, [[name, *map(format, row, digits)] for name, row in rows.items()])
+        at["ipympl, set_data"] = ("ipympl", IPYMPL, ".jupyter-matplotlib canvas")
+    return {who: Contender(lab, pages.enter_context(new_page(browser)), *where) for who, where in at.items()}
 
 
-def every_explorable(lab, browser):
-    "From a slider's input event to the end of the draw, over the whole range of each slider."
+def beside_the_peers(lab: Lab, browser, drags: int) -> list[dict]:
+    "Ratios to ours, turn by turn."
+    with ExitStack() as pages:
+        who = contenders(lab, browser, pages)
+        moves, lags, each = ({name: [] for name in who} for _ in range(3))
+        for i in range(MOVES + 1):
+            for name, one in who.items():
+                moves[name].append(one.move(i))
+        for i in range(drags):
+            for name, one in who.items():
+                for kept, value in zip((each[name], lags[name]), one.drag(i), strict=True):
+                    kept.append(value)
+    shown = [figure(name, "a drag, moves to a picture", **spread(values)) for name, values in each.items()]
+    first_left_out = {name: values[1:] for name, values in moves.items()}
+    return ratios(first_left_out, OURS, "a move") + ratios(lags, OURS, "a drag, to the last picture") + shown
+
+
+def every_explorable(lab: Lab, browser) -> list[dict]:
+    "Milliseconds from a slider's input event to the end of the draw."
     from tests.browser.widgets import EVERY as SAMPLES
 
     with new_page(browser) as page:
@@ -158,21 +168,25 @@ def every_explorable(lab, browser):
         assert nb.run_all(), nb.errors()
         page.wait_for_function(f"document.querySelectorAll('.dm-explorable').length === {len(SAMPLES)}")
         took = {name: page.evaluate(TIMINGS, i) for i, name in enumerate(SAMPLES)}
-    rows = [[name, str(len(t)), f"{np.median(t):.1f}", f"{np.percentile(t, 95):.1f}"] for name, t in took.items()]
-    markdown(["explorable", "moves", "median ms", "95 %"], rows)
+    whole = {f"diffusion_math ({name})": values for name, values in took.items()}
+    late = {who: quantiles(t, n=20)[-1] for who, t in whole.items()}
+    return [figure(who, "any explorable, ms", **spread(t), moves=len(t)) for who, t in whole.items()] + [
+        figure(who, "any explorable, 95 % of the moves, ms", t) for who, t in late.items()]
 
 
-def main():
+def main() -> None:
+    args = arguments(__doc__)
     with tempfile.TemporaryDirectory() as home, sync_playwright() as p:
         lab = Lab(Path(home))
         try:
             browser = p.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-            beside_the_peers(lab, browser)
-            print()
-            every_explorable(lab, browser)
+            figures = beside_the_peers(lab, browser, 3 if args.quick else 9) + every_explorable(lab, browser)
             browser.close()
         finally:
             lab.close()
+    say(title="A slider, from the input event to the end of the draw", figures=figures, base=OURS, better="less",
+        picture=["a move", "a drag, to the last picture", "a drag, moves to a picture"], unit="ratio to ours",
+        target="ours ahead of interact and ipympl")
 
 
 if __name__ == "__main__":
