@@ -201,10 +201,10 @@ def quality(score: Score, sampler) -> float:
 
 
 def main() -> None:
-    args = arguments(__doc__, (["--seconds"], {"type": float, "help": "of training (180; 30 with --quick)"}),
-                     (["--samples"], {"type": int, "help": "for the distance (2048; 256 with --quick)"}))
+    args = arguments(__doc__, (["--seconds"], {"type": float, "help": "of training (180; 20 with --quick)"}),
+                     (["--samples"], {"type": int, "help": "for the distance (2048; 128 with --quick)"}))
     root = need_mnist(args.data)
-    seconds, n = args.seconds or (30 if args.quick else 180), args.samples or (256 if args.quick else 2048)
+    seconds, n = args.seconds or (20 if args.quick else 180), args.samples or (128 if args.quick else 2048)
     about, score, x0 = machine(), Score(root, n), mnist("train", root)
     ours = Ours(x0, seconds)
     ours.plan(our_seconds_a_step(x0))
