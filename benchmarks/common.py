@@ -46,14 +46,17 @@ def need_mnist(data: str | None) -> Path:
 def interleave(what: dict[str, Callable], repeats: int, number: int | None = None) -> dict[str, list[float]]:
     """CPU seconds of this thread a call: `number` calls of each in turn, `repeats` times over (A B A B ...).
 
-    The first turn is not kept. Without a number, as many calls of each as take it about 5 ms. What other processes do
-    on the machine costs waiting and not CPU seconds, so it hardly moves these.
+    The first turn is not kept. Without a number, as many calls of each as take it about 5 ms, after three that are
+    not timed: the first ones find the others' code in the caches, whoever they belong to. What other processes do on
+    the machine costs waiting and not CPU seconds, so it hardly moves these.
     """
     took, calls = {name: [] for name in what}, dict.fromkeys(what, number or 1)
     for i in range(repeats + 1):
         for name, call in what.items():
             if number is None and i == 1:
                 calls[name] = max(1, round(0.005 / _seconds(call, 3)))
+            if number is None:
+                _seconds(call, 3)
             seconds = _seconds(call, calls[name])
             if i:
                 took[name].append(seconds)

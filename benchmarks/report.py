@@ -159,7 +159,7 @@ def about(results: dict) -> str:
     lines = [f"Machine: {m['cores']} CPU cores ({m['processor']}, {m['system']}), Python {m['python']}, PyTorch "
              f"{m['torch']}."]
     loads = {name: row.get("load", [0])[0] for name, row in results["rows"].items()}
-    busy = {name: load for name, load in loads.items() if load > m["cores"] + 1}  # the row before leaves about that many behind
+    busy = {name: load for name, load in loads.items() if load > m["cores"] + 1}  # the row before leaves about cores
     if busy:
         lines.append("The machine was shared while these rows ran (the load average when each began): "
                      + ", ".join(f"{name} {load:g}" for name, load in busy.items())

@@ -275,7 +275,7 @@ class DDPM(ReverseProcess, nn.Module):
             said = self._ask(x_t, self.q._level(x_t, t, self._precision(x_t)))
         else:  # a subclass may guide what its network says
             said = getattr(self.predict(x_t, t), predicts)
-        return torch.addcmul(of_said * said, of_x_t, x_t), var, std
+        return (of_said * said).addcmul_(of_x_t, x_t), var, std
 
     def _precision(self, x_t: Tensor) -> torch.dtype:
         "What the network is told log_snr in, and a Distribution in float64."
@@ -286,8 +286,9 @@ class DDPM(ReverseProcess, nn.Module):
         if isinstance(self.network, Distribution):
             return _denoise(self.network, x_t, level)
         dtype = self._asks or _own_dtype(self.network, x_t)
-        level = level.to(_at_least_single(dtype))
-        value = self.network(x_t if x_t.dtype == dtype else x_t.to(dtype), level.expand(len(x_t)), **self.cond)
+        if level.dtype != (told := _at_least_single(dtype)):  # a .to that changes nothing costs as much as a sum
+            level = level.to(told)
+        value = self.network(x_t if x_t.dtype == dtype else x_t.to(dtype), level.expand(x_t.shape[0]), **self.cond)
         if not isinstance(value, Tensor) or value.shape != x_t.shape:
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"network must return a tensor of x_t's shape {tuple(x_t.shape)}, got {got}")

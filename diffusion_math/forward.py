@@ -191,11 +191,12 @@ def _check_time(t: Time, x: Tensor, first: int, last: int) -> Time:
             raise TypeError(f"t must be an int or an integer tensor, got {t.dtype}")
         if t.shape != x.shape[:1]:
             raise ValueError(f"t must be an int or have shape ({len(x)},), one for each x, got shape {tuple(t.shape)}")
-        if t.device.type == "cpu" and len(t) and not torch.compiler.is_compiling():
+        if t.device.type == "cpu" and t.numel() and not torch.compiler.is_compiling():
             low, high = (int(v) for v in t.aminmax())
             if low < first or high > last:
                 raise ValueError(f"t must lie in {first}..{last}, got {low if low < first else high}")
-        return t.to(x.device, torch.long, non_blocking=True)
+        fits = t.dtype == torch.long and t.device == x.device  # a .to that changes nothing costs as much as a sum
+        return t if fits else t.to(x.device, torch.long, non_blocking=True)
     try:
         at = index(None if isinstance(t, bool) else t)
     except TypeError as error:  # an array too has an __index__, but not one to ask
@@ -279,7 +280,8 @@ class ForwardProcess:
         _check_x("x0", x0)
         if x_t.shape != x0.shape:
             raise ValueError(f"x_t and x0 must have one shape, got {tuple(x_t.shape)} and {tuple(x0.shape)}")
-        return Gaussian._made(torch.addcmul(of_x0 * x0.to(x_t.dtype), of_x_t, x_t), var, std)
+        x0 = x0 if x0.dtype == x_t.dtype else x0.to(x_t.dtype)
+        return Gaussian._made(torch.addcmul(of_x0 * x0, of_x_t, x_t), var, std)
 
     def trajectory(
         self, x0: Float[Tensor, "b *event"], generator: Generator | None = None
