@@ -275,7 +275,7 @@ class DDPM(ReverseProcess, nn.Module):
             said = self._ask(x_t, self.q._level(x_t, t, self._precision(x_t)))
         else:  # a subclass may guide what its network says
             said = getattr(self.predict(x_t, t), predicts)
-        return (of_said * said).addcmul_(of_x_t, x_t), var, std
+        return torch.addcmul(of_said * said, of_x_t, x_t), var, std
 
     def _precision(self, x_t: Tensor) -> torch.dtype:
         "What the network is told log_snr in, and a Distribution in float64."

@@ -197,6 +197,15 @@ class TestStep:
             assert step.mean.dtype == step.var.dtype == BF16
             assert error(step.mean, p.step(x_t.float(), 40).mean) < 0.05
 
+    def test_the_mean_of_a_step_differentiates_forwards_and_backwards_and_maps(self):
+        p, x, h = DDPM(wave, process(20)), normal(3, 2), 1e-5
+        mean = lambda x: p.step(x, 7).mean  # noqa: E731
+        slope = torch.func.jvp(mean, (x,), (torch.ones_like(x),))[1]
+        there = x.clone().requires_grad_()
+        assert error(slope, (mean(x + h) - mean(x - h)) / (2 * h)) < 1e-8
+        assert error(torch.autograd.grad(mean(there).sum(), there)[0], slope) < 1e-10
+        assert torch.equal(torch.func.vmap(lambda row: mean(row[None])[0])(x), mean(x))
+
 
 # ---------------------------------------------------------------- the variance
 
