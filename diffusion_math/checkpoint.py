@@ -239,4 +239,6 @@ def load_pretrained(name: str) -> DDPM:
     names = sorted(path.name.removesuffix(".safetensors") for path in folder.iterdir() if path.suffix == ".safetensors")
     if name not in names:
         raise ValueError(f"name must be one of {', '.join(names)}, got {name!r}")
-    return load_model(Path(str(folder / f"{name}.safetensors")))
+    p = load_model(Path(str(folder / f"{name}.safetensors")))
+    p.network.to(memory_format=torch.channels_last)  # in which a CPU convolves faster
+    return p

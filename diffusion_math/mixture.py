@@ -72,8 +72,12 @@ class _Components:
         "The square root of component which's covariance, times eps."
         if self.U is None:
             return self.var[which].sqrt() * eps
-        every = _join(self, self.var.sqrt(), *_split(self, eps, eps.new_zeros(1, 1)))
-        return every[torch.arange(len(eps), device=eps.device), which]
+        out = torch.empty_like(eps)
+        for k in which.unique():  # each component roots its own rows: all of them, then a choice, is k times the work
+            rows = (which == k).nonzero().flatten()
+            one = type(self)(self.means[k][None], self.var[k][None], self.U[k][None])
+            out[rows] = _join(one, one.var.sqrt(), *_split(one, eps[rows], eps.new_zeros(1, 1)))[:, 0]
+        return out
 
 # %% ../nbs/workshop/mixture.ipynb #36111ec4
 def _split(c: _Components, x: Float[Tensor, "n d"], s: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -127,8 +127,9 @@ def _clean(distribution: Distribution, x_t: Tensor, level: Tensor) -> tuple[Tens
     if isinstance(distribution, GaussianMixture):
         return distribution.denoise_moments(x_t, level)
     if level.ndim:  # other distributions take one level at a time
-        rows = [torch.stack(_clean(distribution, x_t[i : i + 1], level[i])) for i in range(len(x_t))]
-        mean, var = torch.cat(rows or [x_t.expand(2, *x_t.shape)], 1)
+        levels, which = level.unique(return_inverse=True)
+        rows = [torch.stack(_clean(distribution, x_t[which == i], one)) for i, one in enumerate(levels)]
+        mean, var = torch.cat(rows or [x_t.expand(2, *x_t.shape)], 1)[:, which.argsort(stable=True).argsort()]
         return mean, var
     mean, cov = distribution.denoise(x_t, level), distribution.denoise_cov(x_t, level)
     return mean, cov.diagonal(dim1=-2, dim2=-1).reshape(x_t.shape)

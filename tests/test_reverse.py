@@ -474,13 +474,30 @@ def test_a_time_for_each_x(kind):
     q, x, law = process(), torch.randn(5, 2, dtype=F64), plane()[0]
     law = {"mixture": law, "data": Empirical(torch.randn(9, 2, dtype=F64)), "other": Wrapped(law)}[kind]
     p = ExactReverse(q, law)
-    for t in (torch.tensor([5, 1, 3, 2, 4]), torch.tensor([5, 1, 3, 2, 4], dtype=torch.uint8)):
+    for t in (
+        torch.tensor([5, 1, 3, 2, 4]),
+        torch.tensor([5, 1, 3, 2, 4], dtype=torch.uint8),
+        torch.tensor([5, 1, 5, 2, 1]),
+    ):
         together = p.step(x, t)
         for i in range(5):
             alone = p.step(x[i : i + 1], int(t[i]))
             assert error(together.mean[i], alone.mean[0]) < 1e-12
             assert error(together.var.expand(5, 2)[i], alone.var.expand(1, 2)[0]) < 1e-12
     assert torch.equal(p.step(x, np.int64(3)).mean, p.step(x, 3).mean)
+
+
+def test_another_distribution_is_asked_once_for_each_time():
+    class Counting(Wrapped):
+        asked = 0
+
+        def denoise(self, x, log_snr):
+            Counting.asked += 1
+            return super().denoise(x, log_snr)
+
+    p, x = ExactReverse(process(), Counting(plane()[0])), torch.randn(60, 2, dtype=F64)
+    p.step(x, torch.arange(60) % 3 + 1)
+    assert Counting.asked == 3
 
 
 def test_an_empty_batch():
