@@ -38,13 +38,14 @@ class _Level(NamedTuple):
     var: Float[Tensor, " n"]
 
 # %% ../nbs/workshop/account.ipynb #c771eca5
+@torch.no_grad()
 def _moments(
     p: ReverseProcess, x: Float[Tensor, " n"], t: Int[Tensor, " n"]
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
     "Mean and variance of p(x_{t-1} | x_t = x) for numbers x, each at its own t; ROWS of them to a call."
     xs = x.view(-1, *(p.event_shape or ())).split(ROWS)
     laws = [p.step(some, times) for some, times in zip(xs, t.split(ROWS), strict=True)]
-    pairs = [(law.mean.detach().flatten(), law.var.detach().expand(law.mean.shape).flatten()) for law in laws]
+    pairs = [(law.mean.flatten(), law.var.expand(law.mean.shape).flatten()) for law in laws]
     mean, var = (torch.cat(parts) for parts in zip(*pairs, strict=True))
     return mean, var
 
@@ -108,7 +109,6 @@ def _up(level: _Level, below: _Level, h: Float[Tensor, "m b"]) -> Float[Tensor, 
     "h_t on the grid of x_t, from h_{t-1} on the grid below: the mean of h_{t-1} over p(x_{t-1} | x_t)."
     top = (2 * math.pi * level.var).rsqrt()[:, None]
     return below.width * top * torch.cat([kernel @ h[j] for _, j, kernel in _blocks(level, below.x)])
-
 
 # %% ../nbs/workshop/account.ipynb #72d285d4
 def _band(
