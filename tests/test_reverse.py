@@ -496,8 +496,10 @@ def test_another_distribution_is_asked_once_for_each_time():
             return super().denoise(x, log_snr)
 
     p, x = ExactReverse(process(), Counting(plane()[0])), torch.randn(60, 2, dtype=F64)
+    p.step(x, 1)
+    once = Counting.asked
     p.step(x, torch.arange(60) % 3 + 1)
-    assert Counting.asked == 3
+    assert Counting.asked - once == 3 * once > 0
 
 
 def test_an_empty_batch():
