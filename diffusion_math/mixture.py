@@ -72,6 +72,9 @@ class _Components:
         "The square root of component which's covariance, times eps."
         if self.U is None:
             return self.var[which].sqrt() * eps
+        if eps.device.type != "cpu":  # to sort the rows, one would have to wait for the device
+            every = _join(self, self.var.sqrt(), *_split(self, eps, eps.new_zeros(1, 1)))
+            return every[torch.arange(len(eps), device=eps.device), which]
         out = torch.empty_like(eps)
         for k in which.unique():  # each component roots its own rows: all of them, then a choice, is k times the work
             rows = (which == k).nonzero().flatten()
