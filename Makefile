@@ -32,7 +32,8 @@ test: lint
 	$(PYTEST) $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check diffusion_math tests setup.py
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 
 unit: $(VENV)/.dev
 	$(PYTEST) --ignore=tests/notebooks --ignore=tests/browser $(PYTEST_ARGS)
@@ -54,6 +55,7 @@ $(BENCH)/.peers: $(METADATA) benchmarks/peers.py
 
 # The modules are written from the notebooks, never by hand.
 export: $(VENV)/.dev
+	$(BIN)/ruff format --quiet nbs
 	$(BIN)/nbdev-export
 
 clean-notebooks: $(VENV)/.dev

@@ -1,8 +1,9 @@
 "Hands setuptools the metadata that settings.ini holds."
+
 from configparser import ConfigParser
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 here = Path(__file__).parent
 config = ConfigParser(delimiters=["="], interpolation=None)
@@ -26,10 +27,13 @@ setup(
     install_requires=cfg["requirements"].split(),
     extras_require={"course": course, "dev": course + cfg["dev_requirements"].split()},
     entry_points={"console_scripts": cfg["console_scripts"].splitlines()},
-    packages=["diffusion_math", "diffusion_math.course"],
+    packages=[
+        *find_packages(include=["diffusion_math", "diffusion_math.*"]),
+        "diffusion_math.course",
+    ],
     package_dir={"diffusion_math.course": "nbs"},
     package_data={
         "diffusion_math": ["assets/*", "explore/*"],
-        "diffusion_math.course": ["*.ipynb", "workshop/*.ipynb", "images/*"],
+        "diffusion_math.course": ["*.ipynb", "workshop/**/*.ipynb", "images/*"],
     },
 )

@@ -18,9 +18,14 @@ DATA = "DIFFUSION_MATH_DATA"
 
 def arguments(doc: str, *more: tuple) -> argparse.Namespace:
     "The options that every script takes."
-    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="fewer repeats, smaller samples")
-    parser.add_argument("--data", help=f"the folder that holds MNIST/raw (default: ${DATA}, or mnist()'s own folder)")
+    parser.add_argument(
+        "--data",
+        help=f"the folder that holds MNIST/raw (default: ${DATA}, or mnist()'s own folder)",
+    )
     for names, options in more:
         parser.add_argument(*names, **options)
     return parser.parse_args()
@@ -28,7 +33,7 @@ def arguments(doc: str, *more: tuple) -> argparse.Namespace:
 
 def find_mnist(data: str | None) -> Path | None:
     "The folder that holds MNIST/raw, or None."
-    from diffusion_math.data import _cache_folder
+    from diffusion_math.data.digits import _cache_folder
 
     root = Path(data or os.environ.get(DATA) or _cache_folder()).expanduser()
     return root if (root / "MNIST" / "raw" / "train-images-idx3-ubyte").is_file() else None
@@ -38,12 +43,16 @@ def need_mnist(data: str | None) -> Path:
     "The folder that holds MNIST/raw, or the end of this script with a word on what to do."
     root = find_mnist(data)
     if root is None:
-        raise SystemExit(f"no MNIST was found: name the folder that holds MNIST/raw with --data DIR or {DATA}=DIR, or "
-                         "let torchvision download it: python -c 'from diffusion_math import mnist; mnist()'")
+        raise SystemExit(
+            f"no MNIST was found: name the folder that holds MNIST/raw with --data DIR or {DATA}=DIR, or "
+            "let torchvision download it: python -c 'from diffusion_math import mnist; mnist()'"
+        )
     return root
 
 
-def interleave(what: dict[str, Callable], repeats: int, number: int | None = None) -> dict[str, list[float]]:
+def interleave(
+    what: dict[str, Callable], repeats: int, number: int | None = None
+) -> dict[str, list[float]]:
     """CPU seconds of this thread a call: `number` calls of each in turn, `repeats` times over (A B A B ...).
 
     The first turn is not kept. Without a number, as many calls of each as take it about 5 ms, after three that are
@@ -81,7 +90,9 @@ def ratios(took: dict[str, list[float]], base: str, case: str) -> list[dict]:
     figures = []
     for name, values in took.items():
         ratio = [a / b for a, b in zip(values, took[base], strict=True)]
-        figures.append({"who": name, "case": case, **spread(ratio), "seconds": statistics.median(values)})
+        figures.append(
+            {"who": name, "case": case, **spread(ratio), "seconds": statistics.median(values)}
+        )
     return figures
 
 
@@ -92,8 +103,12 @@ def figure(who: str, case: str, value: float | None, **more) -> dict:
 def machine() -> dict:
     "The machine in words that tell nobody where it stands."
     return {
-        "cores": os.cpu_count(), "processor": platform.machine(), "system": platform.system(),
-        "python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "processor": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
     }
 

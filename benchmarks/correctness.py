@@ -39,8 +39,13 @@ def exact_laws(a: list[mp.mpf]) -> dict[str, list[mp.mpf]]:
     laws = {name: [] for name in ("signal", "noise", "of_x0", "of_x_t", "var")}
     for before, now in zip(a, a[1:], strict=False):
         beta = 1 - now / before
-        values = (mp.sqrt(now), mp.sqrt(1 - now), mp.sqrt(before) * beta / (1 - now),
-                  mp.sqrt(now / before) * (1 - before) / (1 - now), beta * (1 - before) / (1 - now))
+        values = (
+            mp.sqrt(now),
+            mp.sqrt(1 - now),
+            mp.sqrt(before) * beta / (1 - now),
+            mp.sqrt(now / before) * (1 - before) / (1 - now),
+            beta * (1 - before) / (1 - now),
+        )
         for name, value in zip(laws, values, strict=True):
             laws[name].append(value)
     return laws
@@ -49,14 +54,26 @@ def exact_laws(a: list[mp.mpf]) -> dict[str, list[mp.mpf]]:
 def worst(got, want: list[mp.mpf]) -> float:
     "The largest relative error; where the exact number is 0, the number itself."
     got = [float(v) for v in got]
-    return max(float(abs((mp.mpf(g) - w) / w) if w else abs(mp.mpf(g))) for g, w in zip(got, want, strict=True))
+    return max(
+        float(abs((mp.mpf(g) - w) / w) if w else abs(mp.mpf(g)))
+        for g, w in zip(got, want, strict=True)
+    )
 
 
 def report(who: str, kind: str, got: dict, exact: dict) -> list[dict]:
     errors = {name: worst(values, exact[name]) for name, values in got.items()}
-    groups = {"marginal": ("signal", "noise"), "posterior mean": ("of_x0", "of_x_t"), "posterior variance": ("var",)}
-    return [figure(who, f"{case}, {kind}", max(errors[n] for n in names), **{n: errors[n] for n in names})
-            for case, names in groups.items() if all(n in errors for n in names)]
+    groups = {
+        "marginal": ("signal", "noise"),
+        "posterior mean": ("of_x0", "of_x_t"),
+        "posterior variance": ("var",),
+    }
+    return [
+        figure(
+            who, f"{case}, {kind}", max(errors[n] for n in names), **{n: errors[n] for n in names}
+        )
+        for case, names in groups.items()
+        if all(n in errors for n in names)
+    ]
 
 
 def unit_batch(value: float) -> torch.Tensor:
@@ -64,22 +81,38 @@ def unit_batch(value: float) -> torch.Tensor:
 
 
 def ours(kind: str) -> dict:
-    q, one, zero, t = ForwardProcess(KINDS[kind](T)), unit_batch(1.0), unit_batch(0.0), torch.arange(1, T + 1)
+    q, one, zero, t = (
+        ForwardProcess(KINDS[kind](T)),
+        unit_batch(1.0),
+        unit_batch(0.0),
+        torch.arange(1, T + 1),
+    )
     law = q.marginal(one, t)
     of_x0, of_x_t = q.posterior(zero, one, t), q.posterior(one, zero, t)
-    return {"signal": law.mean, "noise": law.std.expand(T, 1), "of_x0": of_x0.mean, "of_x_t": of_x_t.mean,
-            "var": of_x0.var.expand(T, 1)}
+    return {
+        "signal": law.mean,
+        "noise": law.std.expand(T, 1),
+        "of_x0": of_x0.mean,
+        "of_x_t": of_x_t.mean,
+        "var": of_x0.var.expand(T, 1),
+    }
 
 
 def ddpm_pytorch(kind: str) -> dict | None:
     if (ddpm := peer("denoising_diffusion_pytorch")) is None:
         return None
-    model = ddpm.GaussianDiffusion(ddpm.Unet(8, dim_mults=(1, 2), channels=1), image_size=28, timesteps=T,
-                                   beta_schedule=kind)
+    model = ddpm.GaussianDiffusion(
+        ddpm.Unet(8, dim_mults=(1, 2), channels=1), image_size=28, timesteps=T, beta_schedule=kind
+    )
     one, zero, t = unit_batch(1.0), unit_batch(0.0), torch.arange(T)
     mean, var, _ = model.q_posterior(one, zero, t)
-    return {"signal": model.q_sample(one, t, noise=zero), "noise": model.q_sample(zero, t, noise=one), "of_x0": mean,
-            "of_x_t": model.q_posterior(zero, one, t)[0], "var": var}
+    return {
+        "signal": model.q_sample(one, t, noise=zero),
+        "noise": model.q_sample(zero, t, noise=one),
+        "of_x0": mean,
+        "of_x_t": model.q_posterior(zero, one, t)[0],
+        "var": var,
+    }
 
 
 @contextmanager
@@ -106,8 +139,13 @@ def diffusers(kind: str) -> dict | None:
         of_x0 = [s.step(a, i, b).prev_sample for i in range(T)]
         of_x_t = [s.step(b, i, a).prev_sample for i in range(T)]
     var = [0.0] + [s._get_variance(i) for i in range(1, T)]  # no noise is added at the last step
-    return {"signal": s.add_noise(one, zero, t), "noise": s.add_noise(zero, one, t), "of_x0": of_x0,
-            "of_x_t": of_x_t, "var": var}
+    return {
+        "signal": s.add_noise(one, zero, t),
+        "noise": s.add_noise(zero, one, t),
+        "of_x0": of_x0,
+        "of_x_t": of_x_t,
+        "var": var,
+    }
 
 
 def azula(kind: str) -> tuple[dict, dict] | None:
@@ -182,7 +220,13 @@ def exact_likelihood(x, mean, std) -> list[mp.mpf]:
         high = mp.inf if xi >= 0.999 else high
         if low > 0:  # by symmetry in the left tail, where the difference keeps its digits
             low, high = -high, -low
-        cdf = lambda z: mp.mpf(0) if z == -mp.inf else mp.mpf(1) if z == mp.inf else mp.erfc(-z / mp.sqrt(2)) / 2  # noqa
+        cdf = lambda z: (
+            mp.mpf(0)
+            if z == -mp.inf
+            else mp.mpf(1)
+            if z == mp.inf
+            else mp.erfc(-z / mp.sqrt(2)) / 2
+        )
         out.append(mp.log(cdf(high) - cdf(low)))
     return out
 
@@ -190,16 +234,23 @@ def exact_likelihood(x, mean, std) -> list[mp.mpf]:
 def likelihood() -> list[dict]:
     x, mean, std = grid()
     want = exact_likelihood(x, mean, std)
-    got = {"diffusion_math": DiscretizedGaussian(mean[:, None], std[:, None] ** 2).log_prob(x[:, None])}
+    got = {
+        "diffusion_math": DiscretizedGaussian(mean[:, None], std[:, None] ** 2).log_prob(x[:, None])
+    }
     if (module := peer("denoising_diffusion_pytorch.learned_gaussian_diffusion")) is not None:
         call = module.discretized_gaussian_log_likelihood
         got["denoising-diffusion-pytorch"] = call(x, means=mean, log_scales=std.log())
-    rounded = std[:, None] ** 2  # ours takes a variance: the exact one is that of the rounded square
+    rounded = (
+        std[:, None] ** 2
+    )  # ours takes a variance: the exact one is that of the rounded square
     exact_ours = exact_likelihood(x, mean, rounded[:, 0].double().sqrt())
     figures = []
     for who, values in got.items():
         truth = exact_ours if who == "diffusion_math" else want
-        error = max(float(abs(mp.mpf(float(v)) - w) / max(1, abs(w))) for v, w in zip(values, truth, strict=True))
+        error = max(
+            float(abs(mp.mpf(float(v)) - w) / max(1, abs(w)))
+            for v, w in zip(values, truth, strict=True)
+        )
         figures.append(figure(who, "rounded likelihood", error))
     return figures
 
@@ -210,15 +261,24 @@ def main() -> None:
     for kind in KINDS:
         a = exact_alpha_bar(kind)
         exact = exact_laws(a)
-        for who, measure in (("diffusion_math", ours), ("diffusers", diffusers),
-                             ("denoising-diffusion-pytorch", ddpm_pytorch)):
+        for who, measure in (
+            ("diffusion_math", ours),
+            ("diffusers", diffusers),
+            ("denoising-diffusion-pytorch", ddpm_pytorch),
+        ):
             got = measure(kind)
             figures += report(who, kind, got, exact) if got else []
         if (pair := azula(kind)) is not None:
             figures += report("azula", kind, *pair)
         figures += smalldiffusion(kind, a) + k_diffusion(kind, a)
-    say(title="Correctness in float32", unit="worst relative error", figures=figures + likelihood(), better="less",
-        target="ours ≤ 5e-7 everywhere", style="e")
+    say(
+        title="Correctness in float32",
+        unit="worst relative error",
+        figures=figures + likelihood(),
+        better="less",
+        target="ours ≤ 5e-7 everywhere",
+        style="e",
+    )
 
 
 if __name__ == "__main__":

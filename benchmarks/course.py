@@ -25,17 +25,25 @@ def seconds(path: Path) -> float:
 def main() -> None:
     args = arguments(__doc__, (["--only"], {"nargs": "*", "help": "names of notebooks"}))
     figures, totals = [], {}
-    for case, pattern in (("chapters", "*.ipynb"), ("workshop", "workshop/*.ipynb")):
+    for case, pattern in (("chapters", "*.ipynb"), ("workshop", "workshop/**/*.ipynb")):
         for path in sorted(NOTEBOOKS.glob(pattern)):
             if not args.only or path.stem in args.only:
                 try:
                     figures.append(figure(path.stem, case, seconds(path)))
                 except Exception as error:
-                    figures.append(figure(path.stem, case, None, wrong=" ".join(str(error).split())[-200:]))
+                    figures.append(
+                        figure(path.stem, case, None, wrong=" ".join(str(error).split())[-200:])
+                    )
         totals[case] = sum(f["value"] or 0 for f in figures if f["case"] == case)
     figures += [figure("total", case, total) for case, total in totals.items()]
-    say(title="The course", unit="seconds", figures=figures, better="less", target="chapters ≤ 480 in total",
-        notebooks=len(figures) - len(totals))
+    say(
+        title="The course",
+        unit="seconds",
+        figures=figures,
+        better="less",
+        target="chapters ≤ 480 in total",
+        notebooks=len(figures) - len(totals),
+    )
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ from diffusion_math import (
 
 TERMS, T = 8, 1000
 SCHEDULES = {
-    "linear": linear_schedule(T), "cosine": cosine_schedule(T),
+    "linear": linear_schedule(T),
+    "cosine": cosine_schedule(T),
     "even log SNR": Schedule.from_log_snr(torch.linspace(10, -8, T, dtype=torch.float64)),
 }
 
@@ -38,11 +39,15 @@ def strata(share: torch.Tensor, n: int) -> torch.Tensor:
     return n * (torch.minimum(right, edge[1:]) - torch.maximum(left, edge[:-1])).clamp(min=0)
 
 
-def variance(one: torch.Tensor, two: torch.Tensor, share: torch.Tensor, n: int, rows: torch.Tensor) -> torch.Tensor:
+def variance(
+    one: torch.Tensor, two: torch.Tensor, share: torch.Tensor, n: int, rows: torch.Tensor
+) -> torch.Tensor:
     "Of the mean of n draws of (term of t) / (share of t), one from each row's t: (b,). one, two: terms, (T-1, b)."
     a, b = one / share[:, None], two / share[:, None]
     square = 0.5 * (a.square() + b.square())
-    each = rows @ square - (rows @ a) * (rows @ b)  # two noises: the product of the means is not biased
+    each = rows @ square - (rows @ a) * (
+        rows @ b
+    )  # two noises: the product of the means is not biased
     return each.mean(0) / n
 
 
@@ -55,7 +60,9 @@ def main() -> None:
     for name, schedule in SCHEDULES.items():
         q = ForwardProcess(schedule)
         p, generator = shipped._through(q), torch.Generator().manual_seed(0)
-        pilot = elbo_estimate(q, p, digits()[:16], 4, "both", decoder=p.decode, generator=generator).shares.double()
+        pilot = elbo_estimate(
+            q, p, digits()[:16], 4, "both", decoder=p.decode, generator=generator
+        ).shares.double()
         even = torch.full_like(pilot, 1 / len(pilot))
         one, two = (elbo(q, p, x0, p.decode, generator=generator).steps.double() for _ in range(2))
         found = {
@@ -67,9 +74,23 @@ def main() -> None:
         for times, each in found.items():
             kept = each.view(groups, b).mean(1)
             who = times if times == "iid" else f"diffusion_math ({times})"
-            figures.append(figure(who, name, **spread((kept / base).tolist()), variance=spread(kept.tolist())["value"]))
-    say(title="The bound's estimator, at equal network calls", unit="variance, ratio to iid t", base="iid",
-        figures=figures, better="less", terms=TERMS, target="ours below iid on every schedule")
+            figures.append(
+                figure(
+                    who,
+                    name,
+                    **spread((kept / base).tolist()),
+                    variance=spread(kept.tolist())["value"],
+                )
+            )
+    say(
+        title="The bound's estimator, at equal network calls",
+        unit="variance, ratio to iid t",
+        base="iid",
+        figures=figures,
+        better="less",
+        terms=TERMS,
+        target="ours below iid on every schedule",
+    )
 
 
 if __name__ == "__main__":

@@ -40,10 +40,14 @@ def bound(p: DDPM, x0: torch.Tensor, pilot: torch.Tensor, n: int = 4, seed: int 
     "The bound on x0 in bits/dim from n terms a picture, with its parts and standard errors."
     q, generator = p.q, torch.Generator().manual_seed(seed)
     counted = p._with(network=Counted(p.network))
-    shares = elbo_estimate(q, counted, pilot, 4, "both", decoder=p.decode, generator=generator).shares
+    shares = elbo_estimate(
+        q, counted, pilot, 4, "both", decoder=p.decode, generator=generator
+    ).shares
     total, within, last = [], [], []
     for part in x0.split(250):
-        one = elbo_estimate(q, counted, part, n, "both", shares, decoder=counted.decode, generator=generator)
+        one = elbo_estimate(
+            q, counted, part, n, "both", shares, decoder=counted.decode, generator=generator
+        )
         total.append(one.total)
         within.append(one.stderr.square())
         with torch.no_grad():
@@ -52,10 +56,17 @@ def bound(p: DDPM, x0: torch.Tensor, pilot: torch.Tensor, n: int = 4, seed: int 
     prior = q.marginal(x0, q.T).kl(p.prior(x0)).double().mean()
     scale = 1 / (DIMS * math.log(2))
     return {
-        "bits_per_dim": bits_per_dim(total.mean(), DIMS).item(), "T": q.T, "pictures": len(x0), "terms_a_picture": n,
-        "stderr": total.std().item() * scale / len(x0) ** 0.5,  # of the mean over digits, their own spread included
-        "stderr_estimate": (within.sum() / len(x0) ** 2).sqrt().item() * scale,  # of the estimate for these digits
-        "prior": prior.item() * scale, "reconstruction": last.mean().item() * scale,
+        "bits_per_dim": bits_per_dim(total.mean(), DIMS).item(),
+        "T": q.T,
+        "pictures": len(x0),
+        "terms_a_picture": n,
+        "stderr": total.std().item()
+        * scale
+        / len(x0) ** 0.5,  # of the mean over digits, their own spread included
+        "stderr_estimate": (within.sum() / len(x0) ** 2).sqrt().item()
+        * scale,  # of the estimate for these digits
+        "prior": prior.item() * scale,
+        "reconstruction": last.mean().item() * scale,
         "network_calls": counted.network.calls,
     }
 
@@ -73,8 +84,13 @@ def evaluate(name: str, root: Path, quick: bool) -> dict:
     result |= {"bytes": (ASSETS / f"{name}.safetensors").stat().st_size}
     result["bound"] = bound(p, mnist("test", root)[:pictures], mnist("train", root)[:16])
     score = Score(root, 512 if quick else SAMPLES)
-    result["frechet"] = {"distance": score(draw(p, score.n)), "floor": score.floor, "samples": score.n, "steps": STEPS,
-                         "network": score.about}
+    result["frechet"] = {
+        "distance": score(draw(p, score.n)),
+        "floor": score.floor,
+        "samples": score.n,
+        "steps": STEPS,
+        "network": score.about,
+    }
     return result | {"quick": quick, "minutes": (time.time() - began) / 60, "machine": machine()}
 
 
@@ -82,7 +98,9 @@ def training(runs: Path | None, name: str, minutes: float | None, words: str | N
     "What is known of the runs, one after the other: their plans, from the checkpoints; time and machine as given."
     known = {"minutes": minutes, "machine": words}
     if runs:
-        newest = {path.parent.parent: path for path in sorted((runs / name).glob("*/step-*/state.json"))}
+        newest = {
+            path.parent.parent: path for path in sorted((runs / name).glob("*/step-*/state.json"))
+        }
         in_order = sorted(newest.values(), key=lambda path: path.stat().st_mtime)
         known["plans"] = [json.loads(path.read_text())["plan"] for path in in_order]
     return {key: value for key, value in known.items() if value is not None}
@@ -96,12 +114,17 @@ def _row(name: str, known: dict) -> dict[str, str]:
     return {
         "": f"`{name}`",
         "parameters": f"{known['parameters']:,}, {known['bytes'] / 1e6:.2f} MB in half precision",
-        "loss": {"elbo": "the bound", "simple": "mean squared error"}.get(plans[-1]["loss"] if plans else "", "–"),
+        "loss": {"elbo": "the bound", "simple": "mean squared error"}.get(
+            plans[-1]["loss"] if plans else "", "–"
+        ),
         "steps": f"{steps} of {plans[-1]['batch']} digits" if plans else "–",
-        "time": f"{t['minutes']:.0f} minutes on {t['machine']}" if "minutes" in t and "machine" in t else "–",
+        "time": f"{t['minutes']:.0f} minutes on {t['machine']}"
+        if "minutes" in t and "machine" in t
+        else "–",
         "bits/dim on the 10,000 test digits, at most": f"**{b['bits_per_dim']:.3f}** ± {b['stderr']:.3f}",
         "… its steps": f"{b['bits_per_dim'] - b['prior'] - b['reconstruction']:.3f}, T = {b['T']}",
-        "… its decoder": f"{b['reconstruction']:.1e}", "… its prior": f"{b['prior']:.1e}",
+        "… its decoder": f"{b['reconstruction']:.1e}",
+        "… its prior": f"{b['prior']:.1e}",
         "… the estimate's own standard error": f"{b['stderr_estimate']:.4f}, {b['network_calls']:,} network calls",
         "Fréchet distance of samples, 50 steps of DDIM": f"**{f['distance']:.2f}**",
         "… of as many held-out digits": f"{f['floor']:.2f}",
@@ -152,11 +175,15 @@ def card(known: dict[str, dict]) -> str:
 
 def main() -> None:
     args = arguments(
-        __doc__, (["name"], {"help": "ddpm_mnist or ddpm_mnist_bits"}),
+        __doc__,
+        (["name"], {"help": "ddpm_mnist or ddpm_mnist_bits"}),
         (["--runs"], {"type": Path, "help": "the folder of the run's checkpoints, for its plan"}),
         (["--minutes"], {"type": float, "help": "how long the run took, for the card"}),
         (["--machine"], {"help": "and on what"}),
-        (["--card-only"], {"action": "store_true", "help": "measure nothing: write the card again"}),
+        (
+            ["--card-only"],
+            {"action": "store_true", "help": "measure nothing: write the card again"},
+        ),
     )
     file = CACHE / "pretrained-quick.json" if args.quick else RESULTS
     known = json.loads(file.read_text()) if file.is_file() else {}

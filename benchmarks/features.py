@@ -27,9 +27,18 @@ class Classifier(nn.Module):
     def __init__(self):
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(1, 24, 3, padding=1), nn.BatchNorm2d(24), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(24, 48, 3, padding=1), nn.BatchNorm2d(48), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Flatten(), nn.Linear(48 * 49, WIDTH), nn.BatchNorm1d(WIDTH), nn.SiLU(),
+            nn.Conv2d(1, 24, 3, padding=1),
+            nn.BatchNorm2d(24),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(24, 48, 3, padding=1),
+            nn.BatchNorm2d(48),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(48 * 49, WIDTH),
+            nn.BatchNorm1d(WIDTH),
+            nn.SiLU(),
         )
         self.head = nn.Linear(WIDTH, 10)
 
@@ -54,7 +63,9 @@ def train(x: Tensor, y: Tensor, epochs: int = EPOCHS, seed: int = 0) -> Classifi
     torch.manual_seed(seed)
     generator, model = torch.Generator().manual_seed(seed), Classifier()
     optimizer = torch.optim.Adam(model.parameters(), LR)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=epochs * (len(x) // BATCH))
+    rate = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, LR, total_steps=epochs * (len(x) // BATCH)
+    )
     for _ in range(epochs):
         for rows in torch.randperm(len(x), generator=generator).split(BATCH)[: len(x) // BATCH]:
             F.cross_entropy(model(_shifted(x[rows], generator)), y[rows]).backward()
@@ -66,7 +77,10 @@ def train(x: Tensor, y: Tensor, epochs: int = EPOCHS, seed: int = 0) -> Classifi
 
 @torch.no_grad()
 def accuracy(model: Classifier, x: Tensor, y: Tensor) -> float:
-    right = sum((model(a).argmax(1) == b).sum().item() for a, b in zip(x.split(500), y.split(500), strict=True))
+    right = sum(
+        (model(a).argmax(1) == b).sum().item()
+        for a, b in zip(x.split(500), y.split(500), strict=True)
+    )
     return right / len(x)
 
 
@@ -81,7 +95,9 @@ def feature_network(root: Path) -> tuple[Classifier, dict]:
         save_file(model.state_dict(), WEIGHTS)
     right = accuracy(model, *mnist("test", root, labels=True))
     if right < 0.99:
-        raise SystemExit(f"the feature network gets {right:.2%} of the test digits right, and should get 99 %")
+        raise SystemExit(
+            f"the feature network gets {right:.2%} of the test digits right, and should get 99 %"
+        )
     sha256 = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
     return model, {"features": WIDTH, "accuracy": right, "sha256": sha256[:16]}
 
@@ -90,7 +106,9 @@ def frechet_gaussians(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tens
     "|a - b|^2 + trace(A + B - 2 (A B)^(1/2)): the squared Wasserstein-2 distance of two Gaussians."
     values, vectors = torch.linalg.eigh(cov_a)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    cross = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()  # of (A B)^(1/2), the same trace
+    cross = (
+        torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
+    )  # of (A B)^(1/2), the same trace
     return ((mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross).item()
 
 

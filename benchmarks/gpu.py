@@ -52,8 +52,15 @@ class Diffusers:
     def __init__(self, device: str):
         from diffusers import DDPMScheduler, UNet2DModel
 
-        self.network = UNet2DModel(28, 1, 1, block_out_channels=(32, 64, 64), norm_num_groups=8,
-                                   down_block_types=("DownBlock2D",) * 3, up_block_types=("UpBlock2D",) * 3).to(device)
+        self.network = UNet2DModel(
+            28,
+            1,
+            1,
+            block_out_channels=(32, 64, 64),
+            norm_num_groups=8,
+            down_block_types=("DownBlock2D",) * 3,
+            up_block_types=("UpBlock2D",) * 3,
+        ).to(device)
         self.noise = DDPMScheduler(T)
 
     def loss(self, x0: torch.Tensor) -> torch.Tensor:
@@ -130,14 +137,29 @@ def measure(device: str, compiled: bool, repeats: int, batch: int = BATCH) -> li
 
 
 def main() -> None:
-    args = arguments(__doc__, (["--device"], {"default": "cuda", "help": "cuda, cuda:1, or cpu to try it out"}))
-    about = {"title": "On a GPU", "unit": "seconds of a step, ratio to ours uncompiled", "better": "less",
-             "target": "ours ahead of the same peers"}
+    args = arguments(
+        __doc__, (["--device"], {"default": "cuda", "help": "cuda, cuda:1, or cpu to try it out"})
+    )
+    about = {
+        "title": "On a GPU",
+        "unit": "seconds of a step, ratio to ours uncompiled",
+        "better": "less",
+        "target": "ours ahead of the same peers",
+    }
     if args.device.startswith("cuda") and not torch.cuda.is_available():
         return say(**about, figures=[], skipped="not run: this machine has no GPU")
     on_gpu = args.device.startswith("cuda")
-    figures = measure(args.device, compiled=on_gpu, repeats=20 if args.quick else 100, batch=BATCH if on_gpu else 8)
-    say(**about, figures=figures, device=torch.cuda.get_device_name(args.device) if on_gpu else "the processor")
+    figures = measure(
+        args.device,
+        compiled=on_gpu,
+        repeats=20 if args.quick else 100,
+        batch=BATCH if on_gpu else 8,
+    )
+    say(
+        **about,
+        figures=figures,
+        device=torch.cuda.get_device_name(args.device) if on_gpu else "the processor",
+    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ def cpu_seconds(module: str) -> float | None:
     "User and system seconds of a fresh Python, threads included; None where the import fails."
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run([sys.executable, "-c", CODE.format(module)], env=environment, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", CODE.format(module)], env=environment, capture_output=True
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         return None
@@ -24,8 +26,12 @@ def cpu_seconds(module: str) -> float | None:
 
 def main() -> None:
     args = arguments(__doc__)
-    peers = [found["name"] for found in installed() if "wrong" not in found and found["name"] != "ipympl"]  # a widget
-    modules = {"torch": "torch", "diffusion_math": "diffusion_math"} | {p: p.replace("-", "_") for p in peers}
+    peers = [
+        found["name"] for found in installed() if "wrong" not in found and found["name"] != "ipympl"
+    ]  # a widget
+    modules = {"torch": "torch", "diffusion_math": "diffusion_math"} | {
+        p: p.replace("-", "_") for p in peers
+    }
     took = {name: [] for name in modules}
     for i in range(4 if args.quick else 16):
         for name, module in modules.items():
@@ -33,8 +39,14 @@ def main() -> None:
             if i and seconds is not None:  # the first turn warms the disk's cache
                 took[name].append(seconds)
     figures = ratios({name: values for name, values in took.items() if values}, "torch", "import")
-    say(title="Import", unit="CPU seconds, ratio to `import torch`", base="torch", figures=figures,
-        target="ours ≤ 1.1", better="less")
+    say(
+        title="Import",
+        unit="CPU seconds, ratio to `import torch`",
+        base="torch",
+        figures=figures,
+        target="ours ≤ 1.1",
+        better="less",
+    )
 
 
 if __name__ == "__main__":

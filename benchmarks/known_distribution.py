@@ -57,9 +57,15 @@ class Oracle:
         self.law, self.shape = law, tuple(law.event_shape)
 
     def __call__(self, x: torch.Tensor, alpha, sigma) -> torch.Tensor:
-        alpha, sigma = (torch.as_tensor(v, dtype=torch.float64).flatten()[:1].squeeze() for v in (alpha, sigma))
+        alpha, sigma = (
+            torch.as_tensor(v, dtype=torch.float64).flatten()[:1].squeeze() for v in (alpha, sigma)
+        )
         size = (alpha.square() + sigma.square()).sqrt()
-        log_snr = 2 * (alpha.log() - sigma.log()) if sigma > 0 else torch.tensor(math.inf, dtype=torch.float64)
+        log_snr = (
+            2 * (alpha.log() - sigma.log())
+            if sigma > 0
+            else torch.tensor(math.inf, dtype=torch.float64)
+        )
         return self.law.denoise(x / size.to(x.dtype), log_snr)
 
 
@@ -81,26 +87,37 @@ def even(law: GaussianMixture, steps: int) -> torch.Tensor:
 @cache
 def _crowding(law: GaussianMixture) -> tuple[torch.Tensor, torch.Tensor]:
     "Levels, and how much of the steps lies above each: (73,) both."
-    levels, generator = torch.linspace(9, -9, 73, dtype=torch.float64), torch.Generator().manual_seed(0)
+    levels, generator = (
+        torch.linspace(9, -9, 73, dtype=torch.float64),
+        torch.Generator().manual_seed(0),
+    )
     x0, differs = law.sample(1000, generator), []
     eps = torch.randn(x0.shape, generator=generator)
     for level in levels:
         x_t = level.sigmoid().sqrt().float() * x0 + (-level).sigmoid().sqrt().float() * eps
-        total = law.denoise_moments(x_t, level.item())[1].flatten(1).double().sum(1)  # the trace of Var(x_0 | x_t)
+        total = (
+            law.denoise_moments(x_t, level.item())[1].flatten(1).double().sum(1)
+        )  # the trace of Var(x_0 | x_t)
         differs.append(level.exp() * total.std())
     density = torch.stack(differs)
     density = density + 0.1 * density.max()  # so that no stretch is left without a step
-    return levels, torch.cat([torch.zeros(1, dtype=torch.float64), torch.cumulative_trapezoid(density)])
+    return levels, torch.cat(
+        [torch.zeros(1, dtype=torch.float64), torch.cumulative_trapezoid(density)]
+    )
 
 
 def placed(law: GaussianMixture, steps: int) -> torch.Tensor:
     "Levels that share the crowding equally."
     levels, above = _crowding(law)
-    return torch.from_numpy(np.interp(np.linspace(0, above[-1].item(), steps), above.numpy(), levels.numpy()))
+    return torch.from_numpy(
+        np.interp(np.linspace(0, above[-1].item(), steps), above.numpy(), levels.numpy())
+    )
 
 
 def with_ddpm(law: Distribution, n: int, steps: int) -> torch.Tensor:
-    return DDPM(law, ForwardProcess(linear_schedule(T))).respace(steps).sample(n, like=torch.empty(0))
+    return (
+        DDPM(law, ForwardProcess(linear_schedule(T))).respace(steps).sample(n, like=torch.empty(0))
+    )
 
 
 def with_diffusers(spacing: str):
@@ -126,10 +143,19 @@ def with_ddpm_pytorch():
     def sample(law: Distribution, n: int, steps: int) -> torch.Tensor:
         oracle = Oracle(law)
         unet = ddpm.Unet(8, dim_mults=(1, 2), channels=oracle.shape[0])
-        model = ddpm.GaussianDiffusion(unet, image_size=oracle.shape[1:], timesteps=T, objective="pred_x0",
-                                       sampling_timesteps=steps, ddim_sampling_eta=1.0, auto_normalize=False)
+        model = ddpm.GaussianDiffusion(
+            unet,
+            image_size=oracle.shape[1:],
+            timesteps=T,
+            objective="pred_x0",
+            sampling_timesteps=steps,
+            ddim_sampling_eta=1.0,
+            auto_normalize=False,
+        )
         bar = model.alphas_cumprod.double()
-        model.model.forward = lambda x, t, cond=None: oracle(x, bar[t[0]].sqrt(), (1 - bar[t[0]]).sqrt())
+        model.model.forward = lambda x, t, cond=None: oracle(
+            x, bar[t[0]].sqrt(), (1 - bar[t[0]]).sqrt()
+        )
         with redirect_stderr(io.StringIO()):
             return model.sample(n)
 
@@ -182,8 +208,10 @@ def with_k_diffusion():
 
     def sample(law: Distribution, n: int, steps: int) -> torch.Tensor:
         oracle, sigmas = Oracle(law), sampling.get_sigmas_karras(steps, 0.01, 80.0)
-        denoise = lambda x, sigma: oracle(x, 1.0, sigma[0])  # noqa: E731
-        return sampling.sample_euler_ancestral(denoise, torch.randn(n, *oracle.shape) * 80.0, sigmas, disable=True)
+        denoise = lambda x, sigma: oracle(x, 1.0, sigma[0])
+        return sampling.sample_euler_ancestral(
+            denoise, torch.randn(n, *oracle.shape) * 80.0, sigmas, disable=True
+        )
 
     return sample
 
@@ -209,9 +237,14 @@ def sliced(x: torch.Tensor, y: torch.Tensor, directions: int = 128) -> float:
     return ((a - b).square().mean() / y.var(0).mean()).sqrt().item()
 
 
-def errors(sampler, law: GaussianMixture, std: float, n: int, steps: int, seeds: int) -> dict[str, list[float]]:
+def errors(
+    sampler, law: GaussianMixture, std: float, n: int, steps: int, seeds: int
+) -> dict[str, list[float]]:
     "Both errors of n samples, seed by seed."
-    truth, out = law.sample(n, torch.Generator().manual_seed(0)), {"deviation in a mode": [], "sliced Wasserstein": []}
+    truth, out = (
+        law.sample(n, torch.Generator().manual_seed(0)),
+        {"deviation in a mode": [], "sliced Wasserstein": []},
+    )
     for seed in range(seeds):
         torch.manual_seed(seed + 1)
         with torch.no_grad():
@@ -239,42 +272,80 @@ def verdict(figures: list[dict]) -> str:
     for case in cases:
         found = {f["who"]: f for f in figures if f["case"] == case}
         mine, floor = found[LEADER], found["floor"]
-        peers = [f["mean"] for who, f in found.items() if who != "floor" and not who.startswith("diffusion_math")]
+        peers = [
+            f["mean"]
+            for who, f in found.items()
+            if who != "floor" and not who.startswith("diffusion_math")
+        ]
         if peers and min(peers) < mine["mean"]:
             far = above_floor(mine, floor)
             (level if far < 3 else behind).append((far, case))
     leads = len(cases) - len(level) - len(behind)
     text = f"{LEADER} has a smaller error than any peer in {leads} of {len(cases)} cases."
     if level:
-        text += (f" In {len(level)} a peer's is smaller, but there ours cannot be told from exact draws: it lies "
-                 f"{max(level)[0]:+.1f} standard errors from the floor at most.")
+        text += (
+            f" In {len(level)} a peer's is smaller, but there ours cannot be told from exact draws: it lies "
+            f"{max(level)[0]:+.1f} standard errors from the floor at most."
+        )
     if behind:
-        text += " It is behind in: " + "; ".join(f"{case} ({far:.1f})" for far, case in behind) + "."
+        text += (
+            " It is behind in: " + "; ".join(f"{case} ({far:.1f})" for far, case in behind) + "."
+        )
     return text
 
 
 def main() -> None:
     args = arguments(__doc__)
     seeds = 2 if args.quick else 4
-    samples = {"ring": 10_000, "784 pixels": 1000, "784 pixels, 1000 steps": 200} if args.quick else {
-        "ring": 20_000, "784 pixels": 1000, "784 pixels, 1000 steps": 400}
-    samplers = without({
-        LEADER: with_exact_step(placed), "diffusion_math (exact, even)": with_exact_step(even),
-        "diffusion_math (DDPM, linear)": with_ddpm, "diffusers (leading)": with_diffusers("leading"),
-        "diffusers (trailing)": with_diffusers("trailing"), "denoising-diffusion-pytorch": with_ddpm_pytorch(),
-        "azula": with_azula(), "smalldiffusion": with_smalldiffusion(), "k-diffusion": with_k_diffusion(),
-    })
+    samples = (
+        {"ring": 10_000, "784 pixels": 1000, "784 pixels, 1000 steps": 200}
+        if args.quick
+        else {"ring": 20_000, "784 pixels": 1000, "784 pixels, 1000 steps": 400}
+    )
+    samplers = without(
+        {
+            LEADER: with_exact_step(placed),
+            "diffusion_math (exact, even)": with_exact_step(even),
+            "diffusion_math (DDPM, linear)": with_ddpm,
+            "diffusers (leading)": with_diffusers("leading"),
+            "diffusers (trailing)": with_diffusers("trailing"),
+            "denoising-diffusion-pytorch": with_ddpm_pytorch(),
+            "azula": with_azula(),
+            "smalldiffusion": with_smalldiffusion(),
+            "k-diffusion": with_k_diffusion(),
+        }
+    )
     figures = []
     for name, (law, std) in {"ring": ring(), "784 pixels": blurred_digits()}.items():
         for steps in STEPS:
-            n, few = samples.get(f"{name}, {steps} steps", samples[name]), 1 if steps == 1000 else seeds
-            found = {who: errors(sampler, law, std, n, steps, few) for who, sampler in samplers.items()}
+            n, few = (
+                samples.get(f"{name}, {steps} steps", samples[name]),
+                1 if steps == 1000 else seeds,
+            )
+            found = {
+                who: errors(sampler, law, std, n, steps, few) for who, sampler in samplers.items()
+            }
             for who, kinds in ({"floor": exact_errors(law, std, n)} | found).items():
                 for kind, each in kinds.items():
-                    figures.append(figure(who, f"{name}, {kind}, {steps} steps", **spread(each), seeds=len(each),
-                                          mean=mean(each), std=stdev(each) if len(each) > 1 else None))
-    say(title="A known law, with the exact denoiser", unit="error", figures=figures, better="less", samples=samples,
-        target="ours never worse than the best peer", note=verdict(figures))
+                    figures.append(
+                        figure(
+                            who,
+                            f"{name}, {kind}, {steps} steps",
+                            **spread(each),
+                            seeds=len(each),
+                            mean=mean(each),
+                            std=stdev(each) if len(each) > 1 else None,
+                        )
+                    )
+    say(
+        title="A known law, with the exact denoiser",
+        unit="error",
+        figures=figures,
+        better="less",
+        samples=samples,
+        target="ours never worse than the best peer",
+        note=verdict(figures),
+    )
 
 
 if __name__ == "__main__":

@@ -27,7 +27,11 @@ def _run(*command: str) -> str:
     "What a command said last where it failed, or nothing."
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
     said = (done.stderr or done.stdout).strip().splitlines()
-    return "" if done.returncode == 0 else (said[-1][:200] if said else f"exit status {done.returncode}")
+    return (
+        ""
+        if done.returncode == 0
+        else (said[-1][:200] if said else f"exit status {done.returncode}")
+    )
 
 
 def _pip(*requirements: str) -> str:
@@ -56,7 +60,9 @@ def usable() -> set[str]:
 def main() -> None:
     found = []
     if wrong := _pip(*wanted("bench_extra_requirements")):
-        print(f"what the peers need besides did not install: {wrong}")  # those that do without it are measured
+        print(
+            f"what the peers need besides did not install: {wrong}"
+        )  # those that do without it are measured
     for requirement in wanted():
         found.append(install(requirement))
         print(" ".join(f"{key}: {value}" for key, value in found[-1].items()), flush=True)

@@ -14,15 +14,18 @@ from pathlib import Path
 import torch
 
 from diffusion_math import ForwardProcess, Schedule, cosine_schedule, mnist
-from diffusion_math.checkpoint import save_model
 from diffusion_math.ddpm import DDPM, _scales
-from diffusion_math.levels import GreyLevels
-from diffusion_math.training import fit
-from diffusion_math.unet import UNet
+from diffusion_math.laws.levels import GreyLevels
+from diffusion_math.networks.unet import UNet
+from diffusion_math.training.checkpoint import save_model
+from diffusion_math.training.fit import fit
 
 ASSETS = Path(__file__).parents[1] / "diffusion_math" / "assets"
 SHAPE = (1, 28, 28)
-MOST, LEAST = 14.5, -7.0  # log SNR at t = 1 and t = T: noise of a tenth of a grey level, and a prior that costs nothing
+MOST, LEAST = (
+    14.5,
+    -7.0,
+)  # log SNR at t = 1 and t = T: noise of a tenth of a grey level, and a prior that costs nothing
 T, EVERY = 1000, 9  # EVERY divides T - 1, so that both ends are looked at
 
 
@@ -66,7 +69,13 @@ def bits(x0: torch.Tensor, runs: Path, steps: int) -> DDPM:
     pilot = DDPM(bits_network(), ForwardProcess(even), SHAPE, "x0", images=True)
     fit(pilot, x0, steps=400, loss="elbo", folder=runs / "pilot", resume=True)
     size = cost_per_log_snr(pilot, x0)
-    p = DDPM(bits_network(), ForwardProcess(spread(even.log_snr[1::EVERY], size)), SHAPE, "x0", images=True)
+    p = DDPM(
+        bits_network(),
+        ForwardProcess(spread(even.log_snr[1::EVERY], size)),
+        SHAPE,
+        "x0",
+        images=True,
+    )
     fit(p, x0, steps=steps, loss="elbo", ema=0.9995, folder=runs / "long", resume=True)
     return p
 
@@ -75,17 +84,34 @@ def pictures(x0: torch.Tensor, labels: torch.Tensor, runs: Path, steps: int) -> 
     "Two runs: one that mostly tells the class, and one that leaves it out half of the time, for samples of any class."
     p = DDPM(pictures_network(), ForwardProcess(cosine_schedule(T)), SHAPE, "v", images=True)
     fit(p, x0, steps=steps, labels=labels, folder=runs / "pictures", resume=True)
-    fit(p, x0, steps=2 * steps // 3, lr=1.5e-3, labels=labels, drop=0.5, seed=1, folder=runs / "more", resume=True)
+    fit(
+        p,
+        x0,
+        steps=2 * steps // 3,
+        lr=1.5e-3,
+        labels=labels,
+        drop=0.5,
+        seed=1,
+        folder=runs / "more",
+        resume=True,
+    )
     return p
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", choices=["ddpm_mnist", "ddpm_mnist_bits"])
     parser.add_argument("--data", required=True, help="the folder of torchvision's MNIST")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="checkpoints (default: %(default)s)")
-    parser.add_argument("--steps", type=int,
-                        help="of the (first) run, of 128 pictures each (default: 8000 for bits, 3000 for pictures)")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="checkpoints (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        help="of the (first) run, of 128 pictures each (default: 8000 for bits, 3000 for pictures)",
+    )
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch (default: %(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

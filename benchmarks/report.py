@@ -24,8 +24,15 @@ def number(value: float | None, style: str = "g") -> str:
     size = abs(value)
     if size > 1 and float(value).is_integer():
         return f"{value:,.0f}"
-    return f"{value:.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 0.1 else (
-        f"{value:.4f}" if size >= 1e-3 or not value else f"{value:.1e}")
+    return (
+        f"{value:.0f}"
+        if size >= 100
+        else f"{value:.1f}"
+        if size >= 10
+        else f"{value:.2f}"
+        if size >= 0.1
+        else (f"{value:.4f}" if size >= 1e-3 or not value else f"{value:.1e}")
+    )
 
 
 def cell(figure: dict, style: str) -> str:
@@ -44,22 +51,33 @@ def table(row: dict) -> str:
     if len(cases) > len(who):
         down, across, key = (cases, who, lambda a, b: (b, a))
     lines = [["", *across], ["---"] * (len(across) + 1)]
-    lines += [[f"**{a}**" if a.startswith(OURS) else a, *(found.get(key(a, b), "") for b in across)] for a in down]
+    lines += [
+        [f"**{a}**" if a.startswith(OURS) else a, *(found.get(key(a, b), "") for b in across)]
+        for a in down
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def picture(name: str, row: dict) -> Path | None:
     "Every case a panel (or those that the row names), everybody a dot with its quartiles; ours in colour."
-    from diffusion_math.plot import PALETTE, figure, style
+    from diffusion_math.teach.plot import PALETTE, figure, style
 
     drawn = row.get("picture") or unique(f["case"] for f in row["figures"])
-    figures = [f for f in row["figures"] if f["value"] is not None and f["value"] > 0 and f["case"] in drawn]
+    figures = [
+        f
+        for f in row["figures"]
+        if f["value"] is not None and f["value"] > 0 and f["case"] in drawn
+    ]
     cases = unique(f["case"] for f in figures)
-    if not 1 <= len(cases) <= (9 if row["unit"] else 3) or len(figures) < 2:  # without a unit each case has its own
+    if (
+        not 1 <= len(cases) <= (9 if row["unit"] else 3) or len(figures) < 2
+    ):  # without a unit each case has its own
         return None
     rows = -(-len(cases) // 2)
     most = max(sum(f["case"] == case for f in figures) for case in cases)
-    fig, axes = figure(rows, min(2, len(cases)), width=9, height=rows * (0.9 + 0.3 * most), squeeze=False)
+    fig, axes = figure(
+        rows, min(2, len(cases)), width=9, height=rows * (0.9 + 0.3 * most), squeeze=False
+    )
     with style():
         for ax, case in zip(axes.flat, cases, strict=False):
             mine = [f for f in figures if f["case"] == case][::-1]
@@ -73,7 +91,7 @@ def picture(name: str, row: dict) -> Path | None:
             ax.set_yticks(range(len(mine)), [f["who"] for f in mine])
             ax.set_ylim(-0.6, len(mine) - 0.4)
             ax.set_title(case)
-        for ax in list(axes.flat)[len(cases):]:
+        for ax in list(axes.flat)[len(cases) :]:
             ax.set_axis_off()
         fig.supxlabel(row["unit"], fontsize=10.5)
     PICTURES.mkdir(exist_ok=True)
@@ -84,7 +102,7 @@ def picture(name: str, row: dict) -> Path | None:
 
 def lines_picture(name: str, row: dict) -> Path | None:
     "Errors against the number of steps, for rows whose cases end in '..., N steps'."
-    from diffusion_math.plot import PALETTE, figure, style
+    from diffusion_math.teach.plot import PALETTE, figure, style
 
     kinds = unique(f["case"].rsplit(", ", 1)[0] for f in row["figures"])
     fig, axes = figure(1, len(kinds), width=13, height=4.2, squeeze=False)
@@ -92,14 +110,32 @@ def lines_picture(name: str, row: dict) -> Path | None:
     with style():
         for ax, kind in zip(axes.flat, kinds, strict=True):
             for i, who in enumerate(whos):
-                dots = [(int(f["case"].rsplit(", ", 1)[1].split()[0]), f["value"]) for f in row["figures"]
-                        if f["who"] == who and f["case"].rsplit(", ", 1)[0] == kind and f["value"]]
-                color = PALETTE["data"] if who.startswith(OURS) else "black" if who == "floor" else PALETTE["noise"]
-                ax.plot(*zip(*dots, strict=True), marker=marks[i % len(marks)], color=color, label=who,
-                        linestyle="--" if who == "floor" else "-", markersize=5, linewidth=1.2)
+                dots = [
+                    (int(f["case"].rsplit(", ", 1)[1].split()[0]), f["value"])
+                    for f in row["figures"]
+                    if f["who"] == who and f["case"].rsplit(", ", 1)[0] == kind and f["value"]
+                ]
+                color = (
+                    PALETTE["data"]
+                    if who.startswith(OURS)
+                    else "black"
+                    if who == "floor"
+                    else PALETTE["noise"]
+                )
+                ax.plot(
+                    *zip(*dots, strict=True),
+                    marker=marks[i % len(marks)],
+                    color=color,
+                    label=who,
+                    linestyle="--" if who == "floor" else "-",
+                    markersize=5,
+                    linewidth=1.2,
+                )
             ax.set(xscale="log", yscale="log", xlabel="steps", title=kind.replace(", ", "\n"))
         axes[0, 0].set_ylabel("error")
-        fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+        fig.legend(
+            *axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False
+        )
     PICTURES.mkdir(exist_ok=True)
     path = PICTURES / f"{name}.png"
     fig.savefig(path, dpi=110)
@@ -115,12 +151,21 @@ def more(row: dict) -> list[str]:
             if not mine:
                 continue
             scale, unit = (1, "s") if max(f["seconds"] for f in mine) > 0.1 else (1e6, "µs")
-            out.append(f"{case.capitalize()}, {unit}: " + ", ".join(
-                f"{f['who']} {number(f['seconds'] * scale)}" for f in mine) + ".")
-    speeds = [f"{f['who']} {number(f['images_per_second'])} images/s with {f['parameters']:,} parameters"
-              for f in row["figures"] if "images_per_second" in f]
-    steps = [f"{f['who']} {f['steps']:,} steps of training in {number(f['seconds'])} s"
-             for f in row["figures"] if "steps" in f]
+            out.append(
+                f"{case.capitalize()}, {unit}: "
+                + ", ".join(f"{f['who']} {number(f['seconds'] * scale)}" for f in mine)
+                + "."
+            )
+    speeds = [
+        f"{f['who']} {number(f['images_per_second'])} images/s with {f['parameters']:,} parameters"
+        for f in row["figures"]
+        if "images_per_second" in f
+    ]
+    steps = [
+        f"{f['who']} {f['steps']:,} steps of training in {number(f['seconds'])} s"
+        for f in row["figures"]
+        if "steps" in f
+    ]
     out += ["; ".join(each) + "." for each in (speeds, steps) if each]
     if "note" in row:
         out.append(row["note"])
@@ -134,43 +179,69 @@ def more(row: dict) -> list[str]:
 def how(row: dict) -> str:
     "How a row was run."
     if "seconds" not in row:
-        return row["mode"] + (f", PyTorch's threads: {row['machine']['threads']}" if "machine" in row else "")
+        return row["mode"] + (
+            f", PyTorch's threads: {row['machine']['threads']}" if "machine" in row else ""
+        )
     return f"{row['mode']} mode, {row['seconds']:.0f} s"
 
 
 def section(name: str, row: dict) -> str:
     if "figures" not in row or row.get("skipped"):
-        return f"## {row.get('title', name)}\n\n{row.get('skipped') or 'failed: ' + row['failed']}\n"
-    parts = [f"## {row['title']}", f"Target: {row['target']}. {('In ' + row['unit'] + '. ') if row['unit'] else ''}"
-             f"Better is {row['better']}. `{name}.py`, {how(row)}."]
+        return (
+            f"## {row.get('title', name)}\n\n{row.get('skipped') or 'failed: ' + row['failed']}\n"
+        )
+    parts = [
+        f"## {row['title']}",
+        f"Target: {row['target']}. {('In ' + row['unit'] + '. ') if row['unit'] else ''}"
+        f"Better is {row['better']}. `{name}.py`, {how(row)}.",
+    ]
     parts.append(table(row))
     parts += more(row)
     many = any(f["case"].endswith(" steps") for f in row["figures"])
     path = (lines_picture if many else picture)(name, row)
     if path is not None:
-        parts.append(f"![{row['title']}: the table above as a picture]({path.relative_to(HERE).as_posix()})")
+        parts.append(
+            f"![{row['title']}: the table above as a picture]({path.relative_to(HERE).as_posix()})"
+        )
     if "failed_since" in row:
-        parts.append(f"A later run failed ({row['failed_since']}); these are the numbers before it.")
+        parts.append(
+            f"A later run failed ({row['failed_since']}); these are the numbers before it."
+        )
     return "\n\n".join(parts) + "\n"
 
 
 def about(results: dict) -> str:
     m = results["machine"]
-    lines = [f"Machine: {m['cores']} CPU cores ({m['processor']}, {m['system']}), Python {m['python']}, PyTorch "
-             f"{m['torch']}."]
+    lines = [
+        f"Machine: {m['cores']} CPU cores ({m['processor']}, {m['system']}), Python {m['python']}, PyTorch "
+        f"{m['torch']}."
+    ]
     loads = {name: row.get("load", [0])[0] for name, row in results["rows"].items()}
-    busy = {name: load for name, load in loads.items() if load > m["cores"] + 1}  # the row before leaves about cores
+    busy = {
+        name: load for name, load in loads.items() if load > m["cores"] + 1
+    }  # the row before leaves about cores
     if busy:
-        lines.append("The machine was shared while these rows ran (the load average when each began): "
-                     + ", ".join(f"{name} {load:g}" for name, load in busy.items())
-                     + ". Ratios of turns hold up under that; plain seconds are inflated.")
-    lines.append("Peers: " + "; ".join(
-        f"{p['name']} {p.get('version', '')}".strip() + (f" (left out: {p['wrong']})" if "wrong" in p else "")
-        for p in results["peers"]) + ".")
+        lines.append(
+            "The machine was shared while these rows ran (the load average when each began): "
+            + ", ".join(f"{name} {load:g}" for name, load in busy.items())
+            + ". Ratios of turns hold up under that; plain seconds are inflated."
+        )
+    lines.append(
+        "Peers: "
+        + "; ".join(
+            f"{p['name']} {p.get('version', '')}".strip()
+            + (f" (left out: {p['wrong']})" if "wrong" in p else "")
+            for p in results["peers"]
+        )
+        + "."
+    )
     return "\n\n".join(lines) + "\n"
 
 
 def write(results: dict, order: list[str]) -> None:
-    later = {name: {"skipped": f"not run yet: `python benchmarks/run.py --only {name}`"} for name in order}
+    later = {
+        name: {"skipped": f"not run yet: `python benchmarks/run.py --only {name}`"}
+        for name in order
+    }
     rows = [section(name, (later | results["rows"])[name]) for name in order]
     (HERE / "README.md").write_text("\n".join([HEAD, about(results), *rows]), encoding="utf-8")

@@ -32,7 +32,9 @@ def ancestral_floor(q):
     std = var.sqrt().tolist()
 
     def call(x_t, eps, t):
-        return torch.add(of_x[t] * x_t, eps, alpha=of_eps[t]).add_(torch.randn_like(x_t), alpha=std[t])
+        return torch.add(of_x[t] * x_t, eps, alpha=of_eps[t]).add_(
+            torch.randn_like(x_t), alpha=std[t]
+        )
 
     return call
 
@@ -40,8 +42,13 @@ def ancestral_floor(q):
 def ddpm_pytorch(eps):
     if (ddpm := peer("denoising_diffusion_pytorch")) is None:
         return None
-    model = ddpm.GaussianDiffusion(ddpm.Unet(8, dim_mults=(1, 2), channels=1), image_size=28, timesteps=T,
-                                   beta_schedule="linear", objective="pred_noise")
+    model = ddpm.GaussianDiffusion(
+        ddpm.Unet(8, dim_mults=(1, 2), channels=1),
+        image_size=28,
+        timesteps=T,
+        beta_schedule="linear",
+        objective="pred_noise",
+    )
     model.model.forward = lambda x, t, cond=None: eps
     return model
 
@@ -90,7 +97,7 @@ def k_diffusion_step():
     sigmas = (s.noise_var / s.alpha_bar).sqrt().float()
 
     def call(x_t, eps, t):  # its sampler on one pair of noise levels; the denoiser is x - sigma eps
-        denoise = lambda x, sigma: x - sigma.view(-1, 1, 1, 1) * eps  # noqa: E731
+        denoise = lambda x, sigma: x - sigma.view(-1, 1, 1, 1) * eps
         return sampling.sample_euler_ancestral(denoise, x_t, sigmas[[t, t - 1]], disable=True)
 
     return call
@@ -102,25 +109,41 @@ def main() -> None:
     q, x_t, eps = ForwardProcess(linear_schedule(T)), torch.randn(SHAPE), torch.randn(SHAPE)
     p, t = DDPM(lambda x, log_snr: eps, q), torch.randint(1, T + 1, SHAPE[:1])
     model = ddpm_pytorch(eps)
-    posterior = without({
-        "floor": posterior_floor(q), "diffusion_math": lambda x, x0, t: q.posterior(x, x0, t).sample(),
-        "denoising-diffusion-pytorch": ddpm_pytorch_posterior(model),
-    })
-    ancestral = without({
-        "floor": ancestral_floor(q), "diffusion_math": lambda x, e, t: p.step(x, t).sample(),
-        "diffusers (DDPM)": diffusers_step("DDPMScheduler"),
-        "diffusers (DDIM)": diffusers_step("DDIMScheduler", eta=1.0), "azula": azula_step(eps),
-        "k-diffusion": k_diffusion_step(),
-        "denoising-diffusion-pytorch (clips)": model and (lambda x, e, t: model.p_sample(x, t - 1)),
-    })
+    posterior = without(
+        {
+            "floor": posterior_floor(q),
+            "diffusion_math": lambda x, x0, t: q.posterior(x, x0, t).sample(),
+            "denoising-diffusion-pytorch": ddpm_pytorch_posterior(model),
+        }
+    )
+    ancestral = without(
+        {
+            "floor": ancestral_floor(q),
+            "diffusion_math": lambda x, e, t: p.step(x, t).sample(),
+            "diffusers (DDPM)": diffusers_step("DDPMScheduler"),
+            "diffusers (DDIM)": diffusers_step("DDIMScheduler", eta=1.0),
+            "azula": azula_step(eps),
+            "k-diffusion": k_diffusion_step(),
+            "denoising-diffusion-pytorch (clips)": model
+            and (lambda x, e, t: model.p_sample(x, t - 1)),
+        }
+    )
     repeats, figures = 41 if args.quick else 201, []
     with torch.inference_mode():
         for case, calls, time in (("posterior", posterior, t), ("ancestral", ancestral, STEP)):
-            once = {name: (lambda call=call, time=time: call(x_t, eps, time)) for name, call in calls.items()}
+            once = {
+                name: (lambda call=call, time=time: call(x_t, eps, time))
+                for name, call in calls.items()
+            }
             figures += ratios(interleave(once, repeats), "floor", case)
-    say(title="One step back, the network free, noise included", base="floor", figures=figures,
-        unit="CPU seconds of one thread, ratio to the floor", better="less",
-        target="ours ≤ 1.15, and ahead of every peer")
+    say(
+        title="One step back, the network free, noise included",
+        base="floor",
+        figures=figures,
+        unit="CPU seconds of one thread, ratio to the floor",
+        better="less",
+        target="ours ≤ 1.15, and ahead of every peer",
+    )
 
 
 if __name__ == "__main__":

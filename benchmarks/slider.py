@@ -94,7 +94,9 @@ TIMINGS = """async i => {
 class Contender:
     "A slider in a notebook of its own, with the mouse held down on it."
 
-    def __init__(self, lab: Lab, page, name: str, cell: str, wait_for: str, label: str | None = None):
+    def __init__(
+        self, lab: Lab, page, name: str, cell: str, wait_for: str, label: str | None = None
+    ):
         self.page = page
         nb = OpenNotebook(lab, self.page, notebook([BEGIN, cell], lab.root / f"{name}.ipynb").name)
         assert nb.run_all(), nb.errors()
@@ -109,7 +111,9 @@ class Contender:
 
     def _to(self, share: float, steps: int = 1) -> None:
         box = self.box
-        self.page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2, steps=steps)
+        self.page.mouse.move(
+            box["x"] + share * box["width"], box["y"] + box["height"] / 2, steps=steps
+        )
 
     def move(self, i: int) -> float:
         "Seconds from one move to its picture."
@@ -118,7 +122,7 @@ class Contender:
         self._to(0.3 + 0.008 * (i % MOVES))
         self.page.wait_for_function("shown.length > 0", polling=10)
         took = self.page.evaluate("shown[0] - moved")
-        self.page.wait_for_timeout(60)                           # whatever was still on its way has come
+        self.page.wait_for_timeout(60)  # whatever was still on its way has come
         return took / 1000
 
     def drag(self, i: int) -> tuple[float, float]:
@@ -135,11 +139,16 @@ class Contender:
 
 def contenders(lab: Lab, browser, pages: ExitStack) -> dict[str, Contender]:
     "The same digit three ways; two where ipympl is not installed."
-    at = {OURS: ("ours", EXPLORER, ".dm-explorable canvas", "t steps taken"),
-          "interact + one imshow": ("interact", INTERACT, ".widget-interact img")}
+    at = {
+        OURS: ("ours", EXPLORER, ".dm-explorable canvas", "t steps taken"),
+        "interact + one imshow": ("interact", INTERACT, ".widget-interact img"),
+    }
     if importlib.util.find_spec("ipympl"):
         at["ipympl, set_data"] = ("ipympl", IPYMPL, ".jupyter-matplotlib canvas")
-    return {who: Contender(lab, pages.enter_context(new_page(browser)), *where) for who, where in at.items()}
+    return {
+        who: Contender(lab, pages.enter_context(new_page(browser)), *where)
+        for who, where in at.items()
+    }
 
 
 def beside_the_peers(lab: Lab, browser, drags: int) -> list[dict]:
@@ -154,9 +163,16 @@ def beside_the_peers(lab: Lab, browser, drags: int) -> list[dict]:
             for name, one in who.items():
                 for kept, value in zip((each[name], lags[name]), one.drag(i), strict=True):
                     kept.append(value)
-    shown = [figure(name, "a drag, moves to a picture", **spread(values)) for name, values in each.items()]
+    shown = [
+        figure(name, "a drag, moves to a picture", **spread(values))
+        for name, values in each.items()
+    ]
     first_left_out = {name: values[1:] for name, values in moves.items()}
-    return ratios(first_left_out, OURS, "a move") + ratios(lags, OURS, "a drag, to the last picture") + shown
+    return (
+        ratios(first_left_out, OURS, "a move")
+        + ratios(lags, OURS, "a drag, to the last picture")
+        + shown
+    )
 
 
 def every_explorable(lab: Lab, browser) -> list[dict]:
@@ -166,12 +182,15 @@ def every_explorable(lab: Lab, browser) -> list[dict]:
     with new_page(browser) as page:
         nb = OpenNotebook(lab, page, notebook([EVERY], lab.root / "every.ipynb").name)
         assert nb.run_all(), nb.errors()
-        page.wait_for_function(f"document.querySelectorAll('.dm-explorable').length === {len(SAMPLES)}")
+        page.wait_for_function(
+            f"document.querySelectorAll('.dm-explorable').length === {len(SAMPLES)}"
+        )
         took = {name: page.evaluate(TIMINGS, i) for i, name in enumerate(SAMPLES)}
     whole = {f"diffusion_math ({name})": values for name, values in took.items()}
     late = {who: quantiles(t, n=20)[-1] for who, t in whole.items()}
-    return [figure(who, "any explorable, ms", **spread(t), moves=len(t)) for who, t in whole.items()] + [
-        figure(who, "any explorable, 95 % of the moves, ms", t) for who, t in late.items()]
+    return [
+        figure(who, "any explorable, ms", **spread(t), moves=len(t)) for who, t in whole.items()
+    ] + [figure(who, "any explorable, 95 % of the moves, ms", t) for who, t in late.items()]
 
 
 def main() -> None:
@@ -180,13 +199,21 @@ def main() -> None:
         lab = Lab(Path(home))
         try:
             browser = p.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-            figures = beside_the_peers(lab, browser, 3 if args.quick else 9) + every_explorable(lab, browser)
+            figures = beside_the_peers(lab, browser, 3 if args.quick else 9) + every_explorable(
+                lab, browser
+            )
             browser.close()
         finally:
             lab.close()
-    say(title="A slider, from the input event to the end of the draw", figures=figures, base=OURS, better="less",
-        picture=["a move", "a drag, to the last picture", "a drag, moves to a picture"], unit="ratio to ours",
-        target="ours ahead of interact and ipympl")
+    say(
+        title="A slider, from the input event to the end of the draw",
+        figures=figures,
+        base=OURS,
+        better="less",
+        picture=["a move", "a drag, to the last picture", "a drag, moves to a picture"],
+        unit="ratio to ours",
+        target="ours ahead of interact and ipympl",
+    )
 
 
 if __name__ == "__main__":

@@ -46,8 +46,17 @@ class Ours:
     def _train(self) -> None:
         self._wait()
         try:
-            fit(self.p, self.x0, steps=self.total, batch=BATCH, lr=2e-3, ema=0.995, callback=self._pause, log_every=1,
-                progress=False)
+            fit(
+                self.p,
+                self.x0,
+                steps=self.total,
+                batch=BATCH,
+                lr=2e-3,
+                ema=0.995,
+                callback=self._pause,
+                log_every=1,
+                progress=False,
+            )
         finally:
             self.done = True
             self.back.set()
@@ -114,7 +123,9 @@ class DdpmPytorch(Peer):
         from ema_pytorch import EMA
 
         self.network = Unet(32, dim_mults=(1, 2, 2), channels=1)
-        self.model = GaussianDiffusion(self.network, image_size=28, timesteps=1000, sampling_timesteps=STEPS)
+        self.model = GaussianDiffusion(
+            self.network, image_size=28, timesteps=1000, sampling_timesteps=STEPS
+        )
         self.optimizer = torch.optim.Adam(self.network.parameters(), 8e-5, betas=(0.9, 0.99))
         self.ema = EMA(self.model, beta=0.995, update_every=10)
 
@@ -131,6 +142,7 @@ class DdpmPytorch(Peer):
         def sample(n):
             with redirect_stderr(io.StringIO()):
                 return model.sample(n) * 2 - 1
+
         return sample
 
 
@@ -140,16 +152,34 @@ class Diffusers(Peer):
         from diffusers.optimization import get_scheduler
         from diffusers.training_utils import EMAModel
 
-        self.network = UNet2DModel(28, 1, 1, block_out_channels=(32, 64, 64), layers_per_block=2, norm_num_groups=8,
-                                   down_block_types=("DownBlock2D",) * 3, up_block_types=("UpBlock2D",) * 3)
+        self.network = UNet2DModel(
+            28,
+            1,
+            1,
+            block_out_channels=(32, 64, 64),
+            layers_per_block=2,
+            norm_num_groups=8,
+            down_block_types=("DownBlock2D",) * 3,
+            up_block_types=("UpBlock2D",) * 3,
+        )
         self.noise = DDPMScheduler(1000)
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), 1e-4, betas=(0.95, 0.999), weight_decay=1e-6)
-        self.rate = get_scheduler("cosine", self.optimizer, num_warmup_steps=500, num_training_steps=100_000)
-        self.ema = EMAModel(self.network.parameters(), decay=0.9999, use_ema_warmup=True, inv_gamma=1.0, power=0.75)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), 1e-4, betas=(0.95, 0.999), weight_decay=1e-6
+        )
+        self.rate = get_scheduler(
+            "cosine", self.optimizer, num_warmup_steps=500, num_training_steps=100_000
+        )
+        self.ema = EMAModel(
+            self.network.parameters(), decay=0.9999, use_ema_warmup=True, inv_gamma=1.0, power=0.75
+        )
 
     def loss(self, x0: torch.Tensor, network=None) -> torch.Tensor:
         t, eps = torch.randint(1000, (len(x0),)), torch.randn_like(x0)
-        return ((network or self.network)(self.noise.add_noise(x0, eps, t), t).sample - eps).square().mean()
+        return (
+            ((network or self.network)(self.noise.add_noise(x0, eps, t), t).sample - eps)
+            .square()
+            .mean()
+        )
 
     def after(self) -> None:
         self.rate.step()
@@ -169,6 +199,7 @@ class Diffusers(Peer):
             for t in scheduler.timesteps:
                 x = scheduler.step(network(x, t).sample, t, x).prev_sample
             return x
+
         return sample
 
 
@@ -176,8 +207,15 @@ def our_seconds_a_step(x0: torch.Tensor) -> float:
     "Of fit, from a run that is thrown away."
     trial = Ours(x0, 1.0)
     marks = []
-    fit(trial.p, x0, steps=24, batch=BATCH, callback=lambda run: marks.append(time.perf_counter()), log_every=1,
-        progress=False)
+    fit(
+        trial.p,
+        x0,
+        steps=24,
+        batch=BATCH,
+        callback=lambda run: marks.append(time.perf_counter()),
+        log_every=1,
+        progress=False,
+    )
     return (marks[-1] - marks[3]) / (len(marks) - 4)
 
 
@@ -201,29 +239,59 @@ def quality(score: Score, sampler) -> float:
 
 
 def main() -> None:
-    args = arguments(__doc__, (["--seconds"], {"type": float, "help": "of training (180; 20 with --quick)"}),
-                     (["--samples"], {"type": int, "help": "for the distance (2048; 128 with --quick)"}))
+    args = arguments(
+        __doc__,
+        (["--seconds"], {"type": float, "help": "of training (180; 20 with --quick)"}),
+        (["--samples"], {"type": int, "help": "for the distance (2048; 128 with --quick)"}),
+    )
     root = need_mnist(args.data)
-    seconds, n = args.seconds or (20 if args.quick else 180), args.samples or (128 if args.quick else 2048)
+    seconds, n = (
+        args.seconds or (20 if args.quick else 180),
+        args.samples or (128 if args.quick else 2048),
+    )
     about, score, x0 = machine(), Score(root, n), mnist("train", root)
     ours = Ours(x0, seconds)
     ours.plan(our_seconds_a_step(x0))
-    who = without({"diffusion_math": ours,
-                   "denoising-diffusion-pytorch": DdpmPytorch(x0) if peer("denoising_diffusion_pytorch") else None,
-                   "diffusers": Diffusers(x0) if peer("diffusers") else None})
+    who = without(
+        {
+            "diffusion_math": ours,
+            "denoising-diffusion-pytorch": DdpmPytorch(x0)
+            if peer("denoising_diffusion_pytorch")
+            else None,
+            "diffusers": Diffusers(x0) if peer("diffusers") else None,
+        }
+    )
     took = train(who, seconds, min(10.0, seconds / 6))
     held_out = mnist("test", root)[:128]
     figures = [figure("floor", "Fréchet distance", score.floor)]
     for name, one in who.items():
         speed = took[name]["speeds"]
         ratio = [a / b for a, b in zip(took["diffusion_math"]["speeds"], speed, strict=False)]
-        figures.append(figure(name, "images/s, ours over it", **spread(ratio), images_per_second=spread(speed)["value"],
-                              parameters=one.parameters))
+        figures.append(
+            figure(
+                name,
+                "images/s, ours over it",
+                **spread(ratio),
+                images_per_second=spread(speed)["value"],
+                parameters=one.parameters,
+            )
+        )
         distance = quality(score, one.sampler(held_out))
-        figures.append(figure(name, "Fréchet distance", distance, steps=one.steps, seconds=took[name]["seconds"]))
-    say(title=f"{seconds:.0f} seconds of training on MNIST", unit="", figures=figures, better="less", samples=n,
-        network=score.about, machine=about,
-        target="images/s ≥ 5× denoising-diffusion-pytorch, ≥ 3× diffusers; distance ≤ a third of theirs in 3 minutes")
+        figures.append(
+            figure(
+                name, "Fréchet distance", distance, steps=one.steps, seconds=took[name]["seconds"]
+            )
+        )
+    say(
+        title=f"{seconds:.0f} seconds of training on MNIST",
+        unit="",
+        figures=figures,
+        better="less",
+        samples=n,
+        network=score.about,
+        machine=about,
+        target="images/s ≥ 5× denoising-diffusion-pytorch, ≥ 3× diffusers; distance ≤ a third of theirs in 3 minutes",
+    )
 
 
 if __name__ == "__main__":

@@ -6,17 +6,30 @@ Whatever loads PyTorch and nothing heavier is imported here. The rest comes when
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .account import Account, GridChain, LinearChain, account
-from .data import dequantize, digits, make_digits, mnist
+from .data.digits import dequantize, digits, make_digits, mnist
 from .ddpm import DDPM, Prediction, elbo_loss, simple_loss
 from .distribution import Distribution
 from .elbo import Elbo, elbo, exact_elbo
 from .forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
 from .gaussian import Gaussian
-from .levels import GreyLevels
+from .laws.account import Account, GridChain, LinearChain, account
+from .laws.levels import GreyLevels
+from .laws.mixture import Empirical, GaussianMixture
 from .likelihood import DiscretizedGaussian, Estimate, bits_per_dim, elbo_estimate
-from .mixture import Empirical, GaussianMixture
-from .plot import (
+from .networks.unet import UNet
+from .reverse import ExactReverse, ReverseProcess
+from .score import (
+    annealed_langevin,
+    convert,
+    dsm_loss,
+    hyvarinen_loss,
+    langevin,
+    score_of,
+    trace_jacobian,
+    tweedie,
+    tweedie_cov,
+)
+from .teach.plot import (
     PALETTE,
     Live,
     agree,
@@ -31,48 +44,42 @@ from .plot import (
     show_strip,
     style,
 )
-from .reverse import ExactReverse, ReverseProcess
-from .score import (
-    annealed_langevin,
-    convert,
-    dsm_loss,
-    hyvarinen_loss,
-    langevin,
-    score_of,
-    trace_jacobian,
-    tweedie,
-    tweedie_cov,
-)
-from .unet import UNet
 
 if TYPE_CHECKING:
-    from .catalogue import mystery
-    from .checkpoint import load_model, load_pretrained, save_model
-    from .exercises import check, hint, progress
-    from .explore import NoisingExplorer
-    from .explore_bound import BoundExplorer
-    from .explore_film import FilmExplorer
-    from .explore_gauge import GaugeExplorer
-    from .explore_gaussian import GaussianExplorer, PixelsExplorer
-    from .explore_mixture import MeltingExplorer, ReverseExplorer
-    from .explore_network import NetworkExplorer
-    from .explore_score import ScoreExplorer
-    from .notation import NOTATION, notation_card
-    from .pages import write_page
-    from .pictures import Pictures, load_pictures, save_pictures
-    from .training import TrainingRun, fit
+    from .data.pictures import Pictures, load_pictures, save_pictures
+    from .explore.bound import BoundExplorer
+    from .explore.film import FilmExplorer
+    from .explore.gauge import GaugeExplorer
+    from .explore.gaussian import GaussianExplorer, PixelsExplorer
+    from .explore.melting import MeltingExplorer, ReverseExplorer
+    from .explore.network import NetworkExplorer
+    from .explore.noising import NoisingExplorer
+    from .explore.score import ScoreExplorer
+    from .teach.catalogue import mystery
+    from .teach.exercises import check, hint, progress
+    from .teach.notation import NOTATION, notation_card
+    from .teach.pages import write_page
+    from .training.checkpoint import load_model, load_pretrained, save_model
+    from .training.fit import TrainingRun, fit
 
-_LAZY = {  # name -> the module that it comes from, which loads anywidget
-    "BoundExplorer": "explore_bound", "FilmExplorer": "explore_film", "GaugeExplorer": "explore_gauge",
-    "GaussianExplorer": "explore_gaussian", "MeltingExplorer": "explore_mixture", "NetworkExplorer": "explore_network",
-    "NoisingExplorer": "explore", "PixelsExplorer": "explore_gaussian", "ReverseExplorer": "explore_mixture",
-    "ScoreExplorer": "explore_score",
-}  # fmt: skip
-_LAZY |= {"check": "exercises", "hint": "exercises", "mystery": "catalogue", "progress": "exercises"}
-_LAZY |= {"NOTATION": "notation", "notation_card": "notation", "write_page": "pages"}
-_LAZY |= {name: "checkpoint" for name in ("load_model", "load_pretrained", "save_model")}
-_LAZY |= {name: "pictures" for name in ("Pictures", "load_pictures", "save_pictures")}
-_LAZY |= {name: "training" for name in ("TrainingRun", "fit")}
+_LAZY = {  # module -> what comes from it when it is first asked for; most of them load anywidget or Pillow
+    "data.pictures": ("Pictures", "load_pictures", "save_pictures"),
+    "explore.bound": ("BoundExplorer",),
+    "explore.film": ("FilmExplorer",),
+    "explore.gauge": ("GaugeExplorer",),
+    "explore.gaussian": ("GaussianExplorer", "PixelsExplorer"),
+    "explore.melting": ("MeltingExplorer", "ReverseExplorer"),
+    "explore.network": ("NetworkExplorer",),
+    "explore.noising": ("NoisingExplorer",),
+    "explore.score": ("ScoreExplorer",),
+    "teach.catalogue": ("mystery",),
+    "teach.exercises": ("check", "hint", "progress"),
+    "teach.notation": ("NOTATION", "notation_card"),
+    "teach.pages": ("write_page",),
+    "training.checkpoint": ("load_model", "load_pretrained", "save_model"),
+    "training.fit": ("TrainingRun", "fit"),
+}
+_HOME = {name: module for module, names in _LAZY.items() for name in names}
 
 __all__ = [
     "NOTATION", "PALETTE", "Account", "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution", "Elbo",
@@ -92,9 +99,9 @@ __all__ = [
 def __getattr__(name: str):
     if name == "__version__":
         return import_module("importlib.metadata").version(__name__)
-    if name not in _LAZY:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
     globals()[name] = value
     return value
 

@@ -14,12 +14,22 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
+from diffusion_math.forward import (
+    ForwardProcess,
+    Schedule,
+    Time,
+    _check_time,
+    _check_x,
+    _columns,
+    _number,
+    _Tables,
+)
+
 from .distribution import Distribution
 from .elbo import _check_var
-from .forward import ForwardProcess, Schedule, Time, _check_time, _check_x, _columns, _number, _Tables
 from .gaussian import Gaussian, _ratio_excess, _sum_event, _wide
+from .laws.mixture import GaussianMixture
 from .likelihood import DiscretizedGaussian
-from .mixture import GaussianMixture
 from .reverse import ReverseProcess
 
 __all__ = ["DDPM", "Prediction", "elbo_loss", "simple_loss"]
@@ -56,7 +66,9 @@ class Prediction:
     x0 not where there is no signal: ValueError (on the CPU; inf or NaN on a GPU).
     """
 
-    def __init__(self, x_t: Float[Tensor, "b *event"], log_snr: Float[Tensor, "..."], **given: Tensor):
+    def __init__(
+        self, x_t: Float[Tensor, "b *event"], log_snr: Float[Tensor, "..."], **given: Tensor
+    ):
         if len(given) != 1 or not given.keys() <= set(PREDICTS):
             raise TypeError(f"give one of {', '.join(PREDICTS)}, got {', '.join(given) or 'none'}")
         ((self._name, value),) = given.items()
@@ -69,7 +81,9 @@ class Prediction:
         "The clean x: on average E[x_0 | x_t]."
         a, s = self._signal, self._noise
         if self._name == "eps":
-            return self._like(torch.addcmul(self._x, s, self._value, value=-1) / _nonzero(a, _NO_SIGNAL))
+            return self._like(
+                torch.addcmul(self._x, s, self._value, value=-1) / _nonzero(a, _NO_SIGNAL)
+            )
         return self._like(self._value if self._name == "x0" else a * self._x - s * self._value)
 
     @property
@@ -86,14 +100,20 @@ class Prediction:
         a, s = self._signal, self._noise
         if self._name == "eps":
             return self._like((self._value - s * self._x) / _nonzero(a, _NO_SIGNAL))
-        return self._like(self._value if self._name == "v" else (a * self._x - self._value) / _nonzero(s, _NO_NOISE))
+        return self._like(
+            self._value
+            if self._name == "v"
+            else (a * self._x - self._value) / _nonzero(s, _NO_NOISE)
+        )
 
     @property
     def score(self) -> Float[Tensor, "b *event"]:
         "The gradient of log q(x_t) with respect to x_t, where the prediction is the best one."
         return -self.eps / _nonzero(self._noise, _NO_NOISE).to(self.x_t.dtype)
 
-    def v_of(self, x0: Float[Tensor, "b *event"], eps: Float[Tensor, "b *event"]) -> Float[Tensor, "b *event"]:
+    def v_of(
+        self, x0: Float[Tensor, "b *event"], eps: Float[Tensor, "b *event"]
+    ) -> Float[Tensor, "b *event"]:
         "The v of a given x0 and eps at this noise level: what a network that predicts v should have said."
         return self._like(self._signal * eps - self._noise * x0)
 
@@ -104,13 +124,23 @@ class Prediction:
 def _check_choices(q: ForwardProcess, network: Any, predicts: str, variance: Any) -> None:
     "The arguments of DDPM fit each other, or an error that says which does not."
     if not callable(network) and not isinstance(network, Distribution):
-        raise TypeError(f"network must be a function of x_t and log_snr, got {type(network).__name__}")
+        raise TypeError(
+            f"network must be a function of x_t and log_snr, got {type(network).__name__}"
+        )
     if predicts not in PREDICTS:
         raise ValueError(f"predicts must be one of {', '.join(PREDICTS)}, got {predicts!r}")
-    if predicts == "eps" and not isinstance(network, Distribution) and q.schedule.alpha_bar[-1] == 0:
-        raise ValueError(f"predicts='eps' needs alpha_bar_T above 0, got 0 at T = {q.T}: {_NO_SIGNAL}")
+    if (
+        predicts == "eps"
+        and not isinstance(network, Distribution)
+        and q.schedule.alpha_bar[-1] == 0
+    ):
+        raise ValueError(
+            f"predicts='eps' needs alpha_bar_T above 0, got 0 at T = {q.T}: {_NO_SIGNAL}"
+        )
     if not (callable(variance) or variance in ("posterior", "beta")):
-        raise ValueError(f"variance must be 'posterior', 'beta' or a function of t, got {variance!r}")
+        raise ValueError(
+            f"variance must be 'posterior', 'beta' or a function of t, got {variance!r}"
+        )
 
 
 def _rowwise(value: float | Tensor, x: Tensor) -> Tensor:
@@ -152,11 +182,15 @@ def _ddim(schedule: Schedule, eta: float) -> Float[Tensor, "rows n"]:
     var = eta**2 * share * before
     of_x_t = (before * (1 - eta**2 * share) / noise).sqrt()
     of_x0 = s.alpha_bar.roll(1).sqrt() - of_x_t * s.alpha_bar.sqrt()
-    still = torch.tensor([[0.0], [1.0], [0.0]], dtype=torch.float64)  # no noise yet: x_{t-1} is x_t itself
+    still = torch.tensor(
+        [[0.0], [1.0], [0.0]], dtype=torch.float64
+    )  # no noise yet: x_{t-1} is x_t itself
     return torch.where(noise == 0, still, torch.stack([of_x0, of_x_t, var]))
 
 
-def _by_prediction(schedule: Schedule, predicts: str, law: Float[Tensor, "rows n"]) -> Float[Tensor, "rows n"]:
+def _by_prediction(
+    schedule: Schedule, predicts: str, law: Float[Tensor, "rows n"]
+) -> Float[Tensor, "rows n"]:
     "The numbers (of x_0, of x_t, variance) of a step, as those (of what the network says, of x_t, variance)."
     of_x0, of_x_t, var = law
     a, s = schedule.alpha_bar.sqrt(), schedule.noise_var.sqrt()
@@ -184,8 +218,15 @@ class DDPM(ReverseProcess, nn.Module):
 
     _asks = None  # the dtype that sample was asked for, while it walks
 
-    def __init__(self, network: Callable | Distribution, q: ForwardProcess, event_shape: Iterable[int] | None = None,
-                 predicts: str = "eps", variance: str | Callable = "posterior", images: bool = False):
+    def __init__(
+        self,
+        network: Callable | Distribution,
+        q: ForwardProcess,
+        event_shape: Iterable[int] | None = None,
+        predicts: str = "eps",
+        variance: str | Callable = "posterior",
+        images: bool = False,
+    ):
         nn.Module.__init__(self)
         if event_shape is None and isinstance(network, Distribution):
             event_shape = network.event_shape
@@ -217,7 +258,9 @@ class DDPM(ReverseProcess, nn.Module):
         eta in [0, 1]: 0 adds no noise, 1 is step with variance="posterior".
         """
         eta = _number("eta", eta, 0, 1)
-        return Gaussian._made(*self._back(("ddim", eta), lambda: _ddim(self.q.schedule, eta), x_t, t))
+        return Gaussian._made(
+            *self._back(("ddim", eta), lambda: _ddim(self.q.schedule, eta), x_t, t)
+        )
 
     def decode(self, x_1: Float[Tensor, "b *event"]) -> DiscretizedGaussian:
         """p(x_0 | x_1) over 256 grey levels: the network's x_0, give or take the noise that is left [DDPM eq. 13].
@@ -226,11 +269,20 @@ class DDPM(ReverseProcess, nn.Module):
         """
         return DiscretizedGaussian(self._x0(x_1, 1), self._first_var())
 
-    def sample(self, n: int, generator: Generator | None = None, progress: bool = False, trajectory: bool = False,
-               like: Tensor | None = None, eta: float = 1.0) -> Float[Tensor, "..."]:
+    def sample(
+        self,
+        n: int,
+        generator: Generator | None = None,
+        progress: bool = False,
+        trajectory: bool = False,
+        like: Tensor | None = None,
+        eta: float = 1.0,
+    ) -> Float[Tensor, "..."]:
         "ReverseProcess.sample; with another eta than 1, by the steps of ddim."
         like = self._like() if like is None else like
-        p = self._with(_asks=like.dtype) if isinstance(like, Tensor) else self  # the walk itself is in float32 at least
+        p = (
+            self._with(_asks=like.dtype) if isinstance(like, Tensor) else self
+        )  # the walk itself is in float32 at least
         walker = p if eta == 1 else _Ddim(p, eta)
         return ReverseProcess.sample(walker, n, generator, progress, trajectory, like)
 
@@ -257,7 +309,9 @@ class DDPM(ReverseProcess, nn.Module):
             setattr(p, name, value)
         return p
 
-    def _back(self, name: Any, numbers: Callable, x_t: Tensor, t: Time) -> tuple[Tensor, Tensor, Tensor]:
+    def _back(
+        self, name: Any, numbers: Callable, x_t: Tensor, t: Time
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Mean, variance and its root of a step, by a law's numbers of x_0 and x_t.
 
         The mean is one sum, of x_t and of what the network says, unless its x_0 must be clipped first.
@@ -279,19 +333,27 @@ class DDPM(ReverseProcess, nn.Module):
 
     def _precision(self, x_t: Tensor) -> torch.dtype:
         "What the network is told log_snr in, and a Distribution in float64."
-        return torch.float64 if isinstance(self.network, Distribution) else _at_least_single(x_t.dtype)
+        return (
+            torch.float64 if isinstance(self.network, Distribution) else _at_least_single(x_t.dtype)
+        )
 
     def _ask(self, x_t: Tensor, level: Tensor) -> Float[Tensor, "b *event"]:
         "What the network says of x_t, in the dtype that it takes; or an error where that is not like x_t."
         if isinstance(self.network, Distribution):
             return _denoise(self.network, x_t, level)
         dtype = self._asks or _own_dtype(self.network, x_t)
-        if level.dtype != (told := _at_least_single(dtype)):  # a .to that changes nothing costs as much as a sum
+        if level.dtype != (
+            told := _at_least_single(dtype)
+        ):  # a .to that changes nothing costs as much as a sum
             level = level.to(told)
-        value = self.network(x_t if x_t.dtype == dtype else x_t.to(dtype), level.expand(x_t.shape[0]), **self.cond)
+        value = self.network(
+            x_t if x_t.dtype == dtype else x_t.to(dtype), level.expand(x_t.shape[0]), **self.cond
+        )
         if not isinstance(value, Tensor) or value.shape != x_t.shape:
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise ValueError(f"network must return a tensor of x_t's shape {tuple(x_t.shape)}, got {got}")
+            raise ValueError(
+                f"network must return a tensor of x_t's shape {tuple(x_t.shape)}, got {got}"
+            )
         return value if value.dtype == x_t.dtype else value.to(x_t.dtype)
 
     def _first_var(self) -> float:
@@ -326,7 +388,9 @@ class _Ddim(ReverseProcess):
         return self.p.ddim(x_t, t, self.eta)
 
 # %% ../nbs/06_ddpm.ipynb #eaf66190
-def _draw(p: DDPM, x0: Tensor, generator: Generator | None, t: Time | None, eps: Tensor | None) -> tuple:
+def _draw(
+    p: DDPM, x0: Tensor, generator: Generator | None, t: Time | None, eps: Tensor | None
+) -> tuple:
     "t in 1..T as (b,), one from each of b equal strata, in a random order; and noise. What is given stays."
     if not isinstance(p, DDPM):
         raise TypeError(f"p must be a DDPM, got {type(p).__name__}")
@@ -354,8 +418,13 @@ def _noised(p: DDPM, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
     return torch.addcmul(law.mean, law.std, eps)
 
 # %% ../nbs/06_ddpm.ipynb #c665e5c3
-def simple_loss(p: DDPM, x0: Float[Tensor, "b *event"], generator: Generator | None = None, t: Time | None = None,
-                eps: Float[Tensor, "b *event"] | None = None) -> Float[Tensor, " b"]:
+def simple_loss(
+    p: DDPM,
+    x0: Float[Tensor, "b *event"],
+    generator: Generator | None = None,
+    t: Time | None = None,
+    eps: Float[Tensor, "b *event"] | None = None,
+) -> Float[Tensor, " b"]:
     """The mean squared error of what the network says, (b,): of the noise [DDPM eq. 14], or of x_0 or v.
 
     One t and one eps for each x_0: t in 1..T from b equal strata and eps from N(0, I), unless they are given.
@@ -384,12 +453,19 @@ def _step_cost(p: DDPM, x0: Tensor, x_t: Tensor, mean: Tensor, t: Tensor) -> Flo
     each, safe = (_wide(torch.where(first | point, 1, v)) for v in (posterior, var))
     off = _sum_event((of_x0 / safe.sqrt() * _wide(x0 - mean)).square())  # the one sum over pixels
     cost = 0.5 * (x0.shape[1:].numel() * _ratio_excess(each, safe).flatten() + off)
-    never = point.flatten() & ((posterior.flatten() > 0) | (off > 0))  # a point cannot be where q puts others
+    never = point.flatten() & (
+        (posterior.flatten() > 0) | (off > 0)
+    )  # a point cannot be where q puts others
     return torch.where(never, math.inf, cost)
 
 # %% ../nbs/06_ddpm.ipynb #9b9f41bc
-def elbo_loss(p: DDPM, x0: Float[Tensor, "b *event"], generator: Generator | None = None, t: Time | None = None,
-              eps: Float[Tensor, "b *event"] | None = None) -> Float[Tensor, " b"]:
+def elbo_loss(
+    p: DDPM,
+    x0: Float[Tensor, "b *event"],
+    generator: Generator | None = None,
+    t: Time | None = None,
+    eps: Float[Tensor, "b *event"] | None = None,
+) -> Float[Tensor, " b"]:
     """The negative ELBO in nats, (b,), from one of its T terms for each x_0: unbiased where t is drawn here.
 
         L_T + T * (the term of t),   t in 1..T from b equal strata
@@ -402,7 +478,11 @@ def elbo_loss(p: DDPM, x0: Float[Tensor, "b *event"], generator: Generator | Non
     x_t = _noised(p, x0, t, eps)
     mean = p.predict(x_t, t).x0
     cost = _step_cost(p, x0, x_t, mean, t)
-    rows = (t == 1).nonzero().flatten() if x0.device.type == "cpu" else torch.arange(len(x0), device=x0.device)
+    rows = (
+        (t == 1).nonzero().flatten()
+        if x0.device.type == "cpu"
+        else torch.arange(len(x0), device=x0.device)
+    )
     if len(rows):
         last = _first_cost(p, x0[rows], x_t[rows], mean[rows])
         cost = torch.where(t == 1, cost.index_copy(0, rows, last), cost)

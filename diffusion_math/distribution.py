@@ -40,17 +40,25 @@ class Distribution(ABC):
         "The gradient of log_prob with respect to x."
         with torch.inference_mode(False), torch.enable_grad():
             point = x if x.requires_grad else x.detach().clone().requires_grad_()
-            return torch.autograd.grad(self.log_prob(point).sum(), point, create_graph=x.requires_grad)[0]
+            return torch.autograd.grad(
+                self.log_prob(point).sum(), point, create_graph=x.requires_grad
+            )[0]
 
-    def denoise(self, x_t: Float[Tensor, "n *event"], log_snr: float | Float[Tensor, ""]) -> Float[Tensor, "n *event"]:
+    def denoise(
+        self, x_t: Float[Tensor, "n *event"], log_snr: float | Float[Tensor, ""]
+    ) -> Float[Tensor, "n *event"]:
         """E[x0 | x_t] = (x_t + std^2 * score of q(x_t)) / scale, in float64 [Robbins 1956].
 
         ValueError at log_snr = -inf (on the CPU), where the score says nothing of x0; a law that knows E[x0] says so.
         """
         level, x = self._with_signal(log_snr, "denoise with E[x0]"), x_t.double()
-        return ((x + torch.sigmoid(-level) * self.noised(level).score(x)) / torch.sigmoid(level).sqrt()).to(x_t)
+        return (
+            (x + torch.sigmoid(-level) * self.noised(level).score(x)) / torch.sigmoid(level).sqrt()
+        ).to(x_t)
 
-    def denoise_cov(self, x_t: Float[Tensor, "n *event"], log_snr: float | Float[Tensor, ""]) -> Float[Tensor, "n d d"]:
+    def denoise_cov(
+        self, x_t: Float[Tensor, "n *event"], log_snr: float | Float[Tensor, ""]
+    ) -> Float[Tensor, "n d d"]:
         """Cov[x0 | x_t] = std^2 / scale * the Jacobian of denoise, d the size of an event: how unsure that guess is.
 
         ValueError at log_snr = -inf, as in denoise.
@@ -59,7 +67,10 @@ class Distribution(ABC):
         with torch.inference_mode(False), torch.enable_grad():
             x = x_t.detach().clone().requires_grad_()
             guess = self.denoise(x, level).reshape(len(x), self.event_shape.numel())
-            rows = [torch.autograd.grad(g.sum(), x, retain_graph=True)[0].reshape(guess.shape) for g in guess.T]
+            rows = [
+                torch.autograd.grad(g.sum(), x, retain_graph=True)[0].reshape(guess.shape)
+                for g in guess.T
+            ]
         return torch.stack(rows, 1) * (torch.sigmoid(-level) / torch.sigmoid(level).sqrt()).to(x_t)
 
     @staticmethod

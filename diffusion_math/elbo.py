@@ -33,7 +33,9 @@ def _check(q: ForwardProcess, p: ReverseProcess, x0: Tensor, decoder: Decoder | 
     if p.T != q.T:
         raise ValueError(f"q and p must have the same number of steps, got {q.T} and {p.T}")
     if p.event_shape is not None and x0.shape[1:] != p.event_shape:
-        raise ValueError(f"x0 must have shape (b, {', '.join(map(str, p.event_shape))}), got {tuple(x0.shape)}")
+        raise ValueError(
+            f"x0 must have shape (b, {', '.join(map(str, p.event_shape))}), got {tuple(x0.shape)}"
+        )
     if x0.device.type == "cpu" and not bool(x0.isfinite().all()):
         raise ValueError(f"x0 must be finite, got {x0[~x0.isfinite()][0].item()}")
     if decoder is not None and not callable(decoder):
@@ -55,14 +57,18 @@ def _law(p: ReverseProcess, x_t: Tensor, t: int | Tensor) -> Gaussian:
     if not isinstance(law, Gaussian):
         raise TypeError(f"p.step must return a Gaussian, got {type(law).__name__}")
     if law.mean.shape != x_t.shape:
-        raise ValueError(f"p.step must return a mean of x_t's shape {tuple(x_t.shape)}, got {tuple(law.mean.shape)}")
+        raise ValueError(
+            f"p.step must return a mean of x_t's shape {tuple(x_t.shape)}, got {tuple(law.mean.shape)}"
+        )
     return law
 
 
 def _check_var(law: Gaussian, where: Tensor | bool = True) -> Gaussian:
     "The law of x_0 given x_1, whose variance must not be 0 where it is asked (looked for on the CPU)."
     if law.var.device.type == "cpu" and bool(((law.var == 0) & where).any()):
-        raise ValueError("p.step(x_1, 1) must have a variance above 0 to be a density of x0, got 0; or give a decoder")
+        raise ValueError(
+            "p.step(x_1, 1) must have a variance above 0 to be a density of x0, got 0; or give a decoder"
+        )
     return law
 
 
@@ -71,11 +77,15 @@ def _decode(decoder: Decoder, x0: Tensor, x_1: Tensor) -> Float[Tensor, " rows"]
     log_prob = decoder(x_1).log_prob(x0)
     if not isinstance(log_prob, Tensor) or log_prob.shape != x0.shape[:1]:
         got = tuple(log_prob.shape) if isinstance(log_prob, Tensor) else type(log_prob).__name__
-        raise ValueError(f"decoder(x_1).log_prob(x0) must have shape ({len(x0)},), one for each x_1, got {got}")
+        raise ValueError(
+            f"decoder(x_1).log_prob(x0) must have shape ({len(x0)},), one for each x_1, got {got}"
+        )
     return log_prob
 
 # %% ../nbs/05_elbo.ipynb #0f716d10
-def _rows(q: ForwardProcess, x0: Tensor, t: Int[Tensor, " c"], eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _rows(
+    q: ForwardProcess, x0: Tensor, t: Int[Tensor, " c"], eps: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     "x_0, t and x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps, row by row, for eps (k, c, b, *event)."
     k, c, b = eps.shape[:3]
     flat = x0.expand(eps.shape).flatten(0, 2)
@@ -84,13 +94,17 @@ def _rows(q: ForwardProcess, x0: Tensor, t: Int[Tensor, " c"], eps: Tensor) -> t
     return flat, times, torch.addcmul(law.mean, law.std, eps.flatten(0, 2))
 
 
-def _step_cost(q: ForwardProcess, p: ReverseProcess, x0: Tensor, t: Int[Tensor, " c"], eps: Tensor) -> Tensor:
+def _step_cost(
+    q: ForwardProcess, p: ReverseProcess, x0: Tensor, t: Int[Tensor, " c"], eps: Tensor
+) -> Tensor:
     "KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)) at each x_t, t in 2..T: (k, c, b) like eps."
     flat, times, x_t = _rows(q, x0, t, eps)
     return q.posterior(x_t, flat, times).kl(_law(p, x_t, times)).view(eps.shape[:3])
 
 
-def _last_cost(q: ForwardProcess, p: ReverseProcess, x0: Tensor, decoder: Decoder | None, eps: Tensor) -> Tensor:
+def _last_cost(
+    q: ForwardProcess, p: ReverseProcess, x0: Tensor, decoder: Decoder | None, eps: Tensor
+) -> Tensor:
     "-log p(x_0 | x_1) at each x_1: (k, 1, b) like eps."
     flat, _, x_1 = _rows(q, x0, torch.ones(1, dtype=torch.long, device=x0.device), eps)
     if decoder is None:
@@ -100,12 +114,16 @@ def _last_cost(q: ForwardProcess, p: ReverseProcess, x0: Tensor, decoder: Decode
     return cost.view(eps.shape[:3])
 
 # %% ../nbs/05_elbo.ipynb #ed3246cf
-def _over_draws(cost: Callable, t: Tensor, like: Tensor, n: int, generator: Generator | None) -> tuple[Tensor, Tensor]:
+def _over_draws(
+    cost: Callable, t: Tensor, like: Tensor, n: int, generator: Generator | None
+) -> tuple[Tensor, Tensor]:
     "The mean of n draws of cost(t, eps) and its standard error, each (c, b); pieces are merged as [Chan et al. 1979]."
     seen, mean, m2, most = 0, 0.0, 0.0, max(1, BUDGET // max(1, len(t) * like.numel()))
     while seen < n:
         k = min(most, n - seen)
-        eps = torch.randn(k, len(t), *like.shape, generator=generator, dtype=like.dtype, device=like.device)
+        eps = torch.randn(
+            k, len(t), *like.shape, generator=generator, dtype=like.dtype, device=like.device
+        )
         value = cost(t, eps)
         here = value.mean(0)
         m2 = m2 + (value - here).square().sum(0) + (here - mean) ** 2 * (seen * k / (seen + k))
@@ -123,14 +141,21 @@ def _over_nodes(cost: Callable, t: Tensor, like: Tensor, nodes: int) -> tuple[Te
 
 
 def _bound(
-    q: ForwardProcess, p: ReverseProcess, x0: Tensor, decoder: Decoder | None, n: int, average: Callable
+    q: ForwardProcess,
+    p: ReverseProcess,
+    x0: Tensor,
+    decoder: Decoder | None,
+    n: int,
+    average: Callable,
 ) -> "Elbo":
     "All T + 1 terms, each averaged over x_t by average(cost, t); n is how many x_t a term takes."
     times = torch.arange(1, q.T + 1, device=x0.device)
     last = average(lambda t, eps: _last_cost(q, p, x0, decoder, eps), times[:1])
     several = max(1, BUDGET // max(1, n * x0.numel()))
-    parts = [average(lambda t, eps: _step_cost(q, p, x0, t, eps), times[1:][i : i + several])
-             for i in range(0, q.T - 1, several)]
+    parts = [
+        average(lambda t, eps: _step_cost(q, p, x0, t, eps), times[1:][i : i + several])
+        for i in range(0, q.T - 1, several)
+    ]
     none = x0.new_zeros(0, len(x0))
     steps = [torch.cat([part[j] for part in parts] or [none]) for j in (0, 1)]
     prior = q.marginal(x0, q.T).kl(p.prior(x0))
@@ -150,13 +175,19 @@ class _Errors(NamedTuple):
 def _mean_rows(bound: "Elbo") -> list[tuple[str, float, float]]:
     "What the table says: a name, the mean over the data in nats, and the standard error that the draws give it."
     b, e = len(bound.total), bound.stderr
-    named = [(f"prior, L_{bound.T}", bound.prior, e.prior),
-             (f"steps, L_1 + ... + L_{bound.T - 1}", bound.steps.sum(0), e.steps.square().sum(0).sqrt()),
-             ("reconstruction, L_0", bound.reconstruction, e.reconstruction),
-             ("total, the negative ELBO", bound.total, e.total), ("ELBO = -total", -bound.total, e.total)]
+    named = [
+        (f"prior, L_{bound.T}", bound.prior, e.prior),
+        (f"steps, L_1 + ... + L_{bound.T - 1}", bound.steps.sum(0), e.steps.square().sum(0).sqrt()),
+        ("reconstruction, L_0", bound.reconstruction, e.reconstruction),
+        ("total, the negative ELBO", bound.total, e.total),
+        ("ELBO = -total", -bound.total, e.total),
+    ]
     if bound.T == 1:
         del named[1]
-    return [(name, float(x.detach().mean()), float(s.detach().square().sum().sqrt()) / b) for name, x, s in named]
+    return [
+        (name, float(x.detach().mean()), float(s.detach().square().sum().sqrt()) / b)
+        for name, x, s in named
+    ]
 
 
 def _number(x: float, error: float) -> str:
@@ -176,8 +207,14 @@ class Elbo:
     single draw, 0 after none). bits_per_dim (b,): total / (dims log 2).
     """
 
-    def __init__(self, prior: Float[Tensor, " b"], steps: Float[Tensor, "n b"], reconstruction: Float[Tensor, " b"],
-                 dims: int, stderr: tuple[Tensor, Tensor, Tensor]):
+    def __init__(
+        self,
+        prior: Float[Tensor, " b"],
+        steps: Float[Tensor, "n b"],
+        reconstruction: Float[Tensor, " b"],
+        dims: int,
+        stderr: tuple[Tensor, Tensor, Tensor],
+    ):
         self.prior, self.steps, self.reconstruction, self.dims = prior, steps, reconstruction, dims
         self.total = prior + steps.sum(0) + reconstruction
         whole = stderr[0].square() + stderr[1].square().sum(0) + stderr[2].square()
@@ -205,7 +242,11 @@ class Elbo:
         return _table(self) if self._has_means else escape(repr(self))
 
     def __repr__(self) -> str:
-        mean = f", total {_number(*_mean_rows(self)[-2][1:])} nats on average" if self._has_means else ""
+        mean = (
+            f", total {_number(*_mean_rows(self)[-2][1:])} nats on average"
+            if self._has_means
+            else ""
+        )
         return f"Elbo(b={len(self.total)}, T={self.T}{mean})"
 
 # %% ../nbs/05_elbo.ipynb #26c8ce33
@@ -217,25 +258,44 @@ def _table(bound: Elbo) -> str:
     unit = bound.dims * math.log(2)
     rows.append(("total in bits/dim", _number(x / unit, s / unit)))
     left = "style='text-align:left'"
-    body = "".join(f"<tr><td {left}>{escape(a)}</td><td>{v.replace('-', '&minus;')}</td></tr>" for a, v in rows)
+    body = "".join(
+        f"<tr><td {left}>{escape(a)}</td><td>{v.replace('-', '&minus;')}</td></tr>" for a, v in rows
+    )
     head = f"<tr><th {left}>mean of {len(bound.total)} data</th><th>nats</th></tr>"
     return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
 
 
 def _plot(bound: Elbo, ax: Any, title: str | None) -> Any:
     "The steps as a line over t, the two ends as marks with their values."
-    from diffusion_math.plot import PALETTE, figure, style
+    from diffusion_math.teach.plot import PALETTE, figure, style
 
     with style():
         ax = figure(height=3.0)[1] if ax is None else ax
         steps, mark = bound.steps.detach().mean(1).cpu().double(), "o-" if bound.T <= 60 else "-"
-        ax.plot(range(2, bound.T + 1), steps, mark, color=PALETTE["p"], markersize=4, label="steps, $L_{t-1}$")
+        ax.plot(
+            range(2, bound.T + 1),
+            steps,
+            mark,
+            color=PALETTE["p"],
+            markersize=4,
+            label="steps, $L_{t-1}$",
+        )
         first = (1, bound.reconstruction, "s", "data", "reconstruction, $L_0$")
-        for t, value, mark, color, name in (first, (bound.T + 1, bound.prior, "D", "noise", "prior, $L_T$")):
+        for t, value, mark, color, name in (
+            first,
+            (bound.T + 1, bound.prior, "D", "noise", "prior, $L_T$"),
+        ):
             y = float(value.detach().mean())
             off = {} if y > 0 else {"transform": ax.get_xaxis_transform(), "clip_on": False}
             name += f" = {y:.3g}".replace("-", "\u2212") + ("" if y > 0 else ", below the axis")
-            ax.plot([t], [y if y > 0 else 0.02], mark if y > 0 else "v", color=PALETTE[color], label=name, **off)
+            ax.plot(
+                [t],
+                [y if y > 0 else 0.02],
+                mark if y > 0 else "v",
+                color=PALETTE[color],
+                label=name,
+                **off,
+            )
         ax.set(xlabel="t", ylabel="nats", yscale="log", title=title or "")
         ax.legend(frameon=False)
     return ax
@@ -280,7 +340,9 @@ def exact_elbo(
     """
     _check(q, p, x0, decoder)
     if x0.shape[1:].numel() != 1:
-        raise ValueError(f"x0 must hold one number a datum, shape (b,) or (b, 1), got {tuple(x0.shape)}")
+        raise ValueError(
+            f"x0 must hold one number a datum, shape (b,) or (b, 1), got {tuple(x0.shape)}"
+        )
     nodes = _check_count("nodes", nodes)
     if nodes < 20:  # strips wider than the bell's standard deviation do not see its shape
         raise ValueError(f"nodes must be 20 or more, got {nodes}")

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from .gaussian import Gaussian
-from .mixture import _count
+from .laws.mixture import _count
 
 __all__ = ["ForwardProcess", "Schedule", "constant_schedule", "cosine_schedule", "linear_schedule"]
 
@@ -24,18 +24,26 @@ Time = SupportsIndex | Int[Tensor, " b"]  # t: one for all, or one for each x
 EXACT = {"dtype": torch.float64, "device": "cpu"}  # how every schedule is computed and kept
 
 # %% ../nbs/03_forward_process.ipynb #a89e869e
-def _values(name: str, values: Sequence[float] | Float[Tensor, " T"], low: float, high: float) -> Float[Tensor, " T"]:
+def _values(
+    name: str, values: Sequence[float] | Float[Tensor, " T"], low: float, high: float
+) -> Float[Tensor, " T"]:
     "The T values of a schedule as float64 on the CPU, or an error that names the first one out of range."
     try:
         values = torch.as_tensor(values, **EXACT).detach()
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be a list or tensor of numbers, got {type(values).__name__}") from error
+        raise TypeError(
+            f"{name} must be a list or tensor of numbers, got {type(values).__name__}"
+        ) from error
     if values.ndim != 1 or not len(values):
-        raise ValueError(f"{name} must be a list of T >= 1 numbers, got shape {tuple(values.shape)}")
+        raise ValueError(
+            f"{name} must be a list of T >= 1 numbers, got shape {tuple(values.shape)}"
+        )
     bad = ~((values >= low) & (values <= high))
     if bad.any():
         t = int(bad.nonzero()[0])
-        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {values[t].item():g} at t = {t + 1}")
+        raise ValueError(
+            f"{name} must lie in [{low:g}, {high:g}], got {values[t].item():g} at t = {t + 1}"
+        )
     return values
 
 
@@ -53,20 +61,28 @@ def _from_zero(x: Float[Tensor, " T"]) -> Float[Tensor, " n"]:
     return torch.cat([x.new_zeros(1), x])
 
 # %% ../nbs/03_forward_process.ipynb #c76872a6
-def _log_alpha(name: str, log_alpha_bar: Float[Tensor, " n"], shown: Float[Tensor, " T"]) -> Float[Tensor, " n"]:
+def _log_alpha(
+    name: str, log_alpha_bar: Float[Tensor, " n"], shown: Float[Tensor, " T"]
+) -> Float[Tensor, " n"]:
     "log alpha_t from log alpha_bar, which must not rise. Where alpha_bar is 0 already any beta fits; we take 1."
     rises = log_alpha_bar.diff() > 0
     if rises.any():
         t = int(rises.nonzero()[0])
         before = f"{shown[t - 1].item():g}" if t else "its value at t = 0"
-        raise ValueError(f"{name} must not rise with t, got {shown[t].item():g} after {before} at t = {t + 1}")
+        raise ValueError(
+            f"{name} must not rise with t, got {shown[t].item():g} after {before} at t = {t + 1}"
+        )
     return _from_zero(torch.where(log_alpha_bar[1:] == -math.inf, -math.inf, log_alpha_bar.diff()))
 
 
-def _respace(log_alpha: Float[Tensor, " n"], T: int) -> tuple[Float[Tensor, " m"], Int[Tensor, " m"]]:
+def _respace(
+    log_alpha: Float[Tensor, " n"], T: int
+) -> tuple[Float[Tensor, " m"], Int[Tensor, " m"]]:
     "log alpha of T longer steps, and the old t at which each of them ends."
     kept = torch.linspace(0, len(log_alpha) - 1, T + 1, **EXACT).round().long()
-    owner = torch.bucketize(torch.arange(len(log_alpha), device="cpu"), kept)  # the new step around an old one
+    owner = torch.bucketize(
+        torch.arange(len(log_alpha), device="cpu"), kept
+    )  # the new step around an old one
     return log_alpha.new_zeros(T + 1).index_add(0, owner, log_alpha), kept
 
 # %% ../nbs/03_forward_process.ipynb #77d08a99
@@ -173,9 +189,17 @@ def cosine_schedule(T: int = 1000, beta_max: float = 0.999, offset: float = 0.00
 def _coefficients(schedule: Schedule) -> dict[str, Float[Tensor, "rows n"]]:
     "The numbers in each law of q, for every t."
     s, noise = schedule, schedule.noise_var
-    signal_before, noise_before = s.alpha_bar.roll(1).sqrt(), noise.roll(1)  # those of t-1; t = 0 is not asked for
-    beta = torch.expm1(s.log_alpha).abs()  # s.beta may be as given: an ulp away, and the first x_0 must be exact
-    posterior = torch.stack([signal_before * beta, s.alpha.sqrt() * noise_before, beta * noise_before]) / noise
+    signal_before, noise_before = (
+        s.alpha_bar.roll(1).sqrt(),
+        noise.roll(1),
+    )  # those of t-1; t = 0 is not asked for
+    beta = torch.expm1(
+        s.log_alpha
+    ).abs()  # s.beta may be as given: an ulp away, and the first x_0 must be exact
+    posterior = (
+        torch.stack([signal_before * beta, s.alpha.sqrt() * noise_before, beta * noise_before])
+        / noise
+    )
     still = torch.tensor([[0.0], [1.0], [0.0]], **EXACT)  # no noise yet: x_{t-1} is x_t itself
     return {
         "step": torch.stack([s.alpha.sqrt(), s.beta]),
@@ -190,12 +214,18 @@ def _check_time(t: Time, x: Tensor, first: int, last: int) -> Time:
         if t.dtype.is_floating_point or t.dtype.is_complex or t.dtype == torch.bool:
             raise TypeError(f"t must be an int or an integer tensor, got {t.dtype}")
         if t.shape != x.shape[:1]:
-            raise ValueError(f"t must be an int or have shape ({len(x)},), one for each x, got shape {tuple(t.shape)}")
+            raise ValueError(
+                f"t must be an int or have shape ({len(x)},), one for each x, got shape {tuple(t.shape)}"
+            )
         if t.device.type == "cpu" and t.numel() and not torch.compiler.is_compiling():
             low, high = (int(v) for v in t.aminmax())
             if low < first or high > last:
-                raise ValueError(f"t must lie in {first}..{last}, got {low if low < first else high}")
-        fits = t.dtype == torch.long and t.device == x.device  # a .to that changes nothing costs as much as a sum
+                raise ValueError(
+                    f"t must lie in {first}..{last}, got {low if low < first else high}"
+                )
+        fits = (
+            t.dtype == torch.long and t.device == x.device
+        )  # a .to that changes nothing costs as much as a sum
         return t if fits else t.to(x.device, torch.long, non_blocking=True)
     try:
         at = index(None if isinstance(t, bool) else t)
@@ -213,7 +243,9 @@ def _check_x(name: str, x: Tensor) -> None:
     if not x.is_floating_point():
         raise TypeError(f"{name} must be a floating-point tensor, got {x.dtype}")
     if x.ndim == 0:
-        raise ValueError(f"{name} must have shape (b, *event), got a single number; add a batch dimension")
+        raise ValueError(
+            f"{name} must have shape (b, *event), got a single number; add a batch dimension"
+        )
 
 # %% ../nbs/03_forward_process.ipynb #7b842e15
 class _Tables:
@@ -229,7 +261,10 @@ class _Tables:
         "A law's table as x needs it, and the same with dimensions for x's event."
         try:
             return self._cast[law, x.device, x.dtype, x.ndim]
-        except (AttributeError, KeyError):  # so an x is looked at once for its kind, and never again
+        except (
+            AttributeError,
+            KeyError,
+        ):  # so an x is looked at once for its kind, and never again
             _check_x(name, x)
         with torch.inference_mode(False):  # a table first met in inference must serve training too
             exact = self.exact[law]
@@ -241,7 +276,9 @@ class _Tables:
 def _columns(tables: tuple[Tensor, Tensor], t: int | Tensor) -> tuple[Tensor, ...]:
     "Each row at t, as a tensor that broadcasts against x: a copy, never the table itself."
     flat, shaped = tables
-    return (shaped.index_select(1, t) if isinstance(t, Tensor) else flat.select(1, t).clone()).unbind()
+    return (
+        shaped.index_select(1, t) if isinstance(t, Tensor) else flat.select(1, t).clone()
+    ).unbind()
 
 # %% ../nbs/03_forward_process.ipynb #247edbd7
 class ForwardProcess:
@@ -268,7 +305,9 @@ class ForwardProcess:
         scale, var, std = self._at("marginal", "x0", x0, t, first=0)
         return Gaussian._made(scale * x0, var, std)
 
-    def posterior(self, x_t: Float[Tensor, "b *event"], x0: Float[Tensor, "b *event"], t: Time) -> Gaussian:
+    def posterior(
+        self, x_t: Float[Tensor, "b *event"], x0: Float[Tensor, "b *event"], t: Time
+    ) -> Gaussian:
         """q(x_{t-1} | x_t, x_0), t in 1..T: the step back for one who knows x_0 [DDPM eqs. 6 and 7].
 
             mean = [sqrt(alpha_bar_{t-1}) beta_t x_0 + sqrt(alpha_t) (1 - alpha_bar_{t-1}) x_t] / (1 - alpha_bar_t)
@@ -279,7 +318,9 @@ class ForwardProcess:
         of_x0, of_x_t, var, std = self._at("posterior", "x_t", x_t, t, first=1)
         _check_x("x0", x0)
         if x_t.shape != x0.shape:
-            raise ValueError(f"x_t and x0 must have one shape, got {tuple(x_t.shape)} and {tuple(x0.shape)}")
+            raise ValueError(
+                f"x_t and x0 must have one shape, got {tuple(x_t.shape)} and {tuple(x0.shape)}"
+            )
         x0 = x0 if x0.dtype == x_t.dtype else x0.to(x_t.dtype)
         return Gaussian._made(torch.addcmul(of_x0 * x0, of_x_t, x_t), var, std)
 

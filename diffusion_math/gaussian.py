@@ -71,8 +71,12 @@ def _log_excess(d: Tensor) -> Tensor:
 def _ratio_excess(var: Tensor, var_2: Tensor) -> Tensor:
     "r - 1 - log r for r = var / var_2, all its digits at any scale; var_2 above 0, inf where var is 0."
     point, d = var == 0, (var - var_2) / var_2  # d = r - 1, exact where r is near 1
-    far = (d < -0.5) & ~point  # 1 + d has lost the digits of a small r, so the log must be that of r itself
-    root = torch.where(far, var, 1).sqrt() / torch.where(far, var_2, 1).sqrt()  # does not underflow, as r may
+    far = (
+        d < -0.5
+    ) & ~point  # 1 + d has lost the digits of a small r, so the log must be that of r itself
+    root = (
+        torch.where(far, var, 1).sqrt() / torch.where(far, var_2, 1).sqrt()
+    )  # does not underflow, as r may
     each = torch.where(far, d - 2 * root.log(), _log_excess(torch.where(far | point, 0, d)))
     return torch.where(point, math.inf, each)
 
@@ -81,7 +85,10 @@ def _kl_terms(mean: Tensor, var: Tensor, mean_2: Tensor, var_2: Tensor) -> Tenso
     "KL(N(mean, var) || N(mean_2, var_2)) of each coordinate, float32 or better; 0 or inf where var_2 is 0."
     mean, var, mean_2, var_2 = _wide(mean), _wide(var), _wide(mean_2), _wide(var_2)
     point, off = var_2 == 0, mean - mean_2
-    safe, safe_2 = torch.where(point, 1, var), torch.where(point, 1, var_2)  # keep 0/0 out of the gradient
+    safe, safe_2 = (
+        torch.where(point, 1, var),
+        torch.where(point, 1, var_2),
+    )  # keep 0/0 out of the gradient
     each = 0.5 * (_ratio_excess(safe, safe_2) + (off / safe_2.sqrt()).square())
     same = (var == 0) & (off == 0)
     return torch.where(point, torch.where(same, 0.0, math.inf).to(each.dtype), each)
@@ -93,7 +100,9 @@ def _mean(mean: Tensor) -> Tensor:
         got = mean.dtype if isinstance(mean, Tensor) else type(mean).__name__
         raise TypeError(f"mean must be a floating-point tensor, got {got}")
     if mean.ndim == 0:
-        raise ValueError("mean must have shape (b, *event), got a single number; add a batch dimension")
+        raise ValueError(
+            "mean must have shape (b, *event), got a single number; add a batch dimension"
+        )
     return mean
 
 
@@ -106,8 +115,12 @@ def _variance(mean: Tensor, var: Tensor | float) -> Tensor:
         raise TypeError(f"var must be a number or a tensor, got {type(var).__name__}")
     if not var.is_floating_point():
         raise TypeError(f"var must be a number or a floating-point tensor, got {var.dtype}")
-    if var.ndim > mean.ndim or any(v not in (1, m) for v, m in zip(var.shape[::-1], mean.shape[::-1], strict=False)):
-        raise ValueError(f"var must broadcast against mean {tuple(mean.shape)}, got shape {tuple(var.shape)}")
+    if var.ndim > mean.ndim or any(
+        v not in (1, m) for v, m in zip(var.shape[::-1], mean.shape[::-1], strict=False)
+    ):
+        raise ValueError(
+            f"var must broadcast against mean {tuple(mean.shape)}, got shape {tuple(var.shape)}"
+        )
     if var.ndim and var.device != mean.device:
         raise ValueError(f"var must lie on mean's device, {mean.device}, got {var.device}")
     if var.device.type == "cpu" and not torch.compiler.is_compiling():
@@ -126,7 +139,9 @@ def _check_number(var: float, dtype: torch.dtype) -> None:
     if not 0 <= var < math.inf:
         raise ValueError(f"var must be finite and 0 or more, got {var:g}")
     held = torch.finfo(dtype)
-    if 0 < var <= 0.5 * held.smallest_normal * held.eps or var > held.max:  # half of the smallest number rounds to 0
+    if (
+        0 < var <= 0.5 * held.smallest_normal * held.eps or var > held.max
+    ):  # half of the smallest number rounds to 0
         raise ValueError(_no_room(var, dtype))
 
 
@@ -135,7 +150,9 @@ def _check_values(var: Tensor, dtype: torch.dtype) -> None:
     low, high = var.aminmax() if var.numel() else (0, 0)  # one pass; a NaN is neither
     if not (low >= 0 and high < math.inf):
         legal = (var >= 0) & (var < math.inf)
-        raise ValueError(f"var must be finite and 0 or more, got {var[~legal].flatten()[0].item():g}")
+        raise ValueError(
+            f"var must be finite and 0 or more, got {var[~legal].flatten()[0].item():g}"
+        )
     held = var.to(dtype)
     if held is not var and bool((lost := (held == 0) & (var > 0) | (held == math.inf)).any()):
         raise ValueError(_no_room(var[lost].flatten()[0].item(), dtype))
@@ -148,7 +165,9 @@ def _same_event(name: str, x: Tensor, mean: Tensor) -> None:
         raise TypeError(f"{name} must be a floating-point tensor, got {got}")
     batches = {x.shape[:1], mean.shape[:1], (1,)}
     if x.shape[1:] != mean.shape[1:] or x.ndim != mean.ndim or len(batches) > 2:
-        raise ValueError(f"{name} must have shape {tuple(mean.shape)} like the mean, got {tuple(x.shape)}")
+        raise ValueError(
+            f"{name} must have shape {tuple(mean.shape)} like the mean, got {tuple(x.shape)}"
+        )
 
 # %% ../nbs/02_gaussians.ipynb #43f5effc
 class Gaussian:

@@ -19,7 +19,9 @@ from .reverse import ReverseProcess
 __all__ = ["DiscretizedGaussian", "Estimate", "bits_per_dim", "elbo_estimate"]
 
 # %% ../nbs/05b_bits_per_dim.ipynb #5894878d
-def bits_per_dim(nats: Float[Tensor, "*shape"], dims: int, width: float = 1.0) -> Float[Tensor, "*shape"]:
+def bits_per_dim(
+    nats: Float[Tensor, "*shape"], dims: int, width: float = 1.0
+) -> Float[Tensor, "*shape"]:
     """Nats for a whole datum as bits for each of its dims numbers: (nats / dims - log width) / log 2.
 
     nats: -log of a probability, with width 1; or -log of a density over x, with the distance between two grey levels
@@ -76,7 +78,9 @@ def _place(x: Float[Tensor, "b *event"], g: "DiscretizedGaussian") -> Int[Tensor
         if bool(off.any()):
             fits = f"{g.low:g} + k * {g.width:g}, k = 0..{g.levels - 1}"
             raise ValueError(f"x must hold levels {fits}, got {x[off][0].item():g}")
-    return level.long().clamp(0, g.levels - 1)  # on a GPU, where nobody looked, an index must still be one
+    return level.long().clamp(
+        0, g.levels - 1
+    )  # on a GPU, where nobody looked, an index must still be one
 
 
 def _levels(g: "DiscretizedGaussian") -> tuple[Tensor, Tensor]:
@@ -98,8 +102,14 @@ class DiscretizedGaussian:
     Raises what Gaussian raises; ValueError for a variance of 0 (on the CPU).
     """
 
-    def __init__(self, mean: Float[Tensor, "b *event"], var: Float[Tensor, "..."] | float,
-                 levels: int = 256, low: float = -1.0, high: float = 1.0):
+    def __init__(
+        self,
+        mean: Float[Tensor, "b *event"],
+        var: Float[Tensor, "..."] | float,
+        levels: int = 256,
+        low: float = -1.0,
+        high: float = 1.0,
+    ):
         law = Gaussian(mean, var)
         if law.var.device.type == "cpu" and bool((law.var == 0).any()):
             raise ValueError("var must be above 0, got 0")
@@ -118,13 +128,19 @@ class DiscretizedGaussian:
         """
         _same_event("x", x, self.mean)
         wide = torch.promote_types(torch.promote_types(x.dtype, self.mean.dtype), torch.float32)
-        if x.device.type == "cpu":  # (x - mean) / std would lose a digit; on a GPU float64 may cost 64 times as much
+        if (
+            x.device.type == "cpu"
+        ):  # (x - mean) / std would lose a digit; on a GPU float64 may cost 64 times as much
             wide = torch.float64
         g = self._to(wide)
-        return _sum_log(_log_mass(_place(x.to(wide), g), g)).to(torch.promote_types(self.mean.dtype, torch.float32))
+        return _sum_log(_log_mass(_place(x.to(wide), g), g)).to(
+            torch.promote_types(self.mean.dtype, torch.float32)
+        )
 
     def _to(self, dtype: torch.dtype) -> "DiscretizedGaussian":
-        return DiscretizedGaussian(self.mean.to(dtype), self.var.to(dtype), self.levels, self.low, self.high)
+        return DiscretizedGaussian(
+            self.mean.to(dtype), self.var.to(dtype), self.levels, self.low, self.high
+        )
 
     def __repr__(self) -> str:
         where = f"{self.levels} levels in [{self.low:g}, {self.high:g}]"
@@ -135,7 +151,9 @@ PILOT = 16  # data that a pilot looks at
 NAMES = ("iid", "stratified", "importance", "both")
 
 
-def _draw_times(times: str, share: Float[Tensor, " m"], n: int, b: int, generator: Generator | None) -> Tensor:
+def _draw_times(
+    times: str, share: Float[Tensor, " m"], n: int, b: int, generator: Generator | None
+) -> Tensor:
     "t in 2..T for n terms of each of b data, (n, b): by its share, alone or one from each of n strata of equal share."
     u = torch.rand(n, b, generator=generator, dtype=torch.float64, device=share.device)
     if times in ("stratified", "both"):
@@ -144,16 +162,24 @@ def _draw_times(times: str, share: Float[Tensor, " m"], n: int, b: int, generato
     return 2 + torch.bucketize(u * edges[-1], edges[:-1], right=True)
 
 # %% ../nbs/05b_bits_per_dim.ipynb #5bdf4f1f
-def _pilot(q: ForwardProcess, p: ReverseProcess, x0: Tensor, generator: Generator | None) -> Float[Tensor, " m"]:
+def _pilot(
+    q: ForwardProcess, p: ReverseProcess, x0: Tensor, generator: Generator | None
+) -> Float[Tensor, " m"]:
     "How often to ask for each t = 2..T: by its root mean square over one draw for some data, and evenly for a tenth."
     nothing = lambda x_1: Gaussian(torch.zeros_like(x_1), 1.0)  # noqa: E731  (the term of t = 1 plays no part)
-    size = elbo(q, p, x0[:PILOT], nothing, generator=generator).steps.double().square().mean(1).sqrt()
+    size = (
+        elbo(q, p, x0[:PILOT], nothing, generator=generator).steps.double().square().mean(1).sqrt()
+    )
     size = torch.where(size.isfinite(), size, 0)
     return 0.9 * size / size.sum().clamp(min=1e-300) + 0.1 / max(1, len(size))
 
 
 def _shares(
-    q: ForwardProcess, p: ReverseProcess, x0: Tensor, times: str, weights: Sequence[float] | Tensor | None,
+    q: ForwardProcess,
+    p: ReverseProcess,
+    x0: Tensor,
+    times: str,
+    weights: Sequence[float] | Tensor | None,
     generator: Generator | None,
 ) -> Float[Tensor, " m"]:
     "The share of each t = 2..T among the terms, adding to 1."
@@ -162,24 +188,37 @@ def _shares(
         if weights is not None:
             raise ValueError(f"weights go with times='importance' or 'both', got times={times!r}")
         return torch.full((m,), 1 / max(1, m), dtype=torch.float64, device=x0.device)
-    weights = torch.as_tensor(_pilot(q, p, x0, generator) if weights is None else weights, dtype=torch.float64)
+    weights = torch.as_tensor(
+        _pilot(q, p, x0, generator) if weights is None else weights, dtype=torch.float64
+    )
     if weights.shape != (m,):
-        raise ValueError(f"weights must have shape ({m},), one for each t = 2..{q.T}, got {tuple(weights.shape)}")
+        raise ValueError(
+            f"weights must have shape ({m},), one for each t = 2..{q.T}, got {tuple(weights.shape)}"
+        )
     if weights.device.type == "cpu" and not bool(((weights > 0) & weights.isfinite()).all()):
-        raise ValueError("weights must be above 0 and finite, or a term is never seen and the estimate is biased")
+        raise ValueError(
+            "weights must be above 0 and finite, or a term is never seen and the estimate is biased"
+        )
     weights = weights.to(x0.device)
     return weights / weights.sum()
 
 # %% ../nbs/05b_bits_per_dim.ipynb #e6fc50ba
 def _replicate(
-    q: ForwardProcess, p: ReverseProcess, x0: Tensor, n: int, times: str, shares: Float[Tensor, " m"],
+    q: ForwardProcess,
+    p: ReverseProcess,
+    x0: Tensor,
+    n: int,
+    times: str,
+    shares: Float[Tensor, " m"],
     generator: Generator | None,
 ) -> Float[Tensor, " b"]:
     "The sum of the steps' terms, from n of them for each datum, each over its share; at most BUDGET numbers at a time."
     total = x0.new_zeros(len(x0))
     if not len(shares):
         return total
-    for t in _draw_times(times, shares, n, len(x0), generator).split(max(1, BUDGET // max(1, x0.numel()))):
+    for t in _draw_times(times, shares, n, len(x0), generator).split(
+        max(1, BUDGET // max(1, x0.numel()))
+    ):
         flat, row = x0.expand(len(t), *x0.shape).flatten(0, 1), t.flatten()
         x_t = q.marginal(flat, row).sample(generator)
         cost = q.posterior(x_t, flat, row).kl(_law(p, x_t, row)).view(t.shape)
@@ -197,7 +236,11 @@ class Estimate:
     def __init__(self, replicates: Float[Tensor, "r b"], dims: int, shares: Float[Tensor, " m"]):
         self.replicates, self.dims, self.shares = replicates, dims, shares
         self.total, r = replicates.mean(0), len(replicates)
-        self.stderr = replicates.std(0) / r**0.5 if r > 1 and len(self.total) else torch.full_like(self.total, math.nan)
+        self.stderr = (
+            replicates.std(0) / r**0.5
+            if r > 1 and len(self.total)
+            else torch.full_like(self.total, math.nan)
+        )
 
     @property
     def bits_per_dim(self) -> Float[Tensor, " b"]:
@@ -238,8 +281,13 @@ def elbo_estimate(
     if _check_count("n", n) % _check_count("replicates", replicates):
         raise ValueError(f"n must be a multiple of replicates = {replicates}, got {n}")
     shares = _shares(q, p, x0, times, weights, generator)
-    eps = lambda: torch.randn(1, 1, *x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)  # noqa: E731
-    values = [_replicate(q, p, x0, n // replicates, times, shares, generator)
-              + _last_cost(q, p, x0, decoder, eps())[0, 0] for _ in range(replicates)]
+    eps = lambda: torch.randn(
+        1, 1, *x0.shape, generator=generator, dtype=x0.dtype, device=x0.device
+    )  # noqa: E731
+    values = [
+        _replicate(q, p, x0, n // replicates, times, shares, generator)
+        + _last_cost(q, p, x0, decoder, eps())[0, 0]
+        for _ in range(replicates)
+    ]
     prior = q.marginal(x0, q.T).kl(p.prior(x0))
     return Estimate(prior + torch.stack(values), x0.shape[1:].numel(), shares)

@@ -16,7 +16,7 @@ from torch import Generator, Tensor, nn
 from .distribution import Distribution
 from .forward import ForwardProcess, Time, _check_x
 from .gaussian import Gaussian
-from .mixture import GaussianMixture
+from .laws.mixture import GaussianMixture
 
 __all__ = ["ExactReverse", "ReverseProcess"]
 
@@ -26,7 +26,9 @@ def _event(event_shape: Iterable[int] | None) -> torch.Size | None:
     if event_shape is None:
         return None
     if not isinstance(event_shape, Iterable):
-        raise TypeError(f"event_shape must be a tuple such as (1, 28, 28), got {type(event_shape).__name__}")
+        raise TypeError(
+            f"event_shape must be a tuple such as (1, 28, 28), got {type(event_shape).__name__}"
+        )
     sizes = tuple(event_shape)
     if not all(hasattr(size, "__index__") and size >= 0 for size in sizes):
         raise ValueError(f"event_shape must hold whole numbers of 0 or more, got {sizes}")
@@ -36,7 +38,9 @@ def _event(event_shape: Iterable[int] | None) -> torch.Size | None:
 def _blank(p: "ReverseProcess", n: SupportsIndex, like: Tensor | None) -> Float[Tensor, "n *event"]:
     "n empty x, in the dtype and on the device of like, or else of p's own parameters."
     if p.event_shape is None:
-        raise ValueError("sample must know the shape of one x: give the process an event_shape, such as (1, 28, 28)")
+        raise ValueError(
+            "sample must know the shape of one x: give the process an event_shape, such as (1, 28, 28)"
+        )
     if not hasattr(n, "__index__") or isinstance(n, bool):
         raise TypeError(f"n must be a whole number, got {type(n).__name__}")
     if index(n) < 0:
@@ -63,11 +67,15 @@ def _back(p: "ReverseProcess", x_t: Tensor, t: int, generator: Generator | None)
         raise TypeError(f"step must return a Gaussian, got {type(law).__name__} at t = {t}")
     if law.mean.shape != x_t.shape:
         shapes = f"{tuple(x_t.shape)}, got {tuple(law.mean.shape)}"
-        raise ValueError(f"step must return a Gaussian whose mean has x_t's shape {shapes} at t = {t}")
+        raise ValueError(
+            f"step must return a Gaussian whose mean has x_t's shape {shapes} at t = {t}"
+        )
     return law.sample(generator)
 
 
-def _walk(p: "ReverseProcess", like: Tensor, generator: Generator | None, progress: bool, keep: bool) -> Tensor:
+def _walk(
+    p: "ReverseProcess", like: Tensor, generator: Generator | None, progress: bool, keep: bool
+) -> Tensor:
     "From x_T down to x_0 in float32 at least, cast to like's dtype; with keep, every x_t on the way, indexed by t."
     x = p.prior(like.to(torch.promote_types(like.dtype, torch.float32))).sample(generator)
     path = [x.to(like.dtype)]
@@ -101,8 +109,14 @@ class ReverseProcess(ABC):
         return Gaussian(torch.zeros_like(like), 1.0)
 
     @torch.no_grad()
-    def sample(self, n: SupportsIndex, generator: Generator | None = None, progress: bool = False,
-               trajectory: bool = False, like: Tensor | None = None) -> Float[Tensor, "..."]:
+    def sample(
+        self,
+        n: SupportsIndex,
+        generator: Generator | None = None,
+        progress: bool = False,
+        trajectory: bool = False,
+        like: Tensor | None = None,
+    ) -> Float[Tensor, "..."]:
         """n draws of x_0, (n, *event): one of the prior, then T of step, without gradients.
 
         trajectory=True returns every x_t, (T+1, n, *event), indexed by t: [0] holds the draws. dtype and device are
@@ -128,8 +142,12 @@ def _clean(distribution: Distribution, x_t: Tensor, level: Tensor) -> tuple[Tens
         return distribution.denoise_moments(x_t, level)
     if level.ndim:  # other distributions take one level at a time
         levels, which = level.unique(return_inverse=True)
-        rows = [torch.stack(_clean(distribution, x_t[which == i], one)) for i, one in enumerate(levels)]
-        mean, var = torch.cat(rows or [x_t.expand(2, *x_t.shape)], 1)[:, which.argsort(stable=True).argsort()]
+        rows = [
+            torch.stack(_clean(distribution, x_t[which == i], one)) for i, one in enumerate(levels)
+        ]
+        mean, var = torch.cat(rows or [x_t.expand(2, *x_t.shape)], 1)[
+            :, which.argsort(stable=True).argsort()
+        ]
         return mean, var
     mean, cov = distribution.denoise(x_t, level), distribution.denoise_cov(x_t, level)
     return mean, cov.diagonal(dim1=-2, dim2=-1).reshape(x_t.shape)
@@ -149,7 +167,9 @@ class ExactReverse(ReverseProcess):
 
     def __init__(self, q: ForwardProcess, distribution: Distribution):
         if not isinstance(distribution, Distribution):
-            raise TypeError(f"distribution must be a Distribution, got {type(distribution).__name__}")
+            raise TypeError(
+                f"distribution must be a Distribution, got {type(distribution).__name__}"
+            )
         super().__init__(q, distribution.event_shape)
         self.distribution = distribution
 
@@ -161,4 +181,8 @@ class ExactReverse(ReverseProcess):
         return Gaussian(of_x0 * mean0 + of_x_t * x_t, var + of_x0.square() * var0)
 
     def _like(self) -> Tensor:
-        return self.distribution.means if isinstance(self.distribution, GaussianMixture) else super()._like()
+        return (
+            self.distribution.means
+            if isinstance(self.distribution, GaussianMixture)
+            else super()._like()
+        )

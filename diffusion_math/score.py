@@ -16,14 +16,16 @@ from .ddpm import DDPM, Prediction
 from .distribution import Distribution
 from .forward import _check_x, _number
 from .gaussian import _sum_event
-from .mixture import GaussianMixture, LogSNR, _ask, _count, _score
+from .laws.mixture import GaussianMixture, LogSNR, _ask, _count, _score
 
 __all__ = [
     "annealed_langevin", "convert", "dsm_loss", "hyvarinen_loss", "langevin", "score_of", "trace_jacobian", "tweedie",
     "tweedie_cov",
 ]  # fmt: skip
 
-_ScoreAt = Callable[[Tensor, Tensor], Tensor]  # score(x_t, log_snr) -> like x_t; log_snr is (b,), one for each x_t
+_ScoreAt = Callable[
+    [Tensor, Tensor], Tensor
+]  # score(x_t, log_snr) -> like x_t; log_snr is (b,), one for each x_t
 
 # %% ../nbs/07_score_matching.ipynb #50d2d484
 def _level(name: str, log_snr: LogSNR, x: Tensor) -> Float[Tensor, " b"]:
@@ -32,7 +34,9 @@ def _level(name: str, log_snr: LogSNR, x: Tensor) -> Float[Tensor, " b"]:
     level = torch.as_tensor(log_snr, dtype=torch.float64)
     if level.shape not in ((), (1,), x.shape[:1]):
         got = tuple(level.shape)
-        raise ValueError(f"{name} must be a number or have shape ({len(x)},), one for each x, got {got}")
+        raise ValueError(
+            f"{name} must be a number or have shape ({len(x)},), one for each x, got {got}"
+        )
     if level.device.type == "cpu" and bool(level.isnan().any()):
         raise ValueError(f"{name} must be a number, got nan")
     return level.to(x.device, non_blocking=True).expand(len(x))
@@ -54,7 +58,10 @@ def _noise(level: Tensor) -> Tensor:
 
 # %% ../nbs/07_score_matching.ipynb #2278f8b8
 KINDS = ("x0", "eps", "v", "score", "drift", "mean")
-DATA, NOISE = {"x0", "mean"}, {"eps", "score", "drift"}  # what speaks of the data, what of the noise; v of both
+DATA, NOISE = (
+    {"x0", "mean"},
+    {"eps", "score", "drift"},
+)  # what speaks of the data, what of the noise; v of both
 
 
 def _the_one(given: dict[str, Tensor], want: str, x_t: Tensor) -> tuple[str, Tensor]:
@@ -66,7 +73,9 @@ def _the_one(given: dict[str, Tensor], want: str, x_t: Tensor) -> tuple[str, Ten
     ((name, value),) = given.items()
     _check_x(name, value)
     if value.shape != x_t.shape:
-        raise ValueError(f"{name} must have x_t's shape {tuple(x_t.shape)}, got {tuple(value.shape)}")
+        raise ValueError(
+            f"{name} must have x_t's shape {tuple(x_t.shape)}, got {tuple(value.shape)}"
+        )
     return name, value
 
 
@@ -87,7 +96,9 @@ def _check_pair(name: str, want: str, level: Tensor, share: Tensor) -> None:
         _refuse(share == 0, f"{lost} where the mean does not depend on x0,", level)
 
 
-def _posterior(level: Tensor, before: LogSNR | None, x: Tensor, needed: bool) -> tuple[Tensor, Tensor]:
+def _posterior(
+    level: Tensor, before: LogSNR | None, x: Tensor, needed: bool
+) -> tuple[Tensor, Tensor]:
     "What x0 and x_t count for in the mean of q(x_{t-1} | x_t, x0), from the noise levels at t and t-1."
     if not needed:
         return level, level  # not looked at
@@ -97,13 +108,20 @@ def _posterior(level: Tensor, before: LogSNR | None, x: Tensor, needed: bool) ->
     _refuse(before < level, "log_snr_prev must not be below log_snr,", before)
     gap = torch.where(level == before, 0.0, level - before)  # log of what is left of the SNR
     share = _signal(before) * torch.expm1(gap).abs()
-    kept = torch.exp(0.5 * gap) * _noise(before) / torch.where(_noise(level) == 0, 1.0, _noise(level))
+    kept = (
+        torch.exp(0.5 * gap) * _noise(before) / torch.where(_noise(level) == 0, 1.0, _noise(level))
+    )
     rest = torch.where(level == math.inf, 1.0, torch.where(before == -math.inf, 0.0, kept))
     return share, rest
 
 # %% ../nbs/07_score_matching.ipynb #3ee2748b
-def convert(want: str, x_t: Float[Tensor, "b *event"], log_snr: LogSNR, log_snr_prev: LogSNR | None = None,
-            **given: Float[Tensor, "b *event"]) -> Float[Tensor, "b *event"]:
+def convert(
+    want: str,
+    x_t: Float[Tensor, "b *event"],
+    log_snr: LogSNR,
+    log_snr_prev: LogSNR | None = None,
+    **given: Float[Tensor, "b *event"],
+) -> Float[Tensor, "b *event"]:
     """One quantity from another, at x_t and its noise level: convert("score", x_t, log_snr, eps=eps).
 
         x0, eps    x_t = a x0 + s eps,   a^2 = sigmoid(log_snr),   s^2 = sigmoid(-log_snr)
@@ -131,7 +149,9 @@ def convert(want: str, x_t: Float[Tensor, "b *event"], log_snr: LogSNR, log_snr_
     return getattr(said, want)
 
 # %% ../nbs/07_score_matching.ipynb #992d5dee
-def _prediction(name: str, value: Tensor, x_t: Tensor, level: Tensor, share: Tensor, rest: Tensor) -> Prediction:
+def _prediction(
+    name: str, value: Tensor, x_t: Tensor, level: Tensor, share: Tensor, rest: Tensor
+) -> Prediction:
     "What is given, as the Prediction of chapter 6."
     s = _beside(_noise(level), x_t)
     if name == "score":
@@ -153,16 +173,24 @@ def tweedie(
     return convert("x0", x_t, log_snr, score=score)
 
 
-def tweedie_cov(score: _ScoreAt, x_t: Float[Tensor, "b *event"], log_snr: LogSNR) -> Float[Tensor, "b d d"]:
+def tweedie_cov(
+    score: _ScoreAt, x_t: Float[Tensor, "b *event"], log_snr: LogSNR
+) -> Float[Tensor, "b d d"]:
     """Cov[x0 | x_t] = (1 - alpha_bar) / alpha_bar * (I + (1 - alpha_bar) J), J the Jacobian of score(x_t, log_snr).
 
     d is the size of an event; d backward passes. At low SNR the bracket is a small difference: use float64 there.
     ValueError at log_snr = -inf.
     """
     level = _level("log_snr", log_snr, x_t)
-    _refuse(_signal(level) == 0, "Cov[x0 | x_t] does not follow from the score where nothing of x0 is left,", level)
+    _refuse(
+        _signal(level) == 0,
+        "Cov[x0 | x_t] does not follow from the score where nothing of x0 is left,",
+        level,
+    )
     J = _jacobian(lambda x: score(x, level), x_t)
-    s2, odds = (numbers.view(-1, 1, 1).to(J) for numbers in (torch.sigmoid(-level), torch.exp(-level)))
+    s2, odds = (
+        numbers.view(-1, 1, 1).to(J) for numbers in (torch.sigmoid(-level), torch.exp(-level))
+    )
     return odds * (torch.eye(J.shape[-1], dtype=J.dtype, device=J.device) + s2 * J)
 
 # %% ../nbs/07_score_matching.ipynb #3e195a02
@@ -173,9 +201,11 @@ def score_of(model: Distribution | DDPM) -> _ScoreAt:
     dsm_loss, annealed_langevin, tweedie_cov.
     """
     if isinstance(model, DDPM) and not isinstance(model.network, Distribution):
+
         def learned(x_t: Tensor, log_snr: LogSNR) -> Tensor:
             level = _level("log_snr", log_snr, x_t)
             return convert("score", x_t, level, **{model.predicts: model._ask(x_t, level)})
+
         return learned
     law = model.network if isinstance(model, DDPM) else model
     if not isinstance(law, Distribution):
@@ -183,7 +213,9 @@ def score_of(model: Distribution | DDPM) -> _ScoreAt:
     return lambda x_t, log_snr: _exact_score(law, x_t, _level("log_snr", log_snr, x_t))
 
 # %% ../nbs/07_score_matching.ipynb #b4c6c0e6
-def _exact_score(law: Distribution, x_t: Tensor, level: Float[Tensor, " b"]) -> Float[Tensor, "b *event"]:
+def _exact_score(
+    law: Distribution, x_t: Tensor, level: Float[Tensor, " b"]
+) -> Float[Tensor, "b *event"]:
     "The score of law.noised(level), with a level for each x."
     if isinstance(law, GaussianMixture):
         if level.device.type == "cpu" and bool((level == math.inf).any()):
@@ -201,8 +233,14 @@ def _like_x(slope: Tensor, x: Tensor) -> Tensor:
     return slope
 
 
-def dsm_loss(score: _ScoreAt, x0: Float[Tensor, "b *event"], log_snr: LogSNR, generator: Generator | None = None,
-             eps: Float[Tensor, "b *event"] | None = None, weighted: bool = True) -> Float[Tensor, " b"]:
+def dsm_loss(
+    score: _ScoreAt,
+    x0: Float[Tensor, "b *event"],
+    log_snr: LogSNR,
+    generator: Generator | None = None,
+    eps: Float[Tensor, "b *event"] | None = None,
+    weighted: bool = True,
+) -> Float[Tensor, " b"]:
     """Denoising score matching [Vincent 2011], (b,): half the squared distance between the score that the model says
     at x_t = a x0 + s eps, and the slope of log q(x_t | x0), which is -eps / s.
 
@@ -228,7 +266,10 @@ def _jacobian(f: Callable[[Tensor], Tensor], x: Tensor) -> Float[Tensor, "b d d"
     with torch.inference_mode(False), torch.enable_grad():
         x = x.detach().clone().requires_grad_()
         out = _linked(f(x), x).reshape(len(x), x.shape[1:].numel())
-        rows = [torch.autograd.grad(o.sum(), x, retain_graph=True, materialize_grads=True)[0] for o in out.T]
+        rows = [
+            torch.autograd.grad(o.sum(), x, retain_graph=True, materialize_grads=True)[0]
+            for o in out.T
+        ]
     return torch.stack(rows, 1).reshape(len(x), out.shape[1], out.shape[1]).detach()
 
 
@@ -236,11 +277,15 @@ def _linked(out: Tensor, x: Tensor) -> Tensor:
     "f(x), or an error where it is not like x; a constant may be asked for its slope too."
     if not isinstance(out, Tensor) or out.shape != x.shape:
         got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-        raise ValueError(f"the function must return a tensor of x's shape {tuple(x.shape)}, got {got}")
+        raise ValueError(
+            f"the function must return a tensor of x's shape {tuple(x.shape)}, got {got}"
+        )
     return out if out.requires_grad else out + 0 * x
 
 # %% ../nbs/07_score_matching.ipynb #0837177b
-def _value_and_trace(f: Callable, x: Tensor, probes: int | None, generator: Generator | None) -> tuple[Tensor, Tensor]:
+def _value_and_trace(
+    f: Callable, x: Tensor, probes: int | None, generator: Generator | None
+) -> tuple[Tensor, Tensor]:
     "f(x) and the trace of its Jacobian, (b,), with a graph where gradients are on."
     _check_x("x", x)
     if probes is not None and _count("probes", probes) < 1:
@@ -254,14 +299,23 @@ def _value_and_trace(f: Callable, x: Tensor, probes: int | None, generator: Gene
         else:
             coins = torch.randint(2, (probes, *x.shape), generator=generator, device=x.device)
             signs = (2 * coins - 1).to(x.dtype)
-        slopes = [torch.autograd.grad((out * v).sum(), x, create_graph=graph, retain_graph=True,
-                                      materialize_grads=True)[0] * v for v in signs]
+        slopes = [
+            torch.autograd.grad(
+                (out * v).sum(), x, create_graph=graph, retain_graph=True, materialize_grads=True
+            )[0]
+            * v
+            for v in signs
+        ]
     trace = sum(_sum_event(slope) for slope in slopes) / (1 if probes is None else probes)
     return (out, trace) if graph else (out.detach(), trace.detach())
 
 # %% ../nbs/07_score_matching.ipynb #d90bdad0
-def trace_jacobian(f: Callable[[Tensor], Tensor], x: Float[Tensor, "b *event"], probes: int | None = None,
-                   generator: Generator | None = None) -> Float[Tensor, " b"]:
+def trace_jacobian(
+    f: Callable[[Tensor], Tensor],
+    x: Float[Tensor, "b *event"],
+    probes: int | None = None,
+    generator: Generator | None = None,
+) -> Float[Tensor, " b"]:
     """The trace of f's Jacobian at each x, (b,): the sum over coordinates of the slope of f_i with respect to x_i.
 
     probes=None: exact, by one backward pass a coordinate. probes=k: the mean of k draws of v . J v with v of random
@@ -271,8 +325,12 @@ def trace_jacobian(f: Callable[[Tensor], Tensor], x: Float[Tensor, "b *event"], 
     return _value_and_trace(f, x, probes, generator)[1]
 
 
-def hyvarinen_loss(score: Callable[[Tensor], Tensor], x: Float[Tensor, "b *event"], probes: int | None = None,
-                   generator: Generator | None = None) -> Float[Tensor, " b"]:
+def hyvarinen_loss(
+    score: Callable[[Tensor], Tensor],
+    x: Float[Tensor, "b *event"],
+    probes: int | None = None,
+    generator: Generator | None = None,
+) -> Float[Tensor, " b"]:
     """Implicit score matching [Hyvarinen 2005], (b,): |score(x)|^2 / 2 + the trace of the score's Jacobian.
 
     Over draws x of q its mean is E|score - truth|^2 / 2 less E|truth|^2 / 2, which does not depend on score. probes as
@@ -282,7 +340,9 @@ def hyvarinen_loss(score: Callable[[Tensor], Tensor], x: Float[Tensor, "b *event
     return 0.5 * _sum_event(out.square()) + trace
 
 # %% ../nbs/07_score_matching.ipynb #6125a8ac
-def _uphill(score: Callable, x: Tensor, step: float, temperature: float, generator: Generator | None) -> Tensor:
+def _uphill(
+    score: Callable, x: Tensor, step: float, temperature: float, generator: Generator | None
+) -> Tensor:
     "x + h score(x) + sqrt(2 h temperature) xi."
     x = x + step * _like_x(score(x), x).to(x.dtype)
     if temperature == 0:
@@ -301,9 +361,15 @@ def _check_walk(x: Tensor, step: float, n: int) -> None:
 
 # %% ../nbs/07_score_matching.ipynb #14fa9958
 @torch.no_grad()
-def langevin(score: Callable[[Tensor], Tensor], x: Float[Tensor, "b *event"], step: float, n: int,
-             generator: Generator | None = None, temperature: float = 1.0, trajectory: bool = False,
-             ) -> Float[Tensor, "..."]:
+def langevin(
+    score: Callable[[Tensor], Tensor],
+    x: Float[Tensor, "b *event"],
+    step: float,
+    n: int,
+    generator: Generator | None = None,
+    temperature: float = 1.0,
+    trajectory: bool = False,
+) -> Float[Tensor, "..."]:
     """n steps of (unadjusted) Langevin dynamics from x, each with fresh noise xi ~ N(0, I):
 
         x  <-  x + h score(x) + sqrt(2 h temperature) xi,     h = step
@@ -327,7 +393,11 @@ def _levels(log_snrs: Iterable[float] | Float[Tensor, " k"]) -> list[float]:
     "Noise levels from much noise to little, or an error that names the first that is wrong."
     fits = "log_snrs must be a list or a 1-d tensor of numbers, got"
     try:
-        levels = log_snrs if isinstance(log_snrs, Tensor) else torch.tensor(list(log_snrs), dtype=torch.float64)
+        levels = (
+            log_snrs
+            if isinstance(log_snrs, Tensor)
+            else torch.tensor(list(log_snrs), dtype=torch.float64)
+        )
     except (TypeError, ValueError) as error:
         raise TypeError(f"{fits} {type(log_snrs).__name__}") from error
     if levels.ndim != 1:
@@ -335,7 +405,9 @@ def _levels(log_snrs: Iterable[float] | Float[Tensor, " k"]) -> list[float]:
     levels = levels.double().tolist()
     for i, level in enumerate(levels):
         if not level < math.inf:
-            raise ValueError(f"log_snrs must lie below inf, got {level:g}: without noise there is no step to take")
+            raise ValueError(
+                f"log_snrs must lie below inf, got {level:g}: without noise there is no step to take"
+            )
         if i and level < levels[i - 1]:
             raise ValueError(f"log_snrs must not fall, got {level:g} after {levels[i - 1]:g}")
     return levels
@@ -343,16 +415,26 @@ def _levels(log_snrs: Iterable[float] | Float[Tensor, " k"]) -> list[float]:
 
 def _stride(step: float, level: float) -> float:
     "h = step * (1 - alpha_bar), or an error where that is 0."
-    h = step * (math.exp(-level) / (1 + math.exp(-level)) if level > 0 else 1 / (1 + math.exp(level)))
+    h = step * (
+        math.exp(-level) / (1 + math.exp(-level)) if level > 0 else 1 / (1 + math.exp(level))
+    )
     if h == 0:
-        raise ValueError(f"log_snrs must leave some noise, got {level:g}: step * (1 - alpha_bar) is 0 there")
+        raise ValueError(
+            f"log_snrs must leave some noise, got {level:g}: step * (1 - alpha_bar) is 0 there"
+        )
     return h
 
 # %% ../nbs/07_score_matching.ipynb #dd3c7900
 @torch.no_grad()
-def annealed_langevin(score: _ScoreAt, x: Float[Tensor, "b *event"], log_snrs: Iterable[float] | Float[Tensor, " k"],
-                      step: float, n: int, generator: Generator | None = None, trajectory: bool = False,
-                      ) -> Float[Tensor, "..."]:
+def annealed_langevin(
+    score: _ScoreAt,
+    x: Float[Tensor, "b *event"],
+    log_snrs: Iterable[float] | Float[Tensor, " k"],
+    step: float,
+    n: int,
+    generator: Generator | None = None,
+    trajectory: bool = False,
+) -> Float[Tensor, "..."]:
     """Langevin dynamics on q(x_t) at one noise level after another, from much noise to little [Song & Ermon 2019].
 
     At each of log_snrs, which must not fall, n steps of langevin with h = step * (1 - alpha_bar): no hill of q(x_t) is

@@ -38,7 +38,9 @@ import jaxtyping
 
 import tests.shapes  # noqa: F401
 
-assert "diffusion_math" not in sys.modules, "diffusion_math was imported before its shape checks could be installed"
+assert "diffusion_math" not in sys.modules, (
+    "diffusion_math was imported before its shape checks could be installed"
+)
 jaxtyping.install_import_hook("diffusion_math", "tests.shapes.check")
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -58,12 +60,16 @@ torch.set_num_threads(1)  # the tensors here are small: a second thread waits lo
 class _TorchRandom:
     "Torch's generator as hypothesis knows `random`: every example starts from one seed, and it is put back after."
 
-    seed, getstate, setstate = map(staticmethod, (torch.manual_seed, torch.get_rng_state, torch.set_rng_state))
+    seed, getstate, setstate = map(
+        staticmethod, (torch.manual_seed, torch.get_rng_state, torch.set_rng_state)
+    )
 
 
 TORCH_RANDOM = _TorchRandom()  # hypothesis holds it by a weak reference alone
 hypothesis.register_random(TORCH_RANDOM)
-hypothesis.settings.register_profile("tests", deadline=None, max_examples=50, derandomize="CI" in os.environ)
+hypothesis.settings.register_profile(
+    "tests", deadline=None, max_examples=50, derandomize="CI" in os.environ
+)
 hypothesis.settings.load_profile("tests")
 
 
@@ -83,7 +89,11 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker("browser")
     if CHROMIUM is None and os.environ.get("DIFFUSION_MATH_REQUIRE_BROWSER"):
         raise pytest.UsageError("DIFFUSION_MATH_REQUIRE_BROWSER is set, and no Chromium was found")
-    unfit = [name for name, fit in (("gpu", torch.cuda.is_available()), ("browser", CHROMIUM is not None)) if not fit]
+    unfit = [
+        name
+        for name, fit in (("gpu", torch.cuda.is_available()), ("browser", CHROMIUM is not None))
+        if not fit
+    ]
     left_out = [item for item in items if any(item.get_closest_marker(name) for name in unfit)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

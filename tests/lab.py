@@ -49,7 +49,7 @@ SETTINGS = {
 
 
 def find_chromium() -> str | None:
-    "The path of a Chromium or Chrome: DIFFUSION_MATH_CHROMIUM ("" is none), the PATH, usual places, playwright's own."
+    "The path of a Chromium or Chrome: DIFFUSION_MATH_CHROMIUM ( is none), the PATH, usual places, playwright's own."
     if (given := os.environ.get("DIFFUSION_MATH_CHROMIUM")) is not None:
         return given or None
     for name in "chromium chromium-browser google-chrome google-chrome-stable chrome".split():
@@ -58,7 +58,11 @@ def find_chromium() -> str | None:
     places = [Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")]
     windows = filter(None, map(os.environ.get, ("PROGRAMFILES", "LOCALAPPDATA")))
     places += [Path(folder, "Google/Chrome/Application/chrome.exe") for folder in windows]
-    caches = [os.environ.get("PLAYWRIGHT_BROWSERS_PATH"), "~/.cache/ms-playwright", "~/Library/Caches/ms-playwright"]
+    caches = [
+        os.environ.get("PLAYWRIGHT_BROWSERS_PATH"),
+        "~/.cache/ms-playwright",
+        "~/Library/Caches/ms-playwright",
+    ]
     for cache in filter(None, caches):
         places += sorted(Path(cache).expanduser().glob("chromium*/chrome-*/chrome"))
     return next((str(p) for p in places if p.is_file()), None)
@@ -70,7 +74,9 @@ def environment(home: Path) -> dict[str, str]:
     env = {k: v for k, v in os.environ.items() if k not in drop}
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     env["JUPYTER_PREFER_ENV_PATH"] = "1"
-    env["DIFFUSION_MATH_PROGRESS"] = str(home / "progress.json")           # not that of whoever runs the tests
+    env["DIFFUSION_MATH_PROGRESS"] = str(
+        home / "progress.json"
+    )  # not that of whoever runs the tests
     threads = str(max(1, (os.cpu_count() or 1) // WORKERS))
     env |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
     for key in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
@@ -82,11 +88,26 @@ def environment(home: Path) -> dict[str, str]:
 def notebook(sources: list[str], path: Path) -> Path:
     "Write a notebook whose code cells are `sources`."
     cells = [
-        {"cell_type": "code", "id": f"cell{i}", "metadata": {}, "source": s, "outputs": [], "execution_count": None}
+        {
+            "cell_type": "code",
+            "id": f"cell{i}",
+            "metadata": {},
+            "source": s,
+            "outputs": [],
+            "execution_count": None,
+        }
         for i, s in enumerate(sources)
     ]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
-    path.write_text(json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
+    kernel = {
+        "kernelspec": {
+            "name": "python3",
+            "display_name": "Python 3 (ipykernel)",
+            "language": "python",
+        }
+    }
+    path.write_text(
+        json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
+    )
     return path
 
 
@@ -95,10 +116,16 @@ class Lab:
 
     def __init__(self, home: Path, timeout: float = 120.0):
         self.root, self.token = home / "nbs", secrets.token_hex(16)
-        shutil.copytree(ROOT / "nbs", self.root, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+        shutil.copytree(
+            ROOT / "nbs", self.root, ignore=shutil.ignore_patterns(".ipynb_checkpoints")
+        )
         env = environment(home)
         for name, values in SETTINGS.items():
-            file = Path(env["JUPYTER_CONFIG_DIR"], "lab/user-settings/@jupyterlab", name + ".jupyterlab-settings")
+            file = Path(
+                env["JUPYTER_CONFIG_DIR"],
+                "lab/user-settings/@jupyterlab",
+                name + ".jupyterlab-settings",
+            )
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(values))
         with socket.socket() as s:
@@ -106,11 +133,21 @@ class Lab:
             port = s.getsockname()[1]
         self.log = home / "jupyterlab.log"
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1"]
-        command += [f"--ServerApp.port={port}", f"--ServerApp.root_dir={self.root}", "--ServerApp.allow_root=True"]
+        command += [
+            f"--ServerApp.port={port}",
+            f"--ServerApp.root_dir={self.root}",
+            "--ServerApp.allow_root=True",
+        ]
         command += [f"--IdentityProvider.token={self.token}", "--LabApp.expose_app_in_browser=True"]
         with self.log.open("w") as out:
             self.process = subprocess.Popen(
-                command, cwd=home, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+                command,
+                cwd=home,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
             )
         info = Path(env["JUPYTER_RUNTIME_DIR"], f"jpserver-{self.process.pid}.json")
         deadline = time.monotonic() + timeout
@@ -139,7 +176,7 @@ class Lab:
 
     def close(self) -> None:
         if self.process.poll() is None:
-            self.process.terminate()                                   # the server ends its kernels first
+            self.process.terminate()  # the server ends its kernels first
             try:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:

@@ -20,7 +20,7 @@ from torch import nn
 
 from diffusion_math import DDPM, ForwardProcess, cosine_schedule
 from diffusion_math import checkpoint as disk
-from diffusion_math.training import fit
+from diffusion_math.training.fit import fit
 
 
 class Points(nn.Module):
@@ -31,13 +31,17 @@ class Points(nn.Module):
         self.classes = classes
         self.label = None if classes is None else nn.Embedding(classes + 1, width)
         self.first, self.drop = nn.Linear(5, width), nn.Dropout(dropout)
-        self.rest = nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 2))
+        self.rest = nn.Sequential(
+            nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 2)
+        )
 
     def forward(self, x, log_snr, y=None):
         level = torch.atan(log_snr / 4)[:, None].to(x.dtype)
         h = self.drop(self.first(torch.cat([x, x * level, level], 1)))
         if self.label is not None:
-            h = h + self.label(torch.as_tensor(self.classes if y is None else y, device=x.device).expand(len(x)))
+            h = h + self.label(
+                torch.as_tensor(self.classes if y is None else y, device=x.device).expand(len(x))
+            )
         return self.rest(h)
 
 
@@ -108,7 +112,11 @@ class Ticks:
 
     def install(self):
         disk.open = lambda path, mode: Pieces(path, mode, self.tick)
-        os.fsync, os.rename, shutil.rmtree = self.around(self.fsync), self.around(self.rename), self.remove
+        os.fsync, os.rename, shutil.rmtree = (
+            self.around(self.fsync),
+            self.around(self.rename),
+            self.remove,
+        )
 
 
 def forked(work):
@@ -136,7 +144,11 @@ def newest(folder):
     found = disk._checkpoints(folder)
     for path in found[-disk.KEPT :]:
         parts, state = disk._load_checkpoint_at(path)
-        assert len(state["losses"]) == state["step"] and parts.keys() == {"weights", "optimizer", "average"}
+        assert len(state["losses"]) == state["step"] and parts.keys() == {
+            "weights",
+            "optimizer",
+            "average",
+        }
     half = any(folder.glob(".step-*"))
     return (int(found[-1].name[5:]) if found else 0), half
 
@@ -170,8 +182,14 @@ def killed_at_random(folder, times=12):
 def kill(folder):
     "Kill runs; print what happened, as JSON."
     report = {}
-    fit(model(), points(), steps=2, batch=4, progress=False)  # whatever it imports is there before the forks
-    for name, killer in (("every", killed_at_every_moment), ("random", killed_at_random), ("none", None)):
+    fit(
+        model(), points(), steps=2, batch=4, progress=False
+    )  # whatever it imports is there before the forks
+    for name, killer in (
+        ("every", killed_at_every_moment),
+        ("random", killed_at_random),
+        ("none", None),
+    ):
         report[name] = killer(folder / name) if killer else None
         _, status = os.waitpid(forked(lambda n=name: train(folder / n, out=folder / f"{n}.txt")), 0)
         assert status == 0
@@ -194,7 +212,16 @@ def scenarios(folder, seed):
         return DDPM_LOSS(p, x0, t=t, eps=eps)
 
     kind = dict(seed=seed, dtype=torch.float64)
-    yield "plain", fit(model(**kind), points(), callback=lambda run: seen.append(run.step), log_every=5, **settings)
+    yield (
+        "plain",
+        fit(
+            model(**kind),
+            points(),
+            callback=lambda run: seen.append(run.step),
+            log_every=5,
+            **settings,
+        ),
+    )
     yield "accumulate", fit(model(**kind), points(), accumulate=2, **settings)
     yield "labels", fit(model(classes=3, **kind), points(), labels=labels, drop=0.3, **settings)
     yield "single", fit(model(seed=seed), points(), **settings)
@@ -202,7 +229,18 @@ def scenarios(folder, seed):
         fit(model(**kind), points(), folder=folder / "run", every=3, loss=stops, **settings)
     except KeyboardInterrupt:
         pass
-    yield "resumed", fit(model(**kind), points(), folder=folder / "run", every=3, loss=stops, resume=True, **settings)
+    yield (
+        "resumed",
+        fit(
+            model(**kind),
+            points(),
+            folder=folder / "run",
+            every=3,
+            loss=stops,
+            resume=True,
+            **settings,
+        ),
+    )
     yield "seen", seen
 
 

@@ -25,7 +25,7 @@ def test_frechet_of_commuting_gaussians_is_the_closed_form():
     d = 12
     basis = torch.linalg.qr(torch.randn(d, d, dtype=torch.float64)).Q
     a, b = torch.rand(2, d, dtype=torch.float64) + 0.1
-    a[:3] = 0                                                              # a covariance may be singular
+    a[:3] = 0  # a covariance may be singular
     mean = torch.randn(2, d, dtype=torch.float64)
     want = (mean[0] - mean[1]).square().sum() + (a.sqrt() - b.sqrt()).square().sum()
     got = frechet_gaussians(mean[0], basis * a @ basis.T, mean[1], basis * b @ basis.T)
@@ -46,9 +46,11 @@ def test_frechet_of_any_gaussians_agrees_with_scipy():
 
 def test_frechet_of_samples_uses_their_moments():
     x, y = torch.randn(500, 6), 2 * torch.randn(400, 6) + 1
-    want = frechet_gaussians(x.double().mean(0), x.double().T.cov(), y.double().mean(0), y.double().T.cov())
+    want = frechet_gaussians(
+        x.double().mean(0), x.double().T.cov(), y.double().mean(0), y.double().T.cov()
+    )
     assert frechet(x, y) == pytest.approx(want)
-    assert 10 < frechet(x, y) < 14                                         # 6 (1 + 1) = 12 for the laws themselves
+    assert 10 < frechet(x, y) < 14  # 6 (1 + 1) = 12 for the laws themselves
     assert frechet(x, x) == pytest.approx(0, abs=1e-9)
 
 
@@ -66,16 +68,19 @@ def test_features_are_what_the_last_layer_of_the_classifier_reads():
 
 def test_interleaving_takes_turns_and_drops_the_first():
     calls = []
-    took = interleave({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, repeats=3, number=2)
+    took = interleave(
+        {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, repeats=3, number=2
+    )
     assert "".join(calls) == "aabb" * 4
     assert [len(v) for v in took.values()] == [3, 3]
 
 
 def test_a_ratio_is_taken_repeat_by_repeat():
-    base = [1.0, 10.0, 2.0, 5.0]                                           # a machine that changes speed
+    base = [1.0, 10.0, 2.0, 5.0]  # a machine that changes speed
     rows = ratios({"floor": base, "twice": [2 * v for v in base]}, "floor", "case")
     assert [(row["who"], row["value"], row["low"], row["high"]) for row in rows] == [
-        ("floor", 1, 1, 1), ("twice", 2, 2, 2),
+        ("floor", 1, 1, 1),
+        ("twice", 2, 2, 2),
     ]
     assert spread([3.0]) == {"value": 3.0, "low": 3.0, "high": 3.0}
 
@@ -104,22 +109,29 @@ def test_errors_of_exact_draws_are_small_and_those_of_a_shrunk_law_are_not():
     nearest = law.means[torch.cdist(x.flatten(1), law.means.flatten(1)).argmin(1)]
     shrunk = nearest + (x - nearest) / 2
     assert within_modes(law, shrunk, std) == pytest.approx(0.5, abs=0.05)
-    moved = sliced(x + 0.5, x)                                             # along a line, (0.5, 0.5) is 0.5 on average
+    moved = sliced(x + 0.5, x)  # along a line, (0.5, 0.5) is 0.5 on average
     assert moved == pytest.approx(0.5 / x.flatten(1).var(0).mean().sqrt().item(), rel=0.2)
 
 
 def row(case: str, **means: float) -> list[dict]:
     "A case of the known law's row: 4 seeds each, the floor's of scatter 1."
-    return [{"who": who, "case": case, "mean": mean, "std": 1.0, "seeds": 4} for who, mean in means.items()]
+    return [
+        {"who": who, "case": case, "mean": mean, "std": 1.0, "seeds": 4}
+        for who, mean in means.items()
+    ]
 
 
 def test_the_verdict_tells_a_lead_from_chance_and_from_a_defeat():
     from known_distribution import LEADER, above_floor, verdict
 
-    leads = row("first", **{"floor": 10, LEADER: 20, "diffusion_math (DDPM, linear)": 50, "azula": 21})
+    leads = row(
+        "first", **{"floor": 10, LEADER: 20, "diffusion_math (DDPM, linear)": 50, "azula": 21}
+    )
     level = row("second", **{"floor": 10, LEADER: 11, "azula": 10.5})
-    behind = row("third", **{"floor": 10, LEADER: 20, "diffusion_math (DDPM, linear)": 12, "azula": 15})
-    assert above_floor(level[1], level[0]) == pytest.approx(2**0.5)        # 1 over the root of 1/4 + 1/4
+    behind = row(
+        "third", **{"floor": 10, LEADER: 20, "diffusion_math (DDPM, linear)": 12, "azula": 15}
+    )
+    assert above_floor(level[1], level[0]) == pytest.approx(2**0.5)  # 1 over the root of 1/4 + 1/4
     assert verdict(leads) == f"{LEADER} has a smaller error than any peer in 1 of 1 cases."
     said = verdict(leads + level + behind)
     assert "in 1 of 3 cases. In 1 a peer's is smaller" in said and "+1.4 standard errors" in said
@@ -132,7 +144,9 @@ def test_steps_placed_by_the_law_crowd_where_its_modes_part():
     law, std = ring()
     for levels in (even(law, 40), placed(law, 40)):
         assert levels.shape == (40,) and (levels.diff() < 0).all()
-    between = lambda levels: ((levels > 0) & (levels < 6)).sum()           # noise of 0.05, a mode's own, to 1  # noqa: E731
+    between = lambda levels: (
+        (levels > 0) & (levels < 6)
+    ).sum()  # noise of 0.05, a mode's own, to 1
     assert between(placed(law, 40)) > 1.5 * between(even(law, 40))
 
 
@@ -143,11 +157,17 @@ def test_the_same_noise_gives_the_floors_picture_exactly():
 
     from diffusion_math import DDPM, ForwardProcess, linear_schedule
 
-    q, x, other = ForwardProcess(linear_schedule(T)), torch.randn(5, 1, 4, 4), torch.randn(5, 1, 4, 4)
+    q, x, other = (
+        ForwardProcess(linear_schedule(T)),
+        torch.randn(5, 1, 4, 4),
+        torch.randn(5, 1, 4, 4),
+    )
     t, p = torch.tensor([1, 2, 10, 500, T]), DDPM(lambda x, log_snr: other, q)
-    for ours, bare in ((lambda: q.marginal(x, t).sample(), lambda: floor(q)(x, t)),
-                       (lambda: q.posterior(x, other, t).sample(), lambda: posterior_floor(q)(x, other, t)),
-                       (lambda: p.step(x, 500).sample(), lambda: ancestral_floor(q)(x, other, 500))):
+    for ours, bare in (
+        (lambda: q.marginal(x, t).sample(), lambda: floor(q)(x, t)),
+        (lambda: q.posterior(x, other, t).sample(), lambda: posterior_floor(q)(x, other, t)),
+        (lambda: p.step(x, 500).sample(), lambda: ancestral_floor(q)(x, other, 500)),
+    ):
         torch.manual_seed(3)
         got = ours()
         torch.manual_seed(3)
@@ -166,7 +186,9 @@ def test_the_gpu_row_trains_and_samples_by_turns(device):
     assert any(not torch.equal(a, b) for a, b in zip(before, one.network.parameters(), strict=True))
     figures = gpu.measure(device, compiled=False, repeats=2, batch=2)
     ours = [f for f in figures if f["who"] == gpu.Ours.name]
-    assert [f["case"] for f in ours] == [f"{a}, {b}" for b in ("float32", "bfloat16") for a in ("training", "sampling")]
+    assert [f["case"] for f in ours] == [
+        f"{a}, {b}" for b in ("float32", "bfloat16") for a in ("training", "sampling")
+    ]
     assert all(f["value"] == 1 and f["seconds"] > 0 for f in ours)
 
 
@@ -174,9 +196,27 @@ def test_the_page_is_written_from_the_figures():
     from report import cell, number, table
 
     assert [number(v) for v in (None, 0.0, 3.0, 1234.5, 12.34, 1.234, 0.0123, 1e-7)] == [
-        "failed", "0.0000", "3", "1234", "12.3", "1.23", "0.0123", "1.0e-07",
+        "failed",
+        "0.0000",
+        "3",
+        "1234",
+        "12.3",
+        "1.23",
+        "0.0123",
+        "1.0e-07",
     ]
     assert cell({"value": 1.5, "low": 1.25, "high": 2.5}, "g") == "1.50 (1.25–2.50)"
-    lines = table({"figures": [{"who": "diffusion_math", "case": "a", "value": 1.5},
-                               {"who": "peer", "case": "a", "value": None}]}).splitlines()
-    assert lines == ["|  | a |", "| --- | --- |", "| **diffusion_math** | 1.50 |", "| peer | failed |"]
+    lines = table(
+        {
+            "figures": [
+                {"who": "diffusion_math", "case": "a", "value": 1.5},
+                {"who": "peer", "case": "a", "value": None},
+            ]
+        }
+    ).splitlines()
+    assert lines == [
+        "|  | a |",
+        "| --- | --- |",
+        "| **diffusion_math** | 1.50 |",
+        "| peer | failed |",
+    ]

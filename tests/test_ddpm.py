@@ -11,9 +11,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from diffusion_math import DDPM, Gaussian, GaussianMixture, Prediction, UNet, elbo, elbo_loss, exact_elbo, simple_loss
+from diffusion_math import (
+    DDPM,
+    Gaussian,
+    GaussianMixture,
+    Prediction,
+    UNet,
+    elbo,
+    elbo_loss,
+    exact_elbo,
+    simple_loss,
+)
 from diffusion_math.ddpm import _draw
-from diffusion_math.forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
+from diffusion_math.forward import (
+    ForwardProcess,
+    Schedule,
+    constant_schedule,
+    cosine_schedule,
+    linear_schedule,
+)
 from diffusion_math.reverse import ExactReverse, ReverseProcess
 from tests.truth import Wrapped, error, seed, within
 
@@ -31,7 +47,10 @@ def mixture(event=(2,), k=3, draw=0, dtype=F64):
     "A mixture of round Gaussians over an event shape."
     g = seed(draw)
     means = 1.5 * torch.randn(k, *event, generator=g, dtype=F64)
-    weights, var = torch.rand(k, generator=g, dtype=F64) + 0.3, 0.02 + 0.1 * torch.rand(k, generator=g, dtype=F64)
+    weights, var = (
+        torch.rand(k, generator=g, dtype=F64) + 0.3,
+        0.02 + 0.1 * torch.rand(k, generator=g, dtype=F64),
+    )
     return GaussianMixture(weights / weights.sum(), means, var).to(dtype)
 
 
@@ -62,6 +81,7 @@ def beta_tilde(q):
 
 # ---------------------------------------------------------------- a prediction under its three names
 
+
 class TestPrediction:
     @given(st.floats(-30, 30), st.sampled_from(EVENTS), st.sampled_from(SAYS), st.integers(0, 1000))
     def test_each_name_gives_the_others(self, level, event, says, draw):
@@ -69,7 +89,7 @@ class TestPrediction:
         a, s = (1 / (1 + math.exp(-level))) ** 0.5, (1 / (1 + math.exp(level))) ** 0.5
         x_t, truth = a * x0 + s * eps, {"x0": x0, "eps": eps, "v": a * eps - s * x0}
         got = Prediction(x_t, torch.tensor(level, dtype=F64), **{says: truth[says]})
-        grows = {"eps": 1 / a, "x0": 1 / s, "v": 1}[says]      # how much rounding grows in translation
+        grows = {"eps": 1 / a, "x0": 1 / s, "v": 1}[says]  # how much rounding grows in translation
         for name, value in truth.items():
             assert error(getattr(got, name), value) < 1e-13 * max(10, grows)
         assert error(got.score * s, -eps) < 1e-13 * max(10, grows)
@@ -89,7 +109,11 @@ class TestPrediction:
         x_t, value, level = normal(4, 2), normal(4, 2, draw=1), torch.tensor(-INF, dtype=F64)
         for says in ("x0", "v"):
             said = Prediction(x_t, level, **{says: value})
-            assert torch.equal(said.eps, x_t) and torch.equal(said.v, -said.x0) and torch.equal(said.score, -x_t)
+            assert (
+                torch.equal(said.eps, x_t)
+                and torch.equal(said.v, -said.x0)
+                and torch.equal(said.score, -x_t)
+            )
         assert torch.equal(Prediction(x_t, level, v=value).x0, -value)
         assert torch.equal(Prediction(x_t, level, eps=value).eps, value)
         for name in ("x0", "v"):
@@ -100,10 +124,16 @@ class TestPrediction:
         x_t, value, level = normal(4, 2), normal(4, 2, draw=1), torch.tensor(INF, dtype=F64)
         for says in ("eps", "v"):
             said = Prediction(x_t, level, **{says: value})
-            assert torch.equal(said.x0, x_t) and torch.equal(said.eps, value) and torch.equal(said.v, value)
+            assert (
+                torch.equal(said.x0, x_t)
+                and torch.equal(said.eps, value)
+                and torch.equal(said.v, value)
+            )
         assert torch.equal(Prediction(x_t, level, x0=value).x0, value)
         for name in ("eps", "v", "score"):
-            with pytest.raises(ValueError, match="1 - alpha_bar is 0.*let the network predict v or eps"):
+            with pytest.raises(
+                ValueError, match="1 - alpha_bar is 0.*let the network predict v or eps"
+            ):
                 getattr(Prediction(x_t, level, x0=value), name)
 
     def test_one_bad_level_among_good_ones_is_found(self):
@@ -123,7 +153,9 @@ class TestPrediction:
             assert error(getattr(low, name), getattr(exact, name)) < tol
 
     @pytest.mark.bad_input
-    @pytest.mark.parametrize("given, words", [({}, "got none"), ({"x": 1}, "got x"), ({"x0": 1, "v": 1}, "got x0, v")])
+    @pytest.mark.parametrize(
+        "given, words", [({}, "got none"), ({"x": 1}, "got x"), ({"x0": 1, "v": 1}, "got x0, v")]
+    )
     def test_one_name_is_given(self, given, words):
         with pytest.raises(TypeError, match=f"give one of eps, x0, v, {words}"):
             Prediction(normal(2, 2), torch.tensor(0.0), **given)
@@ -131,9 +163,12 @@ class TestPrediction:
 
 # ---------------------------------------------------------------- one step
 
+
 class TestStep:
     @pytest.mark.parametrize("event", EVENTS)
-    @pytest.mark.parametrize("schedule", [linear_schedule(1000), cosine_schedule(50), constant_schedule(0.3, 4)])
+    @pytest.mark.parametrize(
+        "schedule", [linear_schedule(1000), cosine_schedule(50), constant_schedule(0.3, 4)]
+    )
     def test_one_who_knows_x0_takes_the_posterior_step(self, schedule, event):
         q, x0 = ForwardProcess(schedule), normal(6, *event)
         p = DDPM(lambda x_t, level: x0, q, predicts="x0")
@@ -151,20 +186,33 @@ class TestStep:
         ours = DDPM(oracle(law, says), q, predicts=says)
         assert error(ours.step(x_t, t).mean, DDPM(law, q).step(x_t, t).mean) < 1e-10
         for name in (*SAYS, "score"):
-            assert error(getattr(ours.predict(x_t, t), name), getattr(DDPM(law, q).predict(x_t, t), name)) < 1e-10
+            assert (
+                error(
+                    getattr(ours.predict(x_t, t), name), getattr(DDPM(law, q).predict(x_t, t), name)
+                )
+                < 1e-10
+            )
 
     def test_the_mean_written_by_the_noise(self):
         "[DDPM eq. 11], for a network that is wrong."
         q = process()
         s, t, x_t = q.schedule, torch.tensor([2, 7, 100, 1000]), normal(4, 3)
         b, a, n = (v[t][:, None] for v in (s.beta, s.alpha, s.noise_var))
-        assert error(DDPM(wave, q).step(x_t, t).mean, (x_t - b / n.sqrt() * wave(x_t, None)) / a.sqrt()) < 1e-12
+        assert (
+            error(
+                DDPM(wave, q).step(x_t, t).mean, (x_t - b / n.sqrt() * wave(x_t, None)) / a.sqrt()
+            )
+            < 1e-12
+        )
 
     def test_the_exact_mean_is_that_of_the_exact_reverse(self):
         law, q = mixture((1, 4, 3)), process(50)
         for t in (1, 2, 25, 50):
             x_t = q.marginal(law.sample(5, seed(t)), t).sample(seed(t + 1))
-            assert error(DDPM(law, q).step(x_t, t).mean, ExactReverse(q, law).step(x_t, t).mean) < 1e-12
+            assert (
+                error(DDPM(law, q).step(x_t, t).mean, ExactReverse(q, law).step(x_t, t).mean)
+                < 1e-12
+            )
 
     @pytest.mark.parametrize("t", [1, 2, 500, 1000])
     def test_an_int_and_a_tensor_of_times_agree(self, t):
@@ -192,14 +240,18 @@ class TestStep:
     def test_half_precision_stays_half(self):
         law, q = mixture(dtype=F32), process(100)
         x_t = normal(4, 2, dtype=BF16)
-        for p in (DDPM(law, q), DDPM(wave, q, predicts="v"), DDPM(wave, q, predicts="v", variance="beta")):
+        for p in (
+            DDPM(law, q),
+            DDPM(wave, q, predicts="v"),
+            DDPM(wave, q, predicts="v", variance="beta"),
+        ):
             step = p.step(x_t, 40)
             assert step.mean.dtype == step.var.dtype == BF16
             assert error(step.mean, p.step(x_t.float(), 40).mean) < 0.05
 
     def test_the_mean_of_a_step_differentiates_forwards_and_backwards_and_maps(self):
         p, x, h = DDPM(wave, process(20)), normal(3, 2), 1e-5
-        mean = lambda x: p.step(x, 7).mean  # noqa: E731
+        mean = lambda x: p.step(x, 7).mean
         slope = torch.func.jvp(mean, (x,), (torch.ones_like(x),))[1]
         there = x.clone().requires_grad_()
         assert error(slope, (mean(x + h) - mean(x - h)) / (2 * h)) < 1e-8
@@ -209,24 +261,29 @@ class TestStep:
 
 # ---------------------------------------------------------------- the variance
 
+
 class TestVariance:
     def test_by_name(self):
         q, x_t, t = process(), normal(4, 2), torch.tensor([1, 2, 500, 1000])
         assert error(DDPM(wave, q).step(x_t, t).var[:, 0], beta_tilde(q)[t]) < 1e-15
-        assert torch.equal(DDPM(wave, q, variance="beta").step(x_t, t).var[:, 0], q.schedule.beta[t])
+        assert torch.equal(
+            DDPM(wave, q, variance="beta").step(x_t, t).var[:, 0], q.schedule.beta[t]
+        )
 
     @pytest.mark.parametrize("event", EVENTS)
     def test_by_a_function_of_t(self, event):
         table = torch.linspace(0.1, 1.0, 11, dtype=F64)
         p = DDPM(wave, process(10), variance=lambda t: table[t])
         x_t, t = normal(3, *event), torch.tensor([1, 5, 10])
-        assert torch.equal(p.step(x_t, t).var.flatten(), table[t]) and p.step(x_t, 5).var == table[5]
+        assert (
+            torch.equal(p.step(x_t, t).var.flatten(), table[t]) and p.step(x_t, 5).var == table[5]
+        )
         assert DDPM(wave, process(10), variance=lambda t: 0.25).step(x_t, t).var == 0.25
 
     def test_each_choice_is_best_for_its_data(self):
         q, t = process(20), torch.arange(1, 21)
         x_t = normal(20, 1)
-        exact = lambda law: ExactReverse(q, law).step(x_t, t).var  # noqa: E731
+        exact = lambda law: ExactReverse(q, law).step(x_t, t).var
         assert error(exact(bell(0.0, 0.7)), DDPM(wave, q).step(x_t, t).var) < 1e-15
         assert error(exact(bell(1.0)), DDPM(wave, q, variance="beta").step(x_t, t).var) < 1e-14
 
@@ -234,8 +291,8 @@ class TestVariance:
     def test_and_no_other_costs_less(self, v, best):
         q, law = process(10), bell(v)
         x0 = torch.special.ndtri((torch.arange(200, dtype=F64) + 0.5) / 200)[:, None] * v**0.5
-        anything = lambda x_1: Gaussian(x_1, 1.0)  # noqa: E731
-        cost = lambda var: exact_elbo(q, DDPM(law, q, variance=var), x0, anything).steps.mean(1)  # noqa: E731
+        anything = lambda x_1: Gaussian(x_1, 1.0)
+        cost = lambda var: exact_elbo(q, DDPM(law, q, variance=var), x0, anything).steps.mean(1)
         table = beta_tilde(q) if best == "posterior" else q.schedule.beta
         for factor in (0.8, 1.25):
             assert (cost(lambda t, f=factor: f * table[t]) > cost(best) + 1e-3).all()
@@ -251,8 +308,13 @@ class TestVariance:
 
 # ---------------------------------------------------------------- the term of the bound and the noise
 
+
 class TestTerm:
-    @given(st.integers(0, 1000), st.sampled_from(EVENTS), st.sampled_from([linear_schedule(), cosine_schedule(300)]))
+    @given(
+        st.integers(0, 1000),
+        st.sampled_from(EVENTS),
+        st.sampled_from([linear_schedule(), cosine_schedule(300)]),
+    )
     def test_it_is_a_weighted_distance_of_two_noises(self, draw, event, schedule):
         q = ForwardProcess(schedule)
         s, g = q.schedule, seed(draw)
@@ -260,7 +322,7 @@ class TestTerm:
         x0, eps = normal(5, *event, draw=draw), normal(5, *event, draw=draw + 1)
         law = q.marginal(x0, t)
         x_t = law.mean + law.std * eps
-        total = lambda x: x.square() if x.ndim == 1 else x.square().flatten(1).sum(1)  # noqa: E731
+        total = lambda x: x.square() if x.ndim == 1 else x.square().flatten(1).sum(1)
         distance, d = total(eps - wave(x_t, None)), max(1, math.prod(event))
         for name, var in (("posterior", beta_tilde(q)[t]), ("beta", s.beta[t])):
             weight = s.beta[t] ** 2 / (2 * var * s.alpha[t] * s.noise_var[t])
@@ -274,10 +336,13 @@ class TestTerm:
         assert 784 / 2 * (r - 1 - r.log()) == pytest.approx(95, abs=0.5)
         p = DDPM(lambda x_t, level: x0, q, predicts="x0", variance="beta")
         x0 = normal(1, 1, 28, 28)
-        assert q.posterior(x0, x0, 2).kl(p.step(x0, 2)).item() == pytest.approx(784 / 2 * (r - 1 - r.log()).item())
+        assert q.posterior(x0, x0, 2).kl(p.step(x0, 2)).item() == pytest.approx(
+            784 / 2 * (r - 1 - r.log()).item()
+        )
 
 
 # ---------------------------------------------------------------- the losses
+
 
 class TestSimpleLoss:
     @pytest.mark.parametrize("says", SAYS)
@@ -294,21 +359,27 @@ class TestSimpleLoss:
         v, q = 0.3, process()
         s = q.schedule
         mse_x0 = (v * s.noise_var / (s.alpha_bar * v + s.noise_var))[1:]
-        factor = {"eps": s.snr[1:], "x0": 1.0, "v": (1 / s.noise_var)[1:]}[says]   # eps, v: from x0 at a fixed x_t
-        losses = simple_loss(DDPM(oracle(bell(v), says), q, predicts=says), bell(v).sample(100_000, seed(1)), seed(2))
+        factor = {"eps": s.snr[1:], "x0": 1.0, "v": (1 / s.noise_var)[1:]}[
+            says
+        ]  # eps, v: from x0 at a fixed x_t
+        losses = simple_loss(
+            DDPM(oracle(bell(v), says), q, predicts=says), bell(v).sample(100_000, seed(1)), seed(2)
+        )
         within(losses, (mse_x0 * factor).mean())
 
     def test_any_other_network_has_more(self):
         law, q = bell(0.3), process()
         x0, best = law.sample(50_000, seed(1)), oracle(bell(0.3), "eps")
-        loss = lambda c: simple_loss(DDPM(lambda x, a: best(x, a) + c * x, q), x0, seed(2)).mean()  # noqa: E731
+        loss = lambda c: simple_loss(DDPM(lambda x, a: best(x, a) + c * x, q), x0, seed(2)).mean()
         assert loss(0.0) < min(loss(-0.1), loss(0.1))
 
     def test_times_come_one_from_each_stratum(self):
         seen = []
         p = DDPM(lambda x, level: seen.append(level) or x, process(10))
         simple_loss(p, normal(20, 2), seed(3))
-        t = torch.tensor([int((p.q.schedule.log_snr[1:] - level).abs().argmin()) + 1 for level in seen[0]])
+        t = torch.tensor(
+            [int((p.q.schedule.log_snr[1:] - level).abs().argmin()) + 1 for level in seen[0]]
+        )
         assert torch.equal(t.sort().values, torch.arange(1, 11).repeat_interleave(2))
         assert not torch.equal(t, t.sort().values)
 
@@ -336,13 +407,19 @@ class TestSimpleLoss:
             loss(ExactReverse(process(10), mixture()), normal(2, 2))
         with pytest.raises(TypeError, match="x0 must be a floating-point tensor"):
             loss(p, torch.zeros(2, 2, dtype=torch.long))
-        with pytest.raises(ValueError, match=r"t must lie in 1\.\.10, got 11|t must lie in 0\.\.10, got 11"):
+        with pytest.raises(
+            ValueError, match=r"t must lie in 1\.\.10, got 11|t must lie in 0\.\.10, got 11"
+        ):
             loss(p, normal(2, 2), t=torch.tensor([3, 11]))
 
     @pytest.mark.parametrize("loss", [simple_loss, elbo_loss])
     @pytest.mark.parametrize("t", [1, 3, 10])
     def test_one_t_for_all(self, loss, t):
-        p, x0, eps = DDPM(wave, process(10), predicts="v", variance="beta"), normal(4, 2), normal(4, 2, draw=1)
+        p, x0, eps = (
+            DDPM(wave, process(10), predicts="v", variance="beta"),
+            normal(4, 2),
+            normal(4, 2, draw=1),
+        )
         assert torch.equal(loss(p, x0, t=t, eps=eps), loss(p, x0, t=torch.full((4,), t), eps=eps))
 
     @pytest.mark.parametrize("loss", [simple_loss, elbo_loss])
@@ -350,7 +427,9 @@ class TestSimpleLoss:
     def test_noise_of_another_shape(self, loss):
         p, x0 = DDPM(wave, process(10), variance="beta"), normal(4, 2)
         for eps in (normal(1, 2), normal(4, 1), normal(2)):
-            with pytest.raises(ValueError, match=r"eps must have x0's shape \(4, 2\), got \(" + str(len(eps))):
+            with pytest.raises(
+                ValueError, match=r"eps must have x0's shape \(4, 2\), got \(" + str(len(eps))
+            ):
                 loss(p, x0, eps=eps)
         with pytest.raises(ValueError, match=r"t must lie in 1\.\.10, got 0"):
             loss(p, x0, t=0)
@@ -373,7 +452,9 @@ class TestElboLoss:
         q = process(20)
         p = DDPM(wave, q, predicts="v", variance=lambda t: 1.3 * q.schedule.beta[t])
         x0 = torch.tensor([[-0.5], [0.9]], dtype=F64)
-        within(elbo_loss(p, x0.repeat(40_000, 1), seed(1)).view(40_000, 2), exact_elbo(q, p, x0).total)
+        within(
+            elbo_loss(p, x0.repeat(40_000, 1), seed(1)).view(40_000, 2), exact_elbo(q, p, x0).total
+        )
 
     def test_every_t_is_its_term(self):
         "Given t, including t = 1, it is L_T + T times that term."
@@ -384,16 +465,33 @@ class TestElboLoss:
         terms = torch.cat([bound.reconstruction[None], bound.steps])[:, 0]
         for t in range(1, 7):
             many = torch.full((20_000,), t)
-            within(elbo_loss(p, x0.repeat(20_000, 1), seed(t), t=many), bound.prior + 6 * terms[t - 1])
+            within(
+                elbo_loss(p, x0.repeat(20_000, 1), seed(t), t=many), bound.prior + 6 * terms[t - 1]
+            )
 
     @pytest.mark.parametrize("event", EVENTS)
     @pytest.mark.parametrize("variance", ["posterior", "beta"])
-    @pytest.mark.parametrize("beta", [[0.1, 0.0, 0.2, 0.0], [0.0, 0.1, 0.2], [0.0, 0.0, 0.3], [0.2, 1.0, 0.1],
-                                      [0.3, 0.1, 1.0], [1.0, 0.3], [1e-7, 0.5, 0.9999999], [0.02] * 5], ids=str)
+    @pytest.mark.parametrize(
+        "beta",
+        [
+            [0.1, 0.0, 0.2, 0.0],
+            [0.0, 0.1, 0.2],
+            [0.0, 0.0, 0.3],
+            [0.2, 1.0, 0.1],
+            [0.3, 0.1, 1.0],
+            [1.0, 0.3],
+            [1e-7, 0.5, 0.9999999],
+            [0.02] * 5,
+        ],
+        ids=str,
+    )
     def test_a_step_is_the_kl_of_the_two_laws(self, beta, variance, event):
         "Where nothing is clipped, at betas of 0 and 1 too: 0, inf or a number, and never NaN."
         q = ForwardProcess(Schedule.from_beta(beta))
-        p, x0 = DDPM(lambda x_t, level: 0.1 * x_t, q, predicts="v", variance=variance), normal(6, *event)
+        p, x0 = (
+            DDPM(lambda x_t, level: 0.1 * x_t, q, predicts="v", variance=variance),
+            normal(6, *event),
+        )
         prior = q.marginal(x0, q.T).kl(p.prior(x0))
         for t in range(2, q.T + 1):
             eps = normal(6, *event, draw=t)
@@ -401,13 +499,21 @@ class TestElboLoss:
             x_t = law.mean + law.std * eps
             truth = prior + q.T * q.posterior(x_t, x0, t).kl(p.step(x_t, t))
             assert error(elbo_loss(p, x0, t=t, eps=eps), truth) < 1e-10
-            low = elbo_loss(DDPM(p.network, q, predicts="v", variance=variance), x0.float(), t=t, eps=eps.float())
+            low = elbo_loss(
+                DDPM(p.network, q, predicts="v", variance=variance),
+                x0.float(),
+                t=t,
+                eps=eps.float(),
+            )
             assert error(low, truth) < 1e-5
 
     def test_a_narrow_step_under_a_wide_one(self):
         "r - 1 - log r where r, the ratio of the variances, is far below rounding."
         q = ForwardProcess(Schedule.from_beta([1e-12, 0.5]))
-        p, zero = DDPM(lambda x_t, level: 0 * x_t, q, predicts="v", variance="beta"), torch.zeros(1, 1)
+        p, zero = (
+            DDPM(lambda x_t, level: 0 * x_t, q, predicts="v", variance="beta"),
+            torch.zeros(1, 1),
+        )
         r = beta_tilde(q)[2] / 0.5
         truth = (r - 1 - r.log()) / 2
         prior = q.marginal(zero.double(), 2).kl(p.prior(zero.double()))
@@ -419,30 +525,48 @@ class TestElboLoss:
         scale = nn.Parameter(torch.tensor(0.1))
         q = ForwardProcess(Schedule.from_beta(beta))
         p = DDPM(lambda x_t, level: scale * x_t, q, predicts="v", images=True)
-        elbo_loss(p, normal(4, 2, dtype=F32), seed(1), t=torch.tensor([2, 3, 3, 2])).sum().backward()
+        elbo_loss(
+            p, normal(4, 2, dtype=F32), seed(1), t=torch.tensor([2, 3, 3, 2])
+        ).sum().backward()
         assert scale.grad.isfinite()
 
     @pytest.mark.parametrize("variance", ["posterior", "beta"])
     def test_pictures_have_levels_at_the_last_step(self, variance):
         q, g = process(10), seed(0)
         x0 = torch.randint(0, 256, (2, 1, 2, 2), generator=g) / 127.5 - 1
-        p = DDPM(oracle(mixture((1, 2, 2), dtype=F32), "v"), q, predicts="v", variance=variance, images=True)
-        p_free = DDPM(oracle(mixture((1, 2, 2), dtype=F32), "v"), q, predicts="v", variance=variance)
-        truth = elbo(q, p_free, x0, decoder=p_free.decode, n=4000, generator=seed(1))     # not clipped, like the loss
+        p = DDPM(
+            oracle(mixture((1, 2, 2), dtype=F32), "v"),
+            q,
+            predicts="v",
+            variance=variance,
+            images=True,
+        )
+        p_free = DDPM(
+            oracle(mixture((1, 2, 2), dtype=F32), "v"), q, predicts="v", variance=variance
+        )
+        truth = elbo(
+            q, p_free, x0, decoder=p_free.decode, n=4000, generator=seed(1)
+        )  # not clipped, like the loss
         ours = elbo_loss(p, x0.repeat(8000, 1, 1, 1), seed(2)).view(8000, 2)
         stderr = (ours.var(0) / 8000 + truth.stderr.total.square()).sqrt()
         assert ((ours.mean(0) - truth.total).abs() < 5 * stderr).all()
 
     def test_clipped_pixels_still_teach(self):
         scale = nn.Parameter(torch.tensor(30.0))
-        p = DDPM(lambda x, level: scale * torch.ones_like(x), process(10), predicts="x0", images=True)
+        p = DDPM(
+            lambda x, level: scale * torch.ones_like(x), process(10), predicts="x0", images=True
+        )
         elbo_loss(p, torch.ones(8, 1, 2, 2), seed(1), t=torch.full((8,), 5)).mean().backward()
         assert scale.grad > 0
 
     def test_a_last_step_without_variance_is_refused(self):
         with pytest.raises(ValueError, match=r"p.step\(x_1, 1\) must have a variance above 0"):
             elbo_loss(DDPM(wave, process(10)), normal(3, 2), t=torch.tensor([1, 2, 3]))
-        assert elbo_loss(DDPM(wave, process(10)), normal(2, 2), t=torch.tensor([2, 3])).isfinite().all()
+        assert (
+            elbo_loss(DDPM(wave, process(10)), normal(2, 2), t=torch.tensor([2, 3]))
+            .isfinite()
+            .all()
+        )
 
     def test_float32_is_right_to_rounding(self):
         q, t = process(), torch.tensor([1, 2, 500, 1000])
@@ -454,9 +578,10 @@ class TestElboLoss:
 
 # ---------------------------------------------------------------- pictures
 
+
 class TestImages:
     def test_only_pictures_are_clipped(self):
-        far = lambda x_t, level: torch.full_like(x_t, 3.0)  # noqa: E731
+        far = lambda x_t, level: torch.full_like(x_t, 3.0)
         q, x_t = process(10), normal(2, 1, 4, 4)
         clipped, free = (DDPM(far, q, predicts="x0", images=i).step(x_t, 5) for i in (True, False))
         one = torch.ones_like(x_t)
@@ -475,18 +600,28 @@ class TestImages:
     @pytest.mark.parametrize("beta, got", [(0.0, 1), (1.0, 0)])
     def test_no_decoder_of_a_copy_or_of_noise_alone(self, beta, got):
         p = DDPM(wave, ForwardProcess(Schedule.from_beta([beta, 0.5])), predicts="v", images=True)
-        words = f"decode needs 0 < alpha_bar_1 < 1, got {got}: x_1 must hold some noise and some of x_0"
+        words = (
+            f"decode needs 0 < alpha_bar_1 < 1, got {got}: x_1 must hold some noise and some of x_0"
+        )
         x0 = -torch.ones(2, 3)
-        for call in (lambda: p.decode(x0), lambda: elbo_loss(p, x0, t=1), lambda: elbo(p.q, p, x0, decoder=p.decode)):
+        for call in (
+            lambda: p.decode(x0),
+            lambda: elbo_loss(p, x0, t=1),
+            lambda: elbo(p.q, p, x0, decoder=p.decode),
+        ):
             with pytest.raises(ValueError, match=words):
                 call()
 
 
 # ---------------------------------------------------------------- walks
 
+
 def grid_walk(law, s, eta, beta):
     "Places and masses of x_0 by DDIM [Song, Meng & Ermon 2021] eq. 12, or with variance beta_t, on a grid."
-    edge, width = 5.0, 0.0125 if eta else 0.0005  # without noise the places move, and nothing smooths them
+    edge, width = (
+        5.0,
+        0.0125 if eta else 0.0005,
+    )  # without noise the places move, and nothing smooths them
     x = torch.arange(-edge + width / 2, edge, width, dtype=F64)
     places, masses = x, torch.exp(-(x**2) / 2) * width / math.sqrt(2 * math.pi)
     for t in range(len(s.beta) - 1, 0, -1):
@@ -497,7 +632,12 @@ def grid_walk(law, s, eta, beta):
         if var == 0:
             places = mean
             continue
-        masses = torch.exp(-((x[:, None] - mean) ** 2) / (2 * var)) @ masses * width / (2 * math.pi * var).sqrt()
+        masses = (
+            torch.exp(-((x[:, None] - mean) ** 2) / (2 * var))
+            @ masses
+            * width
+            / (2 * math.pi * var).sqrt()
+        )
         places = x
     assert abs(masses.sum() - 1) < 1e-4
     return places, masses
@@ -511,22 +651,31 @@ class TestSample:
         path = p.sample(5, seed(1), trajectory=True)
         assert path.shape == (21, 5, 2) and torch.equal(path[0], p.sample(5, seed(1)))
 
-    @pytest.mark.parametrize("eta, variance, width", [
-        (0.0, "posterior", (0.9, 1.0)), (0.5, "posterior", (0.9, 1.0)),
-        (1.0, "posterior", (0.8, 0.95)), (1.0, "beta", (1.0, 1.1)),     # best for a point, and for N(0, I)
-    ])
+    @pytest.mark.parametrize(
+        "eta, variance, width",
+        [
+            (0.0, "posterior", (0.9, 1.0)),
+            (0.5, "posterior", (0.9, 1.0)),
+            (1.0, "posterior", (0.8, 0.95)),
+            (1.0, "beta", (1.0, 1.1)),  # best for a point, and for N(0, I)
+        ],
+    )
     def test_it_returns_the_mixture(self, eta, variance, width):
         "In 50 steps, with the exact denoiser: each hump's share, mean and width, and the draws' own at five sigma."
-        law = GaussianMixture([0.3, 0.7], torch.tensor([[-2.0], [1.5]]).double(), torch.tensor([0.02, 0.1]).double())
+        law = GaussianMixture(
+            [0.3, 0.7], torch.tensor([[-2.0], [1.5]]).double(), torch.tensor([0.02, 0.1]).double()
+        )
         q = ForwardProcess(cosine_schedule(50))
-        x = DDPM(law, q, variance=variance).sample(20_000, seed(1), eta=eta, like=torch.empty(0, dtype=F64))[:, 0]
+        x = DDPM(law, q, variance=variance).sample(
+            20_000, seed(1), eta=eta, like=torch.empty(0, dtype=F64)
+        )[:, 0]
         places, masses = grid_walk(law, q.schedule, eta, variance == "beta")
         for left, share, mean, var in ((True, 0.3, -2.0, 0.02), (False, 0.7, 1.5, 0.1)):
             mine, inside = x[(x < -0.5) == left], (places < -0.5) == left
             m, y = masses[inside] / masses[inside].sum(), places[inside]
             middle, total = (m * y).sum(), masses[inside].sum()
             second, fourth = ((m * (y - middle) ** k).sum() for k in (2, 4))
-            assert abs(total - share) < 0.01 and abs(middle - mean) < 0.015       # what 50 steps lose
+            assert abs(total - share) < 0.01 and abs(middle - mean) < 0.015  # what 50 steps lose
             assert width[0] < (second / var).sqrt() < width[1]
             assert abs(len(mine) / 20_000 - total) < 5 * (total * (1 - total) / 20_000).sqrt()
             assert abs(mine.mean() - middle) < 5 * (second / len(mine)).sqrt()
@@ -542,19 +691,32 @@ class TestSample:
             x = law.mean
         assert torch.equal(x, start[0])
 
-    @given(st.integers(1, 100), st.sampled_from(EVENTS), st.sampled_from([linear_schedule(100), cosine_schedule(100)]))
+    @given(
+        st.integers(1, 100),
+        st.sampled_from(EVENTS),
+        st.sampled_from([linear_schedule(100), cosine_schedule(100)]),
+    )
     def test_eta_1_is_the_step(self, t, event, schedule):
         p, x_t = DDPM(mixture(event), ForwardProcess(schedule)), normal(3, *event, draw=t)
         ours, step = p.ddim(x_t, t, 1.0), p.step(x_t, t)
         assert error(ours.mean, step.mean) < 1e-12 and error(ours.var, step.var) < 1e-15
 
-    @given(st.floats(0, 1), st.integers(1, 100), st.floats(-2, 2), st.sampled_from([linear_schedule, cosine_schedule]))
+    @given(
+        st.floats(0, 1),
+        st.integers(1, 100),
+        st.floats(-2, 2),
+        st.sampled_from([linear_schedule, cosine_schedule]),
+    )
     def test_every_eta_keeps_the_marginals(self, eta, t, x0, schedule):
         "With the right x0, a step takes q(x_t | x_0) to q(x_{t-1} | x_0): mean and variance in closed form."
         q = ForwardProcess(schedule(100))
         p = DDPM(bell(0.0, x0), q)
         zero, one = torch.zeros(1, 1, dtype=F64), torch.ones(1, 1, dtype=F64)
-        at, before, step = q.marginal(x0 * one, t), q.marginal(x0 * one, t - 1), p.ddim(zero, t, eta)
+        at, before, step = (
+            q.marginal(x0 * one, t),
+            q.marginal(x0 * one, t - 1),
+            p.ddim(zero, t, eta),
+        )
         slope = p.ddim(one, t, eta).mean - step.mean
         assert error(step.mean + slope * at.mean, before.mean) < 1e-12
         assert error(slope**2 * at.var + step.var, before.var.expand(1, 1)) < 1e-12
@@ -564,7 +726,9 @@ class TestSample:
         q, x_t, eta = process(), normal(4, 3), 0.6
         s, t = q.schedule, torch.tensor([2, 30, 400, 1000])
         said = DDPM(wave, q).predict(x_t, t)
-        a, n, var = (v[t - 1][:, None] for v in (s.alpha_bar, s.noise_var, eta**2 * beta_tilde(q).roll(-1)))
+        a, n, var = (
+            v[t - 1][:, None] for v in (s.alpha_bar, s.noise_var, eta**2 * beta_tilde(q).roll(-1))
+        )
         law = DDPM(wave, q).ddim(x_t, t, eta)
         assert error(law.mean, a.sqrt() * said.x0 + (n - var).sqrt() * said.eps) < 1e-11
         assert error(law.var, var) < 1e-15
@@ -579,7 +743,7 @@ class TestSample:
         assert set(seen) <= set(p.q.schedule.log_snr.float().tolist())
         assert error(short.step(normal(2, 2), 50).var, beta_tilde(short.q)[50]) < 1e-15
         short.sample(3, seed(1), eta=0.0)
-        p.ddim(normal(2, 2), 1000)                              # the tables of one are not those of the other
+        p.ddim(normal(2, 2), 1000)  # the tables of one are not those of the other
 
     def test_respace_refuses_a_function_of_the_old_t(self):
         words = r"respace needs variance='posterior' or 'beta', got a function of t: it belongs to the old steps"
@@ -607,6 +771,7 @@ class TestSample:
 
 # ---------------------------------------------------------------- a module, a network, a condition
 
+
 class TestWhatTheNetworkGets:
     "x_t arrives in a dtype that the network takes, and a subclass may change what it says."
 
@@ -631,7 +796,11 @@ class TestWhatTheNetworkGets:
                 return self.body(x_t) + self.code(log_snr[:, None].bfloat16()).to(x_t.dtype)
 
         p = DDPM(Mixed(), process(5), (2,))
-        assert p.predict(normal(3, 2, dtype=F32), 2).eps.dtype == p.sample(4, like=torch.empty(0)).dtype == F32
+        assert (
+            p.predict(normal(3, 2, dtype=F32), 2).eps.dtype
+            == p.sample(4, like=torch.empty(0)).dtype
+            == F32
+        )
 
     def test_a_function_gets_what_sample_was_asked_for(self):
         seen, network = set(), torch.nn.Linear(2, 2).bfloat16()
@@ -676,12 +845,14 @@ class TestModule:
         torch.manual_seed(0)
         net = UNet(width=8, classes=10)
         for w in net.parameters():
-            nn.init.normal_(w, std=0.1)                         # a new one ends in zeros, and says nothing of y
+            nn.init.normal_(w, std=0.1)  # a new one ends in zeros, and says nothing of y
         p = DDPM(net, process(10), (1, 8, 8), "v", images=True)
-        draw = lambda p: p.sample(2, seed(1))  # noqa: E731
+        draw = lambda p: p.sample(2, seed(1))
         assert not torch.equal(draw(p.given(y=3)), draw(p.given(y=7)))
         assert torch.equal(draw(p.given(y=3)), draw(p.given(y=torch.tensor([3, 3]))))
-        assert torch.equal(draw(p.given(y=None)), draw(p)) and torch.equal(draw(p.given(y=10)), draw(p))
+        assert torch.equal(draw(p.given(y=None)), draw(p)) and torch.equal(
+            draw(p.given(y=10)), draw(p)
+        )
 
     @pytest.mark.parametrize("dtype", [torch.float16, BF16], ids=str)
     def test_a_network_in_half_precision_walks_in_float32(self, dtype):
@@ -698,7 +869,9 @@ class TestModule:
         nn.init.constant_(p.network.weight, scale)
         wide = DDPM(lambda x_t, level: (scale * x_t.to(dtype)).to(x_t.dtype), q, (1,), predicts="v")
         path = p.sample(500, seed(1), trajectory=True)
-        assert path.dtype == dtype and torch.equal(path, wide.sample(500, seed(1), trajectory=True).to(dtype))
+        assert path.dtype == dtype and torch.equal(
+            path, wide.sample(500, seed(1), trajectory=True).to(dtype)
+        )
         assert torch.equal(p.sample(500, seed(1)), path[0])
         assert set(seen) == {(dtype, F32)} and p.predict(normal(3, 1), 5).x0.dtype == F64
 
@@ -721,39 +894,69 @@ class TestModule:
 
     def test_noise_without_signal(self):
         gone = ForwardProcess(Schedule.from_alpha_bar([0.5, 0.0]))
-        with pytest.raises(ValueError, match=r"predicts='eps' needs alpha_bar_T above 0, got 0 at T = 2.*v or x0"):
+        with pytest.raises(
+            ValueError, match=r"predicts='eps' needs alpha_bar_T above 0, got 0 at T = 2.*v or x0"
+        ):
             DDPM(wave, gone)
-        for p in (DDPM(wave, gone, predicts="v"), DDPM(wave, gone, predicts="x0"), DDPM(mixture(), gone)):
+        for p in (
+            DDPM(wave, gone, predicts="v"),
+            DDPM(wave, gone, predicts="x0"),
+            DDPM(mixture(), gone),
+        ):
             assert p.step(normal(3, 2), 2).mean.isfinite().all()
 
     @pytest.mark.bad_input
-    @pytest.mark.parametrize("change, kind, words", [
-        ({"network": 3}, TypeError, "network must be a function of x_t and log_snr, got int"),
-        ({"q": linear_schedule(10)}, TypeError, "q must be a ForwardProcess, got Schedule"),
-        ({"predicts": "noise"}, ValueError, "predicts must be one of eps, x0, v, got 'noise'"),
-        ({"variance": "small"}, ValueError, "variance must be 'posterior', 'beta' or a function of t, got 'small'"),
-        ({"event_shape": 2}, TypeError, "event_shape must be a tuple"),
-    ])
+    @pytest.mark.parametrize(
+        "change, kind, words",
+        [
+            ({"network": 3}, TypeError, "network must be a function of x_t and log_snr, got int"),
+            ({"q": linear_schedule(10)}, TypeError, "q must be a ForwardProcess, got Schedule"),
+            ({"predicts": "noise"}, ValueError, "predicts must be one of eps, x0, v, got 'noise'"),
+            (
+                {"variance": "small"},
+                ValueError,
+                "variance must be 'posterior', 'beta' or a function of t, got 'small'",
+            ),
+            ({"event_shape": 2}, TypeError, "event_shape must be a tuple"),
+        ],
+    )
     def test_bad_arguments(self, change, kind, words):
         with pytest.raises(kind, match=words):
             DDPM(**({"network": wave, "q": process(10)} | change))
 
     @pytest.mark.bad_input
-    @pytest.mark.parametrize("answer, got", [(lambda x: x[:, :1], r"\(2, 1\)"), (lambda x: 3.0, "float")])
+    @pytest.mark.parametrize(
+        "answer, got", [(lambda x: x[:, :1], r"\(2, 1\)"), (lambda x: 3.0, "float")]
+    )
     def test_a_network_that_answers_something_else(self, answer, got):
         p = DDPM(lambda x, level: answer(x), process(10))
-        with pytest.raises(ValueError, match=rf"network must return a tensor of x_t's shape \(2, 3\), got {got}"):
+        with pytest.raises(
+            ValueError, match=rf"network must return a tensor of x_t's shape \(2, 3\), got {got}"
+        ):
             p.step(normal(2, 3), 5)
 
     @pytest.mark.bad_input
-    @pytest.mark.parametrize("x_t, t, kind, words", [
-        (3.0, 5, TypeError, "x_t must be a floating-point tensor"),
-        (torch.zeros(2, 2, dtype=torch.long), 5, TypeError, "x_t must be a floating-point tensor"),
-        (torch.zeros(2, 2), 11, ValueError, r"t must lie in 1\.\.10, got 11"),
-        (torch.zeros(2, 2), 0, ValueError, r"t must lie in 1\.\.10, got 0"),
-        (torch.zeros(2, 2), 2.0, TypeError, "t must be an int"),
-        (torch.zeros(2, 2), torch.tensor([1, 2, 3]), ValueError, "t must be an int or have shape"),
-    ])
+    @pytest.mark.parametrize(
+        "x_t, t, kind, words",
+        [
+            (3.0, 5, TypeError, "x_t must be a floating-point tensor"),
+            (
+                torch.zeros(2, 2, dtype=torch.long),
+                5,
+                TypeError,
+                "x_t must be a floating-point tensor",
+            ),
+            (torch.zeros(2, 2), 11, ValueError, r"t must lie in 1\.\.10, got 11"),
+            (torch.zeros(2, 2), 0, ValueError, r"t must lie in 1\.\.10, got 0"),
+            (torch.zeros(2, 2), 2.0, TypeError, "t must be an int"),
+            (
+                torch.zeros(2, 2),
+                torch.tensor([1, 2, 3]),
+                ValueError,
+                "t must be an int or have shape",
+            ),
+        ],
+    )
     def test_bad_x_and_t(self, x_t, t, kind, words):
         p = DDPM(wave, process(10))
         for call in (lambda: p.step(x_t, t), lambda: p.ddim(x_t, t)):
@@ -763,9 +966,18 @@ class TestModule:
     def test_nothing_waits_for_a_device(self):
         "On the meta device whatever would stall a GPU raises."
         q, net = process(20), UNet(width=8).to("meta")
-        x, t = torch.empty(2, 1, 8, 8, device="meta"), torch.empty(2, dtype=torch.long, device="meta")
+        x, t = (
+            torch.empty(2, 1, 8, 8, device="meta"),
+            torch.empty(2, dtype=torch.long, device="meta"),
+        )
         for says in SAYS:
             p = DDPM(net, q, (1, 8, 8), says, images=True)
-            for value in (p.step(x, t).mean, p.step(x, 3).mean, p.ddim(x, 3).mean, p.sample(2, eta=0.0),
-                          simple_loss(p, x), elbo_loss(p, x)):
+            for value in (
+                p.step(x, t).mean,
+                p.step(x, 3).mean,
+                p.ddim(x, 3).mean,
+                p.sample(2, eta=0.0),
+                simple_loss(p, x),
+                elbo_loss(p, x),
+            ):
                 assert value.device.type == "meta"

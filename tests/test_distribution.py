@@ -86,7 +86,10 @@ class Coin(Distribution):
 def image():
     draw = torch.Generator().manual_seed(2)
     root = torch.randn(6, 6, dtype=F64, generator=draw)
-    return Image(torch.randn(2, 3, dtype=F64, generator=draw), root @ root.T / 6 + 0.2 * torch.eye(6, dtype=F64))
+    return Image(
+        torch.randn(2, 3, dtype=F64, generator=draw),
+        root @ root.T / 6 + 0.2 * torch.eye(6, dtype=F64),
+    )
 
 
 def bayes_on_a_bell(x, log_snr, mean=1.5, var=0.3):
@@ -106,7 +109,9 @@ def test_score_denoise_and_denoise_cov_of_a_bell(x, log_snr):
     mean, var = bayes_on_a_bell(x, log_snr)
     assert q.score(point).item() == pytest.approx((1.5 - x) / 0.3, rel=1e-10, abs=1e-12)
     assert q.denoise(point, log_snr).item() == pytest.approx(mean, rel=1e-10, abs=1e-10)
-    assert q.denoise_cov(point, log_snr).item() == pytest.approx(var, rel=1e-9)  # Jacobian of a difference
+    assert q.denoise_cov(point, log_snr).item() == pytest.approx(
+        var, rel=1e-9
+    )  # Jacobian of a difference
     wrong, _ = bayes_on_a_bell(x, log_snr, mean=1.6)
     assert not q.denoise(point, log_snr).item() == pytest.approx(wrong, rel=1e-10, abs=1e-10)
 
@@ -135,7 +140,9 @@ def test_an_event_of_any_shape(log_snr):
     assert got.shape == (4, 6, 6) and torch.allclose(got, cov.expand(4, 6, 6), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", [float, lambda v: torch.tensor(v), lambda v: torch.tensor(v, dtype=F64), int])
+@pytest.mark.parametrize(
+    "kind", [float, lambda v: torch.tensor(v), lambda v: torch.tensor(v, dtype=F64), int]
+)
 def test_the_noise_level_is_a_number_or_a_tensor_of_one(kind):
     x = torch.linspace(-2, 2, 5, dtype=F64)
     assert torch.equal(Bell().denoise(x, kind(1.0)), Bell().denoise(x, 1.0))
@@ -155,13 +162,17 @@ def test_where_nothing_of_x0_is_left_the_score_says_nothing_of_it(log_snr):
         words = rf"log_snr must be above -709, got -(inf|800): nothing of x0 is left in x_t; override .* with {fill}"
         with pytest.raises(ValueError, match=words):
             ask(x, log_snr)
-    assert Bell().denoise(x, -700.0).isfinite().all()  # the last digits are gone there, but it is a number
+    assert (
+        Bell().denoise(x, -700.0).isfinite().all()
+    )  # the last digits are gone there, but it is a number
 
 
 def test_a_subclass_that_knows_the_mean_is_asked():
     class Known(Bell):
         def denoise(self, x_t, log_snr):
-            return torch.full_like(x_t, 1.5) if log_snr == -math.inf else super().denoise(x_t, log_snr)
+            return (
+                torch.full_like(x_t, 1.5) if log_snr == -math.inf else super().denoise(x_t, log_snr)
+            )
 
     x = torch.linspace(-2, 2, 5, dtype=F64)
     assert torch.equal(Known().denoise(x, -math.inf), torch.full_like(x, 1.5))
@@ -188,7 +199,11 @@ def test_denoise_is_the_regression_of_x0_on_x_t():
 def test_dtype_is_kept():
     for dtype in (torch.float32, F64):
         x = torch.linspace(-2, 2, 5, dtype=dtype)
-        outs = Bell().score(x), Bell().denoise(x, 1.0), Bell().denoise_cov(x, torch.tensor(1.0, dtype=F64))
+        outs = (
+            Bell().score(x),
+            Bell().denoise(x, 1.0),
+            Bell().denoise_cov(x, torch.tensor(1.0, dtype=F64)),
+        )
         assert all(out.dtype == dtype for out in outs)
         assert torch.allclose(outs[1].double(), bayes_on_a_bell(x.double(), 1.0)[0], rtol=1e-5)
 
@@ -225,10 +240,15 @@ def test_every_default_runs_on_the_meta_device():
 
 @pytest.mark.parametrize("missing", ["event_shape", "sample", "log_prob", "noised"])
 def test_a_subclass_must_answer_all_four_questions(missing):
-    body = {name: vars(Bell)[name] for name in ("event_shape", "__init__", "sample", "log_prob", "noised")}
+    body = {
+        name: vars(Bell)[name]
+        for name in ("event_shape", "__init__", "sample", "log_prob", "noised")
+    }
     whole = type("Whole", (Distribution,), body)
     assert isinstance(whole(), Distribution)
-    part = type("Part", (Distribution,), {name: value for name, value in body.items() if name != missing})
+    part = type(
+        "Part", (Distribution,), {name: value for name, value in body.items() if name != missing}
+    )
     with pytest.raises(TypeError, match=missing):
         part()
 

@@ -30,10 +30,14 @@ from diffusion_math import (
     linear_schedule,
 )
 
-module = importlib.import_module("diffusion_math.elbo")  # the package's own name elbo is the function
+module = importlib.import_module(
+    "diffusion_math.elbo"
+)  # the package's own name elbo is the function
 F64 = torch.float64
 INF = math.inf
-TWO = GaussianMixture([0.3, 0.7], torch.tensor([[-2.0], [1.5]], dtype=F64), torch.tensor([0.02, 0.1], dtype=F64))
+TWO = GaussianMixture(
+    [0.3, 0.7], torch.tensor([[-2.0], [1.5]], dtype=F64), torch.tensor([0.02, 0.1], dtype=F64)
+)
 
 
 class Bent(ReverseProcess):
@@ -42,10 +46,15 @@ class Bent(ReverseProcess):
     def __init__(self, q, seed, event_shape=(1,), bend=0.3):
         super().__init__(q, event_shape)
         draw = torch.Generator().manual_seed(seed)
-        self.a, self.c, self.k, self.r = (torch.randn(4, q.T + 1, generator=draw, dtype=F64) * bend).unbind()
+        self.a, self.c, self.k, self.r = (
+            torch.randn(4, q.T + 1, generator=draw, dtype=F64) * bend
+        ).unbind()
 
     def step(self, x_t, t):
-        row = [v.to(x_t)[t] for v in (self.a, self.c, self.k, self.r, self.q.schedule.alpha, self.q.schedule.beta)]
+        row = [
+            v.to(x_t)[t]
+            for v in (self.a, self.c, self.k, self.r, self.q.schedule.alpha, self.q.schedule.beta)
+        ]
         if isinstance(t, torch.Tensor):
             row = [v.view(-1, *[1] * (x_t.ndim - 1)) for v in row]
         a, c, k, r, alpha, beta = row
@@ -166,7 +175,9 @@ def lines(q, p, path):
     back, forward = path_logs(q, p, path)
     top = p.prior(path[T]).log_prob(path[T])
     back_step = [p.step(path[t], t).log_prob(path[t - 1]) for t in range(1, T + 1)]
-    steps = sum(back_step[t - 1] - q.step(path[t - 1], t).log_prob(path[t]) for t in range(1, T + 1))
+    steps = sum(
+        back_step[t - 1] - q.step(path[t - 1], t).log_prob(path[t]) for t in range(1, T + 1)
+    )
     known = [q.posterior(path[t], x0, t).log_prob(path[t - 1]) for t in range(2, T + 1)]
     matched = sum(b - k for b, k in zip(back_step[1:], known, strict=True))
     conditioned = top - q.marginal(x0, T).log_prob(path[T]) + matched + back_step[0]
@@ -230,7 +241,9 @@ def test_every_term_is_recomputed_from_the_same_draws_with_torch_distributions(e
         normal(q.posterior(noised(t, i), x0, t), x0), normal(p.step(noised(t, i), t), x0)) for t in range(2, 7)])
         for i in range(n)])  # fmt: skip
     end = Gaussian(s.alpha_bar[6].sqrt() * x0, 1 - s.alpha_bar[6])
-    prior = torch.distributions.kl_divergence(normal(end, x0), normal(Gaussian(torch.zeros_like(x0), 1.0), x0))
+    prior = torch.distributions.kl_divergence(
+        normal(end, x0), normal(Gaussian(torch.zeros_like(x0), 1.0), x0)
+    )
     for ours, truth in [(got.prior, prior), (got.steps, kls.mean(0)), (got.reconstruction, first.mean(0)),
                         (got.total, prior + kls.mean(0).sum(0) + first.mean(0))]:  # fmt: skip
         assert ours.shape == truth.shape and torch.allclose(ours, truth, atol=1e-10, rtol=1e-10)
@@ -245,7 +258,9 @@ def test_every_term_is_recomputed_from_the_same_draws_with_torch_distributions(e
 def test_bits_per_dim_is_total_over_dims_and_log_2():
     q = ForwardProcess(linear_schedule(5))
     got = elbo(q, Fixed(q), torch.randn(4, 1, 7, 3, dtype=F64))
-    assert got.dims == 21 and torch.allclose(got.bits_per_dim, got.total / 21 / math.log(2), rtol=1e-15)
+    assert got.dims == 21 and torch.allclose(
+        got.bits_per_dim, got.total / 21 / math.log(2), rtol=1e-15
+    )
 
 
 def test_unbiased_with_standard_errors_that_are_right():
@@ -257,7 +272,10 @@ def test_unbiased_with_standard_errors_that_are_right():
         error, stderr = getattr(got, name) - getattr(truth, name), getattr(got.stderr, name)
         together = stderr.square().sum(-1).sqrt() / 300
         assert (error.mean(-1).abs() / together).max() < 5, name
-        assert abs((error.square().sum() / stderr.square().sum()).log()) < 5 * (4 / error.numel()) ** 0.5 + 0.02, name
+        assert (
+            abs((error.square().sum() / stderr.square().sum()).log())
+            < 5 * (4 / error.numel()) ** 0.5 + 0.02
+        ), name
 
 
 def test_draws_of_one_term_are_new_for_each_term_and_datum():
@@ -297,7 +315,9 @@ def test_pieces_of_any_size_give_the_same_mean_and_error(budget, monkeypatch):
 # ---- never below the truth
 
 
-modes = st.lists(st.tuples(st.floats(0.1, 1), st.floats(-2.5, 2.5), st.floats(0.02, 1)), min_size=1, max_size=3)
+modes = st.lists(
+    st.tuples(st.floats(0.1, 1), st.floats(-2.5, 2.5), st.floats(0.02, 1)), min_size=1, max_size=3
+)
 betas = st.lists(st.floats(0.05, 0.98), min_size=1, max_size=6)
 
 
@@ -309,7 +329,9 @@ def mixture(modes):
 
 @settings(max_examples=12, derandomize=True)
 @given(modes, betas, st.integers(0, 10**6), st.floats(0, 0.5))
-def test_the_expected_bound_is_never_below_minus_log_p_nor_on_average_below_the_entropy(modes, beta, seed, bend):
+def test_the_expected_bound_is_never_below_minus_log_p_nor_on_average_below_the_entropy(
+    modes, beta, seed, bend
+):
     q, data = ForwardProcess(Schedule.from_beta(beta)), mixture(modes)
     x = torch.linspace(-4.9, 4.9, 99, dtype=F64)[:, None]  # strips of 0.1
     log_q = data.log_prob(x)
@@ -409,7 +431,11 @@ def test_a_variance_of_0_between_costs_infinity_and_at_t_1_is_an_error():
     var[3] = 0
     x0 = torch.randn(3, 2, dtype=F64)
     got = elbo(q, Fixed(q, var), x0, n=2)
-    assert (got.total == INF).all() and (got.steps[1] == INF).all() and got.steps[[0, 2]].isfinite().all()
+    assert (
+        (got.total == INF).all()
+        and (got.steps[1] == INF).all()
+        and got.steps[[0, 2]].isfinite().all()
+    )
     assert "inf" in got._repr_html_()
     var[3], var[1] = 0.5, 0
     with pytest.raises(ValueError, match=r"p.step\(x_1, 1\) must have a variance above 0"):
@@ -450,7 +476,10 @@ def test_float32_reads_what_float64_reads(schedule):
     assert got.total.dtype == got.stderr.total.dtype == torch.float32
     scale = exact.prior + exact.steps.sum(0) + exact.reconstruction.abs()
     assert ((got.total - exact.total).abs() / scale).max() < 1e-5
-    assert (elbo(q, p, x0, n=2).total.dtype, elbo(q, p, x0.double()).total.dtype) == (torch.float32, F64)
+    assert (elbo(q, p, x0, n=2).total.dtype, elbo(q, p, x0.double()).total.dtype) == (
+        torch.float32,
+        F64,
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
@@ -460,9 +489,14 @@ def test_half_precision_is_added_up_in_float32(dtype):
     p, half = Fixed(q, var=0.5), x0.to(dtype)
     truth, exact = exact_elbo(q, p, x0.double()), exact_elbo(q, p, half)
     drawn = elbo(q, p, half, n=2000, generator=torch.Generator().manual_seed(0))
-    assert {v.dtype for bound in (exact, drawn) for v in (bound.prior, bound.steps, bound.total)} == {torch.float32}
+    assert {
+        v.dtype for bound in (exact, drawn) for v in (bound.prior, bound.steps, bound.total)
+    } == {torch.float32}
     assert ((exact.total / truth.total - 1).abs() < 4 * torch.finfo(dtype).eps).all()
-    assert ((drawn.total - truth.total).abs() < 5 * drawn.stderr.total + 4 * torch.finfo(dtype).eps * truth.total).all()
+    assert (
+        (drawn.total - truth.total).abs()
+        < 5 * drawn.stderr.total + 4 * torch.finfo(dtype).eps * truth.total
+    ).all()
 
 
 @pytest.mark.parametrize("decoder", [None, lambda x_1: Gaussian(x_1, 0.1)])
@@ -470,8 +504,18 @@ def test_half_precision_is_added_up_in_float32(dtype):
 def test_runs_on_the_meta_device(T, decoder):
     q = ForwardProcess(linear_schedule(T))
     x0 = torch.empty(5, 1, device="meta")
-    for got in (elbo(q, Bent(q, 0), x0, decoder, n=3), exact_elbo(q, Bent(q, 0), x0, decoder, nodes=20)):
-        for part in (got.prior, got.steps, got.reconstruction, got.total, got.bits_per_dim, *got.stderr):
+    for got in (
+        elbo(q, Bent(q, 0), x0, decoder, n=3),
+        exact_elbo(q, Bent(q, 0), x0, decoder, nodes=20),
+    ):
+        for part in (
+            got.prior,
+            got.steps,
+            got.reconstruction,
+            got.total,
+            got.bits_per_dim,
+            *got.stderr,
+        ):
             assert part.is_meta
         assert "T=" in repr(got) and "T=" in got._repr_html_()
     assert elbo(q, ExactReverse(q, TWO.to("meta")), x0).total.is_meta
@@ -503,8 +547,8 @@ def test_gradients_reach_p():
     q = ForwardProcess(linear_schedule(5))
     shrink = torch.tensor(0.9, dtype=F64, requires_grad=True)
     x0 = TWO.sample(50)
-    seed = lambda: torch.Generator().manual_seed(1)  # noqa: E731
-    loss = lambda s: elbo(q, Fixed(q, 0.5, s), x0, generator=seed()).total.mean()  # noqa: E731
+    seed = lambda: torch.Generator().manual_seed(1)
+    loss = lambda s: elbo(q, Fixed(q, 0.5, s), x0, generator=seed()).total.mean()
     (grad,) = torch.autograd.grad(loss(shrink), shrink)
     with torch.no_grad():
         slope = (loss(shrink + 1e-5) - loss(shrink - 1e-5)) / 2e-5
@@ -527,7 +571,9 @@ def test_exact_elbo_is_gauss_hermites_and_converges():
         cost = -law.log_prob(start) if t == 1 else q.posterior(x_t, start, t).kl(law)
         total = total + torch.from_numpy(w / w.sum()) @ cost.view(150, 3)
     assert torch.allclose(exact_elbo(q, p, x0).total, total, atol=1e-5, rtol=0)
-    assert torch.allclose(exact_elbo(q, p, x0).total, exact_elbo(q, p, x0, nodes=500).total, atol=1e-10, rtol=0)
+    assert torch.allclose(
+        exact_elbo(q, p, x0).total, exact_elbo(q, p, x0, nodes=500).total, atol=1e-10, rtol=0
+    )
 
 
 @pytest.mark.parametrize("event", [(), (1,), (1, 1)], ids=str)
@@ -590,9 +636,15 @@ def test_the_plot_draws_every_term(T):
     assert steps.get_xdata().tolist() == list(range(2, T + 1))
     assert np.allclose(steps.get_ydata(), got.steps.mean(1))
     for mark, x, value in ((last, 1, got.reconstruction), (prior, T + 1, got.prior)):
-        y = value.mean().item()  # the axis is a log; what is not above 0 sits at its foot, its value in the legend
-        assert mark.get_xdata()[0] == x and mark.get_ydata()[0] == (pytest.approx(y) if y > 0 else 0.02)
-        assert f" = {y:.3g}".replace("-", "\u2212") in mark.get_label() and ("below" in mark.get_label()) == (y <= 0)
+        y = (
+            value.mean().item()
+        )  # the axis is a log; what is not above 0 sits at its foot, its value in the legend
+        assert mark.get_xdata()[0] == x and mark.get_ydata()[0] == (
+            pytest.approx(y) if y > 0 else 0.02
+        )
+        assert f" = {y:.3g}".replace("-", "\u2212") in mark.get_label() and (
+            "below" in mark.get_label()
+        ) == (y <= 0)
     assert len(ax.get_legend().get_texts()) == 3 and ax.get_title() == "terms"
 
 
@@ -629,7 +681,8 @@ def test_wrong_arguments_are_named(function):
 
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
-    "n, error, words", [(0, ValueError, "1 or more, got 0"), (1.5, TypeError, "got float"), (True, TypeError, "bool")]
+    "n, error, words",
+    [(0, ValueError, "1 or more, got 0"), (1.5, TypeError, "got float"), (True, TypeError, "bool")],
 )
 def test_a_wrong_n(n, error, words):
     q, p, x0 = good(event=(1,))
@@ -668,14 +721,25 @@ def test_a_p_that_returns_the_wrong_thing():
     with pytest.raises(TypeError, match="p.step must return a Gaussian, got Tensor"):
         elbo(q, p, x0)
     p.out = lambda x: Gaussian(x[:, :1], 1.0)
-    with pytest.raises(ValueError, match=r"p.step must return a mean of x_t's shape \(3, 2\), got \(3, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"p.step must return a mean of x_t's shape \(3, 2\), got \(3, 1\)"
+    ):
         elbo(q, p, x0)
-    with pytest.raises(ValueError, match=r"log_prob\(x0\) must have shape \(3,\), one for each x_1, got \(1,\)"):
-        elbo(q, Fixed(q), x0, decoder=lambda x_1: type("D", (), {"log_prob": lambda self, x: x[:1, 0]})())
+    with pytest.raises(
+        ValueError, match=r"log_prob\(x0\) must have shape \(3,\), one for each x_1, got \(1,\)"
+    ):
+        elbo(
+            q,
+            Fixed(q),
+            x0,
+            decoder=lambda x_1: type("D", (), {"log_prob": lambda self, x: x[:1, 0]})(),
+        )
 
 
 @pytest.mark.bad_input
 def test_exact_elbo_wants_one_number_a_datum():
     q, p, x0 = good()
-    with pytest.raises(ValueError, match=r"x0 must hold one number a datum, shape \(b,\) or \(b, 1\), got \(3, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"x0 must hold one number a datum, shape \(b,\) or \(b, 1\), got \(3, 2\)"
+    ):
         exact_elbo(q, p, x0)

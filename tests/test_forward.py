@@ -15,7 +15,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_math.forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
+from diffusion_math.forward import (
+    ForwardProcess,
+    Schedule,
+    constant_schedule,
+    cosine_schedule,
+    linear_schedule,
+)
 from diffusion_math.gaussian import Gaussian
 
 F32, F64 = torch.float32, torch.float64
@@ -95,9 +101,15 @@ class Exact:
             noise = 1 - a
             rows["step"].append((mpmath.sqrt(1 - beta), beta))
             rows["marginal"].append((mpmath.sqrt(a), noise))
-            of_x0, of_x_t = mpmath.sqrt(before) * beta / noise, mpmath.sqrt(1 - beta) * (1 - before) / noise
+            of_x0, of_x_t = (
+                mpmath.sqrt(before) * beta / noise,
+                mpmath.sqrt(1 - beta) * (1 - before) / noise,
+            )
             rows["posterior"].append((of_x0, of_x_t, beta * (1 - before) / noise))
-        return {law: torch.stack([floats(column) for column in zip(*row, strict=True)]) for law, row in rows.items()}
+        return {
+            law: torch.stack([floats(column) for column in zip(*row, strict=True)])
+            for law, row in rows.items()
+        }
 
 
 def numbers(q, ts, dtype=F64):
@@ -113,7 +125,9 @@ def numbers(q, ts, dtype=F64):
 
 
 LONG = 100_000
-SOME = sorted({*range(1, 12), *range(1000, LONG, 4999), *range(LONG - 12, LONG + 1), 99, 101, 250, 50_050})
+SOME = sorted(
+    {*range(1, 12), *range(1000, LONG, 4999), *range(LONG - 12, LONG + 1), 99, 101, 250, 50_050}
+)
 CASES = {
     "linear 1000": (linear_schedule, Exact.linear, 1000, range(1, 1001)),
     "cosine 1000": (cosine_schedule, Exact.cosine, 1000, range(1, 1001)),
@@ -138,11 +152,15 @@ def test_every_table_to_ten_digits(case):
     for name, truth in tables.items():
         got = getattr(schedule, name)[ts]
         if name == "log_snr":  # passes through 0
-            assert (got - truth).abs().max() < 1e-9 and relative(got[truth.abs() > 1], truth[truth.abs() > 1]) < 1e-10
+            assert (got - truth).abs().max() < 1e-9 and relative(
+                got[truth.abs() > 1], truth[truth.abs() > 1]
+            ) < 1e-10
         else:
             assert relative(got, truth) < 1e-10, name
     if len(ts) > 1:
-        assert relative(schedule.alpha[ts], tables["alpha_bar"]) > 0.1  # the check sees alpha taken for alpha_bar
+        assert (
+            relative(schedule.alpha[ts], tables["alpha_bar"]) > 0.1
+        )  # the check sees alpha taken for alpha_bar
         assert relative(schedule.beta[ts], tables["noise_var"]) > 0.1
 
 
@@ -176,7 +194,9 @@ def test_cosine_by_the_formula_of_nichol_and_dhariwal(beta_max):
     f = np.cos((t + 0.008) / 1.008 * np.pi / 2) ** 2
     beta = np.minimum(1 - f[1:] / f[:-1], beta_max)
     s = cosine_schedule(100, beta_max=beta_max)
-    assert relative(s.beta[1:], beta) < 1e-10 and s.beta.max().item() == pytest.approx(beta_max, rel=1e-14)
+    assert relative(s.beta[1:], beta) < 1e-10 and s.beta.max().item() == pytest.approx(
+        beta_max, rel=1e-14
+    )
     assert relative(s.alpha_bar[1:], np.cumprod(1 - beta)) < 1e-10
     assert (beta < beta_max).sum() > 10  # so it is no constant that we compare
 
@@ -189,7 +209,9 @@ def test_cosine_without_the_clip_ends_in_next_to_nothing():
 # ---- schedules of any length and kind
 
 
-@pytest.mark.parametrize("make", [linear_schedule, cosine_schedule, lambda T: constant_schedule(0.1, T)])
+@pytest.mark.parametrize(
+    "make", [linear_schedule, cosine_schedule, lambda T: constant_schedule(0.1, T)]
+)
 @pytest.mark.parametrize("T", [1, 2, 3, 10, 999, 1000, 1001, 1500, LONG])
 def test_any_number_of_steps_is_legal(make, T):
     s = make(T)
@@ -197,9 +219,21 @@ def test_any_number_of_steps_is_legal(make, T):
         table = getattr(s, name)
         assert table.shape == (T + 1,) and table.dtype == F64 and table.device.type == "cpu", name
         assert not table.isnan().any(), name
-    assert s.T == T and (s.beta[1:] > 0).all() and (s.beta < 1).all() and (s.alpha_bar.diff() <= 0).all()
+    assert (
+        s.T == T
+        and (s.beta[1:] > 0).all()
+        and (s.beta < 1).all()
+        and (s.alpha_bar.diff() <= 0).all()
+    )
     assert (s.log_snr.diff() < 0).all()
-    assert (s.beta[0], s.alpha[0], s.alpha_bar[0], s.noise_var[0], s.log_snr[0], s.snr[0]) == (0, 1, 1, 0, INF, INF)
+    assert (s.beta[0], s.alpha[0], s.alpha_bar[0], s.noise_var[0], s.log_snr[0], s.snr[0]) == (
+        0,
+        1,
+        1,
+        0,
+        INF,
+        INF,
+    )
 
 
 @pytest.mark.parametrize("T", [1, 2, 3, 10, 999, 1001, 4000, LONG])
@@ -218,7 +252,10 @@ def test_ten_linear_steps_end_in_noise():
     assert s.alpha_bar[10].item() == pytest.approx(4.0358e-5, rel=1e-5) and s.beta.max() < 1
     assert torch.linspace(1e-4, 0.02, 10).neg().log1p().sum().exp() > 0.9
     x = ForwardProcess(s).trajectory(torch.full((100_000,), 3.0, dtype=F64))[10]
-    assert abs(x.mean() - 3 * 4.0358e-5**0.5) < 5 / len(x) ** 0.5 and abs(x.var() - 1) < 5 * (2 / len(x)) ** 0.5
+    assert (
+        abs(x.mean() - 3 * 4.0358e-5**0.5) < 5 / len(x) ** 0.5
+        and abs(x.var() - 1) < 5 * (2 / len(x)) ** 0.5
+    )
 
 
 ends = st.one_of(st.sampled_from([0.0, 1e-300, 1e-17, 1e-4, 0.5, 1 - 1e-12, 1.0]), st.floats(0, 1))
@@ -248,7 +285,8 @@ def test_any_betas_multiply_up(beta):
         noise.append(1 - alpha_bar[-1])
     tiny = floats(alpha_bar) < 1e-290
     assert (
-        relative(s.alpha_bar[~tiny], floats(alpha_bar)[~tiny]) < 1e-10 and relative(s.noise_var, floats(noise)) < 1e-10
+        relative(s.alpha_bar[~tiny], floats(alpha_bar)[~tiny]) < 1e-10
+        and relative(s.noise_var, floats(noise)) < 1e-10
     )
     assert torch.allclose(s.log_snr.sigmoid(), s.alpha_bar, rtol=1e-9, atol=0)
     assert torch.allclose((-s.log_snr).sigmoid(), s.noise_var, rtol=1e-9, atol=0)
@@ -277,10 +315,18 @@ def test_log_snr_comes_back_from_either_end(log_snr):
 
 def test_both_ends_of_log_snr_are_legal():
     s = Schedule.from_log_snr([INF, 0.0, -INF, -INF])
-    assert s.alpha_bar[:2].tolist() == [1, 1] and s.alpha_bar[2].item() == pytest.approx(0.5) and s.alpha_bar[3] == 0
-    assert s.beta.tolist()[:2] == [0, 0] and s.beta[3:].tolist() == [1, 1] and not s.beta.isnan().any()
+    assert (
+        s.alpha_bar[:2].tolist() == [1, 1]
+        and s.alpha_bar[2].item() == pytest.approx(0.5)
+        and s.alpha_bar[3] == 0
+    )
+    assert (
+        s.beta.tolist()[:2] == [0, 0] and s.beta[3:].tolist() == [1, 1] and not s.beta.isnan().any()
+    )
     again = Schedule.from_alpha_bar([1.0, 0.5, 0.0, 0.0])
-    assert torch.allclose(again.beta, s.beta) and torch.equal(again.log_snr[[1, 3, 4]], s.log_snr[[1, 3, 4]])
+    assert torch.allclose(again.beta, s.beta) and torch.equal(
+        again.log_snr[[1, 3, 4]], s.log_snr[[1, 3, 4]]
+    )
 
 
 @pytest.mark.parametrize("kind", [list, tuple, torch.tensor, lambda v: torch.tensor(v, dtype=F64)])
@@ -310,7 +356,10 @@ def test_respace_keeps_noise_levels_and_their_product(make, T):
 @pytest.mark.parametrize("T", [1, 10, 50, 500])
 def test_the_linear_curve_read_at_fewer_places_is_the_respaced_one(T):
     by_hand, by_formula = linear_schedule(1000).respace(T), linear_schedule(T)
-    assert relative(by_hand.alpha_bar, by_formula.alpha_bar) < 1e-10 and relative(by_hand.beta, by_formula.beta) < 1e-10
+    assert (
+        relative(by_hand.alpha_bar, by_formula.alpha_bar) < 1e-10
+        and relative(by_hand.beta, by_formula.beta) < 1e-10
+    )
     assert relative(by_hand.beta[1:], linear_schedule(1000).beta[:: 1000 // T][1:]) > 0.1
 
 
@@ -322,7 +371,9 @@ def test_respacing_any_betas(beta, data):
     assert not short.log_alpha.isnan().any() and short.log_snr[-1] == s.log_snr[-1]
     assert torch.allclose(short.alpha.cumprod(0), short.alpha_bar, rtol=1e-9, atol=1e-300)
     same = s.respace(s.T)
-    assert torch.equal(same.alpha_bar, s.alpha_bar) and torch.allclose(same.beta, s.beta, rtol=1e-14, atol=0)
+    assert torch.equal(same.alpha_bar, s.alpha_bar) and torch.allclose(
+        same.beta, s.beta, rtol=1e-14, atol=0
+    )
 
 
 # ---- the chain and its marginal
@@ -399,7 +450,10 @@ def test_the_trajectory_is_a_markov_chain():
         slopes = torch.linalg.lstsq(both, path[t]).solution
         left = path[t] - both @ slopes
         stderr = left.std() * torch.linalg.inv(both.T @ both).diagonal().sqrt()
-        assert abs(slopes[0] - (1 - BETAS[t - 1]) ** 0.5) < 5 * stderr[0] and abs(slopes[1]) < 5 * stderr[1]
+        assert (
+            abs(slopes[0] - (1 - BETAS[t - 1]) ** 0.5) < 5 * stderr[0]
+            and abs(slopes[1]) < 5 * stderr[1]
+        )
         assert abs(left.var() - BETAS[t - 1]) < 5 * BETAS[t - 1] * (2 / n) ** 0.5
         alone = (path[t] @ path[t - 2]) / (path[t - 2] @ path[t - 2])
         assert alone > 5 * stderr[1]  # without x_{t-1} it does say something
@@ -426,7 +480,9 @@ def test_a_chain_in_half_precision_has_the_law_of_the_chain(dtype):
     q, x0 = ForwardProcess(constant_schedule(0.003, 1000)), torch.full((4000, 1), 2.0)
     path = q.trajectory(x0.to(dtype), torch.Generator().manual_seed(1))
     a = 0.997**1000
-    assert path.dtype == dtype and torch.equal(path, q.trajectory(x0, torch.Generator().manual_seed(1)).to(dtype))
+    assert path.dtype == dtype and torch.equal(
+        path, q.trajectory(x0, torch.Generator().manual_seed(1)).to(dtype)
+    )
     last = path[-1].double()
     assert abs(last.var().item() / (1 - a) - 1) < 5 * (2 / 4000) ** 0.5
     assert abs(last.mean().item() - 2 * a**0.5) < 5 * ((1 - a) / 4000) ** 0.5
@@ -438,7 +494,12 @@ def test_a_chain_in_half_precision_has_the_law_of_the_chain(dtype):
 def bayes_gap(q, x0, x_prev, x_t, t):
     "log q(x_{t-1} | x_t, x_0) + log q(x_t | x_0) - log q(x_t | x_{t-1}) - log q(x_{t-1} | x_0): 0 by Bayes' rule."
     left = q.posterior(x_t, x0, t).log_prob(x_prev) + q.marginal(x0, t).log_prob(x_t)
-    return (left - q.step(x_prev, t).log_prob(x_t) - q.marginal(x0, t - 1).log_prob(x_prev)).abs().max().item()
+    return (
+        (left - q.step(x_prev, t).log_prob(x_t) - q.marginal(x0, t - 1).log_prob(x_prev))
+        .abs()
+        .max()
+        .item()
+    )
 
 
 @given(many, points, points, points, st.data())
@@ -505,14 +566,21 @@ def test_the_posterior_by_bayes_rule_on_a_grid(t):
     assert law.mean.item() == pytest.approx(mean.item(), abs=1e-10)
     assert law.var.item() == pytest.approx((share @ (grid - mean) ** 2).item(), rel=1e-10)
     near, spacing = share > 1e-200, 24 / 20_000
-    assert torch.allclose(law.log_prob(grid)[near], (share[near] / spacing).log(), rtol=1e-9, atol=1e-9)
+    assert torch.allclose(
+        law.log_prob(grid)[near], (share[near] / spacing).log(), rtol=1e-9, atol=1e-9
+    )
 
 
 def test_averaged_over_x_t_the_posterior_is_the_marginal_before():
     q, x0 = ForwardProcess(Schedule.from_beta(BETAS)), torch.tensor([1.2], dtype=F64)
     for t in range(1, 6):
-        got, whole = through(lambda x_t, t=t: q.posterior(x_t, x0, t), q.marginal(x0, t)), q.marginal(x0, t - 1)
-        assert torch.allclose(got.mean, whole.mean, rtol=1e-10) and torch.allclose(got.var, whole.var, atol=1e-12)
+        got, whole = (
+            through(lambda x_t, t=t: q.posterior(x_t, x0, t), q.marginal(x0, t)),
+            q.marginal(x0, t - 1),
+        )
+        assert torch.allclose(got.mean, whole.mean, rtol=1e-10) and torch.allclose(
+            got.var, whole.var, atol=1e-12
+        )
 
 
 def many_schedules():
@@ -532,7 +600,10 @@ def many_schedules():
 @pytest.mark.parametrize("dtype", [F32, F64], ids=str)
 def test_at_the_first_step_that_adds_noise_the_posterior_is_x0_itself(dtype):
     "Exactly: a density at the point of a point mass is +inf, a rounding beside it -inf."
-    x0, x_t = torch.tensor([1.0, -0.3, 7 / 3], dtype=dtype), torch.tensor([0.1, 2.0, -5.0], dtype=dtype)
+    x0, x_t = (
+        torch.tensor([1.0, -0.3, 7 / 3], dtype=dtype),
+        torch.tensor([0.1, 2.0, -5.0], dtype=dtype),
+    )
     wrong = []
     for schedule, t in many_schedules():
         law = ForwardProcess(schedule).posterior(x_t, x0, t)
@@ -588,10 +659,14 @@ def test_after_a_beta_of_1_the_posterior_no_longer_hears_x0():
     x_t, x0, other = torch.randn(3, 5, 2, dtype=F64)
     forgot = q.posterior(x_t, x0, 3)
     assert torch.equal(forgot.mean, q.posterior(x_t, other, 3).mean)
-    assert torch.allclose(forgot.mean, 0.8**0.5 * x_t) and torch.allclose(forgot.var, torch.tensor(0.2, dtype=F64))
+    assert torch.allclose(forgot.mean, 0.8**0.5 * x_t) and torch.allclose(
+        forgot.var, torch.tensor(0.2, dtype=F64)
+    )
     at_it = q.posterior(x_t, x0, 2)  # x_2 says nothing of x_1: back to the marginal
     assert torch.equal(at_it.mean, q.posterior(other, x0, 2).mean)
-    assert torch.allclose(at_it.mean, q.marginal(x0, 1).mean) and torch.allclose(at_it.var, q.marginal(x0, 1).var)
+    assert torch.allclose(at_it.mean, q.marginal(x0, 1).mean) and torch.allclose(
+        at_it.var, q.marginal(x0, 1).var
+    )
 
 
 def test_t_0_is_the_data():
@@ -620,12 +695,17 @@ def test_a_t_for_each_x_equals_a_loop(event, dtype):
         assert together.mean.dtype == together.var.dtype == together.sample().dtype == dtype
         densities = torch.cat([law.log_prob(row[None]) for law, row in zip(alone, x, strict=True)])
         assert torch.allclose(
-            together.log_prob(x), densities, rtol=1e-2 if dtype in DTYPES[:2] else 1e-6, equal_nan=True
+            together.log_prob(x),
+            densities,
+            rtol=1e-2 if dtype in DTYPES[:2] else 1e-6,
+            equal_nan=True,
         )
     assert not torch.equal(q.step(x, t).mean, q.step(x, t.flip(0)).mean)
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64], ids=str
+)
 @pytest.mark.parametrize("t", [[1, 0, 1, 1, 2], [1, 1], [2, 2, 1]], ids=str)
 def test_t_may_be_any_integer_tensor(dtype, t, shape_checks_off):
     "Also as many of them as there are entries in a table, where a byte could be taken for a mask."
@@ -649,18 +729,26 @@ def test_a_batch_of_zero(event, dtype):
     q, x = ForwardProcess(linear_schedule(5)), torch.zeros(0, *event, dtype=dtype)
     for t in (1, torch.zeros(0).long()):
         for law in laws(q, x, t):
-            assert law.sample().shape == x.shape and law.sample().dtype == dtype and law.log_prob(x).shape == (0,)
+            assert (
+                law.sample().shape == x.shape
+                and law.sample().dtype == dtype
+                and law.log_prob(x).shape == (0,)
+            )
     assert q.trajectory(x).shape == (6, 0, *event)
 
 
-@pytest.mark.parametrize("dtype, tolerance", [(torch.float16, 1e-3), (torch.bfloat16, 8e-3), (F32, 5e-7)], ids=str)
+@pytest.mark.parametrize(
+    "dtype, tolerance", [(torch.float16, 1e-3), (torch.bfloat16, 8e-3), (F32, 5e-7)], ids=str
+)
 def test_small_dtypes_are_rounded_once(dtype, tolerance):
     "1 - alpha_bar too: at t = 1 it is 1e-4 and not the 0 that alpha_bar's own rounding would leave."
     q, ts = ForwardProcess(linear_schedule()), list(range(1, 1001))
     exact, got = numbers(q, ts), numbers(q, ts, dtype)
     for law in exact:
         normal = exact[law] >= torch.finfo(dtype).tiny
-        assert got[law].dtype == dtype and relative(got[law][normal], exact[law][normal]) < tolerance
+        assert (
+            got[law].dtype == dtype and relative(got[law][normal], exact[law][normal]) < tolerance
+        )
         assert (got[law] > 0)[exact[law] > 2 * torch.finfo(dtype).tiny].all()
 
 
@@ -722,9 +810,14 @@ def test_a_process_compiles_into_one_graph_and_maps_over_t(shape_checks_off):
     "A loss or a sampler that holds q compiles and maps with it."
     q, x, t = ForwardProcess(linear_schedule()), torch.randn(4, 2), torch.tensor([0, 1, 500, 1000])
     with shape_checks_off():
-        for law, first in ((lambda x, t: q.marginal(x, t), 0), (lambda x, t: q.step(x, t), 1),
-                           (lambda x, t: q.posterior(x, 2 * x, t), 1)):
-            moments = lambda x, t, law=law: torch.stack([law(x, t).mean, law(x, t).var.expand(x.shape)])  # noqa: E731
+        for law, first in (
+            (lambda x, t: q.marginal(x, t), 0),
+            (lambda x, t: q.step(x, t), 1),
+            (lambda x, t: q.posterior(x, 2 * x, t), 1),
+        ):
+            moments = lambda x, t, law=law: torch.stack(
+                [law(x, t).mean, law(x, t).var.expand(x.shape)]
+            )
             times = t.clamp(min=first)
             compiled = torch.compile(moments, fullgraph=True, backend="aot_eager")
             assert torch.equal(compiled(x, times), moments(x, times))
@@ -756,7 +849,9 @@ def test_on_a_gpu_the_numbers_are_those_of_the_cpu(dtype):
     q, x, t = ForwardProcess(cosine_schedule(7)), torch.randn(7, 2).to(dtype), torch.arange(1, 8)
     for on_gpu, on_cpu in zip(laws(q, x.cuda(), t.cuda()), laws(q, x, t), strict=True):
         assert on_gpu.mean.device.type == on_gpu.var.device.type == "cuda"
-        assert torch.equal(on_gpu.var.cpu(), on_cpu.var) and torch.allclose(on_gpu.mean.cpu(), on_cpu.mean)
+        assert torch.equal(on_gpu.var.cpu(), on_cpu.var) and torch.allclose(
+            on_gpu.mean.cpu(), on_cpu.mean
+        )
 
 
 MAKERS = {
@@ -799,15 +894,39 @@ T3 = torch.tensor([1, 2, 3])
 @pytest.mark.parametrize(
     "kind, words, call",
     [
-        (ValueError, r"beta must lie in \[0, 1\], got 1.2 at t = 3", lambda: Schedule.from_beta([0.1, 0.2, 1.2])),
-        (ValueError, r"beta must lie in \[0, 1\], got -0.1 at t = 1", lambda: Schedule.from_beta([-0.1, 0.2])),
-        (ValueError, r"beta must lie in \[0, 1\], got nan at t = 2", lambda: Schedule.from_beta([0.1, math.nan])),
-        (ValueError, r"beta must be a list of T >= 1 numbers, got shape \(0,\)", lambda: Schedule.from_beta([])),
+        (
+            ValueError,
+            r"beta must lie in \[0, 1\], got 1.2 at t = 3",
+            lambda: Schedule.from_beta([0.1, 0.2, 1.2]),
+        ),
+        (
+            ValueError,
+            r"beta must lie in \[0, 1\], got -0.1 at t = 1",
+            lambda: Schedule.from_beta([-0.1, 0.2]),
+        ),
+        (
+            ValueError,
+            r"beta must lie in \[0, 1\], got nan at t = 2",
+            lambda: Schedule.from_beta([0.1, math.nan]),
+        ),
+        (
+            ValueError,
+            r"beta must be a list of T >= 1 numbers, got shape \(0,\)",
+            lambda: Schedule.from_beta([]),
+        ),
         (ValueError, r"beta must be a list .*, got shape \(\)", lambda: Schedule.from_beta(0.1)),
-        (ValueError, r"beta must be a list .*, got shape \(1, 2\)", lambda: Schedule.from_beta([[0.1, 0.2]])),
+        (
+            ValueError,
+            r"beta must be a list .*, got shape \(1, 2\)",
+            lambda: Schedule.from_beta([[0.1, 0.2]]),
+        ),
         (TypeError, "str", lambda: Schedule.from_beta("0.1")),
         (TypeError, "NoneType", lambda: Schedule.from_beta(None)),
-        (ValueError, r"alpha_bar must lie in \[0, 1\], got 1.5 at t = 1", lambda: Schedule.from_alpha_bar([1.5])),
+        (
+            ValueError,
+            r"alpha_bar must lie in \[0, 1\], got 1.5 at t = 1",
+            lambda: Schedule.from_alpha_bar([1.5]),
+        ),
         (
             ValueError,
             "alpha_bar must not rise with t, got 0.9 after 0.8 at t = 2",
@@ -828,7 +947,11 @@ T3 = torch.tensor([1, 2, 3])
             "log_snr must not rise with t, got inf after 5 at t = 2",
             lambda: Schedule.from_log_snr([5.0, INF]),
         ),
-        (ValueError, "log_snr must lie in .*, got nan at t = 1", lambda: Schedule.from_log_snr([math.nan])),
+        (
+            ValueError,
+            "log_snr must lie in .*, got nan at t = 1",
+            lambda: Schedule.from_log_snr([math.nan]),
+        ),
         (ValueError, r"T must lie in 1\.\.4, got 0", lambda: S.respace(0)),
         (ValueError, r"T must lie in 1\.\.4, got 5", lambda: S.respace(5)),
         (TypeError, "integer", lambda: S.respace(2.0)),
@@ -836,30 +959,94 @@ T3 = torch.tensor([1, 2, 3])
         (ValueError, "T must be 1 or more, got -3", lambda: cosine_schedule(-3)),
         (ValueError, "T must be 1 or more, got 0", lambda: constant_schedule(0.1, 0)),
         (TypeError, "integer", lambda: linear_schedule(10.0)),
-        (ValueError, r"beta must lie in \[0, 1\], got 1.2 at t = 1", lambda: constant_schedule(1.2, 3)),
-        (ValueError, r"beta_min.* must lie in \[0, 1\], got -1", lambda: linear_schedule(10, beta_min=-1.0)),
-        (ValueError, r"beta_max.* must lie in \[0, 1\], got 2", lambda: linear_schedule(10, beta_max=2.0)),
-        (ValueError, r"beta_max must lie in \[0, 1\], got 1.5", lambda: cosine_schedule(10, beta_max=1.5)),
+        (
+            ValueError,
+            r"beta must lie in \[0, 1\], got 1.2 at t = 1",
+            lambda: constant_schedule(1.2, 3),
+        ),
+        (
+            ValueError,
+            r"beta_min.* must lie in \[0, 1\], got -1",
+            lambda: linear_schedule(10, beta_min=-1.0),
+        ),
+        (
+            ValueError,
+            r"beta_max.* must lie in \[0, 1\], got 2",
+            lambda: linear_schedule(10, beta_max=2.0),
+        ),
+        (
+            ValueError,
+            r"beta_max must lie in \[0, 1\], got 1.5",
+            lambda: cosine_schedule(10, beta_max=1.5),
+        ),
         (ValueError, "offset must", lambda: cosine_schedule(10, offset=-0.5)),
         (ValueError, "offset must", lambda: cosine_schedule(10, offset=-1.0)),
         (ValueError, "offset must", lambda: cosine_schedule(10, offset=math.nan)),
         (TypeError, "schedule must be a Schedule, got list", lambda: ForwardProcess([0.1, 0.2])),
         (TypeError, "schedule must be a Schedule, got ForwardProcess", lambda: ForwardProcess(Q)),
         (TypeError, "x_prev must be a floating-point tensor, got list", lambda: Q.step([0.0], 1)),
-        (TypeError, "x_prev must be a floating-point tensor, got torch.int64", lambda: Q.step(X.long(), 1)),
-        (TypeError, "x0 must be a floating-point tensor, got torch.int64", lambda: Q.marginal(X.long(), 1)),
-        (TypeError, "x_t must be a floating-point tensor, got NoneType", lambda: Q.posterior(None, X, 1)),
-        (TypeError, "x0 must be a floating-point tensor, got list", lambda: Q.posterior(X, [0.0], 1)),
-        (TypeError, "x0 must be a floating-point tensor, got torch.int64", lambda: Q.posterior(X, X.long(), 1)),
+        (
+            TypeError,
+            "x_prev must be a floating-point tensor, got torch.int64",
+            lambda: Q.step(X.long(), 1),
+        ),
+        (
+            TypeError,
+            "x0 must be a floating-point tensor, got torch.int64",
+            lambda: Q.marginal(X.long(), 1),
+        ),
+        (
+            TypeError,
+            "x_t must be a floating-point tensor, got NoneType",
+            lambda: Q.posterior(None, X, 1),
+        ),
+        (
+            TypeError,
+            "x0 must be a floating-point tensor, got list",
+            lambda: Q.posterior(X, [0.0], 1),
+        ),
+        (
+            TypeError,
+            "x0 must be a floating-point tensor, got torch.int64",
+            lambda: Q.posterior(X, X.long(), 1),
+        ),
         (TypeError, "x0 must be a floating-point tensor, got list", lambda: Q.trajectory([0.0])),
-        (ValueError, r"x_prev must have shape \(b, \*event\), got a single number", lambda: Q.step(X[0, 0], 1)),
-        (ValueError, r"x0 must have shape \(b, \*event\), got a single number", lambda: Q.marginal(X[0, 0], 1)),
-        (ValueError, r"x_t and x0 must have one shape, got \(3, 2\) and \(2, 2\)", lambda: Q.posterior(X, X[:2], 1)),
-        (ValueError, r"x_t and x0 must have one shape, got \(3, 2\) and \(1, 2\)", lambda: Q.posterior(X, X[:1], 1)),
+        (
+            ValueError,
+            r"x_prev must have shape \(b, \*event\), got a single number",
+            lambda: Q.step(X[0, 0], 1),
+        ),
+        (
+            ValueError,
+            r"x0 must have shape \(b, \*event\), got a single number",
+            lambda: Q.marginal(X[0, 0], 1),
+        ),
+        (
+            ValueError,
+            r"x_t and x0 must have one shape, got \(3, 2\) and \(2, 2\)",
+            lambda: Q.posterior(X, X[:2], 1),
+        ),
+        (
+            ValueError,
+            r"x_t and x0 must have one shape, got \(3, 2\) and \(1, 2\)",
+            lambda: Q.posterior(X, X[:1], 1),
+        ),
         (ValueError, r"t must lie in 1\.\.4, got 0", lambda: Q.step(X, 0)),
-        (TypeError, "t must be an int or an integer tensor, got ndarray", lambda: Q.marginal(X, np.array([1, 2, 3]))),
-        (TypeError, "t must be an int or an integer tensor, got ndarray", lambda: Q.step(X, np.array([1.0]))),
-        (TypeError, "t must be an int or an integer tensor, got list", lambda: Q.step(X, [1, 2, 3])),
+        (
+            TypeError,
+            "t must be an int or an integer tensor, got ndarray",
+            lambda: Q.marginal(X, np.array([1, 2, 3])),
+        ),
+        (
+            TypeError,
+            "t must be an int or an integer tensor, got ndarray",
+            lambda: Q.step(X, np.array([1.0])),
+        ),
+        (
+            TypeError,
+            "t must be an int or an integer tensor, got list",
+            lambda: Q.step(X, [1, 2, 3]),
+        ),
         (ValueError, r"t must lie in 1\.\.4, got 5", lambda: Q.step(X, 5)),
         (ValueError, r"t must lie in 0\.\.4, got -1", lambda: Q.marginal(X, -1)),
         (ValueError, r"t must lie in 0\.\.4, got 5", lambda: Q.marginal(X, 5)),
@@ -872,15 +1059,39 @@ T3 = torch.tensor([1, 2, 3])
             r"t must be an int or have shape \(3,\), one for each x, got shape \(2,\)",
             lambda: Q.step(X, T3[:2]),
         ),
-        (ValueError, r"t must be an int or have shape \(3,\), .*, got shape \(\)", lambda: Q.step(X, T3[0])),
-        (ValueError, r"t must be an int or have shape \(3,\), .*, got shape \(3, 1\)", lambda: Q.step(X, T3[:, None])),
-        (TypeError, "t must be an int or an integer tensor, got torch.float32", lambda: Q.step(X, T3.float())),
-        (TypeError, "t must be an int or an integer tensor, got torch.bool", lambda: Q.marginal(X, T3 > 1)),
+        (
+            ValueError,
+            r"t must be an int or have shape \(3,\), .*, got shape \(\)",
+            lambda: Q.step(X, T3[0]),
+        ),
+        (
+            ValueError,
+            r"t must be an int or have shape \(3,\), .*, got shape \(3, 1\)",
+            lambda: Q.step(X, T3[:, None]),
+        ),
+        (
+            TypeError,
+            "t must be an int or an integer tensor, got torch.float32",
+            lambda: Q.step(X, T3.float()),
+        ),
+        (
+            TypeError,
+            "t must be an int or an integer tensor, got torch.bool",
+            lambda: Q.marginal(X, T3 > 1),
+        ),
         (TypeError, "t must be an int or an integer tensor, got float", lambda: Q.step(X, 1.0)),
         (TypeError, "t must be an int or an integer tensor, got bool", lambda: Q.step(X, True)),
         (TypeError, "t must be an int or an integer tensor, got str", lambda: Q.step(X, "1")),
-        (TypeError, "t must be an int or an integer tensor, got list", lambda: Q.step(X, [1, 2, 3])),
-        (TypeError, "t must be an int or an integer tensor, got NoneType", lambda: Q.posterior(X, X, None)),
+        (
+            TypeError,
+            "t must be an int or an integer tensor, got list",
+            lambda: Q.step(X, [1, 2, 3]),
+        ),
+        (
+            TypeError,
+            "t must be an int or an integer tensor, got NoneType",
+            lambda: Q.posterior(X, X, None),
+        ),
     ],
 )
 def test_a_wrong_argument_is_named(kind, words, call):

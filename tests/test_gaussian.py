@@ -23,7 +23,9 @@ F64 = torch.float64
 INF = math.inf
 EVENTS = [(), (2,), (1, 28, 28)]
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5, torch.float16: 1e-5, torch.bfloat16: 1e-5}
-SUMS = {dtype: F64 if dtype == F64 else torch.float32 for dtype in TOLERANCE}  # what log_prob, kl, entropy come back in
+SUMS = {
+    dtype: F64 if dtype == F64 else torch.float32 for dtype in TOLERANCE
+}  # what log_prob, kl, entropy come back in
 
 
 def one(mean, var, dtype=F64):
@@ -72,15 +74,22 @@ def test_log_prob_kl_and_entropy_equal_torch_distributions(event, dtype):
         assert ours.dtype == SUMS[dtype] and ours.shape == (5,)
         assert error(ours, truth) < TOLERANCE[dtype]
     wrong = torch.distributions.kl_divergence(reference(other), reference(g))
-    assert error(g.kl(other), wrong) > 10 * TOLERANCE[dtype]  # the check sees the two arguments swapped
+    assert (
+        error(g.kl(other), wrong) > 10 * TOLERANCE[dtype]
+    )  # the check sees the two arguments swapped
 
 
-@pytest.mark.parametrize("var_shape", [(), (1,), (3,), (2, 1), (2, 3), (4, 1, 1), (1, 2, 3), (4, 2, 3)], ids=str)
+@pytest.mark.parametrize(
+    "var_shape", [(), (1,), (3,), (2, 1), (2, 3), (4, 1, 1), (1, 2, 3), (4, 2, 3)], ids=str
+)
 def test_var_broadcasts_against_mean(var_shape):
     var, other_var = (0.5 + torch.rand(var_shape, dtype=F64) for _ in range(2))
     mean, other_mean, x = torch.randn(3, 4, 2, 3, dtype=F64)
     g, other = Gaussian(mean, var), Gaussian(other_mean, other_var)
-    full, other_full = Gaussian(mean, var.expand(4, 2, 3)), Gaussian(other_mean, other_var.expand(4, 2, 3))
+    full, other_full = (
+        Gaussian(mean, var.expand(4, 2, 3)),
+        Gaussian(other_mean, other_var.expand(4, 2, 3)),
+    )
     assert error(g.log_prob(x), full.log_prob(x)) < 1e-14
     assert error(g.kl(other), full.kl(other_full)) < 1e-14
     assert error(g.entropy(), full.entropy()) < 1e-14
@@ -92,14 +101,19 @@ def test_var_broadcasts_against_mean(var_shape):
 @pytest.mark.parametrize("number", [2, 2.0, np.float64(2)])
 def test_var_may_be_a_number(number):
     mean, x = torch.randn(2, 3, 2, dtype=F64)
-    assert torch.equal(Gaussian(mean, number).log_prob(x), Gaussian(mean, torch.full_like(mean, 2)).log_prob(x))
+    assert torch.equal(
+        Gaussian(mean, number).log_prob(x), Gaussian(mean, torch.full_like(mean, 2)).log_prob(x)
+    )
 
 
 @pytest.mark.parametrize("rows", [(1, 6), (6, 1), (6, 6), (1, 1), (0, 0), (0, 1)], ids=str)
 def test_a_batch_of_one_on_either_side_is_repeated(rows):
     a, b = rows
     m = 0 if 0 in rows else max(rows)
-    g, other = Gaussian(torch.randn(a, 2, dtype=F64), 0.7), Gaussian(torch.randn(b, 2, dtype=F64), 1.3)
+    g, other = (
+        Gaussian(torch.randn(a, 2, dtype=F64), 0.7),
+        Gaussian(torch.randn(b, 2, dtype=F64), 1.3),
+    )
     wide, other_wide = Gaussian(g.mean.expand(m, 2), 0.7), Gaussian(other.mean.expand(m, 2), 1.3)
     assert torch.equal(g.kl(other), wide.kl(other_wide))
     assert torch.equal(g.log_prob(other.mean), wide.log_prob(other_wide.mean))
@@ -169,7 +183,11 @@ REGULAR = math.log(2) + (1 / 4 - 1) / 2 + 9 / 8  # KL(N(0, 1) || N(3, 4))
         (((1.0,), (0.0,)), ((1.0,), (1.0,)), INF),  # from a point to a bell
         (((1.0,), (1.0,)), ((1.0,), (0.0,)), INF),  # and back
         (((1.0,), (1.0,)), ((2.0,), (0.0,)), INF),
-        (((1.0, 0.0), (0.0, 1.0)), ((1.0, 3.0), (0.0, 4.0)), REGULAR),  # a shared point adds nothing
+        (
+            ((1.0, 0.0), (0.0, 1.0)),
+            ((1.0, 3.0), (0.0, 4.0)),
+            REGULAR,
+        ),  # a shared point adds nothing
         (((1.0, 0.0), (0.0, 1.0)), ((2.0, 3.0), (0.0, 4.0)), INF),
         (((0.0, 0.0), (0.0, 1.0)), ((0.0, 3.0), (1.0, 4.0)), INF),
         (((0.0, 0.0), (0.0, 0.0)), ((0.0, 0.0), (0.0, 0.0)), 0.0),
@@ -204,11 +222,17 @@ def test_sympy_derives_the_kl():
     integrand = (sympy.expand(log_ratio) * bell(m, v)).subs(x, x + m)
     kl = sympy.simplify(sympy.integrate(integrand, (x, -sympy.oo, sympy.oo)))
     for at in [(0, 1, 3, 4), (-2, 0.3, 1, 0.01), (1, 5, 1, 5), (0.5, 1e-3, 0.25, 2)]:
-        truth = float(kl.subs(dict(zip((m, v, n, w), map(sympy.Rational, map(str, at)), strict=True))).evalf(30))
+        truth = float(
+            kl.subs(dict(zip((m, v, n, w), map(sympy.Rational, map(str, at)), strict=True))).evalf(
+                30
+            )
+        )
         assert abs(one(at[0], at[1]).kl(one(at[2], at[3])).item() - truth) < 1e-10 * max(1, truth)
 
 
-@pytest.mark.parametrize("p, q", [((0.0, 1.0), (3.0, 4.0)), ((1.0, 0.2), (-0.5, 0.1)), ((0.0, 2.0), (0.0, 2.5))])
+@pytest.mark.parametrize(
+    "p, q", [((0.0, 1.0), (3.0, 4.0)), ((1.0, 0.2), (-0.5, 0.1)), ((0.0, 2.0), (0.0, 2.5))]
+)
 def test_kl_by_quadrature(p, q):
     def normal(law):
         return scipy.stats.norm(law[0], law[1] ** 0.5)
@@ -227,7 +251,9 @@ def test_kl_by_monte_carlo():
     terms = reference(g).log_prob(x[:, None]) - reference(other).log_prob(x[:, None])
     stderr = terms.std().item() / len(x) ** 0.5
     assert abs(terms.mean().item() - g.kl(other).item()) < 5 * stderr
-    assert abs(terms.mean().item() - other.kl(g).item()) > 5 * stderr  # the other way round is another number
+    assert (
+        abs(terms.mean().item() - other.kl(g).item()) > 5 * stderr
+    )  # the other way round is another number
 
 
 def digits_lost(kl, dtype):
@@ -248,17 +274,30 @@ def digits_lost(kl, dtype):
 @pytest.mark.parametrize("dtype, tolerance", [(F64, 1e-10), (torch.float32, 1e-5)], ids=str)
 def test_kl_near_equality_keeps_its_digits(dtype, tolerance):
     mean = torch.zeros(1, dtype=dtype)
-    assert digits_lost(lambda v, w: Gaussian(mean, v).kl(Gaussian(mean, w)).item(), dtype) < tolerance
+    assert (
+        digits_lost(lambda v, w: Gaussian(mean, v).kl(Gaussian(mean, w)).item(), dtype) < tolerance
+    )
     naive = digits_lost(lambda v, w: (0.5 * (v / w - 1 - torch.log(v / w))).item(), dtype)
     assert naive > 100 * tolerance  # r - 1 - log r, as it is usually written, loses them
 
 
-@pytest.mark.parametrize("dtype, wide, narrow", [(torch.float32, 1e30, 1e-30), (torch.float16, 1.0, 1e-5)], ids=str)
+@pytest.mark.parametrize(
+    "dtype, wide, narrow", [(torch.float32, 1e30, 1e-30), (torch.float16, 1.0, 1e-5)], ids=str
+)
 def test_a_kl_too_large_for_the_dtype_is_inf_and_not_nan(dtype, wide, narrow):
     assert one(0.0, wide, dtype).kl(one(0.0, narrow, dtype)).item() > 4e4
 
 
-FAR = [(1e-5, 1.0), (1e-9, 1.0), (1e-30, 3e-30), (1e-37, 1e30), (0.49, 1.0), (0.51, 1.0), (0.3, 1.0), (7.0, 0.2)]
+FAR = [
+    (1e-5, 1.0),
+    (1e-9, 1.0),
+    (1e-30, 3e-30),
+    (1e-37, 1e30),
+    (0.49, 1.0),
+    (0.51, 1.0),
+    (0.3, 1.0),
+    (7.0, 0.2),
+]
 
 
 @pytest.mark.parametrize("dtype, pairs, tolerance", [
@@ -277,7 +316,9 @@ def test_kl_keeps_its_digits_however_small_the_ratio(dtype, pairs, tolerance):
         assert got.item() == pytest.approx(truth, rel=tolerance, abs=0)
         if w < 1e20 and max(map(abs, slopes)) < torch.finfo(dtype).max:
             got.sum().backward()
-            assert (var.grad.item(), var_2.grad.item()) == pytest.approx(slopes, rel=10 * tolerance, abs=0)
+            assert (var.grad.item(), var_2.grad.item()) == pytest.approx(
+                slopes, rel=10 * tolerance, abs=0
+            )
 
 
 # ---- identities, for any numbers
@@ -338,7 +379,11 @@ def test_samples_have_the_mean_and_the_variance():
 
 
 def test_samples_are_normal_by_kolmogorov_and_smirnov():
-    x = Gaussian(torch.full((50_000,), 2.0, dtype=F64), 9.0).sample(torch.Generator().manual_seed(0)).numpy()
+    x = (
+        Gaussian(torch.full((50_000,), 2.0, dtype=F64), 9.0)
+        .sample(torch.Generator().manual_seed(0))
+        .numpy()
+    )
     five_sigma = 2 * scipy.stats.norm.sf(5)
     assert scipy.stats.kstest(x, scipy.stats.norm(2, 3).cdf).pvalue > five_sigma
     assert scipy.stats.kstest(x, scipy.stats.norm(2, 3.15).cdf).pvalue < five_sigma
@@ -350,17 +395,25 @@ def test_the_generator_alone_decides():
     assert torch.equal(first, again) and not torch.equal(first, other)
     before = torch.get_rng_state()
     g.sample(torch.Generator().manual_seed(1))
-    assert torch.equal(before, torch.get_rng_state())  # a given generator leaves the global one alone
+    assert torch.equal(
+        before, torch.get_rng_state()
+    )  # a given generator leaves the global one alone
     torch.manual_seed(5)
     by_global = g.sample()
     assert torch.equal(by_global, g.sample(torch.Generator().manual_seed(5)))
     assert not torch.equal(by_global, g.sample())
 
 
-@pytest.mark.parametrize("mean", [
-    torch.zeros(4, 3, 8, 8).to(memory_format=torch.channels_last), torch.zeros(8, 20).T,
-    torch.zeros(20, 1).expand(20, 9), torch.zeros(3, dtype=torch.bfloat16),
-], ids=["channels last", "transposed", "expanded", "bfloat16"])
+@pytest.mark.parametrize(
+    "mean",
+    [
+        torch.zeros(4, 3, 8, 8).to(memory_format=torch.channels_last),
+        torch.zeros(8, 20).T,
+        torch.zeros(20, 1).expand(20, 9),
+        torch.zeros(3, dtype=torch.bfloat16),
+    ],
+    ids=["channels last", "transposed", "expanded", "bfloat16"],
+)
 def test_one_seed_gives_the_same_noise_in_every_layout_and_by_either_generator(mean):
     plain = Gaussian(torch.zeros(mean.shape, dtype=mean.dtype), 1.0)
     torch.manual_seed(5)
@@ -371,18 +424,26 @@ def test_one_seed_gives_the_same_noise_in_every_layout_and_by_either_generator(m
 
 def test_a_sample_is_differentiable_in_mean_and_var():
     "x = mean + sqrt(var) eps, so dx/dmean = 1 and dx/dvar = eps / (2 sqrt(var))."
-    mean, var = torch.randn(6, 2, dtype=F64, requires_grad=True), torch.rand(6, 2, dtype=F64, requires_grad=True)
+    mean, var = (
+        torch.randn(6, 2, dtype=F64, requires_grad=True),
+        torch.rand(6, 2, dtype=F64, requires_grad=True),
+    )
     x = Gaussian(mean, var).sample(torch.Generator().manual_seed(0))
     by_mean, by_var = torch.autograd.grad(x.sum(), (mean, var))
     eps = ((x - mean) / var.sqrt()).detach()
-    assert error(by_mean, torch.ones(6, 2)) < 1e-12 and error(by_var, eps / (2 * var.detach().sqrt())) < 1e-10
+    assert (
+        error(by_mean, torch.ones(6, 2)) < 1e-12
+        and error(by_var, eps / (2 * var.detach().sqrt())) < 1e-10
+    )
 
 
 def test_gradients_of_densities_and_kl_equal_finite_differences():
     m, n, x = (torch.randn(2, 3, dtype=F64, requires_grad=True) for _ in range(3))
     v, w = ((0.5 + torch.rand(2, 3, dtype=F64)).requires_grad_() for _ in range(2))
     assert torch.autograd.gradcheck(lambda m, v, x: Gaussian(m, v).log_prob(x), (m, v, x))
-    assert torch.autograd.gradcheck(lambda m, v, n, w: Gaussian(m, v).kl(Gaussian(n, w)), (m, v, n, w))
+    assert torch.autograd.gradcheck(
+        lambda m, v, n, w: Gaussian(m, v).kl(Gaussian(n, w)), (m, v, n, w)
+    )
     assert torch.autograd.gradcheck(lambda v: Gaussian(m.detach(), v).entropy(), v)
 
 
@@ -393,8 +454,12 @@ def test_the_gradient_of_the_kl_keeps_its_digits_too(r):
     mean = torch.zeros(1, dtype=F64)
     Gaussian(mean, v).kl(Gaussian(mean, w)).sum().backward()
     exact_v, exact_w = mpmath.mpf(v.item()), mpmath.mpf(3)
-    assert v.grad.item() == pytest.approx(float((exact_v - exact_w) / (2 * exact_v * exact_w)), rel=1e-10, abs=0)
-    assert w.grad.item() == pytest.approx(float((exact_w - exact_v) / (2 * exact_w**2)), rel=1e-10, abs=0)
+    assert v.grad.item() == pytest.approx(
+        float((exact_v - exact_w) / (2 * exact_v * exact_w)), rel=1e-10, abs=0
+    )
+    assert w.grad.item() == pytest.approx(
+        float((exact_w - exact_v) / (2 * exact_w**2)), rel=1e-10, abs=0
+    )
 
 
 def test_a_point_mass_beside_a_bell_keeps_nan_out_of_the_gradient():
@@ -432,7 +497,9 @@ def test_a_picture_in_half_precision_has_the_log_density_of_its_numbers(dtype):
     x = (torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) + 3).to(dtype)
     g, other = Gaussian(torch.zeros_like(x), 0.5), Gaussian(torch.ones_like(x), 1e-4)
     assert error(g.log_prob(x), reference(g).log_prob(x.double())) < 1e-5
-    assert error(g.kl(other), torch.distributions.kl_divergence(reference(g), reference(other))) < 1e-5
+    assert (
+        error(g.kl(other), torch.distributions.kl_divergence(reference(g), reference(other))) < 1e-5
+    )
     assert error(g.entropy(), reference(g).entropy()) < 1e-5
     assert g.log_prob(x).isfinite().all() and g.kl(other).min() > torch.finfo(torch.float16).max
 
@@ -442,8 +509,15 @@ def test_a_picture_in_half_precision_has_the_log_density_of_its_numbers(dtype):
 def test_draws_have_the_dtype_of_the_mean_and_sums_float32_at_least(dtype, var_dtype):
     mean = torch.zeros(4, 2, dtype=dtype)
     g = Gaussian(mean, 2.0 if var_dtype == "number" else torch.full((4, 2), 2, dtype=var_dtype))
-    outs = {"sample": g.sample(), "log_prob": g.log_prob(mean), "kl": g.kl(g), "entropy": g.entropy()}
-    assert {name: out.dtype for name, out in outs.items()} == dict.fromkeys(outs, SUMS[dtype]) | {"sample": dtype}
+    outs = {
+        "sample": g.sample(),
+        "log_prob": g.log_prob(mean),
+        "kl": g.kl(g),
+        "entropy": g.entropy(),
+    }
+    assert {name: out.dtype for name, out in outs.items()} == dict.fromkeys(outs, SUMS[dtype]) | {
+        "sample": dtype
+    }
     truth = torch.full((4,), -math.log(2 * math.pi) - math.log(2), dtype=F64)
     assert error(outs["log_prob"], truth) < TOLERANCE[dtype]
 
@@ -458,7 +532,13 @@ def test_everything_runs_on_the_meta_device(event):
         g = Gaussian(mean, var)
         outs = [g.sample(), g.std, g.log_prob(mean), g.kl(g), g.entropy()]
         assert all(out.device.type == "meta" and out.dtype == torch.float32 for out in outs)
-        assert [tuple(out.shape) for out in outs] == [(3, *event), tuple(g.var.shape), (3,), (3,), (3,)]
+        assert [tuple(out.shape) for out in outs] == [
+            (3, *event),
+            tuple(g.var.shape),
+            (3,),
+            (3,),
+            (3,),
+        ]
 
 
 def test_repr_says_shapes_dtype_and_device():
@@ -477,7 +557,11 @@ def test_the_smallest_and_the_largest_variance_of_a_dtype_are_taken(dtype):
     held, mean = torch.finfo(dtype), torch.zeros(1, dtype=dtype)
     least = held.smallest_normal * held.eps
     for var in (least, 0.51 * least if dtype != F64 else least, held.max):
-        assert Gaussian(mean, var).var.item() == Gaussian(mean, torch.tensor(var, dtype=F64)).var.item() > 0
+        assert (
+            Gaussian(mean, var).var.item()
+            == Gaussian(mean, torch.tensor(var, dtype=F64)).var.item()
+            > 0
+        )
     for var in (0.5 * least, 1.01 * held.max) if dtype != F64 else ():
         for kind in (float, lambda v: torch.tensor(v, dtype=F64)):
             with pytest.raises(ValueError, match="var must be representable in"):
@@ -489,33 +573,113 @@ def test_the_smallest_and_the_largest_variance_of_a_dtype_are_taken(dtype):
     "kind, words, call",
     [
         (TypeError, "mean must be a floating-point tensor, got list", lambda: Gaussian([0.0], 1.0)),
-        (TypeError, "mean must be a floating-point tensor, got torch.int64", lambda: Gaussian(MEAN.long(), 1.0)),
-        (ValueError, r"mean must have shape \(b, \*event\), got a single number", lambda: Gaussian(MEAN[0, 0], 1.0)),
+        (
+            TypeError,
+            "mean must be a floating-point tensor, got torch.int64",
+            lambda: Gaussian(MEAN.long(), 1.0),
+        ),
+        (
+            ValueError,
+            r"mean must have shape \(b, \*event\), got a single number",
+            lambda: Gaussian(MEAN[0, 0], 1.0),
+        ),
         (TypeError, "var must be a number or a tensor, got str", lambda: Gaussian(MEAN, "1")),
-        (TypeError, "var must be a number or a tensor, got list", lambda: Gaussian(MEAN, [1.0, 1.0])),
+        (
+            TypeError,
+            "var must be a number or a tensor, got list",
+            lambda: Gaussian(MEAN, [1.0, 1.0]),
+        ),
         (TypeError, "var must be a number or a tensor, got complex", lambda: Gaussian(MEAN, 1j)),
-        (TypeError, "var must be .*, got torch.complex64", lambda: Gaussian(MEAN, torch.tensor(1j))),
+        (
+            TypeError,
+            "var must be .*, got torch.complex64",
+            lambda: Gaussian(MEAN, torch.tensor(1j)),
+        ),
         (TypeError, "var must be .*, got torch.int64", lambda: Gaussian(MEAN, torch.tensor(1))),
         (ValueError, "var must be finite and 0 or more, got -0.5", lambda: Gaussian(MEAN, -0.5)),
         (ValueError, "var must be finite and 0 or more, got nan", lambda: Gaussian(MEAN, math.nan)),
-        (ValueError, "var must be finite and 0 or more, got -3", lambda: Gaussian(MEAN, torch.tensor([1.0, -3.0]))),
+        (
+            ValueError,
+            "var must be finite and 0 or more, got -3",
+            lambda: Gaussian(MEAN, torch.tensor([1.0, -3.0])),
+        ),
         (ValueError, "var must be finite and 0 or more, got inf", lambda: Gaussian(MEAN, INF)),
-        (ValueError, "var must be finite and 0 or more, got inf", lambda: Gaussian(MEAN, torch.tensor([1.0, INF]))),
-        (ValueError, "var must be finite and 0 or more, got nan", lambda: Gaussian(MEAN, torch.tensor(math.nan))),
-        (ValueError, "var must be representable in float16, got 1e-08: use float32", lambda: Gaussian(HALF, 1e-8)),
-        (ValueError, "var must be .* in float16, got 1e-08: use", lambda: Gaussian(HALF, torch.tensor([1.0, 1e-8]))),
-        (ValueError, "var must be representable in float16, got 70000: use float32", lambda: Gaussian(HALF, 7e4)),
-        (ValueError, "var must be .* in float16, got 70000: use", lambda: Gaussian(HALF, torch.tensor(7e4))),
-        (ValueError, "var must be representable in float32, got 1e-50: use float64", lambda: Gaussian(MEAN, 1e-50)),
-        (ValueError, "var must be .* in float32, got 1e-50", lambda: Gaussian(MEAN, torch.tensor(1e-50, dtype=F64))),
-        (ValueError, r"var must broadcast against mean \(4, 2\), got .*\(4,\)", lambda: Gaussian(MEAN, torch.ones(4))),
-        (ValueError, r"var must broadcast against .*, got .*\(1, 4, 2\)", lambda: Gaussian(MEAN, torch.ones(1, 4, 2))),
-        (ValueError, r"x must have shape \(4, 2\) like the mean, got \(4, 3\)", lambda: G.log_prob(torch.zeros(4, 3))),
-        (ValueError, r"x must have shape \(4, 2\) like the mean, got \(3, 2\)", lambda: G.log_prob(torch.zeros(3, 2))),
-        (ValueError, r"x must have shape \(4, 2\) like the mean, got \(2,\)", lambda: G.log_prob(torch.zeros(2))),
+        (
+            ValueError,
+            "var must be finite and 0 or more, got inf",
+            lambda: Gaussian(MEAN, torch.tensor([1.0, INF])),
+        ),
+        (
+            ValueError,
+            "var must be finite and 0 or more, got nan",
+            lambda: Gaussian(MEAN, torch.tensor(math.nan)),
+        ),
+        (
+            ValueError,
+            "var must be representable in float16, got 1e-08: use float32",
+            lambda: Gaussian(HALF, 1e-8),
+        ),
+        (
+            ValueError,
+            "var must be .* in float16, got 1e-08: use",
+            lambda: Gaussian(HALF, torch.tensor([1.0, 1e-8])),
+        ),
+        (
+            ValueError,
+            "var must be representable in float16, got 70000: use float32",
+            lambda: Gaussian(HALF, 7e4),
+        ),
+        (
+            ValueError,
+            "var must be .* in float16, got 70000: use",
+            lambda: Gaussian(HALF, torch.tensor(7e4)),
+        ),
+        (
+            ValueError,
+            "var must be representable in float32, got 1e-50: use float64",
+            lambda: Gaussian(MEAN, 1e-50),
+        ),
+        (
+            ValueError,
+            "var must be .* in float32, got 1e-50",
+            lambda: Gaussian(MEAN, torch.tensor(1e-50, dtype=F64)),
+        ),
+        (
+            ValueError,
+            r"var must broadcast against mean \(4, 2\), got .*\(4,\)",
+            lambda: Gaussian(MEAN, torch.ones(4)),
+        ),
+        (
+            ValueError,
+            r"var must broadcast against .*, got .*\(1, 4, 2\)",
+            lambda: Gaussian(MEAN, torch.ones(1, 4, 2)),
+        ),
+        (
+            ValueError,
+            r"x must have shape \(4, 2\) like the mean, got \(4, 3\)",
+            lambda: G.log_prob(torch.zeros(4, 3)),
+        ),
+        (
+            ValueError,
+            r"x must have shape \(4, 2\) like the mean, got \(3, 2\)",
+            lambda: G.log_prob(torch.zeros(3, 2)),
+        ),
+        (
+            ValueError,
+            r"x must have shape \(4, 2\) like the mean, got \(2,\)",
+            lambda: G.log_prob(torch.zeros(2)),
+        ),
         (TypeError, "x must be .*, got list", lambda: G.log_prob([[0.0, 0.0]])),
-        (ValueError, r"other must have shape \(4, 2\) .*, got \(4, 1\)", lambda: G.kl(Gaussian(MEAN[:, :1], 1.0))),
-        (ValueError, r"other must have shape \(4, 2\) .*, got \(2, 2\)", lambda: G.kl(Gaussian(MEAN[:2], 1.0))),
+        (
+            ValueError,
+            r"other must have shape \(4, 2\) .*, got \(4, 1\)",
+            lambda: G.kl(Gaussian(MEAN[:, :1], 1.0)),
+        ),
+        (
+            ValueError,
+            r"other must have shape \(4, 2\) .*, got \(2, 2\)",
+            lambda: G.kl(Gaussian(MEAN[:2], 1.0)),
+        ),
         (TypeError, "other must be a Gaussian, got Tensor", lambda: G.kl(MEAN)),
     ],
 )

@@ -34,11 +34,18 @@ NAMES = ("iid", "stratified", "importance", "both")
 def truth(k, mean, var, levels, low=-1.0, high=1.0):
     "log of the probability of level k, with 300 digits; mean and var are the binary numbers that the code was given."
     with mpmath.workdps(300):
-        low, high, mean, std = mpmath.mpf(low), mpmath.mpf(high), mpmath.mpf(mean), mpmath.sqrt(mpmath.mpf(var))
+        low, high, mean, std = (
+            mpmath.mpf(low),
+            mpmath.mpf(high),
+            mpmath.mpf(mean),
+            mpmath.sqrt(mpmath.mpf(var)),
+        )
         w = (high - low) / (levels - 1)
-        upper = lambda z: mpmath.erfc(z / mpmath.sqrt(2)) / 2  # noqa: E731
+        upper = lambda z: mpmath.erfc(z / mpmath.sqrt(2)) / 2
         a, b = ((low + (k + s) * w - mean) / std for s in (mpmath.mpf(-1) / 2, mpmath.mpf(1) / 2))
-        left, right = (a, b) if a + b > 0 else (-b, -a)  # in the upper tail, where 300 digits do not cancel
+        left, right = (
+            (a, b) if a + b > 0 else (-b, -a)
+        )  # in the upper tail, where 300 digits do not cancel
         mass = upper(-b) if k == 0 else upper(a) if k == levels - 1 else upper(left) - upper(right)
         return float(mpmath.log(mass))
 
@@ -65,18 +72,27 @@ def test_right_in_the_tails_to_rounding(sigmas, std_in_levels):
 
 
 @settings(max_examples=60)
-@given(st.sampled_from([2, 3, 16, 256, 4096, 65536]), st.floats(0, 1), st.floats(-3, 3), st.floats(-4.5, 1))
+@given(
+    st.sampled_from([2, 3, 16, 256, 4096, 65536]),
+    st.floats(0, 1),
+    st.floats(-3, 3),
+    st.floats(-4.5, 1),
+)
 def test_any_bit_depth_mean_and_width(levels, place, mean, log_std):
     k, var = round(place * (levels - 1)), 10 ** (2 * log_std)
     for dtype, tol in ((F64, 1e-11), (torch.float32, 1e-5)):
         m, v = torch.tensor([mean], dtype=dtype), torch.tensor([var], dtype=dtype)
         got = DiscretizedGaussian(m, v, levels).log_prob(level(k, levels, dtype=dtype))
         z = (abs(level(k, levels).item() - m.item()) + 1) / math.sqrt(v.item())
-        slack = tol + 4 * torch.finfo(dtype).eps * z * min(z, 1e4) / max(1, abs(got.item()))  # x's own last digit
+        slack = tol + 4 * torch.finfo(dtype).eps * z * min(z, 1e4) / max(
+            1, abs(got.item())
+        )  # x's own last digit
         assert got.dtype == dtype and gap_to(got, [truth(k, m.item(), v.item(), levels)]) < slack
 
 
-@pytest.mark.parametrize("levels, low, high", [(2, -1, 1), (4, 0, 1), (256, -1, 1), (256, 0, 255), (1000, -3, 7)])
+@pytest.mark.parametrize(
+    "levels, low, high", [(2, -1, 1), (4, 0, 1), (256, -1, 1), (256, 0, 255), (1000, -3, 7)]
+)
 @pytest.mark.parametrize("std", [1e-3, 0.02, 0.5, 20.0])
 def test_the_levels_add_up_to_1(levels, low, high, std):
     mean = torch.full((levels,), low + 0.37 * (high - low), dtype=F64)
@@ -103,7 +119,9 @@ def test_a_picture_is_the_sum_over_its_pixels_and_channels(event):
 
 def test_var_broadcasts_and_a_batch_of_one_is_repeated():
     mean, x = torch.randn(1, 3, 2, dtype=F64), level(torch.randint(256, (24,))).view(4, 3, 2)
-    want = DiscretizedGaussian(mean.expand(4, 3, 2), torch.full((4, 3, 2), 0.3, dtype=F64)).log_prob(x)
+    want = DiscretizedGaussian(
+        mean.expand(4, 3, 2), torch.full((4, 3, 2), 0.3, dtype=F64)
+    ).log_prob(x)
     for var in (0.3, torch.tensor(0.3, dtype=F64), torch.full((3, 1), 0.3, dtype=F64)):
         assert torch.equal(DiscretizedGaussian(mean, var).log_prob(x), want)
 
@@ -119,7 +137,7 @@ def test_gradients_are_finite_and_right(std):
     for k in (0, 3, 100, 254, 255):
         mean = torch.tensor([0.2], dtype=F64, requires_grad=True)
         log_var = torch.tensor(2 * math.log(std), dtype=F64, requires_grad=True)
-        f = lambda m, v, k=k: DiscretizedGaussian(m, v.exp()).log_prob(level(k))  # noqa: E731
+        f = lambda m, v, k=k: DiscretizedGaussian(m, v.exp()).log_prob(level(k))
         assert torch.autograd.gradcheck(f, (mean, log_var), eps=1e-7 * std, rtol=1e-3, atol=1e-4)
 
 
@@ -129,7 +147,9 @@ def test_half_precision_is_worked_out_and_returned_in_float32(dtype):
     got = DiscretizedGaussian(mean, torch.tensor(0.0625).to(dtype)).log_prob(x)
     want = [truth(k, m, 0.0625, 256) for k, m in zip((200, 10, 128), mean.tolist(), strict=True)]
     assert got.dtype == torch.float32 and gap_to(got.double(), want) < 1e-5
-    picture = level([200] * 12288, dtype=torch.float32)[None]  # whose log-probability is far below -65504
+    picture = level([200] * 12288, dtype=torch.float32)[
+        None
+    ]  # whose log-probability is far below -65504
     law = DiscretizedGaussian(torch.full_like(picture, -0.5).to(dtype), 0.0625)
     each = truth(200, -0.5, 0.0625, 256)
     assert abs(law.log_prob(picture).item() / (12288 * each) - 1) < 1e-5 and 12288 * each < -65504
@@ -141,7 +161,9 @@ def test_the_shipped_digits_lie_on_the_grid():
 
 
 def test_runs_on_the_meta_device():
-    law = DiscretizedGaussian(torch.empty(4, 3, 8, 8, device="meta"), torch.empty(3, 1, 1, device="meta"))
+    law = DiscretizedGaussian(
+        torch.empty(4, 3, 8, 8, device="meta"), torch.empty(3, 1, 1, device="meta")
+    )
     assert law.log_prob(torch.empty(4, 3, 8, 8, device="meta")).is_meta and law.std.is_meta
 
 
@@ -149,7 +171,10 @@ def test_runs_on_the_meta_device():
 @pytest.mark.parametrize(
     "x, words",
     [
-        (0.0, r"x must hold levels -1 \+ k \* 0.00784314, k = 0..255, got 0$"),  # between two levels
+        (
+            0.0,
+            r"x must hold levels -1 \+ k \* 0.00784314, k = 0..255, got 0$",
+        ),  # between two levels
         (1.0 + 2 / 255, "got 1.00784"),
         (-1.2, "got -1.2"),
         (math.nan, "got nan"),
@@ -207,7 +232,10 @@ def test_the_width_makes_bits_of_a_density_independent_of_the_scale(low, high):
 
 
 def test_a_decoder_gives_the_bits_of_the_density_with_the_width_when_levels_are_narrow():
-    mean, x = torch.randn(4, 30, dtype=F64), level(torch.randint(1, 65535, (120,)), 65536).view(4, 30)
+    mean, x = (
+        torch.randn(4, 30, dtype=F64),
+        level(torch.randint(1, 65535, (120,)), 65536).view(4, 30),
+    )
     a = bits_per_dim(-DiscretizedGaussian(mean, 0.5, 65536).log_prob(x), 30)
     b = bits_per_dim(-Gaussian(mean, 0.5).log_prob(x), 30, 2 / 65535)
     assert torch.allclose(a, b, atol=1e-9)
@@ -215,7 +243,8 @@ def test_a_decoder_gives_the_bits_of_the_density_with_the_width_when_levels_are_
 
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
-    "dims, width, words", [(0, 1.0, "dims must be 1 or more"), (3, 0.0, "width"), (3, math.nan, "width")]
+    "dims, width, words",
+    [(0, 1.0, "dims must be 1 or more"), (3, 0.0, "width"), (3, math.nan, "width")],
 )
 def test_wrong_dims_or_width(dims, width, words):
     with pytest.raises(ValueError, match=words):
@@ -281,7 +310,10 @@ def test_each_cure_lowers_the_variance():
     for times in NAMES:
         weights = size if times in ("importance", "both") else None
         spread[times] = elbo_estimate(q, p, x0, 32, times, weights, replicates=1).total.var().item()
-    assert spread["stratified"] < spread["iid"] and spread["both"] < spread["importance"] < 0.3 * spread["iid"]
+    assert (
+        spread["stratified"] < spread["iid"]
+        and spread["both"] < spread["importance"] < 0.3 * spread["iid"]
+    )
 
 
 @pytest.mark.parametrize("times", NAMES)
@@ -293,15 +325,24 @@ def test_the_variance_is_that_of_the_draws_of_t(times):
     m1, m2 = terms.steps.mean(1), terms.steps.square().mean(1)
     weights = m2.sqrt() if times in ("importance", "both") else torch.ones(11, dtype=F64)
     share, strata = weights / weights.sum(), n if times in ("stratified", "both") else 1
-    place = (torch.arange(110_000, dtype=F64) + 0.5) / 110_000  # a fine ruler over the shares, cut into strata
+    place = (
+        torch.arange(110_000, dtype=F64) + 0.5
+    ) / 110_000  # a fine ruler over the shares, cut into strata
     t = torch.bucketize(place, share.cumsum(0)[:-1])
     part = (place * strata).long()
-    inside = [torch.bincount(t[part == j], minlength=11).double() / (part == j).sum() for j in range(strata)]
+    inside = [
+        torch.bincount(t[part == j], minlength=11).double() / (part == j).sum()
+        for j in range(strata)
+    ]
     each = torch.stack([(w * m2 / share**2).sum() - (w * m1 / share).sum() ** 2 for w in inside])
     want = each.mean() / n + terms.reconstruction.var()
-    got = elbo_estimate(q, p, x0, n, times, weights if times in ("importance", "both") else None, replicates=1).total
+    got = elbo_estimate(
+        q, p, x0, n, times, weights if times in ("importance", "both") else None, replicates=1
+    ).total
     groups = got.view(100, 200).var(1)
-    assert abs(groups.mean() - want) < 5 * groups.std() / 10 + 0.02 * want  # want is measured as well
+    assert (
+        abs(groups.mean() - want) < 5 * groups.std() / 10 + 0.02 * want
+    )  # want is measured as well
 
 
 @pytest.mark.parametrize("times", NAMES)
@@ -312,7 +353,10 @@ def test_times_are_drawn_by_their_share(times):
     count = torch.bincount(t.flatten(), minlength=6)[2:].double()
     assert ((count - 40_000 * share).abs() / (40_000 * share * (1 - share)).sqrt()).max() < 5
     each = torch.stack([(t == k).sum(0) for k in (2, 3, 4, 5)]).double()
-    if times in ("stratified", "both"):  # one from each stratum: each count is within 1 of its expectation, about
+    if times in (
+        "stratified",
+        "both",
+    ):  # one from each stratum: each count is within 1 of its expectation, about
         assert ((each - 8 * share[:, None]).abs() < 2).all()
     else:
         assert ((each - 8 * share[:, None]).abs() > 2).any()
@@ -321,27 +365,35 @@ def test_times_are_drawn_by_their_share(times):
 def test_the_pilot_never_gives_a_term_no_chance():
     q = ForwardProcess(linear_schedule(50))
     got = elbo_estimate(q, ExactReverse(q, TWO), TWO.sample(40), 8, "both")
-    assert got.shares.shape == (49,) and got.shares.min() >= 0.1 / 49 * 0.999 and got.shares.sum() == pytest.approx(1)
+    assert (
+        got.shares.shape == (49,)
+        and got.shares.min() >= 0.1 / 49 * 0.999
+        and got.shares.sum() == pytest.approx(1)
+    )
 
 
 def test_weights_are_used_as_given_whatever_their_sum():
     q = ForwardProcess(linear_schedule(6))
     p, x0, weights = Bent(q, 4), TWO.sample(3), torch.arange(1.0, 6.0)
-    seed = lambda: torch.Generator().manual_seed(3)  # noqa: E731
+    seed = lambda: torch.Generator().manual_seed(3)
     a = elbo_estimate(q, p, x0, 8, "importance", weights, generator=seed())
     b = elbo_estimate(q, p, x0, 8, "importance", 10 * weights.double(), generator=seed())
     assert torch.allclose(a.total, b.total) and torch.allclose(a.shares, weights.double() / 15)
 
 
-@pytest.mark.parametrize("kind", [list, tuple, lambda w: torch.tensor(w).numpy(), lambda w: torch.tensor(w).long()])
+@pytest.mark.parametrize(
+    "kind", [list, tuple, lambda w: torch.tensor(w).numpy(), lambda w: torch.tensor(w).long()]
+)
 def test_weights_may_be_any_row_of_numbers(kind, shape_checks_off):
     q = ForwardProcess(linear_schedule(6))
     p, x0, weights = Bent(q, 4), TWO.sample(3), [1.0, 2.0, 3.0, 4.0, 5.0]
-    seed = lambda: torch.Generator().manual_seed(3)  # noqa: E731
+    seed = lambda: torch.Generator().manual_seed(3)
     with shape_checks_off():
         got = elbo_estimate(q, p, x0, 8, "importance", kind(weights), generator=seed())
     want = elbo_estimate(q, p, x0, 8, "importance", torch.tensor(weights), generator=seed())
-    assert torch.equal(got.total, want.total) and torch.allclose(got.shares, torch.tensor(weights, dtype=F64) / 15)
+    assert torch.equal(got.total, want.total) and torch.allclose(
+        got.shares, torch.tensor(weights, dtype=F64) / 15
+    )
     words = r"weights must have shape \(5,\), one for each t = 2..6, got \(4,\)"
     with shape_checks_off(), pytest.raises(ValueError, match=words):
         elbo_estimate(q, p, x0, 8, "importance", kind(weights[:4]))
@@ -360,7 +412,9 @@ def test_any_event_any_decoder(event, decoder):
     p, x0 = Bent(q, 0, event), torch.randn(4, *event, dtype=F64)
     got = elbo_estimate(q, p, x0, 4000, decoder=decoder)
     exact = elbo(q, p, x0, decoder, n=4000)
-    together = (got.stderr.square() * 3 + exact.stderr.total.square()).sqrt()  # four replicates: a t with 3 degrees
+    together = (
+        got.stderr.square() * 3 + exact.stderr.total.square()
+    ).sqrt()  # four replicates: a t with 3 degrees
     assert ((got.total - exact.total).abs() / together).max() < 5
     assert torch.allclose(got.bits_per_dim, got.total / math.prod(event) / math.log(2))
 
@@ -376,12 +430,19 @@ def test_pieces_of_any_size_are_unbiased_too(monkeypatch):
 def test_dtype_seed_meta_and_gradients():
     q = ForwardProcess(linear_schedule(10))
     p, x0 = Bent(q, 4), torch.randn(5, 1)
-    seed = lambda: torch.Generator().manual_seed(3)  # noqa: E731
+    seed = lambda: torch.Generator().manual_seed(3)
     for times in NAMES:
         one, two = (elbo_estimate(q, p, x0, 8, times, generator=seed()) for _ in range(2))
-        assert one.total.dtype == one.stderr.dtype == torch.float32 and torch.equal(one.total, two.total)
+        assert one.total.dtype == one.stderr.dtype == torch.float32 and torch.equal(
+            one.total, two.total
+        )
         meta = elbo_estimate(q, p, x0.to("meta"), 8, times)
-        assert meta.total.is_meta and meta.stderr.is_meta and meta.bits_per_dim.is_meta and "b=5" in repr(meta)
+        assert (
+            meta.total.is_meta
+            and meta.stderr.is_meta
+            and meta.bits_per_dim.is_meta
+            and "b=5" in repr(meta)
+        )
     assert elbo_estimate(q, p, x0, 3, replicates=1).stderr.isnan().all()
     assert repr(one).startswith("Estimate(b=5, replicates=4, mean ")
 
@@ -395,7 +456,11 @@ def test_a_variance_of_0():
     var[3], var[1] = 0.5, 0
     with pytest.raises(ValueError, match=r"p.step\(x_1, 1\) must have a variance above 0"):
         elbo_estimate(q, Fixed(q, var), x0, 64)
-    assert elbo_estimate(q, Fixed(q, var), x0, 64, decoder=lambda x: Gaussian(x, 0.1)).total.isfinite().all()
+    assert (
+        elbo_estimate(q, Fixed(q, var), x0, 64, decoder=lambda x: Gaussian(x, 0.1))
+        .total.isfinite()
+        .all()
+    )
 
 
 @pytest.mark.bad_input
@@ -406,7 +471,11 @@ def test_a_variance_of_0():
         ({"n": 6}, ValueError, "n must be a multiple of replicates = 4, got 6"),
         ({"n": 8.0}, TypeError, "n must be a whole number"),
         ({"replicates": 0}, ValueError, "replicates must be 1 or more"),
-        ({"times": "even"}, ValueError, "times must be one of iid, stratified, importance, both, got 'even'"),
+        (
+            {"times": "even"},
+            ValueError,
+            "times must be one of iid, stratified, importance, both, got 'even'",
+        ),
         (
             {"weights": torch.ones(5)},
             ValueError,
@@ -418,7 +487,11 @@ def test_a_variance_of_0():
             r"weights must have shape \(4,\), one for each t = 2..5, got \(5,\)",
         ),
         ({"weights": torch.zeros(4), "times": "both"}, ValueError, "weights must be above 0"),
-        ({"weights": torch.full((4,), math.nan), "times": "both"}, ValueError, "weights must be above 0"),
+        (
+            {"weights": torch.full((4,), math.nan), "times": "both"},
+            ValueError,
+            "weights must be above 0",
+        ),
         ({"x0": torch.full((2, 1), math.nan)}, ValueError, "x0 must be finite, got nan"),
         ({"x0": torch.zeros(2, 3)}, ValueError, r"x0 must have shape \(b, 1\), got \(2, 3\)"),
     ],
@@ -426,4 +499,6 @@ def test_a_variance_of_0():
 def test_wrong_arguments_of_the_estimate(kwargs, error, words):
     q = ForwardProcess(linear_schedule(5))
     with pytest.raises(error, match=words):
-        elbo_estimate(**{"q": q, "p": Fixed(q, event_shape=(1,)), "x0": torch.zeros(2, 1), "n": 8, **kwargs})
+        elbo_estimate(
+            **{"q": q, "p": Fixed(q, event_shape=(1,)), "x0": torch.zeros(2, 1), "n": 8, **kwargs}
+        )

@@ -25,13 +25,23 @@ import pytest
 import diffusion_math
 from tests.lab import ROOT, environment
 
-HEAVY = {"matplotlib", "ipywidgets", "anywidget", "torchvision", "sklearn", "scipy", "accelerate", "IPython", "pandas"}
+HEAVY = {
+    "matplotlib",
+    "ipywidgets",
+    "anywidget",
+    "torchvision",
+    "sklearn",
+    "scipy",
+    "accelerate",
+    "IPython",
+    "pandas",
+}
 CFG = configparser.ConfigParser(delimiters=["="], interpolation=None)
 CFG.read(ROOT / "settings.ini", encoding="utf-8")
 CFG = CFG["DEFAULT"]
 PACKAGE = ROOT / "diffusion_math"
 SHIPPED = ("*.py", "assets/*", "explore/*")
-NOTEBOOKS = ("*.ipynb", "workshop/*.ipynb", "images/*")
+NOTEBOOKS = ("*.ipynb", "workshop/**/*.ipynb", "images/*")
 
 
 def names(folder: Path, patterns: tuple[str, ...], under: str) -> set[str]:
@@ -40,9 +50,18 @@ def names(folder: Path, patterns: tuple[str, ...], under: str) -> set[str]:
 
 
 def call(*command, cwd: Path, **env: str) -> str:
-    kept = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}}
-    done = subprocess.run(list(map(str, command)), cwd=cwd, env=kept | env, stdin=subprocess.DEVNULL, timeout=300,
-                          capture_output=True, text=True)
+    kept = {
+        k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+    }
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=cwd,
+        env=kept | env,
+        stdin=subprocess.DEVNULL,
+        timeout=300,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -73,17 +92,33 @@ def empty_venv(folder: Path) -> Path:
     "A new environment without pip, which sees this one's dependencies; returns its python."
     call(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder.parent)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    site = call(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder.parent).strip()
+    site = call(
+        python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder.parent
+    ).strip()
     dependencies = dict.fromkeys(sysconfig.get_path(key) for key in ("purelib", "platlib"))
-    Path(site, "dependencies.pth").write_text("\n".join(dependencies) + "\n")      # .pth files in there are not obeyed
+    Path(site, "dependencies.pth").write_text(
+        "\n".join(dependencies) + "\n"
+    )  # .pth files in there are not obeyed
     missing = "from importlib.util import find_spec; print(find_spec('diffusion_math'), find_spec('torch') is not None)"
     assert call(python, "-c", missing, cwd=folder.parent).split() == ["None", "True"]
     return python
 
 
 def pip_install(python: Path, *what) -> None:
-    call(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index",
-         "--no-build-isolation", *what, cwd=python.parent)
+    call(
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+        *what,
+        cwd=python.parent,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -96,10 +131,15 @@ def installed(wheel, tmp_path_factory):
 
 def test_the_wheel_holds_the_package_the_notebooks_and_nothing_else(wheel):
     found = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    expected = names(PACKAGE, SHIPPED, "diffusion_math") | names(ROOT / "nbs", NOTEBOOKS, "diffusion_math/course")
+    expected = names(PACKAGE, SHIPPED, "diffusion_math") | names(
+        ROOT / "nbs", NOTEBOOKS, "diffusion_math/course"
+    )
     assert found == expected
     assert {"diffusion_math/assets/digits.npz", "diffusion_math/explore/noising.js"} <= found
-    assert {"diffusion_math/course/index.ipynb", "diffusion_math/course/workshop/cli.ipynb"} <= found
+    assert {
+        "diffusion_math/course/index.ipynb",
+        "diffusion_math/course/workshop/command/main.ipynb",
+    } <= found
     assert wheel.stat().st_size < 20e6
 
 
@@ -108,9 +148,21 @@ def test_the_sdist_can_make_it_again(built):
     with tarfile.open(file) as tar:
         found = {name.split("/", 1)[1] for name in tar.getnames() if "/" in name}
     expected = names(PACKAGE, SHIPPED, "diffusion_math") | names(ROOT / "nbs", NOTEBOOKS, "nbs")
-    expected |= {"settings.ini", "setup.py", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff"}
+    expected |= {
+        "settings.ini",
+        "setup.py",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "CITATION.cff",
+    }
     assert expected <= found
-    assert not [name for name in found if ".venv" in name or ".ipynb_checkpoints" in name or name.startswith(".git/")]
+    assert not [
+        name
+        for name in found
+        if ".venv" in name or ".ipynb_checkpoints" in name or name.startswith(".git/")
+    ]
 
 
 def test_the_metadata_is_what_settings_ini_says(wheel):
@@ -119,7 +171,11 @@ def test_the_metadata_is_what_settings_ini_says(wheel):
         data = email.message_from_bytes(archive.read(f"{folder}/METADATA"))
         entry_points = archive.read(f"{folder}/entry_points.txt").decode()
         licence = archive.read(f"{folder}/licenses/LICENSE").decode()
-    assert (data["Name"], data["Version"], data["Summary"]) == (CFG["lib_name"], CFG["version"], CFG["description"])
+    assert (data["Name"], data["Version"], data["Summary"]) == (
+        CFG["lib_name"],
+        CFG["version"],
+        CFG["description"],
+    )
     assert data["Author"] == CFG["author"] == "The Math of Diffusion authors"
     assert CFG["license"] in (data["License"], data["License-Expression"])
     assert data["Requires-Python"] == f">={CFG['min_python']}"
@@ -133,40 +189,69 @@ def test_the_metadata_is_what_settings_ini_says(wheel):
     expected |= {f"{name};extra==dev" for name in course + CFG["dev_requirements"].split()}
     assert {",".join(sorted(re.split(",(?=[<>=!~])", r))) for r in required} == expected
     assert set(data.get_all("Provides-Extra")) == {"course", "dev"}
-    assert entry_points.split() == ["[console_scripts]", *CFG["console_scripts"].replace("=", " = ").split()]
-    assert licence == (ROOT / "LICENSE").read_text() and "Apache License" in licence and "END OF TERMS" in licence
+    assert entry_points.split() == [
+        "[console_scripts]",
+        *CFG["console_scripts"].replace("=", " = ").split(),
+    ]
+    assert (
+        licence == (ROOT / "LICENSE").read_text()
+        and "Apache License" in licence
+        and "END OF TERMS" in licence
+    )
     assert data.get_payload().strip().startswith("# The Math of Diffusion")
 
 
 def test_nothing_is_written_twice():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert set(project["project"]) == {"name", "dynamic"} and project["project"]["name"] == CFG["lib_name"]
+    assert (
+        set(project["project"]) == {"name", "dynamic"}
+        and project["project"]["name"] == CFG["lib_name"]
+    )
     assert set(project["tool"]) == {"nbdev", "ruff", "pytest"}
-    places = [*ROOT.glob("*.*"), ROOT / "Makefile", *PACKAGE.glob("*.py"), *(ROOT / ".github").rglob("*.yml")]
+    places = [
+        *ROOT.glob("*.*"),
+        ROOT / "Makefile",
+        *PACKAGE.glob("*.py"),
+        *(ROOT / ".github").rglob("*.yml"),
+    ]
     texts = {path.name: path.read_text(encoding="utf-8") for path in places if path.is_file()}
     version = re.compile(rf"(?<![\d.]){re.escape(CFG['version'])}(?![\d.])")
-    assert {name for name, text in texts.items() if version.search(text)} == {"settings.ini", "CHANGELOG.md"}
+    assert {name for name, text in texts.items() if version.search(text)} == {
+        "settings.ini",
+        "CHANGELOG.md",
+    }
     assert {name for name, text in texts.items() if CFG["description"] in text} == {"settings.ini"}
     requirements = re.compile(r"\b(torch|jupyterlab|anywidget|hypothesis)[>=]=")
     assert {name for name, text in texts.items() if requirements.search(text)} == {"settings.ini"}
 
 
 def test_what_must_be_repeated_agrees():
-    assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M).group(1) == CFG["version"]
+    assert (
+        re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M).group(1)
+        == CFG["version"]
+    )
     citation = (ROOT / "CITATION.cff").read_text()
-    assert f"repository-code: {CFG['git_url']}\n" in citation and f"license: {CFG['license']}\n" in citation
+    assert (
+        f"repository-code: {CFG['git_url']}\n" in citation
+        and f"license: {CFG['license']}\n" in citation
+    )
     assert f"name: {CFG['author']}\n" in citation
-    matrix = re.search(r"python: \[(.*)\]", (ROOT / ".github/workflows/test.yml").read_text()).group(1)
+    matrix = re.search(
+        r"python: \[(.*)\]", (ROOT / ".github/workflows/test.yml").read_text()
+    ).group(1)
     low, high = (int(CFG[key].split(".")[1]) for key in ("min_python", "max_python"))
     assert re.findall(r'"([\d.]+)"', matrix) == [f"3.{minor}" for minor in range(low, high + 1)]
     readme = (ROOT / "README.md").read_text()
-    assert f"Python {CFG['min_python']} or newer" in readme and f"pip install {CFG['lib_name']}" in readme
+    assert (
+        f"Python {CFG['min_python']} or newer" in readme
+        and f"pip install {CFG['lib_name']}" in readme
+    )
 
 
 WHEEL_WORKS = """
 import sys, pathlib, torch
 import diffusion_math
-from diffusion_math.explore import _front_end
+from diffusion_math.explore.noising import _front_end
 folder = pathlib.Path(diffusion_math.__file__).parent
 assert folder.is_relative_to(sys.prefix), folder
 assert diffusion_math.digits("test").shape == (2000, 1, 28, 28)
@@ -186,16 +271,32 @@ def test_the_wheel_hands_over_the_course(installed, tmp_path):
     assert call(command, "--version", cwd=tmp_path).strip() == CFG["version"]
     assert call(command, "course", "mine", "--copy-only", cwd=tmp_path).startswith("mine: ")
     assert names(tmp_path / "mine", NOTEBOOKS, "nbs") == names(ROOT / "nbs", NOTEBOOKS, "nbs")
-    said = call(command, "course", "mine", "--no-browser", "--once", "--port", "0", cwd=tmp_path, **{
-        key: str(tmp_path / key) for key in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
-    })
+    said = call(
+        command,
+        "course",
+        "mine",
+        "--no-browser",
+        "--once",
+        "--port",
+        "0",
+        cwd=tmp_path,
+        **{
+            key: str(tmp_path / key)
+            for key in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+        },
+    )
     assert "JupyterLab answers at" in said
 
 
 def test_pip_installs_the_checkout_itself(checkout, tmp_path):
-    copy = shutil.copytree(checkout, tmp_path / "copy", ignore=shutil.ignore_patterns("dist", "build", "*.egg-info"))
+    copy = shutil.copytree(
+        checkout, tmp_path / "copy", ignore=shutil.ignore_patterns("dist", "build", "*.egg-info")
+    )
     python = empty_venv(tmp_path / "venv")
-    where = "import diffusion_math as d, diffusion_math.cli as c; print(d.__file__, c._source(), d.__version__)"
+    where = (
+        "import diffusion_math as d, diffusion_math.command.main as c; "
+        "print(d.__file__, c._source(), d.__version__)"
+    )
     pip_install(python, "-e", copy)
     editable = [str(copy / "diffusion_math" / "__init__.py"), str(copy / "nbs"), CFG["version"]]
     assert call(python, "-c", where, cwd=tmp_path).split() == editable
@@ -237,7 +338,11 @@ def test_import_is_as_quick_as_torch():
 
 
 def modules() -> list[str]:
-    return [path.stem for path in PACKAGE.glob("*.py") if path.stem not in ("__init__", "_modidx", "cli")]
+    return [
+        path.stem
+        for path in PACKAGE.glob("*.py")
+        if path.stem not in ("__init__", "_modidx", "cli")
+    ]
 
 
 def test_every_public_name_can_be_imported_from_the_package():
@@ -254,7 +359,9 @@ def test_every_public_name_can_be_imported_from_the_package():
 def test_type_checkers_see_every_name():
     "Each name stands in an import statement; for those that load late, in the one that only type checkers read."
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1]
+    imports = [
+        node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1
+    ]
     assert {alias.name for node in imports for alias in node.names} == set(diffusion_math.__all__)
 
 
@@ -308,9 +415,15 @@ fi
 def run_make(folder: Path, *args: str, python: str = "fake/python3") -> subprocess.CompletedProcess:
     "Run make as from a fresh shell: what a make above this one was told must not reach it."
     own = {"PORT", "NO_BROWSER", "ONCE", "VENV", "PYTHON", "PYTEST_ARGS"}
-    env = {k: v for k, v in os.environ.items() if k not in own and not k.startswith(("MAKE", "MFLAGS", "GNUMAKE"))}
+    env = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in own and not k.startswith(("MAKE", "MFLAGS", "GNUMAKE"))
+    }
     command = ["make", f"PYTHON={python}", *args]
-    return subprocess.run(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return subprocess.run(
+        command, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
 
 
 def make(folder: Path, *args: str) -> list[str]:
@@ -336,7 +449,10 @@ def test_make_course_installs_once_and_opens(fake_python, tmp_path):
 def test_make_test_installs_once_and_runs_everything(fake_python, tmp_path):
     venv, pip, *rest = make(tmp_path, "test")
     assert pip.endswith("-e .[dev]")
-    everything = ["ruff check diffusion_math tests setup.py", "python -m pytest -n auto --dist worksteal"]
+    everything = [
+        "ruff check diffusion_math tests setup.py",
+        "python -m pytest -n auto --dist worksteal",
+    ]
     assert rest == everything
     assert make(tmp_path, "test") == everything
     assert make(tmp_path, "course") == ["diffusion-math course nbs --port 8888"]
@@ -350,17 +466,30 @@ def test_changed_metadata_installs_again(name, fake_python, tmp_path):
     assert [line for line in make(tmp_path, "test") if " pip install " in line]
 
 
-@pytest.mark.parametrize("target, ran", [
-    ("lint", "ruff check"), ("unit", "--ignore=tests/notebooks"), ("notebooks", "tests/notebooks"),
-    ("browser", "tests/browser"), ("export", "nbdev-export"), ("clean-notebooks", "nbdev-clean"), ("dist", "-m build"),
-])
+@pytest.mark.parametrize(
+    "target, ran",
+    [
+        ("lint", "ruff check"),
+        ("unit", "--ignore=tests/notebooks"),
+        ("notebooks", "tests/notebooks"),
+        ("browser", "tests/browser"),
+        ("export", "nbdev-export"),
+        ("clean-notebooks", "nbdev-clean"),
+        ("dist", "-m build"),
+    ],
+)
 def test_the_smaller_targets(target, ran, fake_python, tmp_path):
     assert ran in make(tmp_path, target)[-1]
 
 
 def test_an_old_python_is_told_so(tmp_path, fake_python):
-    (tmp_path / "settings.ini").write_text((ROOT / "settings.ini").read_text().replace("3.11", "3.99"))
-    for python, words in (("fake/python3", "Python 3.99 or newer is needed, and "), ("no_such_python", "not found")):
+    (tmp_path / "settings.ini").write_text(
+        (ROOT / "settings.ini").read_text().replace("3.11", "3.99")
+    )
+    for python, words in (
+        ("fake/python3", "Python 3.99 or newer is needed, and "),
+        ("no_such_python", "not found"),
+    ):
         done = run_make(tmp_path, "course", python=python)
         assert done.returncode != 0 and words in done.stdout + done.stderr
         assert not (tmp_path / ".venv").exists()
@@ -369,8 +498,14 @@ def test_an_old_python_is_told_so(tmp_path, fake_python):
 def test_ci_and_the_workflow_call_the_same_two_targets():
     ci, workflow = (ROOT / ".ci/run").read_text(), (ROOT / ".github/workflows/test.yml").read_text()
     assert re.findall(r"^make .*", ci, re.M) == ['make test VENV="$fresh/venv"']
-    assert re.findall(r"run: (make .*)", workflow) == ["make course NO_BROWSER=1 ONCE=1", "make test"]
-    assert "DIFFUSION_MATH_REQUIRE_BROWSER=1" in ci and 'DIFFUSION_MATH_REQUIRE_BROWSER: "1"' in workflow
+    assert re.findall(r"run: (make .*)", workflow) == [
+        "make course NO_BROWSER=1 ONCE=1",
+        "make test",
+    ]
+    assert (
+        "DIFFUSION_MATH_REQUIRE_BROWSER=1" in ci
+        and 'DIFFUSION_MATH_REQUIRE_BROWSER: "1"' in workflow
+    )
 
 
 def test_shapes_are_checked_while_the_tests_run(shape_checks_off):
@@ -388,8 +523,24 @@ def test_shapes_are_checked_while_the_tests_run(shape_checks_off):
 
 def test_a_browser_that_is_required_must_be_there(tmp_path):
     for required, code, words in (("1", 4, "no Chromium was found"), ("", 0, "NO CHROMIUM FOUND")):
-        env = environment(tmp_path) | {"DIFFUSION_MATH_CHROMIUM": "", "DIFFUSION_MATH_REQUIRE_BROWSER": required}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_packaging.py",
-                   "-k", "unknown_names"]
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
-        assert (done.returncode, words in done.stdout + done.stderr) == (code, True), done.stdout + done.stderr
+        env = environment(tmp_path) | {
+            "DIFFUSION_MATH_CHROMIUM": "",
+            "DIFFUSION_MATH_REQUIRE_BROWSER": required,
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "tests/test_packaging.py",
+            "-k",
+            "unknown_names",
+        ]
+        done = subprocess.run(
+            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120
+        )
+        assert (done.returncode, words in done.stdout + done.stderr) == (code, True), (
+            done.stdout + done.stderr
+        )

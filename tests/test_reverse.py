@@ -13,9 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_math import ExactReverse, ReverseProcess
-from diffusion_math.forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
+from diffusion_math.forward import (
+    ForwardProcess,
+    Schedule,
+    constant_schedule,
+    cosine_schedule,
+    linear_schedule,
+)
 from diffusion_math.gaussian import Gaussian
-from diffusion_math.mixture import Empirical, GaussianMixture
+from diffusion_math.laws.mixture import Empirical, GaussianMixture
 from tests.truth import Wrapped, error, seed
 
 F32, F64 = torch.float32, torch.float64
@@ -67,7 +73,11 @@ def log_bell(y, mean, var):
 
 def below(weights, means, var):
     "The distribution function of a mixture in one dimension, by scipy."
-    cdf = lambda z: sum(w * scipy.stats.norm.cdf(z, m, v**0.5) for w, m, v in zip(weights, means, var, strict=True))  # noqa: E731
+
+    def cdf(z):
+        parts = zip(weights, means, var, strict=True)
+        return sum(w * scipy.stats.norm.cdf(z, m, v**0.5) for w, m, v in parts)
+
     return cdf
 
 
@@ -88,13 +98,17 @@ class Same(ReverseProcess):
 
 
 @pytest.mark.parametrize("t", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("law", [line(), line((0.5, 0.2, 0.3), (-3, 0, 1), (0.5, 0.1, 2.0))], ids=["two", "three"])
+@pytest.mark.parametrize(
+    "law", [line(), line((0.5, 0.2, 0.3), (-3, 0, 1), (0.5, 0.1, 2.0))], ids=["two", "three"]
+)
 def test_mean_and_variance_by_bayes_on_a_grid(law, t):
     q = process()
     mean, var = moments(by_bayes(law, q, X_T, t))
     step = ExactReverse(q, law).step(X_T, t)
     assert error(step.mean, mean) < 1e-10 and error(step.var, var) < 1e-10
-    assert error(step.mean, q.posterior(X_T, torch.zeros_like(X_T), t).mean) > 1e-3  # it did ask the distribution
+    assert (
+        error(step.mean, q.posterior(X_T, torch.zeros_like(X_T), t).mean) > 1e-3
+    )  # it did ask the distribution
 
 
 @pytest.mark.parametrize("t", [2, 4])
@@ -117,7 +131,9 @@ def test_the_average_of_the_posterior_over_x0_is_the_step_back(t):
 def test_moments_are_those_of_the_exact_mixture(event, t):
     q = process()
     d = math.prod(event)
-    numbers = GaussianMixture([0.4, 0.6], torch.tensor([-1.0, 2.0], dtype=F64), torch.tensor([0.3, 0.1]))
+    numbers = GaussianMixture(
+        [0.4, 0.6], torch.tensor([-1.0, 2.0], dtype=F64), torch.tensor([0.3, 0.1])
+    )
     law = plane(d=d, event=event)[0] if event else numbers
     x_t = law.noised(q.schedule.log_snr[t]).sample(6, seed(1))
     step = ExactReverse(q, law).step(x_t, t)
@@ -162,7 +178,9 @@ def test_a_step_back_of_the_noised_law_is_the_noised_law():
     "x_t ~ q(x_t), then x_{t-1} ~ q(x_{t-1} | x_t) drawn by reverse_step: x_{t-1} ~ q(x_{t-1})."
     law, q, t = line(), process(), 4
     x_t = law.noised(q.schedule.log_snr[t]).sample(1500, seed(5))
-    back = torch.cat([law.reverse_step(x, q, t).sample(1, seed(i)) for i, x in enumerate(x_t.split(1))])
+    back = torch.cat(
+        [law.reverse_step(x, q, t).sample(1, seed(i)) for i, x in enumerate(x_t.split(1))]
+    )
     s, v = q.schedule.alpha_bar[t - 1].item(), q.schedule.noise_var[t - 1].item()
     cdf = below((0.3, 0.7), (-2 * s**0.5, 1.5 * s**0.5), (0.02 * s + v, 0.1 * s + v))
     assert surprise(back, cdf) > FIVE_SIGMA
@@ -178,14 +196,16 @@ def test_no_other_gaussian_is_closer(shift, log_ratio, beta):
     density = by_bayes(law, q, now, 2)[0]
     step = ExactReverse(q, law).step(now, 2)
     best, other = step, Gaussian(step.mean + shift, step.var * math.exp(log_ratio))
-    gain = (density * (log_bell(GRID, best.mean, best.var) - log_bell(GRID, other.mean, other.var))).sum() * H
+    gain = (
+        density * (log_bell(GRID, best.mean, best.var) - log_bell(GRID, other.mean, other.var))
+    ).sum() * H
     assert gain > -1e-10
 
 
 def distances(law, q):
     "KL from q(x_1 | x_2) to N(mean, var) and to N(mean, beta), averaged over q(x_2); integrates r log r - r + 1."
     x, u = torch.linspace(-6, 6, 121, dtype=F64)[:, None], torch.linspace(-12, 12, 801, dtype=F64)
-    ask = lambda g, z: g.log_prob(z.reshape(-1, 1)).view(z.shape)  # noqa: E731
+    ask = lambda g, z: g.log_prob(z.reshape(-1, 1)).view(z.shape)
     level, step = q.schedule.log_snr, ExactReverse(q, law).step(x, 2)
     y = step.mean + step.std * u
     log_q = ask(q.step(y.reshape(-1, 1), 2), x.expand(y.shape)) + ask(law.noised(level[1]), y)
@@ -195,7 +215,11 @@ def distances(law, q):
     for var in (step.var, q.schedule.beta[2]):
         log_n = log_bell(y, step.mean, var)
         log_r = log_q - log_n
-        kl = (log_n.exp() * (log_r * log_r.exp() - torch.expm1(log_r))).sum(1) * step.std[:, 0] * 0.03
+        kl = (
+            (log_n.exp() * (log_r * log_r.exp() - torch.expm1(log_r))).sum(1)
+            * step.std[:, 0]
+            * 0.03
+        )
         out.append(((kl * weight).sum() / weight.sum()).item())
     return out
 
@@ -214,7 +238,7 @@ def test_the_distance_falls_as_beta_cubed_and_with_variance_beta_as_its_square(t
     g.append(before.log_prob(g[0]))
     for _ in range(3):
         g.append(torch.autograd.grad(g[-1].sum(), g[0], create_graph=True)[0][:, 0])
-    average = lambda f: ((f * weight).sum() / weight.sum()).item()  # noqa: E731
+    average = lambda f: ((f * weight).sum() / weight.sum()).item()
     assert best[0] == pytest.approx(average(g[4] ** 2) / 12 * betas[0] ** 3, rel=0.01)
     assert plain[0] == pytest.approx(average((1 + g[3]) ** 2) / 4 * betas[0] ** 2, rel=0.01)
 
@@ -287,7 +311,9 @@ def test_the_training_set_can_only_repeat_itself():
     out = ExactReverse(linear_process(60), Empirical(data)).sample(400, seed(1))
     gap = (out[:, None] - data).abs().amax((2, 3, 4))
     assert gap.amin(1).max() < 1e-9
-    assert (torch.bincount(gap.argmin(1), minlength=30) > 0).sum() > 25  # all of it, not one picture
+    assert (
+        torch.bincount(gap.argmin(1), minlength=30) > 0
+    ).sum() > 25  # all of it, not one picture
 
 
 # ---- walks
@@ -310,7 +336,10 @@ def test_the_prior_is_a_standard_bell(same):
     prior = same.prior(like)
     assert prior.mean.dtype == F64 and torch.equal(prior.mean, torch.zeros_like(like))
     x = torch.randn_like(like)
-    assert error(prior.log_prob(x), torch.distributions.Normal(0, 1).log_prob(x).reshape(3, -1).sum(1)) < 1e-12
+    assert (
+        error(prior.log_prob(x), torch.distributions.Normal(0, 1).log_prob(x).reshape(3, -1).sum(1))
+        < 1e-12
+    )
 
 
 def test_a_sample_is_the_prior_and_then_each_step(same):
@@ -352,8 +381,12 @@ def test_none_of_the_prior_is_forgotten():
     p = Same(q, (2,))
     path = p.sample(9, seed(1), trajectory=True, like=torch.empty(0, dtype=F64))
     unit = p.prior(path[0])
-    back = unit.log_prob(path[6]) + sum(p.step(path[t], t).log_prob(path[t - 1]) for t in range(1, 7))
-    there = unit.log_prob(path[0]) + sum(q.step(path[t - 1], t).log_prob(path[t]) for t in range(1, 7))
+    back = unit.log_prob(path[6]) + sum(
+        p.step(path[t], t).log_prob(path[t - 1]) for t in range(1, 7)
+    )
+    there = unit.log_prob(path[0]) + sum(
+        q.step(path[t - 1], t).log_prob(path[t]) for t in range(1, 7)
+    )
     assert error(back, there) < 1e-12
 
 
@@ -378,9 +411,14 @@ def test_like_names_dtype_and_device(same):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_a_walk_in_half_precision_has_the_law_of_the_walk(dtype):
     "A thousand small steps back over N(0, I), which they keep: at five sigma, and as the walk in float32 is."
-    p, like = Same(ForwardProcess(constant_schedule(0.003, 1000)), (1,)), torch.empty(0, dtype=dtype)
+    p, like = (
+        Same(ForwardProcess(constant_schedule(0.003, 1000)), (1,)),
+        torch.empty(0, dtype=dtype),
+    )
     path = p.sample(4000, seed(1), trajectory=True, like=like)
-    assert path.dtype == dtype and torch.equal(path, p.sample(4000, seed(1), trajectory=True).to(dtype))
+    assert path.dtype == dtype and torch.equal(
+        path, p.sample(4000, seed(1), trajectory=True).to(dtype)
+    )
     assert torch.equal(p.sample(4000, seed(1), like=like), path[0])
     assert abs(path[0].double().var().item() - 1) < 5 * (2 / 4000) ** 0.5
 
@@ -409,7 +447,10 @@ def test_a_process_with_parameters_starts_where_they_are(kind):
     q = ForwardProcess(constant_schedule(0.1, 3))
     out = kind(q, torch.nn.Linear(3, 3, dtype=F64)).sample(2)
     assert out.dtype == F64 and not out.requires_grad
-    assert kind(q, torch.nn.Linear(3, 3, device="meta")).sample(2, trajectory=True).device.type == "meta"
+    assert (
+        kind(q, torch.nn.Linear(3, 3, device="meta")).sample(2, trajectory=True).device.type
+        == "meta"
+    )
 
 
 def test_a_step_keeps_its_gradient_and_a_sample_has_none():
@@ -427,7 +468,9 @@ def test_gradients_pass_through_the_exact_step():
     assert torch.autograd.gradcheck(lambda x: (step(x, 3).mean, step(x, 3).var), x)
 
 
-@pytest.mark.parametrize("dtype, tolerance", [(F32, 1e-5), (torch.bfloat16, 5e-2), (torch.float16, 5e-3)], ids=str)
+@pytest.mark.parametrize(
+    "dtype, tolerance", [(F32, 1e-5), (torch.bfloat16, 5e-2), (torch.float16, 5e-3)], ids=str
+)
 def test_lower_precision(dtype, tolerance):
     law, q = plane()[0], process()
     x = law.noised(q.schedule.log_snr[3]).sample(20, seed(1)).to(dtype)
@@ -442,7 +485,10 @@ def test_float32_of_a_float32_distribution():
     law, q = plane()[0], linear_process(1000)
     for t in (1, 2, 10, 100, 900, 1000):
         x = law.noised(q.schedule.log_snr[t]).sample(50, seed(t)).float()
-        low, high = ExactReverse(q, law.to(F32)).step(x, t), ExactReverse(q, law).step(x.double(), t)
+        low, high = (
+            ExactReverse(q, law.to(F32)).step(x, t),
+            ExactReverse(q, law).step(x.double(), t),
+        )
         assert error(low.mean.double(), high.mean) < 1e-5
         assert ((low.var / high.var - 1).abs() < 1e-5).all()
 
@@ -472,7 +518,9 @@ def test_everything_on_the_meta_device():
 @pytest.mark.parametrize("kind", ["mixture", "data", "other"])
 def test_a_time_for_each_x(kind):
     q, x, law = process(), torch.randn(5, 2, dtype=F64), plane()[0]
-    law = {"mixture": law, "data": Empirical(torch.randn(9, 2, dtype=F64)), "other": Wrapped(law)}[kind]
+    law = {"mixture": law, "data": Empirical(torch.randn(9, 2, dtype=F64)), "other": Wrapped(law)}[
+        kind
+    ]
     p = ExactReverse(q, law)
     for t in (
         torch.tensor([5, 1, 3, 2, 4]),
@@ -530,7 +578,9 @@ def density(p, h=0.01):
     now = p.prior(z).log_prob(z).exp()
     for t in range(p.T, 0, -1):
         step = p.step(z, t)
-        now = (now * h / (2 * math.pi * step.var[:, 0]).sqrt()) @ (-((z[:, 0] - step.mean) ** 2) / (2 * step.var)).exp()
+        now = (now * h / (2 * math.pi * step.var[:, 0]).sqrt()) @ (
+            -((z[:, 0] - step.mean) ** 2) / (2 * step.var)
+        ).exp()
     return z[:, 0], now
 
 
@@ -562,7 +612,9 @@ def test_samples_in_one_dimension(T):
 
 def test_too_few_steps_and_wrong_steps_are_caught():
     cdf = below((0.3, 0.7), (-2, 1.5), (0.02, 0.1))
-    assert surprise(ExactReverse(linear_process(3), line()).sample(10_000, seed(1)), cdf) < FIVE_SIGMA
+    assert (
+        surprise(ExactReverse(linear_process(3), line()).sample(10_000, seed(1)), cdf) < FIVE_SIGMA
+    )
     assert surprise(Same(linear_process(100), (1,)).sample(10_000, seed(1)), cdf) < FIVE_SIGMA
 
 
@@ -611,12 +663,16 @@ class Bad(ReverseProcess):
 Q = ForwardProcess(constant_schedule(0.1, 4))
 X = torch.zeros(5, 1, dtype=F64)
 back, walk = ExactReverse(Q, line()).step, Same(Q, (1,)).sample
-number = lambda x: x  # noqa: E731
-narrow = lambda x: Gaussian(x[:, :1], 1.0)  # noqa: E731
+number = lambda x: x
+narrow = lambda x: Gaussian(x[:, :1], 1.0)
 WRONG = [
     (TypeError, "q must be a ForwardProcess, got Schedule", lambda: Same(linear_schedule(3))),
     (TypeError, "event_shape must be a tuple .*, got int", lambda: Same(Q, 3)),
-    (ValueError, r"event_shape must hold whole numbers .*, got \(2, -1\)", lambda: Same(Q, (2, -1))),
+    (
+        ValueError,
+        r"event_shape must hold whole numbers .*, got \(2, -1\)",
+        lambda: Same(Q, (2, -1)),
+    ),
     (ValueError, r"event_shape must hold whole numbers .*, got \(2.5,\)", lambda: Same(Q, (2.5,))),
     (TypeError, "abstract", lambda: ReverseProcess(Q)),
     (ValueError, "give the process an event_shape", lambda: Same(Q).sample(2)),
@@ -624,7 +680,11 @@ WRONG = [
     (TypeError, "n must be a whole number, got float", lambda: walk(2.0)),
     (TypeError, "n must be a whole number, got bool", lambda: walk(True)),
     (TypeError, "like must be a floating-point tensor, got list", lambda: walk(2, like=[1.0])),
-    (TypeError, "like must be a floating-point tensor, got torch.int64", lambda: walk(2, like=torch.arange(3))),
+    (
+        TypeError,
+        "like must be a floating-point tensor, got torch.int64",
+        lambda: walk(2, like=torch.arange(3)),
+    ),
     (TypeError, "step must return a Gaussian, got Tensor at t = 2", lambda: Bad(number).sample(2)),
     (ValueError, r"x_t's shape \(2, 3\), got \(2, 1\) at t = 2", lambda: Bad(narrow).sample(2)),
     (TypeError, "distribution must be a Distribution, got Tensor", lambda: ExactReverse(Q, X)),
@@ -634,7 +694,11 @@ WRONG = [
     (ValueError, "t must lie in 1..4, got 0", lambda: back(X, torch.tensor([1, 2, 0, 1, 1]))),
     (ValueError, r"t must be an int or have shape \(5,\)", lambda: back(X, torch.tensor([1, 2]))),
     (TypeError, "t must be an int or an integer tensor, got str", lambda: back(X, "3")),
-    (TypeError, "t must be an int or an integer tensor, got torch.float32", lambda: back(X, torch.ones(5))),
+    (
+        TypeError,
+        "t must be an int or an integer tensor, got torch.float32",
+        lambda: back(X, torch.ones(5)),
+    ),
     (TypeError, "x_t must be a floating-point tensor, got torch.int64", lambda: back(X.long(), 1)),
     (ValueError, r"x must have shape \(n, 1\), got \(5, 2\)", lambda: back(X.expand(5, 2), 1)),
 ]

@@ -11,8 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_math.ddpm import DDPM, Prediction, simple_loss
-from diffusion_math.forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
-from diffusion_math.mixture import Empirical, GaussianMixture
+from diffusion_math.forward import (
+    ForwardProcess,
+    Schedule,
+    constant_schedule,
+    cosine_schedule,
+    linear_schedule,
+)
+from diffusion_math.laws.mixture import Empirical, GaussianMixture
 from diffusion_math.reverse import ExactReverse
 from diffusion_math.score import (
     annealed_langevin,
@@ -60,7 +66,13 @@ def truth_at(event, level, before=None, b=4, draw=0):
     a, s = (z.view(-1, *[1] * len(event)) if z.ndim else z for z in (a, s))
     x_t = a * x0 + s * eps
     score = -eps / s
-    return x_t, {"x0": x0, "eps": eps, "v": a * eps - s * x0, "score": score, "drift": -0.5 * (x_t + score)}
+    return x_t, {
+        "x0": x0,
+        "eps": eps,
+        "v": a * eps - s * x0,
+        "score": score,
+        "drift": -0.5 * (x_t + score),
+    }
 
 
 class TestConvert:
@@ -79,14 +91,20 @@ class TestConvert:
     @pytest.mark.parametrize("given_name", KINDS)
     @pytest.mark.parametrize("want", KINDS)
     def test_each_from_each_in_float32(self, given_name, want):
-        level, before = torch.tensor([-3.0, -1.0, 0.5, 3.0]).double(), torch.tensor([-2.0, 0.0, 2.0, 5.0]).double()
+        level, before = (
+            torch.tensor([-3.0, -1.0, 0.5, 3.0]).double(),
+            torch.tensor([-2.0, 0.0, 2.0, 5.0]).double(),
+        )
         x_t, truth = truth_at((5,), level)
         truth["mean"] = convert("mean", x_t, level, before, x0=truth["x0"])
         got = convert(want, x_t.float(), level, before, **{given_name: truth[given_name].float()})
         assert got.dtype == F32 and error(got, truth[want]) < 1e-5
 
     @given(
-        level=st.floats(-25, 25), more=st.floats(1e-3, 10), names=st.permutations(KINDS), draw=st.integers(0, 10**6)
+        level=st.floats(-25, 25),
+        more=st.floats(1e-3, 10),
+        names=st.permutations(KINDS),
+        draw=st.integers(0, 10**6),
     )
     def test_round_trips_through_all_six(self, level, more, names, draw):
         x_t, truth = truth_at((3,), level, draw=draw)
@@ -105,8 +123,13 @@ class TestConvert:
             "v": (1, 0), "x0": (-s, a), "eps": (a, s), "score": (-a / s, -1), "drift": (a / (2 * s), 0)
         }  # fmt: skip
         for name, (of_v, of_x) in combination.items():
-            assert error(convert(name, x_t, 0.7, v=truth["v"]), of_v * truth["v"] + of_x * x_t) < 1e-14
-            assert error(convert("v", x_t, 0.7, **{name: of_v * truth["v"] + of_x * x_t}), truth["v"]) < 1e-13
+            assert (
+                error(convert(name, x_t, 0.7, v=truth["v"]), of_v * truth["v"] + of_x * x_t) < 1e-14
+            )
+            assert (
+                error(convert("v", x_t, 0.7, **{name: of_v * truth["v"] + of_x * x_t}), truth["v"])
+                < 1e-13
+            )
 
     def test_agrees_with_the_prediction_of_ddpm(self):
         x_t, truth = truth_at((2,), 1.3)
@@ -126,7 +149,9 @@ class TestConvert:
 
     def test_the_drift_moves_the_quantiles(self):
         "Points that start at the quantiles of q(x_t) and follow the drift stay at them: that defines the flow."
-        law = GaussianMixture([0.3, 0.7], torch.tensor([[-2.0], [1.5]], dtype=F64), torch.tensor([0.02, 0.1]).double())
+        law = GaussianMixture(
+            [0.3, 0.7], torch.tensor([[-2.0], [1.5]], dtype=F64), torch.tensor([0.02, 0.1]).double()
+        )
         ranks = torch.tensor([0.05, 0.25, 0.4, 0.7, 0.9], dtype=F64)
 
         def quantiles(time):  # time in which noise comes in at beta = 1: alpha_bar = exp(-time)
@@ -136,7 +161,10 @@ class TestConvert:
             for _ in range(100):
                 middle = (low + high) / 2
                 below = (w * torch.special.ndtr((middle[:, None] - mean) / std)).sum(1)
-                low, high = torch.where(below < ranks, middle, low), torch.where(below < ranks, high, middle)
+                low, high = (
+                    torch.where(below < ranks, middle, low),
+                    torch.where(below < ranks, high, middle),
+                )
             return low
 
         for time in (0.05, 0.3, 1.5):
@@ -171,7 +199,9 @@ class TestConvert:
 
     @pytest.mark.parametrize("level, table, before", [(-INF, NO_DATA, 0.3), (INF, NO_NOISE, INF)])
     @pytest.mark.parametrize("dtype", [F32, F64])
-    def test_at_the_ends_what_exists_is_right_and_the_rest_is_refused(self, level, table, before, dtype):
+    def test_at_the_ends_what_exists_is_right_and_the_rest_is_refused(
+        self, level, table, before, dtype
+    ):
         x, y = normal(3, 2, dtype=dtype), normal(3, 2, draw=1, dtype=dtype)
         share = torch.sigmoid(torch.tensor(before, dtype=F64)).sqrt().to(dtype)
         what = {
@@ -200,7 +230,9 @@ class TestConvert:
     def test_a_mean_without_x0_in_it_says_nothing(self):
         x = normal(2, 3)
         assert torch.equal(convert("mean", x, 1.0, 1.0, x0=0 * x), x)  # a step that adds no noise
-        with pytest.raises(ValueError, match="x0 does not follow from mean where the mean does not depend on x0"):
+        with pytest.raises(
+            ValueError, match="x0 does not follow from mean where the mean does not depend on x0"
+        ):
             convert("x0", x, 1.0, 1.0, mean=x)
         assert torch.equal(convert("mean", x, -INF, -INF, x0=x), 0 * x)
 
@@ -208,14 +240,19 @@ class TestConvert:
         "Where sigmoid(-log_snr) is far below the last digit of 1, and where both are tiny."
         x_t, truth = truth_at((2,), 80.0)
         assert error(convert("eps", x_t, 80.0, v=truth["v"]), truth["eps"]) < 1e-12
-        assert error(convert("score", x_t, 80.0, eps=truth["eps"]) * math.exp(-40), -truth["eps"]) < 1e-12
+        assert (
+            error(convert("score", x_t, 80.0, eps=truth["eps"]) * math.exp(-40), -truth["eps"])
+            < 1e-12
+        )
         x_t, truth = truth_at((2,), -80.0)
         assert error(convert("x0", x_t, -80.0, v=truth["v"]), truth["x0"]) < 1e-12
 
     def test_gradients_flow(self):
         x_t, value = normal(2, 3).requires_grad_(), normal(2, 3, draw=1).requires_grad_()
         assert torch.autograd.gradcheck(lambda x, y: convert("drift", x, 0.4, v=y), (x_t, value))
-        assert torch.autograd.gradcheck(lambda x, y: convert("x0", x, -1.0, 1.5, mean=y), (x_t, value))
+        assert torch.autograd.gradcheck(
+            lambda x, y: convert("x0", x, -1.0, 1.5, mean=y), (x_t, value)
+        )
 
     def test_on_another_device(self):
         x = torch.empty(4, 3, device="meta")
@@ -264,12 +301,17 @@ class TestTweedie:
 
     def test_a_level_for_each(self):
         law, x_t, levels = plane(), normal(4, 2), torch.tensor([-3.0, -1.0, 0.0, 4.0], dtype=F64)
-        assert error(tweedie(score_of(law)(x_t, levels), x_t, levels), law.denoise(x_t, levels)) < 1e-10
+        assert (
+            error(tweedie(score_of(law)(x_t, levels), x_t, levels), law.denoise(x_t, levels))
+            < 1e-10
+        )
 
     def test_without_noise_it_is_x_t_and_without_data_an_error(self):
         x, score = normal(3, 2), normal(3, 2, draw=1)
         assert torch.equal(tweedie(score, x, INF), x)
-        with pytest.raises(ValueError, match="x0 does not follow from score where nothing of x0 is left"):
+        with pytest.raises(
+            ValueError, match="x0 does not follow from score where nothing of x0 is left"
+        ):
             tweedie(score, x, -INF)
 
     @pytest.mark.parametrize("event", [(), (2,), (1, 2, 2)])
@@ -305,7 +347,9 @@ class Net(torch.nn.Module):
 
     def __init__(self, d=2):
         super().__init__()
-        self.layers = torch.nn.Sequential(torch.nn.Linear(d + 1, 16), torch.nn.Tanh(), torch.nn.Linear(16, d)).double()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Linear(d + 1, 16), torch.nn.Tanh(), torch.nn.Linear(16, d)
+        ).double()
 
     def forward(self, x_t, log_snr):
         return self.layers(torch.cat([x_t, log_snr[:, None].to(x_t)], 1))
@@ -332,10 +376,16 @@ class TestScoreOf:
     def test_a_network(self, predicts):
         torch.manual_seed(0)
         q = ForwardProcess(linear_schedule(100))
-        p, x, t = DDPM(Net(), q, (2,), predicts=predicts), normal(5, 2), torch.tensor([1, 20, 50, 99, 100])
+        p, x, t = (
+            DDPM(Net(), q, (2,), predicts=predicts),
+            normal(5, 2),
+            torch.tensor([1, 20, 50, 99, 100]),
+        )
         got = score_of(p)(x, q.schedule.log_snr[t])
         assert error(got, p.predict(x, t).score) < 1e-12
-        assert error(convert("eps", x, q.schedule.log_snr[t], score=got), p.predict(x, t).eps) < 1e-12
+        assert (
+            error(convert("eps", x, q.schedule.log_snr[t], score=got), p.predict(x, t).eps) < 1e-12
+        )
 
     def test_a_chain_that_knows_the_law_is_the_law(self):
         q, law, x = ForwardProcess(linear_schedule(100)), plane(), normal(5, 2)
@@ -346,7 +396,9 @@ class TestScoreOf:
         q, law = ForwardProcess(linear_schedule(100)), plane()
         for t in (2, 50, 100):
             x = law.noised(q.schedule.log_snr[t]).sample(6, seed(t))
-            uphill = (x + q.schedule.beta[t] * score_of(law)(x, q.schedule.log_snr[t])) / q.schedule.alpha[t].sqrt()
+            uphill = (
+                x + q.schedule.beta[t] * score_of(law)(x, q.schedule.log_snr[t])
+            ) / q.schedule.alpha[t].sqrt()
             assert error(uphill, ExactReverse(q, law).step(x, t).mean) < 1e-10
 
     @pytest.mark.bad_input
@@ -362,8 +414,15 @@ def on_a_grid(law, level, h=0.01, end=9.0):
     return x, noised.log_prob(x).exp() * h, Wrapped(noised).score(x)
 
 
-LINE = GaussianMixture([0.3, 0.7], torch.tensor([-2.0, 1.5], dtype=F64), torch.tensor([0.2, 0.4], dtype=F64))
-MODELS = [lambda x: -x, lambda x: torch.tanh(2 * x) - x, lambda x: torch.sin(3 * x), lambda x: 0 * x + 0.5]
+LINE = GaussianMixture(
+    [0.3, 0.7], torch.tensor([-2.0, 1.5], dtype=F64), torch.tensor([0.2, 0.4], dtype=F64)
+)
+MODELS = [
+    lambda x: -x,
+    lambda x: torch.tanh(2 * x) - x,
+    lambda x: torch.sin(3 * x),
+    lambda x: 0 * x + 0.5,
+]
 
 
 class TestLosses:
@@ -377,7 +436,12 @@ class TestLosses:
         implicit = (mass * hyvarinen_loss(model, x)).sum()
         x0, mass0 = x[::4], LINE.log_prob(x[::4]).exp() * 0.04
         slope = -(x - a * x0[:, None]) / s2
-        joint = mass0[:, None] * (-0.5 * (x - a * x0[:, None]) ** 2 / s2).exp() / math.sqrt(2 * math.pi * s2) * 0.01
+        joint = (
+            mass0[:, None]
+            * (-0.5 * (x - a * x0[:, None]) ** 2 / s2).exp()
+            / math.sqrt(2 * math.pi * s2)
+            * 0.01
+        )
         denoising = (0.5 * joint * (model(x) - slope) ** 2).sum()
         fisher = (mass * truth**2).sum()
         assert error(explicit - implicit, fisher / 2) < 1e-9
@@ -394,7 +458,10 @@ class TestLosses:
         explicit = (0.5 * mass * (model(x, None) - truth) ** 2).sum()
         integral = explicit + 0.5 / s2 - 0.5 * (mass * truth**2).sum()
         x0 = LINE.sample(200_000, seed(1))
-        within(dsm_loss(model, x0, level, seed(2), weighted=weighted), integral * (s2 if weighted else 1))
+        within(
+            dsm_loss(model, x0, level, seed(2), weighted=weighted),
+            integral * (s2 if weighted else 1),
+        )
 
     @pytest.mark.parametrize("event", EVENTS)
     @pytest.mark.parametrize("level", [-INF, -5.0, 0.0, 5.0, 20.0])
@@ -414,7 +481,11 @@ class TestLosses:
         x0, eps = law.sample(20_000, seed(1)), normal(20_000, 2, draw=2)
         exact = score_of(law)
         best = dsm_loss(exact, x0, level, eps=eps)
-        for worse in (lambda x, level: 1.1 * exact(x, level), lambda x, level: exact(x, level) + 0.1, minus_x):
+        for worse in (
+            lambda x, level: 1.1 * exact(x, level),
+            lambda x, level: exact(x, level) + 0.1,
+            minus_x,
+        ):
             more = dsm_loss(worse, x0, level, eps=eps) - best
             assert more.mean() > 5 * more.std() / len(more) ** 0.5
 
@@ -425,15 +496,21 @@ class TestLosses:
         p, x0, eps = DDPM(Net(), q, (2,), predicts=predicts), normal(8, 2), normal(8, 2, draw=1)
         t = torch.randint(1, 101, (8,), generator=seed(2))
         ours = dsm_loss(score_of(p), x0, q.schedule.log_snr[t], eps=eps)
-        noise = (p.predict(q.marginal(x0, t).mean + q.marginal(x0, t).std * eps, t).eps - eps).square().sum(1) / 2
+        noise = (
+            p.predict(q.marginal(x0, t).mean + q.marginal(x0, t).std * eps, t).eps - eps
+        ).square().sum(1) / 2
         assert error(ours, noise) < 1e-10
         if predicts == "eps":
-            assert error(ours, simple_loss(p, x0, t=t, eps=eps)) < 1e-10  # half of the sum over 2 is the mean
+            assert (
+                error(ours, simple_loss(p, x0, t=t, eps=eps)) < 1e-10
+            )  # half of the sum over 2 is the mean
 
     def test_a_network_trained_by_it_finds_the_score(self):
         torch.manual_seed(0)
         net, level = Net(1), 0.0
-        law = GaussianMixture([1.0], torch.tensor([[1.0]], dtype=F64), torch.tensor([0.5], dtype=F64))
+        law = GaussianMixture(
+            [1.0], torch.tensor([[1.0]], dtype=F64), torch.tensor([0.5], dtype=F64)
+        )
         optimizer, g = torch.optim.Adam(net.parameters(), 2e-2), seed(1)
         for batch in law.sample(200 * 512, g).split(512):
             optimizer.zero_grad()
@@ -446,7 +523,9 @@ class TestLosses:
 
     def test_so_does_one_trained_by_hyvarinens(self):
         torch.manual_seed(0)
-        w = torch.zeros(2, dtype=F64, requires_grad=True)  # score(x) = w0 + w1 x; the best is the Gaussian's own
+        w = torch.zeros(
+            2, dtype=F64, requires_grad=True
+        )  # score(x) = w0 + w1 x; the best is the Gaussian's own
         x = 1 + 0.7 * normal(20_000, 1)
         optimizer = torch.optim.LBFGS([w], line_search_fn="strong_wolfe")
 
@@ -498,31 +577,41 @@ class TestTrace:
     def test_of_a_matrix(self, event):
         d = math.prod(event)
         A = normal(d, d)
-        f = lambda x: (x.reshape(len(x), d) @ A.T).view(x.shape)  # noqa: E731
+        f = lambda x: (x.reshape(len(x), d) @ A.T).view(x.shape)
         x = normal(6, *event, draw=1)
         assert error(trace_jacobian(f, x), A.trace().expand(6)) < 1e-12
-        draws = torch.stack([trace_jacobian(f, x[:1], probes=1, generator=seed(i))[0] for i in range(400)])
+        draws = torch.stack(
+            [trace_jacobian(f, x[:1], probes=1, generator=seed(i))[0] for i in range(400)]
+        )
         within(draws, A.trace()) if d > 1 else None
         if d == 1:  # a sign squared is 1: exact
             assert error(draws, A.trace().expand(400)) < 1e-12
 
     def test_of_a_score(self):
         "The divergence of the score of a Gaussian is minus the trace of its inverse covariance."
-        law = GaussianMixture([1.0], torch.zeros(1, 3, dtype=F64), torch.tensor([[0.5, 1.0, 2.0]], dtype=F64))
+        law = GaussianMixture(
+            [1.0], torch.zeros(1, 3, dtype=F64), torch.tensor([[0.5, 1.0, 2.0]], dtype=F64)
+        )
         assert error(trace_jacobian(law.score, normal(4, 3)), torch.full((4,), -3.5)) < 1e-12
 
     def test_more_probes_less_spread_by_the_known_amount(self):
         A = normal(5, 5)
-        variance = 2 * ((A + A.T).fill_diagonal_(0) / 2).square().sum()  # of one probe of random signs
-        one = trace_jacobian(lambda x: x @ A.T, torch.zeros(20_000, 5, dtype=F64), probes=1, generator=seed(1))
-        four = trace_jacobian(lambda x: x @ A.T, torch.zeros(20_000, 5, dtype=F64), probes=4, generator=seed(2))
+        variance = (
+            2 * ((A + A.T).fill_diagonal_(0) / 2).square().sum()
+        )  # of one probe of random signs
+        one = trace_jacobian(
+            lambda x: x @ A.T, torch.zeros(20_000, 5, dtype=F64), probes=1, generator=seed(1)
+        )
+        four = trace_jacobian(
+            lambda x: x @ A.T, torch.zeros(20_000, 5, dtype=F64), probes=4, generator=seed(2)
+        )
         within((one - A.trace()) ** 2, variance)
         within((four - A.trace()) ** 2, variance / 4)
 
     def test_gradients_with_respect_to_parameters(self):
         w = torch.tensor([0.7, -0.2], dtype=F64, requires_grad=True)
         x = normal(5, 2)
-        f = lambda x: torch.sin(w * x)  # noqa: E731
+        f = lambda x: torch.sin(w * x)
         (slope,) = torch.autograd.grad(trace_jacobian(f, x).sum(), w)
         assert error(slope, (torch.cos(w * x) - w * x * torch.sin(w * x)).sum(0).detach()) < 1e-12
         with torch.no_grad():
@@ -532,7 +621,10 @@ class TestTrace:
 
     def test_of_a_constant_and_of_one_that_skips_a_coordinate(self):
         x = normal(3, 2)
-        assert torch.equal(trace_jacobian(lambda x: torch.ones(3, 2, dtype=F64), x).detach(), torch.zeros(3, dtype=F64))
+        assert torch.equal(
+            trace_jacobian(lambda x: torch.ones(3, 2, dtype=F64), x).detach(),
+            torch.zeros(3, dtype=F64),
+        )
         assert error(trace_jacobian(lambda x: x[:, :1].expand(3, 2), x), torch.ones(3)) < 1e-15
 
     def test_probes_leave_the_loss_unbiased(self):
@@ -561,14 +653,23 @@ class TestLangevin:
         "On a Gaussian: v / (1 - h / (2 v)), by theory, at five sigma."
         n = 20_000
         settle = math.ceil(20 / min(step / var, 2 - step / var))
-        x = langevin(lambda x: (3 - x) / var, torch.full((n, 1), 3.0, dtype=F64), step, settle, seed(1))
+        x = langevin(
+            lambda x: (3 - x) / var, torch.full((n, 1), 3.0, dtype=F64), step, settle, seed(1)
+        )
         truth = var / (1 - step / (2 * var))
         assert abs(x.var() / truth - 1) < 5 * (2 / n) ** 0.5
         assert abs(x.mean() - 3) < 5 * (truth / n) ** 0.5
 
     def test_after_each_step_mean_and_variance_follow_theory(self):
         n, step, var = 100_000, 0.3, 0.8
-        path = langevin(lambda x: -x / var, torch.full((n, 1), 2.0, dtype=F64), step, 5, seed(2), trajectory=True)
+        path = langevin(
+            lambda x: -x / var,
+            torch.full((n, 1), 2.0, dtype=F64),
+            step,
+            5,
+            seed(2),
+            trajectory=True,
+        )
         mean, v = 2.0, 0.0
         for i in range(1, 6):
             mean, v = (1 - step / var) * mean, (1 - step / var) ** 2 * v + 2 * step
@@ -579,9 +680,17 @@ class TestLangevin:
     def test_in_many_dimensions_along_each_direction(self):
         n, turn = 10_000, torch.tensor([[0.6, -0.8], [0.8, 0.6]], dtype=F64)
         values, directions = torch.tensor([0.2, 1.0], dtype=F64), turn
-        law = GaussianMixture([1.0], torch.ones(1, 2, dtype=F64), (turn @ torch.diag(values) @ turn.T)[None])
+        law = GaussianMixture(
+            [1.0], torch.ones(1, 2, dtype=F64), (turn @ torch.diag(values) @ turn.T)[None]
+        )
         step = 0.5 * values[0].item()
-        x = langevin(law.score, law.means.expand(n, 2), step, math.ceil(12 * values[1].item() / step), seed(3))
+        x = langevin(
+            law.score,
+            law.means.expand(n, 2),
+            step,
+            math.ceil(12 * values[1].item() / step),
+            seed(3),
+        )
         got = ((x - law.means) @ directions).var(0)
         truth = values / (1 - step / (2 * values))
         assert ((got / truth - 1).abs() < 5 * (2 / n) ** 0.5).all()
@@ -604,7 +713,9 @@ class TestLangevin:
         assert bool((heights.diff(dim=0) >= -1e-12).all())
 
     def test_temperature_scales_the_variance(self):
-        x = langevin(lambda x: -x, torch.zeros(40_000, 1, dtype=F64), 0.1, 120, seed(6), temperature=0.5)
+        x = langevin(
+            lambda x: -x, torch.zeros(40_000, 1, dtype=F64), 0.1, 120, seed(6), temperature=0.5
+        )
         assert abs(x.var() / (0.5 / (1 - 0.05)) - 1) < 5 * (2 / 40_000) ** 0.5
 
     def test_any_shape_dtype_and_seed(self):
@@ -622,7 +733,9 @@ class TestLangevin:
     def test_on_another_device(self):
         x = torch.empty(4, 3, device="meta")
         assert langevin(lambda x: -x, x, 0.1, 2).device.type == "meta"
-        got = annealed_langevin(lambda x, level: -x * level[:, None].to(x), x, [-2.0, 0.0], 0.1, 2, trajectory=True)
+        got = annealed_langevin(
+            lambda x, level: -x * level[:, None].to(x), x, [-2.0, 0.0], 0.1, 2, trajectory=True
+        )
         assert got.device.type == "meta" and got.shape == (3, 4, 3)
 
     @pytest.mark.bad_input
@@ -654,7 +767,9 @@ class TestLangevin:
             call(normal(3, 2), lambda x: -x)
 
 
-FAR = GaussianMixture([0.2, 0.8], torch.tensor([[-4.0], [4.0]], dtype=F64), torch.tensor([0.1, 0.1], dtype=F64))
+FAR = GaussianMixture(
+    [0.2, 0.8], torch.tensor([[-4.0], [4.0]], dtype=F64), torch.tensor([0.1, 0.1], dtype=F64)
+)
 
 
 class TestAnnealed:
@@ -668,7 +783,9 @@ class TestAnnealed:
         "The variance of one pixel through all levels, by the recursion that theory gives, at five sigma."
         law = GaussianMixture([1.0], torch.zeros(1, 1, dtype=F64), torch.tensor([0.05], dtype=F64))
         levels, n, m, step = torch.linspace(-6, 6, 9, dtype=F64), 10_000, 4, 0.3
-        path = annealed_langevin(score_of(law), normal(n, 1), levels, step, m, seed(2), trajectory=True)
+        path = annealed_langevin(
+            score_of(law), normal(n, 1), levels, step, m, seed(2), trajectory=True
+        )
         v = 1.0
         for i, level in enumerate(levels.tolist()):
             noise = 1 / (1 + math.exp(level))
@@ -694,7 +811,9 @@ class TestAnnealed:
     def test_nothing_is_walked_before_all_levels_are_checked(self):
         seen = []
         with pytest.raises(ValueError, match="log_snrs must"):
-            annealed_langevin(lambda x, level: seen.append(0) or -x, normal(3, 2), [0.0, 800.0], 0.1, 2)
+            annealed_langevin(
+                lambda x, level: seen.append(0) or -x, normal(3, 2), [0.0, 800.0], 0.1, 2
+            )
         assert seen == []
 
     def test_levels_may_be_a_list_and_all_noise(self):

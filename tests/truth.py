@@ -26,7 +26,11 @@ def within(estimates, truth, sigmas=5.0):
     "The means of independent estimates, along dim 0, are within five of their standard errors of the truth."
     stderr = estimates.std(0) / len(estimates) ** 0.5
     assert (stderr > 0).all()
-    assert ((estimates.mean(0) - truth).abs() < sigmas * stderr).all(), (estimates.mean(0), truth, stderr)
+    assert ((estimates.mean(0) - truth).abs() < sigmas * stderr).all(), (
+        estimates.mean(0),
+        truth,
+        stderr,
+    )
 
 
 def refuses(explorer, name, value, words, kind):

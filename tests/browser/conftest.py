@@ -1,4 +1,5 @@
 "Fixtures of the tests in the browser."
+
 import pytest
 
 from tests.browser.explorable import settled
@@ -17,9 +18,11 @@ def show(page, tmp_path):
         page.requests = []
         page.on("request", lambda request: page.requests.append(request.url))
         page.goto(file.as_uri())
-        page.evaluate("Promise.all(Array.from(document.querySelectorAll('[data-widget]'), el => el.ready))")
+        page.evaluate(
+            "Promise.all(Array.from(document.querySelectorAll('[data-widget]'), el => el.ready))"
+        )
         page.wait_for_selector(".dm-explorable canvas")
-        settled(page)                                            # a plot is drawn once its width is known
+        settled(page)  # a plot is drawn once its width is known
         return page
 
     yield show_

@@ -1,4 +1,5 @@
 "What the tests of every explorable share, in JupyterLab and on a page with no kernel."
+
 import base64
 
 import numpy as np
@@ -34,7 +35,11 @@ def greys(page, canvas=".dm-big"):
     "The grey levels on a canvas, which must be grey and opaque."
     script = "c => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
     pixels = np.array(page.locator(canvas).first.evaluate(script)).reshape(-1, 4)
-    assert (pixels[:, 0] == pixels[:, 1]).all() and (pixels[:, 0] == pixels[:, 2]).all() and (pixels[:, 3] == 255).all()
+    assert (
+        (pixels[:, 0] == pixels[:, 1]).all()
+        and (pixels[:, 0] == pixels[:, 2]).all()
+        and (pixels[:, 3] == 255).all()
+    )
     return pixels[:, 0]
 
 
@@ -54,8 +59,10 @@ def drag(page, slider, share):
     "Drag the thumb of a slider by mouse to a share of its track."
     box = slider.bounding_box()
     at = float(slider.evaluate("s => (s.value - s.min) / (s.max - s.min || 1)"))
+
     def place(share):
         return box["x"] + 8 + share * (box["width"] - 16)
+
     y = box["y"] + box["height"] / 2
     page.mouse.move(place(at), y)
     page.mouse.down()
@@ -65,7 +72,9 @@ def drag(page, slider, share):
 
 def settled(page):
     "Two animation frames later: what the front end had to say has been said."
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate(
+        "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
 
 
 def serious(page):

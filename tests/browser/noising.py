@@ -1,4 +1,5 @@
 "What both kinds of page, in JupyterLab and with no kernel, ask of a noising explorer."
+
 import numpy as np
 import torch
 
@@ -15,7 +16,10 @@ def images(n=3):
 
 def x_t(page):
     "The numbers behind the large picture, as float32."
-    return np.array(page.evaluate("Array.from(document.querySelector('.dm-explorable').explorable.x_t)"), np.float32)
+    return np.array(
+        page.evaluate("Array.from(document.querySelector('.dm-explorable').explorable.x_t)"),
+        np.float32,
+    )
 
 
 def shows(page, x, tol=1e-6):
@@ -30,4 +34,6 @@ def answers(page, slider):
     before = slider.input_value(), x_t(page), greys(page)
     slider.press("ArrowRight" if before[0] != slider.get_attribute("max") else "ArrowLeft")
     assert slider.input_value() != before[0], "the key did not move the slider"
-    assert (x_t(page) != before[1]).any() and (greys(page) != before[2]).any(), "the picture did not change"
+    assert (x_t(page) != before[1]).any() and (greys(page) != before[2]).any(), (
+        "the picture did not change"
+    )

@@ -1,11 +1,14 @@
 "What every explorable owes to everyone, on a page with no kernel and no network."
+
 import pytest
 
 from tests.browser.explorable import ROOT, serious, settled
 from tests.browser.widgets import EVERY, make
 
 every = pytest.mark.parametrize("name", EVERY)
-PICTURES = "Array.from(document.querySelectorAll('.dm-explorable canvas'), c => c.toDataURL()).join()"
+PICTURES = (
+    "Array.from(document.querySelectorAll('.dm-explorable canvas'), c => c.toDataURL()).join()"
+)
 LIVE = "[aria-live=polite]"
 
 
@@ -17,12 +20,14 @@ def test_accessible_in_any_light_and_no_wider_than_the_page(show, name, width, s
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator(ROOT).get_attribute("data-theme") == scheme
     for picture in page.locator(f"{ROOT} canvas").all():
-        assert picture.get_attribute("role") in ("img", "application") and picture.get_attribute("aria-label")
+        assert picture.get_attribute("role") in ("img", "application") and picture.get_attribute(
+            "aria-label"
+        )
     small = page.evaluate(f"""Array.from(document.querySelectorAll('{ROOT} :is(input, select, button)')).filter(e => {{
         const box = (e.type === 'radio' ? e.nextSibling : e).getBoundingClientRect();
         return Math.min(box.width, box.height) < 24;
     }}).map(e => e.outerHTML)""")
-    assert small == []                                           # a finger can hit each of them
+    assert small == []  # a finger can hit each of them
 
 
 @every
@@ -32,9 +37,18 @@ def test_keys_move_it_and_it_says_where_it_is(show, name):
     assert len(live.text_content()) > 20 and page.locator(LIVE).count() == 1
     for label in sample.sliders:
         slider = page.get_by_label(label, exact=True)
-        assert slider.get_attribute("data-lm-suppress-shortcuts") == "true" and slider.get_attribute("aria-valuetext")
+        assert slider.get_attribute(
+            "data-lm-suppress-shortcuts"
+        ) == "true" and slider.get_attribute("aria-valuetext")
         last = int(slider.get_attribute("max"))
-        keys = {"Home": 0, "ArrowRight": 1, "ArrowUp": 2, "ArrowLeft": 1, "ArrowDown": 0, "End": last}
+        keys = {
+            "Home": 0,
+            "ArrowRight": 1,
+            "ArrowUp": 2,
+            "ArrowLeft": 1,
+            "ArrowDown": 0,
+            "End": last,
+        }
         for key, place in keys.items():
             slider.press(key)
             assert slider.input_value() == str(min(place, last)), (label, key)
@@ -43,7 +57,9 @@ def test_keys_move_it_and_it_says_where_it_is(show, name):
     first = page.get_by_label(sample.sliders[0], exact=True)
     first.press("ArrowRight" if first.input_value() != first.get_attribute("max") else "ArrowLeft")
     assert page.evaluate(PICTURES) != before
-    page.wait_for_function("before => document.querySelector('[aria-live]').textContent !== before", arg=said)
+    page.wait_for_function(
+        "before => document.querySelector('[aria-live]').textContent !== before", arg=said
+    )
 
 
 @every
@@ -51,10 +67,10 @@ def test_reset_restores_every_trait(show, name):
     widget, saves = make(name), "document.querySelector('[data-widget]').model.saves"
     page = show(widget)
     first = page.evaluate(PICTURES)
-    if name == "gauge":                                          # its picture and its noise are no sliders
+    if name == "gauge":  # its picture and its noise are no sliders
         page.locator(".dm-draw").click()
         page.get_by_role("button", name="New noise").click()
-    if name == "score":                                          # nor is where its particles are
+    if name == "score":  # nor is where its particles are
         page.get_by_role("button", name="One step").click()
     for label in EVERY[name].sliders:
         page.get_by_label(label, exact=True).press("End")
@@ -73,19 +89,27 @@ def test_reset_restores_every_trait(show, name):
 @every
 def test_the_model_moves_the_widget_and_a_drag_sends_one_message_a_frame(show, name):
     page, sample = show(make(name)), EVERY[name]
-    got = page.evaluate("""async ([label, trait]) => {
+    got = page.evaluate(
+        """async ([label, trait]) => {
         const el = document.querySelector('[data-widget]'), model = el.model, before = model.saves;
         const input = document.getElementById(Array.from(el.querySelectorAll('label'))
             .find(l => l.textContent.trim() === label).htmlFor);
         for (let i = 0; i < 200; i++) { input.value = i % (+input.max + 1); input.dispatchEvent(new Event('input')); }
         await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
         return [model.saves - before, input.value === String(199 % (+input.max + 1))];
-    }""", [sample.sliders[0], sample.trait])
+    }""",
+        [sample.sliders[0], sample.trait],
+    )
     assert got == [1, True]
-    moved = page.evaluate("trait => document.querySelector('[data-widget]').model.get(trait)", sample.trait)
+    moved = page.evaluate(
+        "trait => document.querySelector('[data-widget]').model.get(trait)", sample.trait
+    )
     page.get_by_role("button", name="Reset").click()
     pictures = page.evaluate(PICTURES)
-    page.evaluate("([trait, v]) => document.querySelector('[data-widget]').model.set(trait, v)", [sample.trait, moved])
+    page.evaluate(
+        "([trait, v]) => document.querySelector('[data-widget]').model.set(trait, v)",
+        [sample.trait, moved],
+    )
     settled(page)
     assert page.evaluate(PICTURES) != pictures
 
@@ -93,7 +117,8 @@ def test_the_model_moves_the_widget_and_a_drag_sends_one_message_a_frame(show, n
 @every
 def test_a_move_and_a_reset_draw_once(show, name):
     page = show(make(name))
-    got = page.evaluate("""async label => {
+    got = page.evaluate(
+        """async label => {
         const cleared = new Map(), { clearRect } = CanvasRenderingContext2D.prototype;
         CanvasRenderingContext2D.prototype.clearRect = function (...a) {
             if (this.canvas.isConnected) cleared.set(this.canvas, (cleared.get(this.canvas) ?? 0) + 1);
@@ -110,7 +135,9 @@ def test_a_move_and_a_reset_draw_once(show, name):
         find('button', 'Reset').click();
         await settled();
         return [moved, most()];
-    }""", EVERY[name].sliders[-1])
+    }""",
+        EVERY[name].sliders[-1],
+    )
     # the film, the digits of the gauge and the pixels are also put up as pictures, which nothing clears
     assert max(got) <= 1 and (name == "film" or got[1] == 1)
 
@@ -139,10 +166,13 @@ def test_themes_motion_network_and_nothing_left_behind(show, name):
     }).length""")
     assert moving == 0
     page.emulate_media(reduced_motion="no-preference")
-    if name in ("film", "score"):                                # it plays while it goes
+    if name in ("film", "score"):  # it plays while it goes
         page.get_by_role("button", name="Play").first.click()
-        page.wait_for_function("document.querySelector('.dm-explorable').explorable.timings.length > 2")
-    left = page.evaluate("""async trait => {
+        page.wait_for_function(
+            "document.querySelector('.dm-explorable').explorable.timings.length > 2"
+        )
+    left = page.evaluate(
+        """async trait => {
         const el = document.querySelector('[data-widget]'), root = el.querySelector('.dm-explorable');
         const { state, timings } = root.explorable;
         const seen = () => JSON.stringify([root.dataset.theme, state, timings.length]);
@@ -152,9 +182,11 @@ def test_themes_motion_network_and_nothing_left_behind(show, name):
         document.body.dataset.jpThemeLight = 'true';
         await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
         return [el.children.length, Array.from(el.listeners.values()).flat().length, before, seen()];
-    }""", EVERY[name].trait)
+    }""",
+        EVERY[name].trait,
+    )
     assert left[:2] == [0, 0] and left[2] == left[3] and left[2].startswith('["dark"')
-    page.wait_for_selector(f"{ROOT}[data-theme=light]")          # the other one is still there
+    page.wait_for_selector(f"{ROOT}[data-theme=light]")  # the other one is still there
 
 
 @every
@@ -166,6 +198,9 @@ def test_the_keyboard_s_place_is_seen(show, name):
             const e = document.activeElement;
             return getComputedStyle(e.type === 'radio' ? e.nextSibling : e).outline;
         }""")
-        assert "solid" in style and not style.endswith(" 0px"), (i, page.evaluate("document.activeElement.outerHTML"))
+        assert "solid" in style and not style.endswith(" 0px"), (
+            i,
+            page.evaluate("document.activeElement.outerHTML"),
+        )
         page.keyboard.press("Tab")
     assert not page.evaluate("document.activeElement.closest('.dm-explorable')")

@@ -1,4 +1,5 @@
 "All explorables in a real JupyterLab, in one output: dragged, in step with Python, quick, and quiet while a cell runs."
+
 import json
 import time
 
@@ -84,7 +85,8 @@ def test_two_hundred_moves_of_each_while_a_cell_runs(nb):
 for name, sample in EVERY.items():
     every[name].observe(lambda change, name=name: seen[name].append(change.new), sample.trait)""")
     labels = [EVERY[name].sliders[0] for name in EVERY]
-    nb.page.evaluate("""async labels => {
+    nb.page.evaluate(
+        """async labels => {
         const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
         kernel.requestExecute({code: 'import time; time.sleep(3)'});
         const sliders = Array.from(document.querySelectorAll('.dm-explorable'), (root, k) =>
@@ -96,7 +98,9 @@ for name, sample in EVERY.items():
             }
             if (i % 2) await new Promise(requestAnimationFrame);
         }
-    }""", labels)
+    }""",
+        labels,
+    )
     last = {name: agree(nb, name, seconds=30) for name in EVERY}
     seen = json.loads(nb.run("print(json.dumps(seen))"))
     for name in EVERY:
@@ -111,7 +115,8 @@ def test_from_the_event_to_the_end_of_the_draw(nb, capsys):
     "Prints how long a move takes; asserts only that each one was drawn."
     rows = []
     for name, i in PLACES.items():
-        took = nb.page.evaluate("""async i => {
+        took = nb.page.evaluate(
+            """async i => {
             const root = document.querySelectorAll('.dm-explorable')[i], { timings } = root.explorable;
             root.scrollIntoView();
             timings.length = 0;
@@ -123,9 +128,13 @@ def test_from_the_event_to_the_end_of_the_draw(nb, capsys):
                 }
             }
             return timings.filter(({ type }) => type === 'input').map(({ from, to }) => to - from);
-        }""", i)
+        }""",
+            i,
+        )
         assert len(took) >= 30 and min(took) >= 0
-        rows.append(f"{name:>9} {len(took):>7} {np.median(took):>10.1f} {np.percentile(took, 95):>10.1f}")
+        rows.append(
+            f"{name:>9} {len(took):>7} {np.median(took):>10.1f} {np.percentile(took, 95):>10.1f}"
+        )
     head = "\nfrom a slider's input event to the end of the draw, ms\n   widget   moves     median       95 %"
     with capsys.disabled():
         print(head, *rows, sep="\n")

@@ -1,16 +1,19 @@
 "The bound in the browser: the same terms and the same account as the package, and what a drag does."
+
 import numpy as np
 import pytest
 import torch
 
-from diffusion_math.explore_bound import BoundExplorer
+from diffusion_math.explore.bound import BoundExplorer
 from diffusion_math.forward import cosine_schedule, linear_schedule
-from diffusion_math.mixture import GaussianMixture
-from diffusion_math.plot import PALETTE
+from diffusion_math.laws.mixture import GaussianMixture
+from diffusion_math.teach.plot import PALETTE
 from tests.browser.explorable import call, colour_at, drag, near
 
 STATE = "document.querySelector('.dm-explorable').explorable"
-THREE = GaussianMixture([0.2, 0.3, 0.5], torch.tensor([[-3.0], [0.0], [2.0]]).double(), torch.tensor([0.01, 0.5, 0.05]))
+THREE = GaussianMixture(
+    [0.2, 0.3, 0.5], torch.tensor([[-3.0], [0.0], [2.0]]).double(), torch.tensor([0.01, 0.5, 0.05])
+)
 
 
 def same(page, widget):
@@ -22,17 +25,25 @@ def same(page, widget):
     np.testing.assert_allclose(terms, widget.terms(300), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("widget", [
-    BoundExplorer(), BoundExplorer(T=1), BoundExplorer(None, "cosine", 12, shift=0.5, factor=0.5),
-    BoundExplorer(THREE, "cosine", 3, shift=0.1, factor=2),
-], ids=["exact", "one step", "wrong", "three"])
+@pytest.mark.parametrize(
+    "widget",
+    [
+        BoundExplorer(),
+        BoundExplorer(T=1),
+        BoundExplorer(None, "cosine", 12, shift=0.5, factor=0.5),
+        BoundExplorer(THREE, "cosine", 3, shift=0.1, factor=2),
+    ],
+    ids=["exact", "one step", "wrong", "three"],
+)
 def test_the_account_is_the_package_s(show, widget):
     same(show(widget), widget)
 
 
 @pytest.mark.parametrize("shift, factor", [(0, 1), (0.15, 1.5), (0.5, 0.5), (0.5, 2)])
 @pytest.mark.parametrize("kind, make", [("linear", linear_schedule), ("cosine", cosine_schedule)])
-def test_where_the_data_is_the_normal_the_model_s_error_has_a_formula(show, kind, make, shift, factor):
+def test_where_the_data_is_the_normal_the_model_s_error_has_a_formula(
+    show, kind, make, shift, factor
+):
     "p(x_0) is a Gaussian then, a hundred steps or one: its mean and variance go back step by step."
     page = show(BoundExplorer())
     code = """m.account(m.chain([{ weight: 1, mean: 0, variance: 1 }],
@@ -40,7 +51,10 @@ def test_where_the_data_is_the_normal_the_model_s_error_has_a_formula(show, kind
     for T in (1, 10, 100):
         mean, var = 0.0, 1.0
         for beta in reversed(make(T).beta[1:].tolist()):
-            mean, var = mean * (1 - beta) ** 0.5 + shift * beta**0.5, (1 - beta) * var + factor * beta
+            mean, var = (
+                mean * (1 - beta) ** 0.5 + shift * beta**0.5,
+                (1 - beta) * var + factor * beta,
+            )
         truth = 0.5 * (1 / var + mean**2 / var - 1 + np.log(var))
         assert call(page, code, kind, T, shift, factor) == pytest.approx(truth, rel=1e-7, abs=1e-9)
 
@@ -49,7 +63,9 @@ def test_a_drag_moves_bars_and_ruler(show):
     widget = BoundExplorer()
     page = show(widget)
     bars, ruler = page.locator(".dm-plot").all()
-    blue, green, pink, grey = (PALETTE[name][1:].lower() for name in ("data", "p", "accent", "noise"))
+    blue, green, pink, grey = (
+        PALETTE[name][1:].lower() for name in ("data", "p", "accent", "noise")
+    )
     drag(page, page.get_by_label("means of p off by, in widths"), 0.6)
     drag(page, page.get_by_label("variances of p, times"), 1)
     state = page.evaluate(f"{STATE}.state")
@@ -57,11 +73,18 @@ def test_a_drag_moves_bars_and_ruler(show):
     assert state["factor"] == 2 and state["shift"] == pytest.approx(0.3, abs=0.02)
     same(page, widget)
     a = widget.account()
-    assert colour_at(ruler, a.entropy / 2, 0.5) == blue and colour_at(ruler, a.entropy + a.model_error / 2, 0.5) == pink
-    assert colour_at(ruler, a.bound - a.gap / 2, 0.5) == grey and "1f2328" in near(ruler, a.bound, 0.95)
+    assert (
+        colour_at(ruler, a.entropy / 2, 0.5) == blue
+        and colour_at(ruler, a.entropy + a.model_error / 2, 0.5) == pink
+    )
+    assert colour_at(ruler, a.bound - a.gap / 2, 0.5) == grey and "1f2328" in near(
+        ruler, a.bound, 0.95
+    )
     terms = widget.terms(200)
     assert colour_at(bars, 0, terms[0] / 2) == blue and colour_at(bars, 3, 0.9 * terms[3]) == green
     assert colour_at(bars, 3, 1.2 * terms[3]) != green
     page.get_by_label("T steps in all").press("End")
-    page.wait_for_function("document.querySelector('[aria-live]').textContent.startsWith('100 steps, linear')")
+    page.wait_for_function(
+        "document.querySelector('[aria-live]').textContent.startsWith('100 steps, linear')"
+    )
     assert len(page.evaluate(f"Array.from({STATE}.account.terms)")) == 101

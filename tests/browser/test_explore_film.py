@@ -1,9 +1,10 @@
 "The denoising film in the browser: the frames of Python, and a play button."
+
 import numpy as np
 import torch
 
-from diffusion_math.explore_film import FilmExplorer
-from diffusion_math.plot import PALETTE
+from diffusion_math.explore.film import FilmExplorer
+from diffusion_math.teach.plot import PALETTE
 from tests.browser.explorable import as_grey, colour_at, greys
 from tests.browser.widgets import film
 
@@ -17,13 +18,18 @@ def shows(page, widget, frame, seed):
         shown = greys(page, f".dm-picture:nth-child({i + 1}) canvas")
         assert np.abs(shown - as_grey(x[frame, seed])).max() <= 1
     held = page.evaluate(f"Array.from({STATE}.x)")
-    np.testing.assert_allclose(held, widget.x_t[frame, seed].flatten().clamp(-1, 1), rtol=0, atol=0.51 / 127.5)
+    np.testing.assert_allclose(
+        held, widget.x_t[frame, seed].flatten().clamp(-1, 1), rtol=0, atol=0.51 / 127.5
+    )
 
 
 def test_every_frame_is_python_s(show):
     widget = film()
     page = show(widget)
-    steps, sample = page.get_by_label("steps taken", exact=True), page.get_by_label("sample", exact=True)
+    steps, sample = (
+        page.get_by_label("steps taken", exact=True),
+        page.get_by_label("sample", exact=True),
+    )
     shows(page, widget, 5, 0)
     steps.press("Home")
     shows(page, widget, 0, 0)
@@ -48,10 +54,12 @@ def test_play_runs_to_the_end_and_starts_again(show):
     page = show(widget)
     page.get_by_role("button", name="Play").click()
     page.wait_for_function(f"{STATE}.state.frame === 20")
-    page.get_by_role("button", name="Play").wait_for()           # it has stopped
+    page.get_by_role("button", name="Play").wait_for()  # it has stopped
     shows(page, widget, 20, 0)
     page.emulate_media(reduced_motion="reduce")
-    page.get_by_role("button", name="A tenth on").click()        # no motion: a press is a leap, from the start again
+    page.get_by_role(
+        "button", name="A tenth on"
+    ).click()  # no motion: a press is a leap, from the start again
     shows(page, widget, 2, 0)
 
 

@@ -1,4 +1,5 @@
 "The gauge of chapter 1 in the browser: the same needle as the package's, and a pen that draws."
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,9 @@ def needle(page, widget):
     "Assert that the browser's needle is the package's, for the picture that the browser holds."
     x = np.array(page.evaluate(f"Array.from({STATE}.x)"), float)
     got = page.evaluate(f"{STATE}.logQ")
-    assert got == pytest.approx(widget.q.log_prob(torch.as_tensor(x).view(1, 1, 12, 12)).item(), rel=1e-6, abs=1e-6)
+    assert got == pytest.approx(
+        widget.q.log_prob(torch.as_tensor(x).view(1, 1, 12, 12)).item(), rel=1e-6, abs=1e-6
+    )
     assert np.abs(greys(page) - as_grey(x)).max() <= 1
     return got
 
@@ -31,12 +34,16 @@ def test_the_needle_is_the_package_s(show):
     widget.noise = 0.0
     assert needle(page, widget) == pytest.approx(widget.log_q, rel=1e-6, abs=1e-6)
     x = torch.randn(5, 144, generator=seeded(), dtype=torch.float64) * 3
-    ours = call(page, """a[0].map(x => m.logGauge(m.bellsOf((([w, k, d, r]) => {
+    ours = call(
+        page,
+        """a[0].map(x => m.logGauge(m.bellsOf((([w, k, d, r]) => {
         const { model } = document.querySelector('[data-widget]');
         const n = m.floats(model.get('_numbers'), Float64Array), view = model.get('_directions');
         return { logWeights: n.subarray(0, 3), floors: n.subarray(3, 6), variances: n.subarray(6),
             means: m.floats(model.get('_means')), bytes: new Int8Array(view.buffer), d: 144, r: 6 };
-    })([0, 0, 0, 0])), x))""", x.tolist())
+    })([0, 0, 0, 0])), x))""",
+        x.tolist(),
+    )
     np.testing.assert_allclose(ours, widget.q.log_prob(x.view(5, 1, 12, 12)), rtol=1e-9)
 
 
@@ -50,7 +57,7 @@ def test_the_pen_draws_and_the_eraser_takes_away(show):
     page.mouse.move(box["x"] + 0.95 * box["width"], box["y"] + 0.9 * box["height"], steps=2)
     page.mouse.up()
     drawn = greys(page).reshape(12, 12)
-    assert (drawn[10, 7:11] == 255).all()                        # a stroke of two moves has no gaps
+    assert (drawn[10, 7:11] == 255).all()  # a stroke of two moves has no gaps
     assert needle(page, widget) < before
     page.get_by_label("Pen", exact=True).select_option("eraser")
     paper.click(position={"x": 0.75 * box["width"], "y": 0.9 * box["height"]})
@@ -84,7 +91,11 @@ def test_the_needle_stands_where_the_number_is(show):
     widget = gauge(digit=2)
     page = show(widget)
     plot = page.locator(".dm-plot")
-    assert "1f2328" in near(plot, widget.log_q, 3) and {"0072b2", "1f2328"} <= colours(page, ".dm-plot")
-    page.get_by_role("button", name="Invert").click()            # far off the left end: the needle stops there
+    assert "1f2328" in near(plot, widget.log_q, 3) and {"0072b2", "1f2328"} <= colours(
+        page, ".dm-plot"
+    )
+    page.get_by_role(
+        "button", name="Invert"
+    ).click()  # far off the left end: the needle stops there
     assert "1f2328" in near(plot, widget._range[0], 3)
     assert "too low" in page.locator(".dm-says").text_content()

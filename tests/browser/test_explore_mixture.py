@@ -1,12 +1,13 @@
 "The explorables over one number in the browser: the same numbers as the package, and what a drag does."
+
 import numpy as np
 import pytest
 import torch
 
-from diffusion_math.explore_mixture import MeltingExplorer, ReverseExplorer
+from diffusion_math.explore.melting import MeltingExplorer, ReverseExplorer
 from diffusion_math.forward import Schedule, cosine_schedule
-from diffusion_math.mixture import GaussianMixture
-from diffusion_math.plot import PALETTE
+from diffusion_math.laws.mixture import GaussianMixture
+from diffusion_math.teach.plot import PALETTE
 from tests.browser.explorable import call, colour_at, drag_on, levels, mixed, place, seeded
 
 STATE = "document.querySelector('.dm-explorable').explorable"
@@ -18,20 +19,28 @@ def close(ours, theirs, tol=1e-6):
 
 def as_js(law):
     "A mixture over one number as the front end has it."
-    rows = zip(law.weights.tolist(), law.means.flatten().tolist(), law._c.var[:, 0].tolist(), strict=True)
+    rows = zip(
+        law.weights.tolist(), law.means.flatten().tolist(), law._c.var[:, 0].tolist(), strict=True
+    )
     return [{"weight": w, "mean": m, "variance": v} for w, m, v in rows]
 
 
 # ------------------------------------------------------------------------------------------------ the melting density
 
-THREE = GaussianMixture([0.2, 0.3, 0.5], torch.tensor([[-3.0], [0.0], [2.0]]).double(), torch.tensor([0.01, 0.5, 1e-3]))
+THREE = GaussianMixture(
+    [0.2, 0.3, 0.5], torch.tensor([[-3.0], [0.0], [2.0]]).double(), torch.tensor([0.01, 0.5, 1e-3])
+)
 
 
-@pytest.mark.parametrize("widget", [
-    MeltingExplorer(t=200, generator=seeded()),
-    MeltingExplorer(THREE, "cosine", T=37, t=37, generator=seeded()),
-    MeltingExplorer(THREE, Schedule.from_beta([0.0, 0.3, 1.0, 0.5]), t=1, generator=seeded()),
-], ids=["linear", "cosine", "given"])
+@pytest.mark.parametrize(
+    "widget",
+    [
+        MeltingExplorer(t=200, generator=seeded()),
+        MeltingExplorer(THREE, "cosine", T=37, t=37, generator=seeded()),
+        MeltingExplorer(THREE, Schedule.from_beta([0.0, 0.3, 1.0, 0.5]), t=1, generator=seeded()),
+    ],
+    ids=["linear", "cosine", "given"],
+)
 def test_the_melting_density_s_numbers_are_the_package_s(show, widget):
     page = show(widget)
     times = sorted({0, 1, widget.T // 3, widget.T})
@@ -40,7 +49,9 @@ def test_the_melting_density_s_numbers_are_the_package_s(show, widget):
         widget.t = t
         page.evaluate(f"document.querySelector('[data-widget]').model.set('t', {t})")
         page.wait_for_function(f"{STATE}.state.t === {t}")
-        ours = call(page, "a[1].map(x => m.logMixture(a[0], x))", page.evaluate(f"{STATE}.law"), x.tolist())
+        ours = call(
+            page, "a[1].map(x => m.logMixture(a[0], x))", page.evaluate(f"{STATE}.law"), x.tolist()
+        )
         theirs = widget.law.log_prob(x[:, None])
         close(np.exp(ours), theirs.exp())
         close(ours, theirs)
@@ -69,7 +80,7 @@ def test_the_steps_on_the_axis_are_whole(show, T, labels):
     }""")
     page.wait_for_selector("[data-theme=dark]")
     texts = page.evaluate("texts")
-    assert texts[5 : texts.index("t")] == labels                       # the five of the other axis are first
+    assert texts[5 : texts.index("t")] == labels  # the five of the other axis are first
 
 
 def test_the_map_s_shares_are_the_densities(show):
@@ -88,10 +99,16 @@ def test_the_map_s_shares_are_the_densities(show):
 
 def far_from_paths(widget, whole, t, x, reach=3):
     "Whether no path passes within a few pixels of a point: it is drawn as a line from each of its times to the next."
-    times, fine = np.linspace(0, widget.T, len(widget.paths)).round(), np.linspace(max(0, t - 20), t + 20, 401)
+    times, fine = (
+        np.linspace(0, widget.T, len(widget.paths)).round(),
+        np.linspace(max(0, t - 20), t + 20, 401),
+    )
     (left, top), (right, bottom) = place(whole, 0, 4)[0], place(whole, widget.T, -4)[0]
     across, down = (fine - t) * (right - left) / widget.T, (bottom - top) / 8
-    return all(np.hypot(across, (np.interp(fine, times, path) - x) * down).min() > reach for path in widget.paths.T)
+    return all(
+        np.hypot(across, (np.interp(fine, times, path) - x) * down).min() > reach
+        for path in widget.paths.T
+    )
 
 
 def test_the_map_s_colours_are_the_density_s(show):
@@ -104,11 +121,22 @@ def test_the_map_s_colours_are_the_density_s(show):
             if far_from_paths(widget, whole, t, x):
                 beside = torch.tensor([x - 0.02, x, x + 0.02])[:, None]
                 below, share, above = law.log_prob(beside).exp().clamp(max=1).tolist()
-                want, steep = mixed(share, PALETTE["data"][1:]), 255 * max(abs(above - share), abs(below - share))
-                assert np.abs(levels(colour_at(whole, t, x)) - want).max() <= 2 + steep, (t, x)  # half a cell's blur
+                want, steep = (
+                    mixed(share, PALETTE["data"][1:]),
+                    255 * max(abs(above - share), abs(below - share)),
+                )
+                assert np.abs(levels(colour_at(whole, t, x)) - want).max() <= 2 + steep, (
+                    t,
+                    x,
+                )  # half a cell's blur
                 seen.append((t, share))
     shares = [share for _, share in seen]
-    assert len(seen) >= 30 and min(shares) < 0.01 and max(shares) > 0.3 and len({t for t, _ in seen}) == 5
+    assert (
+        len(seen) >= 30
+        and min(shares) < 0.01
+        and max(shares) > 0.3
+        and len({t for t, _ in seen}) == 5
+    )
 
 
 def test_melting_answers_a_drag_on_its_map(show):
@@ -117,48 +145,69 @@ def test_melting_answers_a_drag_on_its_map(show):
     whole, one = page.locator(".dm-plot").all()
     q, data = (PALETTE[name][1:].lower() for name in ("q", "data"))
     assert colour_at(whole, 200, 3.5) == q and colour_at(whole, 0, 1.5) == data
-    drag_on(page, whole, (500, 3), (700, -3))                    # anywhere: the line of t
-    assert page.get_by_label("t steps taken").input_value() == "700" and colour_at(whole, 700, 3.5) == q
-    drag_on(page, whole, (0, -2), (30, 0.5))                     # near a bell of the data: the bell, and not t
+    drag_on(page, whole, (500, 3), (700, -3))  # anywhere: the line of t
+    assert (
+        page.get_by_label("t steps taken").input_value() == "700"
+        and colour_at(whole, 700, 3.5) == q
+    )
+    drag_on(page, whole, (0, -2), (30, 0.5))  # near a bell of the data: the bell, and not t
     assert page.evaluate(f"{STATE}.state.means") == [0.5, 1.5]
     assert page.get_by_label("middle of bell 1").get_attribute("aria-valuetext") == "0.5"
-    assert page.get_by_label("t steps taken").input_value() == "700" and colour_at(whole, 0, 0.5) == data
+    assert (
+        page.get_by_label("t steps taken").input_value() == "700"
+        and colour_at(whole, 0, 0.5) == data
+    )
     widget.set_state({"t": 700, "means": [0.5, 1.5]})
     close(page.evaluate(f"{STATE}.kl"), widget.kl)
     page.get_by_label("Schedule").select_option("cosine")
     widget.schedule = "cosine"
     close(page.evaluate(f"{STATE}.kl"), widget.kl)
     x = torch.tensor([[0.8]], dtype=torch.float64)
-    assert colour_at(one, widget.law.log_prob(x).exp().item(), 0.8) == q       # the curve passes where Python says
-    page.wait_for_function("document.querySelector('[aria-live]').textContent.includes('0.5 and 1.5')")
-    drag_on(page, whole, (0, 1.5), (0, 9))                       # off the picture: no further than it goes
+    assert (
+        colour_at(one, widget.law.log_prob(x).exp().item(), 0.8) == q
+    )  # the curve passes where Python says
+    page.wait_for_function(
+        "document.querySelector('[aria-live]').textContent.includes('0.5 and 1.5')"
+    )
+    drag_on(page, whole, (0, 1.5), (0, 9))  # off the picture: no further than it goes
     assert page.evaluate(f"{STATE}.state.means") == [0.5, 3.5]
     assert place(whole, 0, 3.5)[0][1] > 0
 
 
 # ------------------------------------------------------------------------------------------------------ the step back
 
-@pytest.mark.parametrize("widget", [
-    ReverseExplorer(generator=seeded()), ReverseExplorer(THREE, signal=1, generator=seeded()),
-], ids=["two", "three"])
+
+@pytest.mark.parametrize(
+    "widget",
+    [ReverseExplorer(generator=seeded()), ReverseExplorer(THREE, signal=1, generator=seeded())],
+    ids=["two", "three"],
+)
 def test_the_step_back_s_numbers_are_the_package_s(show, widget):
     page = show(widget)
     for beta, x in [(1e-4, 0.5), (0.01, -3.5), (0.7, 0.0), (1, 3.5)]:
         widget.beta, widget.x = beta, x
-        page.evaluate("""([beta, x]) => {
+        page.evaluate(
+            """([beta, x]) => {
             const { model } = document.querySelector('[data-widget]');
             model.set('beta', beta); model.set('x', x);
-        }""", [beta, x])
+        }""",
+            [beta, x],
+        )
         page.wait_for_function(f"{STATE}.state.x === {x} && {STATE}.state.beta === {beta}")
         law, best, best_sd = widget.law, widget.best, widget.best.std.item()
         y = best.mean.item() + best_sd * torch.linspace(-4, 4, 41, dtype=torch.float64)
-        ours = call(page, "a[1].map(y => Math.exp(m.logMixture(a[0], y)))", page.evaluate(f"{STATE}.law"), y.tolist())
+        ours = call(
+            page,
+            "a[1].map(y => Math.exp(m.logMixture(a[0], y)))",
+            page.evaluate(f"{STATE}.law"),
+            y.tolist(),
+        )
         close(np.array(ours) * best_sd, law.log_prob(y[:, None]).exp() * best_sd)
         got = page.evaluate(f"{STATE}.best")
         close([got["mean"], got["variance"] / best_sd**2], [best.mean.item(), 1])
         kl = page.evaluate(f"{STATE}.kl")
         close(kl, widget.kl)
-        assert kl == pytest.approx(widget.kl, rel=1e-3, abs=1e-25)         # the small ones too
+        assert kl == pytest.approx(widget.kl, rel=1e-3, abs=1e-25)  # the small ones too
     close(page.evaluate(f"{STATE}.pairs"), widget.pairs)
 
 

@@ -1,4 +1,5 @@
 "The control that asks a network through the kernel, in a real JupyterLab: moved by keys, and quiet while a cell runs."
+
 import re
 
 import pytest
@@ -33,7 +34,9 @@ def test_a_key_on_a_slider_asks_the_kernel(nb):
     nb.page.get_by_text("x at t = 700;").wait_for()
     before = nb.page.locator("figure img").get_attribute("src")
     nb.page.get_by_role("button", name="Other noise").click()
-    nb.page.wait_for_function("before => document.querySelector('figure img').src !== before", arg=before)
+    nb.page.wait_for_function(
+        "before => document.querySelector('figure img').src !== before", arg=before
+    )
 
 
 def test_two_hundred_moves_while_a_cell_runs(nb):

@@ -1,16 +1,20 @@
 "The score field in the browser: the same score and the same steps as the package, and particles that move."
+
 import numpy as np
 import pytest
 import torch
 
-from diffusion_math.explore_score import ScoreExplorer
+from diffusion_math.explore.score import ScoreExplorer
 from diffusion_math.forward import Schedule
-from diffusion_math.mixture import GaussianMixture
-from diffusion_math.plot import PALETTE
+from diffusion_math.laws.mixture import GaussianMixture
+from diffusion_math.teach.plot import PALETTE
 from tests.browser.explorable import call, colour_at, levels, mixed, near, seeded
 
 STATE = "document.querySelector('.dm-explorable').explorable"
-MEANS, VARIANCES = torch.tensor([[-2.0, 0.0], [1.0, 1.0]]).double(), torch.tensor([[0.01, 1.0], [0.3, 0.1]]).double()
+MEANS, VARIANCES = (
+    torch.tensor([[-2.0, 0.0], [1.0, 1.0]]).double(),
+    torch.tensor([[0.01, 1.0], [0.3, 0.1]]).double(),
+)
 FLAT = GaussianMixture([0.2, 0.8], MEANS, VARIANCES)
 
 
@@ -19,25 +23,40 @@ def close(ours, theirs):
 
 
 def sets(page, **traits):
-    page.evaluate("s => { const { model } = document.querySelector('[data-widget]');"
-                  " for (const [k, v] of Object.entries(s)) model.set(k, v); }", traits)
+    page.evaluate(
+        "s => { const { model } = document.querySelector('[data-widget]');"
+        " for (const [k, v] of Object.entries(s)) model.set(k, v); }",
+        traits,
+    )
     page.wait_for_function(f"t => {STATE}.state.t === t.t", arg=traits)
 
 
-@pytest.mark.parametrize("widget", [
-    ScoreExplorer(generator=seeded()), ScoreExplorer(FLAT, "cosine", T=30, generator=seeded()),
-    ScoreExplorer(FLAT, Schedule.from_beta([0.1, 0.2, 0.5, 0.9]), generator=seeded()),
-    ScoreExplorer(FLAT, Schedule.from_beta([0.5, 1.0, 0.5]), generator=seeded()),          # t = 3: nothing left before
-], ids=["linear", "cosine", "given", "nothing left"])
+@pytest.mark.parametrize(
+    "widget",
+    [
+        ScoreExplorer(generator=seeded()),
+        ScoreExplorer(FLAT, "cosine", T=30, generator=seeded()),
+        ScoreExplorer(FLAT, Schedule.from_beta([0.1, 0.2, 0.5, 0.9]), generator=seeded()),
+        ScoreExplorer(
+            FLAT, Schedule.from_beta([0.5, 1.0, 0.5]), generator=seeded()
+        ),  # t = 3: nothing left before
+    ],
+    ids=["linear", "cosine", "given", "nothing left"],
+)
 def test_score_and_steps_are_the_package_s(show, widget):
     page, T = show(widget), widget.T
     x, xi = (torch.randn(25, 2, generator=seeded(s), dtype=torch.float64) * 2 for s in (1, 2))
-    table = {"logAlphaBar": widget.q.schedule.log_alpha_bar.tolist(), "beta": widget.q.schedule.beta.tolist()}
+    table = {
+        "logAlphaBar": widget.q.schedule.log_alpha_bar.tolist(),
+        "beta": widget.q.schedule.beta.tolist(),
+    }
     for t in sorted({0, 1, T // 2, T}):
         widget.t = t
         sets(page, t=t)
         law = page.evaluate(f"{STATE}.law")
-        close(call(page, "a[1].map(x => m.ask(a[0], x).log)", law, x.tolist()), widget.law.log_prob(x))
+        close(
+            call(page, "a[1].map(x => m.ask(a[0], x).log)", law, x.tolist()), widget.law.log_prob(x)
+        )
         close(call(page, "a[1].map(x => m.score(a[0], x))", law, x.tolist()), widget.law.score(x))
         for widget.sampler in ("ascent", "langevin", "annealed"):
             level = [widget.sampler, table["logAlphaBar"][t]]
@@ -62,7 +81,7 @@ def test_reset_brings_the_same_walk_back(show):
     first = page.evaluate(walk)
     page.get_by_role("button", name="One step").click()
     page.get_by_role("button", name="Scatter").click()
-    assert page.evaluate(walk) == first and first[1] == 14       # four steps a level
+    assert page.evaluate(walk) == first and first[1] == 14  # four steps a level
 
 
 def test_the_shades_are_the_density_s(show):
@@ -73,12 +92,16 @@ def test_the_shades_are_the_density_s(show):
     cells = torch.cartesian_prod(middle, middle)
     logs = widget.law.log_prob(cells)
     shares = 0.75 * (logs - logs.max()).exp().sqrt()
-    tails = torch.cartesian_prod(*2 * [3 * ((2 * torch.arange(17, dtype=torch.float64) + 1) / 17 - 1)])
+    tails = torch.cartesian_prod(
+        *2 * [3 * ((2 * torch.arange(17, dtype=torch.float64) + 1) / 17 - 1)]
+    )
     along = torch.linspace(0, 1, 9, dtype=torch.float64)[:, None, None]
     scores = widget.law.score(tails)
     long = scores.norm(dim=1, keepdim=True)
     arrows = (tails + along * 0.13 * long.sqrt().clamp(max=2.4) * scores / long).flatten(0, 1)
-    free = (torch.cdist(cells, arrows).amin(1) > 0.09) & (torch.cdist(cells, widget.points).amin(1) > 0.12)
+    free = (torch.cdist(cells, arrows).amin(1) > 0.09) & (
+        torch.cdist(cells, widget.points).amin(1) > 0.12
+    )
     free &= cells.abs().amax(1) < 2.9
     for i in free.nonzero()[::4, 0]:
         want = mixed(shares[i].item(), PALETTE["data"][1:])
@@ -90,35 +113,44 @@ def test_the_samplers_walk(show):
     widget = ScoreExplorer(T=20, generator=seeded())
     page = show(widget)
     sampler, step = page.get_by_label("Sampler"), page.get_by_role("button", name="One step")
-    press = "(n) => { const b = [...document.querySelectorAll('button')].find(b => b.textContent === 'One step');" \
-            " for (let i = 0; i < n; i++) b.click(); }"
+    press = (
+        "(n) => { const b = [...document.querySelectorAll('button')].find(b => b.textContent === 'One step');"
+        " for (let i = 0; i < n; i++) b.click(); }"
+    )
     real = widget.data.log_prob(widget.data.sample(3000, seeded())).mean().item()
     sampler.select_option("ascent")
     page.evaluate(press, 300)
-    assert page.evaluate(f"{STATE}.mean") > real + 0.7           # all on the tops
+    assert page.evaluate(f"{STATE}.mean") > real + 0.7  # all on the tops
     sampler.select_option("langevin")
     page.evaluate(press, 150)
-    assert abs(page.evaluate(f"{STATE}.mean") - real) < 0.35     # spread over the hills again
+    assert abs(page.evaluate(f"{STATE}.mean") - real) < 0.35  # spread over the hills again
     sampler.select_option("reverse")
-    step.click()                                                 # at t = 0 it starts anew from noise
+    step.click()  # at t = 0 it starts anew from noise
     assert page.get_by_label("t noise level").input_value() == "19"
     page.evaluate(press, 19)
     assert page.get_by_label("t noise level").input_value() == "0"
     assert abs(page.evaluate(f"{STATE}.mean") - real) < 0.6
     x, y = next(p for p in reversed(page.evaluate(f"{STATE}.points")) if max(map(abs, p)) < 2.8)
-    assert PALETTE["p"][1:].lower() in near(page.locator(".dm-plot"), x, y)     # the last one inside: above the others
+    assert PALETTE["p"][1:].lower() in near(
+        page.locator(".dm-plot"), x, y
+    )  # the last one inside: above the others
     said = "document.querySelector('[aria-live]').textContent"
     page.wait_for_function(f"{said}.startsWith('reverse process. Noise level t = 0')")
 
 
 def test_play_and_pause(show):
-    page = show(ScoreExplorer(T=1000, t=900, sampler="reverse", generator=seeded()))  # long enough to be paused
+    page = show(
+        ScoreExplorer(T=1000, t=900, sampler="reverse", generator=seeded())
+    )  # long enough to be paused
     page.get_by_role("button", name="Play").click()
     page.wait_for_function(f"{STATE}.state.t < 898")
     page.get_by_role("button", name="Pause").click()
     t = page.evaluate(f"{STATE}.state.t")
     page.wait_for_timeout(150)
-    assert page.evaluate(f"{STATE}.state.t") == t and page.get_by_role("button", name="Play").is_visible()
+    assert (
+        page.evaluate(f"{STATE}.state.t") == t
+        and page.get_by_role("button", name="Play").is_visible()
+    )
     page.get_by_role("button", name="Reset").click()
     assert page.evaluate(f"{STATE}.state.t") == 900
 

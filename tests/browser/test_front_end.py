@@ -1,14 +1,32 @@
 "The noising explorer's front end on a page with no kernel and no network: its mathematics, its controls, its looks."
+
 import json
 
 import numpy as np
 import pytest
 import torch
 
-from diffusion_math.explore import NoisingExplorer, _reread
-from diffusion_math.forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
-from diffusion_math.plot import PALETTE
-from tests.browser.explorable import ROOT, as_grey, call, colour_at, colours, drag, drag_on, greys, seeded, serious
+from diffusion_math.explore.noising import NoisingExplorer, _reread
+from diffusion_math.forward import (
+    ForwardProcess,
+    Schedule,
+    constant_schedule,
+    cosine_schedule,
+    linear_schedule,
+)
+from diffusion_math.teach.plot import PALETTE
+from tests.browser.explorable import (
+    ROOT,
+    as_grey,
+    call,
+    colour_at,
+    colours,
+    drag,
+    drag_on,
+    greys,
+    seeded,
+    serious,
+)
 from tests.browser.noising import BETA, STEPS, TIME, answers, images, shows, x_t
 
 
@@ -19,6 +37,7 @@ def explorer():
 
 # ---------------------------------------------------------------------------------------------------- the mathematics
 
+
 def js_schedule(page, kind, T, beta=0.1, given=None):
     "log alpha_bar and beta as the browser computes them; infinities travel as text."
     sent = json.dumps(given) if given else "null"
@@ -28,7 +47,9 @@ def js_schedule(page, kind, T, beta=0.1, given=None):
             given: given && {{ logAlphaBar: array(given[0]), beta: array(given[1]) }} }});
         return [s.logAlphaBar, s.beta].map(v => Array.from(v, String));
     }})()"""
-    return [np.array([float(v.replace("Infinity", "inf")) for v in row]) for row in call(page, code)]
+    return [
+        np.array([float(v.replace("Infinity", "inf")) for v in row]) for row in call(page, code)
+    ]
 
 
 def close(ours, theirs, tol=1e-12):
@@ -42,14 +63,16 @@ def test_the_schedules_are_the_package_s(show, explorer):
         for kind, make in python.items():
             log_alpha_bar, beta = js_schedule(page, kind, T)
             close(log_alpha_bar, make(T).log_alpha_bar)
-            close(beta, make(T).beta, 1e-9)             # a difference of two numbers that agree to 1e-12
+            close(beta, make(T).beta, 1e-9)  # a difference of two numbers that agree to 1e-12
         for b in (0, 1e-5, 0.1, 0.999, 1):
             log_alpha_bar, beta = js_schedule(page, "constant", T, b)
             close(log_alpha_bar, constant_schedule(b, T).log_alpha_bar)
             close(beta, constant_schedule(b, T).beta)
 
 
-@pytest.mark.parametrize("schedule", [cosine_schedule(37), Schedule.from_beta([0.0, 0.3, 1.0, 0.5])], ids=str)
+@pytest.mark.parametrize(
+    "schedule", [cosine_schedule(37), Schedule.from_beta([0.0, 0.3, 1.0, 0.5])], ids=str
+)
 def test_a_schedule_that_was_handed_in(show, schedule):
     page = show(NoisingExplorer(images(1), schedule, generator=seeded()))
     rows = schedule.log_alpha_bar.tolist(), schedule.beta.tolist()
@@ -66,14 +89,24 @@ def test_the_two_amounts_are_exact_at_both_ends_and_square_to_one(show, explorer
     assert call(page, "[0, -Infinity].map(l => [m.signal(l), m.noise(l)])") == [[1, 0], [0, 1]]
     logs = -np.logspace(-16, 3, 40)
     got = np.array(call(page, "a[0].map(l => [m.signal(l), m.noise(l)])", logs.tolist()))
-    np.testing.assert_allclose(got, np.stack([np.exp(logs / 2), np.sqrt(-np.expm1(logs))], 1), rtol=1e-14)
+    np.testing.assert_allclose(
+        got, np.stack([np.exp(logs / 2), np.sqrt(-np.expm1(logs))], 1), rtol=1e-14
+    )
 
 
 def test_every_place_of_the_sliders(show, explorer):
     page = show(explorer)
     betas, steps = call(page, "[m.BETAS, m.STEPS]")
-    assert betas[0] == 0 and betas[-1] == 1 and sorted(set(betas)) == betas and betas[1] == 1e-4 and betas[-2] == 0.99
-    assert betas == [0.0] + [float(f"{i}e{e}") for e in (-5, -4, -3, -2) for i in range(10, 100)] + [1.0]
+    assert (
+        betas[0] == 0
+        and betas[-1] == 1
+        and sorted(set(betas)) == betas
+        and betas[1] == 1e-4
+        and betas[-2] == 0.99
+    )
+    assert betas == [0.0] + [
+        float(f"{i}e{e}") for e in (-5, -4, -3, -2) for i in range(10, 100)
+    ] + [1.0]
     assert steps[0] == 1 and steps[-1] == 1000 and sorted(set(steps)) == steps
 
 
@@ -85,10 +118,14 @@ def test_random_numbers_are_seeded_and_normal(show, explorer):
     for z in (one, other):
         assert abs(z.mean()) < 5 / 200 and abs(z.var() - 1) < 5 * np.sqrt(2) / 200
         assert abs((np.abs(z) < 1).mean() - 0.682689) < 5 * np.sqrt(0.6827 * 0.3173) / 200
-        assert abs((z[1:] * z[:-1]).mean()) < 5 / 200 and abs((z**4).mean() - 3) < 5 * np.sqrt(96) / 200
+        assert (
+            abs((z[1:] * z[:-1]).mean()) < 5 / 200
+            and abs((z**4).mean() - 3) < 5 * np.sqrt(96) / 200
+        )
 
 
 # ------------------------------------------------------------------------------------------------------- the pictures
+
 
 @pytest.mark.parametrize(
     "kind, T, t", [("constant", 20, 5), ("linear", 1000, 300), ("cosine", 10, 10), ("linear", 1, 1)]
@@ -113,9 +150,9 @@ def test_the_ends_of_beta(show, explorer):
     page = show(explorer)
     slider = page.get_by_label(BETA)
     slider.press("Home")
-    shows(page, explorer.x0[0], tol=0)                      # beta = 0: the digit itself, to the bit
+    shows(page, explorer.x0[0], tol=0)  # beta = 0: the digit itself, to the bit
     slider.press("End")
-    shows(page, explorer.eps, tol=0)                        # beta = 1: the noise itself
+    shows(page, explorer.eps, tol=0)  # beta = 1: the noise itself
     z = x_t(page)
     assert abs(z.mean()) < 5 / 28 and abs(z.var() - 1) < 5 * np.sqrt(2) / 28
 
@@ -136,7 +173,9 @@ def test_the_histogram_melts_into_the_bell(show, explorer):
 
 @pytest.mark.parametrize("size", [(8, 8), (32, 32), (20, 12), (300, 300)])
 def test_images_of_any_size(show, size):
-    explorer = NoisingExplorer(torch.rand(2, 1, *size, generator=seeded()) * 2 - 1, generator=seeded())
+    explorer = NoisingExplorer(
+        torch.rand(2, 1, *size, generator=seeded()) * 2 - 1, generator=seeded()
+    )
     page = show(explorer)
     shows(page, explorer.x_t)
     assert page.locator(".dm-big").bounding_box()["width"] <= 288
@@ -144,22 +183,33 @@ def test_images_of_any_size(show, size):
 
 # ------------------------------------------------------------------------------------------------------- the controls
 
+
 def test_keys_move_every_slider(show, explorer):
     page = show(explorer)
     for name in (BETA, TIME, STEPS):
         slider = page.get_by_label(name)
         last = int(slider.get_attribute("max"))
-        keys = {"Home": 0, "ArrowRight": 1, "ArrowUp": 2, "ArrowLeft": 1, "ArrowDown": 0, "End": last}
+        keys = {
+            "Home": 0,
+            "ArrowRight": 1,
+            "ArrowUp": 2,
+            "ArrowLeft": 1,
+            "ArrowDown": 0,
+            "End": last,
+        }
         for key, place in keys.items():
             slider.press(key)
-            assert slider.input_value() == str(min(place, int(slider.get_attribute("max")))), (name, key)
+            assert slider.input_value() == str(min(place, int(slider.get_attribute("max")))), (
+                name,
+                key,
+            )
         slider.press("PageDown")
         assert int(slider.input_value()) < last
         slider.press("Home")
         slider.press("PageUp")
         assert int(slider.input_value()) > 0
         slider.press("Home")
-        if name != STEPS:                                    # another T may show the same picture
+        if name != STEPS:  # another T may show the same picture
             answers(page, slider)
         assert slider.get_attribute("data-lm-suppress-shortcuts") == "true"
 
@@ -185,7 +235,9 @@ def test_moving_beta_holds_it_constant(show):
     explorer = NoisingExplorer(images(1), "linear", t=300, generator=seeded())
     page = show(explorer)
     slider, choice = page.get_by_label(BETA), page.get_by_label("Schedule")
-    assert slider.get_attribute("aria-valuetext") == "0.00606 at t = 300"     # the linear schedule's beta_300
+    assert (
+        slider.get_attribute("aria-valuetext") == "0.00606 at t = 300"
+    )  # the linear schedule's beta_300
     slider.press("ArrowRight")
     assert choice.input_value() == "constant" and slider.get_attribute("aria-valuetext") == "0.0062"
     choice.select_option("cosine")
@@ -232,8 +284,10 @@ def test_reset_restores_everything(show, explorer):
     page.get_by_label("Schedule").select_option("cosine")
     page.get_by_role("button", name="New noise").click()
     page.get_by_role("button", name="Reset").press("Enter")
-    state = page.evaluate("(({beta, t, T, schedule, digit}) => [beta, t, T, schedule, digit])"
-                          "(document.querySelector('.dm-explorable').explorable.state)")
+    state = page.evaluate(
+        "(({beta, t, T, schedule, digit}) => [beta, t, T, schedule, digit])"
+        "(document.querySelector('.dm-explorable').explorable.state)"
+    )
     assert state == [0.1, 5, 20, "constant", 0]
     shows(page, explorer.x_t)
 
@@ -241,7 +295,7 @@ def test_reset_restores_everything(show, explorer):
 def test_choosing_a_digit(show, explorer):
     page = show(explorer)
     first = page.get_by_role("radio", name="digit 1 of 3")
-    first.press("ArrowRight")                                # a radio group: the arrows move within it
+    first.press("ArrowRight")  # a radio group: the arrows move within it
     assert page.get_by_role("radio", name="digit 2 of 3").is_checked()
     explorer.digit = 1
     shows(page, explorer.x_t)
@@ -267,7 +321,10 @@ def test_the_curves_and_the_strip_can_be_pointed_at(show, explorer):
 def test_the_two_amounts_are_a_point_on_a_quarter_circle(show, explorer):
     page = show(explorer)
     circle, time = page.locator(".dm-square canvas"), page.get_by_label(TIME)
-    amounts = explorer.q.schedule.alpha_bar.sqrt().tolist(), explorer.q.schedule.noise_var.sqrt().tolist()
+    amounts = (
+        explorer.q.schedule.alpha_bar.sqrt().tolist(),
+        explorer.q.schedule.noise_var.sqrt().tolist(),
+    )
     points = list(zip(*amounts, strict=True))
     assert colour_at(circle, *points[5]) == PALETTE["q"][1:].lower()
     drag_on(page, circle, points[5], points[15])
@@ -298,6 +355,7 @@ def test_the_model_moves_the_widget_and_a_drag_sends_one_message_a_frame(show, e
 
 # --------------------------------------------------------------------------------------------- for everyone, everywhere
 
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1000])
 def test_accessible_and_no_wider_than_the_page(show, explorer, scheme, width):
@@ -316,16 +374,23 @@ def test_the_theme_is_followed_live(show, explorer):
     page.emulate_media(color_scheme="dark")
     page.wait_for_selector(f"{ROOT}[data-theme=dark]")
     assert curves.evaluate("c => c.toDataURL()") != light
-    page.evaluate("document.body.dataset.jpThemeLight = 'true'")        # JupyterLab's word goes before the system's
+    page.evaluate(
+        "document.body.dataset.jpThemeLight = 'true'"
+    )  # JupyterLab's word goes before the system's
     page.wait_for_selector(f"{ROOT}[data-theme=light]")
     assert root.evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(255, 255, 255)"
     assert curves.evaluate("c => c.toDataURL()") == light
 
 
-@pytest.mark.parametrize("names, theme", [
-    ("vscode-high-contrast", "dark"), ("vscode-high-contrast vscode-high-contrast-light", "light"),
-    ("vscode-dark", "dark"), ("vscode-light", "light"),
-])
+@pytest.mark.parametrize(
+    "names, theme",
+    [
+        ("vscode-high-contrast", "dark"),
+        ("vscode-high-contrast vscode-high-contrast-light", "light"),
+        ("vscode-dark", "dark"),
+        ("vscode-light", "light"),
+    ],
+)
 def test_the_themes_of_vs_code(show, explorer, names, theme):
     page = show(explorer, scheme="light" if theme == "dark" else "dark")
     page.evaluate("names => { document.body.className = names; }", names)
@@ -334,7 +399,12 @@ def test_the_themes_of_vs_code(show, explorer, names, theme):
 
 def test_numbers_have_minus_signs_and_no_hyphens(show, explorer):
     page = show(explorer)
-    assert call(page, "[-1.2e-7, -3, 0.25, 1e-9].map(v => m.number(v))") == ["−1.2e−7", "−3", "0.25", "1e−9"]
+    assert call(page, "[-1.2e-7, -3, 0.25, 1e-9].map(v => m.number(v))") == [
+        "−1.2e−7",
+        "−3",
+        "0.25",
+        "1e−9",
+    ]
 
 
 def test_one_live_text_and_not_at_every_move(show, explorer):
@@ -366,10 +436,12 @@ def test_the_keyboard_s_place_is_seen(show, explorer):
             const e = document.activeElement;
             return getComputedStyle(e.type === 'radio' ? e.nextSibling : e).outline;
         }""")
-        assert "solid" in style and not style.endswith(" 0px"), page.evaluate("document.activeElement.outerHTML")
+        assert "solid" in style and not style.endswith(" 0px"), page.evaluate(
+            "document.activeElement.outerHTML"
+        )
         seen += 1
         page.keyboard.press("Tab")
-    assert seen == 7                                                     # digits, schedule, three sliders, two buttons
+    assert seen == 7  # digits, schedule, three sliders, two buttons
 
 
 def test_no_motion_for_those_who_ask_for_none(show, explorer):

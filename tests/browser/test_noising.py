@@ -1,4 +1,5 @@
 "The noising explorer in a real JupyterLab: dragged by mouse and by keys, in step with Python."
+
 import base64
 import json
 import time
@@ -12,8 +13,8 @@ from tests.lab import OpenNotebook, new_page, notebook
 
 CELLS = [
     """import torch
-from diffusion_math.data import digits
-from diffusion_math.explore import NoisingExplorer
+from diffusion_math.data.digits import digits
+from diffusion_math.explore.noising import NoisingExplorer
 
 x0 = digits("test")[:4]
 explorer = NoisingExplorer(x0, beta=0.1, T=20, t=5, generator=torch.Generator().manual_seed(0))""",
@@ -47,7 +48,9 @@ def nb(shown):
 
 def python(nb, expression):
     "A tensor of the kernel's, as numpy."
-    text = nb.run(f"import base64; print(base64.b64encode(({expression}).numpy().tobytes()).decode())")
+    text = nb.run(
+        f"import base64; print(base64.b64encode(({expression}).numpy().tobytes()).decode())"
+    )
     return np.frombuffer(base64.b64decode(text), np.float32)
 
 
@@ -68,15 +71,17 @@ def test_dragged_by_mouse_and_read_in_python(nb):
     page = nb.page
     answers(page, page.get_by_label(BETA))
     drag(page, page.get_by_label(BETA), 0)
-    shows(page, python(nb, "x0[0]"), tol=0)                        # beta = 0: the digit itself
+    shows(page, python(nb, "x0[0]"), tol=0)  # beta = 0: the digit itself
     until(lambda: traits(nb), [0, 5, 20, "constant"])
     drag(page, page.get_by_label(BETA), 1)
-    shows(page, python(nb, "explorer.eps"), tol=0)                 # beta = 1: the noise itself
+    shows(page, python(nb, "explorer.eps"), tol=0)  # beta = 1: the noise itself
     until(lambda: traits(nb), [1, 5, 20, "constant"])
     z, levels = x_t(page), greys(page)
     assert abs(z.mean()) < 5 / 28 and abs(z.var() - 1) < 5 * np.sqrt(2) / 28
-    assert abs((levels == 0).mean() - 0.1587) < 5 * np.sqrt(0.1587 * 0.8413) / 28    # below -1: black
-    assert abs((levels == 255).mean() - 0.1587) < 5 * np.sqrt(0.1587 * 0.8413) / 28  # above 1: white
+    assert abs((levels == 0).mean() - 0.1587) < 5 * np.sqrt(0.1587 * 0.8413) / 28  # below -1: black
+    assert (
+        abs((levels == 255).mean() - 0.1587) < 5 * np.sqrt(0.1587 * 0.8413) / 28
+    )  # above 1: white
     drag(page, page.get_by_label(TIME), 0)
     shows(page, python(nb, "x0[0]"), tol=0)
     until(lambda: traits(nb), [1, 0, 20, "constant"])
@@ -87,14 +92,26 @@ def test_keys_move_the_slider_and_not_the_cell(nb):
     slider.click()
     active = "window.jupyterapp.shell.currentWidget.content.activeCellIndex"
     slider.focus()
-    cell, scroll = page.evaluate(active), page.evaluate("document.querySelector('.jp-WindowedPanel-outer')?.scrollTop")
+    cell, scroll = (
+        page.evaluate(active),
+        page.evaluate("document.querySelector('.jp-WindowedPanel-outer')?.scrollTop"),
+    )
     slider.press("Home")
-    for key, t in {"ArrowRight": 1, "ArrowUp": 2, "ArrowDown": 1, "ArrowLeft": 0, "PageUp": 2, "End": 20}.items():
+    for key, t in {
+        "ArrowRight": 1,
+        "ArrowUp": 2,
+        "ArrowDown": 1,
+        "ArrowLeft": 0,
+        "PageUp": 2,
+        "End": 20,
+    }.items():
         slider.press(key)
         assert slider.input_value() == str(t), key
     assert page.evaluate(active) == cell and page.evaluate("document.activeElement.type") == "range"
     assert page.evaluate("document.querySelector('.jp-WindowedPanel-outer')?.scrollTop") == scroll
-    assert page.locator(".jp-OutputArea-output .dm-explorable").is_visible()         # no arrow folded the cell
+    assert page.locator(
+        ".jp-OutputArea-output .dm-explorable"
+    ).is_visible()  # no arrow folded the cell
     until(lambda: traits(nb), [0.1, 20, 20, "constant"])
     shows(page, python(nb, "explorer.x_t"))
     choice = page.get_by_label("Schedule")
@@ -138,7 +155,7 @@ def two_hundred_moves(nb):
     assert nb.page.get_by_label(TIME).input_value() == "20"
     until(lambda: traits(nb)[1], 20)
     seen = json.loads(nb.run("print(seen)"))
-    assert seen.index(20) == len(seen) - 1                     # the last state, and no old one after it
+    assert seen.index(20) == len(seen) - 1  # the last state, and no old one after it
     shows(nb.page, python(nb, "explorer.x_t"))
     assert json.loads(nb.run("print(seen)")) == seen
     return seen
@@ -152,12 +169,16 @@ def test_two_hundred_moves_while_a_cell_runs(nb):
 def test_accessible_in_jupyterlab_in_both_themes(nb):
     page = nb.page
     assert serious(page) == []
-    assert {"0072b2", "8c8c8c", "d55e00"} <= colours(page, ".dm-plot")      # data, noise and q, as in every chapter
+    assert {"0072b2", "8c8c8c", "d55e00"} <= colours(
+        page, ".dm-plot"
+    )  # data, noise and q, as in every chapter
     for theme in ("dark", "light"):
         change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
         page.evaluate(change, f"JupyterLab {theme.title()}")
         page.wait_for_selector(f".dm-explorable[data-theme={theme}]")
-        page.wait_for_selector("#jupyterlab-splash", state="detached")     # two changes at once trip JupyterLab itself
+        page.wait_for_selector(
+            "#jupyterlab-splash", state="detached"
+        )  # two changes at once trip JupyterLab itself
         assert serious(page) == []
         assert ("0072b2" in colours(page, ".dm-plot")) == (theme == "light")
 
@@ -176,7 +197,9 @@ def test_from_the_event_to_the_end_of_the_draw(nb, capsys):
         timings = page.evaluate("document.querySelector('.dm-explorable').explorable.timings")
         took = [timing["to"] - timing["from"] for timing in timings]
         assert len(took) >= 20 and min(took) > 0
-        rows.append(f"{name[0]:>6} {len(took):>7} {np.median(took):>10.1f} {np.percentile(took, 95):>10.1f}")
+        rows.append(
+            f"{name[0]:>6} {len(took):>7} {np.median(took):>10.1f} {np.percentile(took, 95):>10.1f}"
+        )
     settled(page)
     head = "\nfrom the slider's input event to the end of the draw, ms\nslider   moves     median       95 %"
     with capsys.disabled():

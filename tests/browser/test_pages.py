@@ -1,20 +1,30 @@
 "A chapter as one page, in a browser with no kernel and no network: its explorables live, its formulas are drawn."
+
 import json
 
 import pytest
 
-from diffusion_math.pages import _state, write_page
+from diffusion_math.teach.pages import _state, write_page
 from tests.browser.explorable import ROOT as WIDGET
 from tests.browser.explorable import settled
 from tests.lab import ROOT
 
 CHAPTERS = sorted((ROOT / "nbs").glob("[0-9]*.ipynb"))
-WITH_WIDGETS = [path.stem for path in CHAPTERS if _state(json.loads(path.read_text(encoding="utf-8")))]
+WITH_WIDGETS = [
+    path.stem for path in CHAPTERS if _state(json.loads(path.read_text(encoding="utf-8")))
+]
 
 
 def test_the_chapters_have_explorables():
-    assert {"01_data_distribution", "02_gaussians", "03_forward_process", "04_reverse_process", "05_elbo",
-            "06_ddpm", "07_score_matching"} <= set(WITH_WIDGETS)
+    assert {
+        "01_data_distribution",
+        "02_gaussians",
+        "03_forward_process",
+        "04_reverse_process",
+        "05_elbo",
+        "06_ddpm",
+        "07_score_matching",
+    } <= set(WITH_WIDGETS)
 
 
 @pytest.mark.parametrize("name", WITH_WIDGETS)
@@ -22,7 +32,9 @@ def test_a_chapter_lives_without_a_server(page, tmp_path, name):
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(write_page(ROOT / "nbs" / f"{name}.ipynb", tmp_path).as_uri())
-    page.evaluate("Promise.all(Array.from(document.querySelectorAll('[data-widget]'), el => el.ready))")
+    page.evaluate(
+        "Promise.all(Array.from(document.querySelectorAll('[data-widget]'), el => el.ready))"
+    )
     settled(page)
     widgets = page.locator(WIDGET)
     assert widgets.count() == page.locator("[data-widget]").count() >= 1
@@ -34,4 +46,6 @@ def test_a_chapter_lives_without_a_server(page, tmp_path, name):
         assert widget.evaluate(canvases) != before
     flat = "Array.from(document.querySelectorAll('math')).filter(m => !m.getBoundingClientRect().width).length"
     assert page.evaluate(flat) == 0
-    assert [url for url in asked if not url.startswith(("file:", "blob:", "data:"))] == [] and page.problems == []
+    assert [
+        url for url in asked if not url.startswith(("file:", "blob:", "data:"))
+    ] == [] and page.problems == []

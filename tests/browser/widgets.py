@@ -1,16 +1,17 @@
 "One of each explorable, small and seeded, and what the tests of all of them need to know about it."
+
 from typing import NamedTuple
 
 import torch
 
-from diffusion_math.explore import Explorable, NoisingExplorer
-from diffusion_math.explore_bound import BoundExplorer
-from diffusion_math.explore_film import FilmExplorer
-from diffusion_math.explore_gauge import GaugeExplorer
-from diffusion_math.explore_gaussian import GaussianExplorer, PixelsExplorer
-from diffusion_math.explore_mixture import MeltingExplorer, ReverseExplorer
-from diffusion_math.explore_score import ScoreExplorer
-from diffusion_math.mixture import GaussianMixture
+from diffusion_math.explore.bound import BoundExplorer
+from diffusion_math.explore.film import FilmExplorer
+from diffusion_math.explore.gauge import GaugeExplorer
+from diffusion_math.explore.gaussian import GaussianExplorer, PixelsExplorer
+from diffusion_math.explore.melting import MeltingExplorer, ReverseExplorer
+from diffusion_math.explore.noising import Explorable, NoisingExplorer
+from diffusion_math.explore.score import ScoreExplorer
+from diffusion_math.laws.mixture import GaussianMixture
 from tests.browser.explorable import seeded
 from tests.browser.noising import images
 
@@ -45,30 +46,77 @@ def film(frame=5, **arguments):
     "Three films of 21 frames, from static to a blur."
     noise, x0 = torch.randn(3, 1, 28, 28, generator=seeded(4)), images(3)
     share = torch.linspace(0, 1, 21).view(-1, 1, 1, 1, 1)
-    return FilmExplorer(share.sqrt() * x0 + (1 - share).sqrt() * noise, share * x0, frame=frame, **arguments)
+    return FilmExplorer(
+        share.sqrt() * x0 + (1 - share).sqrt() * noise, share * x0, frame=frame, **arguments
+    )
 
 
 EVERY = {
-    "noising": Sample(lambda: NoisingExplorer(images(), beta=0.1, T=20, t=5, generator=seeded()),
-                      ("β variance of a step's noise", "t steps taken", "T steps in all"), "beta", 7,
-                      ("w.x_t", "Array.from(e.x_t)")),
-    "melting": Sample(lambda: MeltingExplorer(t=200, generator=seeded()),
-                      ("t steps taken", "middle of bell 1", "middle of bell 2"), "t", 5, ("w.kl", "e.kl")),
-    "reverse": Sample(lambda: ReverseExplorer(generator=seeded()),
-                      ("β variance of the step's noise", "x value after the step"), "beta", 3, ("w.kl", "e.kl")),
-    "gaussian": Sample(lambda: GaussianExplorer((0.5, 0), (1.5, 1), 0.6, generator=seeded()),
-                       ("μ₁ mean, first number", "μ₂ mean, second number", "σ₁ width, first number",
-                        "σ₂ width, second number", "ρ correlation"), "mu1", 6, ("w.samples", "e.samples")),
-    "pixels": Sample(lambda: PixelsExplorer(images(40)),
-                     ("first pixel, row", "first pixel, column", "second pixel, row", "second pixel, column"),
-                     "first", 5, ("w.covariance", "e.covariance")),
-    "bound": Sample(lambda: BoundExplorer(shift=0.15, factor=1.5),
-                    ("T steps in all", "means of p off by, in widths", "variances of p, times"), "T", 5,
-                    ("w.terms(300)", "Array.from(e.account.terms)")),
-    "film": Sample(film, ("steps taken", "sample"), "frame", 4,
-                   ("((w.x_t[w.frame, w.seed].clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1", "Array.from(e.x)")),
-    "score": Sample(lambda: ScoreExplorer(t=30, generator=seeded()), ("t noise level",), "t", 6,
-                    ("w.law.log_prob(w.points).mean()", "e.mean")),
+    "noising": Sample(
+        lambda: NoisingExplorer(images(), beta=0.1, T=20, t=5, generator=seeded()),
+        ("β variance of a step's noise", "t steps taken", "T steps in all"),
+        "beta",
+        7,
+        ("w.x_t", "Array.from(e.x_t)"),
+    ),
+    "melting": Sample(
+        lambda: MeltingExplorer(t=200, generator=seeded()),
+        ("t steps taken", "middle of bell 1", "middle of bell 2"),
+        "t",
+        5,
+        ("w.kl", "e.kl"),
+    ),
+    "reverse": Sample(
+        lambda: ReverseExplorer(generator=seeded()),
+        ("β variance of the step's noise", "x value after the step"),
+        "beta",
+        3,
+        ("w.kl", "e.kl"),
+    ),
+    "gaussian": Sample(
+        lambda: GaussianExplorer((0.5, 0), (1.5, 1), 0.6, generator=seeded()),
+        (
+            "μ₁ mean, first number",
+            "μ₂ mean, second number",
+            "σ₁ width, first number",
+            "σ₂ width, second number",
+            "ρ correlation",
+        ),
+        "mu1",
+        6,
+        ("w.samples", "e.samples"),
+    ),
+    "pixels": Sample(
+        lambda: PixelsExplorer(images(40)),
+        ("first pixel, row", "first pixel, column", "second pixel, row", "second pixel, column"),
+        "first",
+        5,
+        ("w.covariance", "e.covariance"),
+    ),
+    "bound": Sample(
+        lambda: BoundExplorer(shift=0.15, factor=1.5),
+        ("T steps in all", "means of p off by, in widths", "variances of p, times"),
+        "T",
+        5,
+        ("w.terms(300)", "Array.from(e.account.terms)"),
+    ),
+    "film": Sample(
+        film,
+        ("steps taken", "sample"),
+        "frame",
+        4,
+        (
+            "((w.x_t[w.frame, w.seed].clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1",
+            "Array.from(e.x)",
+        ),
+    ),
+    "score": Sample(
+        lambda: ScoreExplorer(t=30, generator=seeded()),
+        ("t noise level",),
+        "t",
+        6,
+        ("w.law.log_prob(w.points).mean()", "e.mean"),
+    ),
     "gauge": Sample(gauge, ("σ noise added",), "noise", 10, ("w.log_q", "e.logQ")),
 }
 

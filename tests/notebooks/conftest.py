@@ -9,7 +9,9 @@ from tests.lab import ROOT
 
 NBS = ROOT / "nbs"
 NAMES = sorted(
-    path.relative_to(NBS).as_posix() for path in NBS.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts
+    path.relative_to(NBS).as_posix()
+    for path in NBS.rglob("*.ipynb")
+    if ".ipynb_checkpoints" not in path.parts
 )
 
 
@@ -17,7 +19,10 @@ class Notebook:
     "A notebook as it is stored."
 
     def __init__(self, path: Path):
-        self.path, self.name = path, path.relative_to(NBS).as_posix() if NBS in path.parents else path.name
+        self.path, self.name = (
+            path,
+            path.relative_to(NBS).as_posix() if NBS in path.parents else path.name,
+        )
         self.json = json.loads(path.read_text(encoding="utf-8"))
         self.cells = self.json["cells"]
         for cell in self.cells:

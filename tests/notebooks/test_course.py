@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from diffusion_math.catalogue import CATALOGUE, Dice
+from diffusion_math.teach.catalogue import CATALOGUE, Dice
 
 from .conftest import NAMES, NBS, Notebook
 
@@ -35,7 +35,9 @@ def test_every_exercise_stands_in_a_chapter():
     assert [parts(cell["source"])[1] for _, cell in EXERCISES] == list(CATALOGUE)
 
 
-@pytest.mark.parametrize("course_chapter, cell", EXERCISES, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    "course_chapter, cell", EXERCISES, ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_an_exercise_is_a_stub_that_nothing_needs(course_chapter, cell):
     stub, name, called = parts(cell["source"])
     assert called == stub.name and stub.name.startswith("my_")
@@ -44,7 +46,8 @@ def test_an_exercise_is_a_stub_that_nothing_needs(course_chapter, cell):
     assert not re.search(r"^#\|", cell["source"], re.M)
     (output,) = cell["outputs"]
     assert "".join(output["text"]) == (
-        f'{name}  not tried yet: fill in {stub.name} and run the cell again. hint("{name}") helps.\n')
+        f'{name}  not tried yet: fill in {stub.name} and run the cell again. hint("{name}") helps.\n'
+    )
     others = [c["source"] for c in Notebook(NBS / course_chapter).code if c["id"] != cell["id"]]
     assert not [source for source in others if re.search(rf"\b{stub.name}\b", source)]
 
@@ -76,7 +79,9 @@ def pictures(chapter: str) -> set[str]:
     for cell in Notebook(NBS / chapter).cells:
         if cell["cell_type"] == "markdown":
             section = (re.findall(r"(?m)^## (\d\.\d+)\b", cell["source"]) or [section])[-1]
-        elif any("<img " in "".join(o.get("data", {}).get("text/html", "")) for o in cell["outputs"]):
+        elif any(
+            "<img " in "".join(o.get("data", {}).get("text/html", "")) for o in cell["outputs"]
+        ):
             found.add(section)
     return found
 
@@ -103,7 +108,11 @@ def test_the_front_page_marks_both_paths():
 
 def test_the_front_page_shows_an_untouched_course():
     cells = json.loads((NBS / "index.ipynb").read_text())["cells"]
-    (shown,) = [c for c in cells if c["cell_type"] == "code" and "".join(c["source"]).strip().endswith("progress()")]
+    (shown,) = [
+        c
+        for c in cells
+        if c["cell_type"] == "code" and "".join(c["source"]).strip().endswith("progress()")
+    ]
     text = "".join("".join(output["text"]) for output in shown["outputs"])
     assert f"0 of {len(CATALOGUE)} passed" in text and text.count("not tried") == len(CATALOGUE)
 

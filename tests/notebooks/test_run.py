@@ -24,6 +24,7 @@ Broken()"""
 
 def kinds(cells: list[dict]) -> list[list[str]]:
     "For each code cell, the kinds of output that lie under it, without repetition."
+
     def kind(output):
         return output.get("name") or sorted(output["data"])
 
@@ -35,14 +36,18 @@ def not_run(cells: list[dict]) -> list[str]:
     return [
         "".join(cell["source"])
         for cell in cells
-        if cell["cell_type"] == "code" and "".join(cell["source"]).strip() and not cell["execution_count"]
+        if cell["cell_type"] == "code"
+        and "".join(cell["source"]).strip()
+        and not cell["execution_count"]
     ]
 
 
 def run_by_nbclient(path, home) -> list[dict]:
     nb = nbformat.read(path, as_version=4)
     place = {"metadata": {"path": path.parent}}
-    client = nbclient.NotebookClient(nb, timeout=600, kernel_name="python3", resources=place, allow_errors=True)
+    client = nbclient.NotebookClient(
+        nb, timeout=600, kernel_name="python3", resources=place, allow_errors=True
+    )
     client.execute(env=environment(home))
     return nb.cells
 
@@ -52,7 +57,12 @@ def run_in_jupyterlab(name, open_notebook) -> list[dict]:
     ran = nb.run_all()
     cells = nb.cells()
     assert ran, cell_errors(cells)
-    assert nb.page.get_by_text(re.compile("Error displaying widget|Failed to load model class")).count() == 0
+    assert (
+        nb.page.get_by_text(
+            re.compile("Error displaying widget|Failed to load model class")
+        ).count()
+        == 0
+    )
     assert nb.page.problems == []
     return cells
 
@@ -65,7 +75,9 @@ def test_runs_from_a_fresh_kernel(name, stored, request, tmp_path):
         cells = run_by_nbclient(tmp_path / "nbs" / name, tmp_path)
     assert cell_errors(cells) == []
     assert not_run(cells) == []
-    assert kinds(cells) == kinds(stored.cells), "the stored outputs are stale: run the notebook and store it again"
+    assert kinds(cells) == kinds(stored.cells), (
+        "the stored outputs are stale: run the notebook and store it again"
+    )
 
 
 def test_a_notebook_that_raises_is_noticed(open_notebook):
@@ -78,7 +90,9 @@ def test_a_notebook_that_raises_is_noticed(open_notebook):
 def test_a_widget_that_does_not_come_up_is_noticed(open_notebook):
     nb = open_notebook("broken.ipynb", [BROKEN_WIDGET])
     assert nb.run_all()
-    nb.page.wait_for_function("document.body.innerText.includes('this widget is broken')", timeout=20_000)
+    nb.page.wait_for_function(
+        "document.body.innerText.includes('this widget is broken')", timeout=20_000
+    )
     assert any("this widget is broken" in problem for problem in nb.page.problems)
 
 
@@ -90,7 +104,11 @@ def test_a_notebook_that_raises_is_noticed_without_a_browser(tmp_path):
 def test_stored_pictures_show_before_anything_runs(chapter, stored_chapter, open_notebook):
     "JupyterLab cleans the HTML of a notebook that it does not trust yet; our pictures and their alternatives stay."
     nb = open_notebook(chapter)
-    alts = [alt for text in stored_chapter.html() for alt in re.findall(r'<img [^>]*alt="([^"]+)"', text)]
+    alts = [
+        alt
+        for text in stored_chapter.html()
+        for alt in re.findall(r'<img [^>]*alt="([^"]+)"', text)
+    ]
     assert alts
     nb.page.wait_for_function(
         """n => {

@@ -1,0 +1,494 @@
+"Pictures of the reader's own: what is in a file or an array comes out as levels, and what cannot be read is told."
+
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from diffusion_math import digits, load_pictures, save_pictures
+from diffusion_math.data.pictures import SUFFIXES, Pictures
+from tests.test_data import write_idx
+
+RNG = np.random.RandomState(0)
+GREY = RNG.randint(0, 256, (12, 12), np.uint8)
+COLOUR = RNG.randint(0, 256, (12, 12, 3), np.uint8)
+
+
+def put(path: Path, array, **how) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = array if isinstance(array, Image.Image) else Image.fromarray(array)
+    picture.save(path, **how)
+    return path
+
+
+def levels(x: torch.Tensor) -> np.ndarray:
+    "(n, c, h, w) in [-1, 1] as levels; they must be levels."
+    k = (x.double() + 1) * 127.5
+    assert x.dtype == torch.float32 and (k - k.round()).abs().max() < 1e-4
+    return k.round().byte().numpy()
+
+
+def read(folder, **how) -> tuple[Pictures, dict[str, str]]:
+    "What load_pictures returns, and what it skipped, by name."
+    heard = {}
+    pictures = load_pictures(folder, skip=lambda path, why: heard.update({path.name: why}), **how)
+    assert len(pictures.skipped) == len(heard)
+    return pictures, heard
+
+
+# ---------------------------------------------------------------- one file
+
+
+def test_grey_and_colour_keep_their_levels(tmp_path):
+    put(tmp_path / "g.png", GREY)
+    pictures, heard = read(tmp_path)
+    assert (
+        pictures.x.shape == (1, 1, 12, 12)
+        and not heard
+        and pictures.labels is None
+        and pictures.classes == []
+    )
+    assert np.array_equal(levels(pictures.x)[0, 0], GREY)
+    put(tmp_path / "c.png", COLOUR)
+    both = levels(read(tmp_path)[0].x)
+    assert np.array_equal(both[0], COLOUR.transpose(2, 0, 1)) and np.array_equal(
+        both[1], np.stack([GREY] * 3)
+    )
+    grey = levels(read(tmp_path, channels=1)[0].x)
+    assert grey.shape == (2, 1, 12, 12) and np.array_equal(grey[1, 0], GREY)
+    assert np.abs(grey[0, 0] - COLOUR @ [0.299, 0.587, 0.114]).max() <= 1
+
+
+def test_sixteen_bits_become_eight(tmp_path):
+    deep = np.concatenate([np.arange(0, 65536, 300), [65535]]).astype(np.uint16)[None].repeat(3, 0)
+    put(tmp_path / "deep.png", deep)
+    x = levels(read(tmp_path, size=(3, deep.shape[1]))[0].x)
+    assert x.shape[1] == 1 and np.array_equal(x[0, 0], np.rint(deep / 257).astype(np.uint8))
+
+
+def test_what_is_see_through_lies_on_white(tmp_path):
+    alpha = RNG.randint(0, 256, (12, 12), np.uint8)
+    put(tmp_path / "a.png", np.dstack([COLOUR, alpha]))
+    share = alpha[..., None] / 255
+    want = COLOUR * share + 255 * (1 - share)
+    assert np.abs(levels(read(tmp_path)[0].x)[0].transpose(1, 2, 0) - want).max() <= 1
+    put(tmp_path / "a.png", np.dstack([GREY, alpha]))  # grey with alpha stays grey
+    x = levels(read(tmp_path)[0].x)
+    assert (
+        x.shape == (1, 1, 12, 12)
+        and np.abs(x[0, 0] - (GREY * share[..., 0] + 255 * (1 - share[..., 0]))).max() <= 1
+    )
+
+
+def test_palettes_bits_and_other_modes(tmp_path):
+    red = Image.new("P", (12, 12), 1)
+    red.putpalette([0, 0, 255, 255, 0, 0])
+    put(tmp_path / "1.png", red)
+    red.info["transparency"] = 1
+    put(tmp_path / "2.gif", red, transparency=1)
+    put(tmp_path / "3.png", GREY > 127)  # one bit a pixel
+    put(tmp_path / "4.jpg", Image.new("CMYK", (12, 12), (0, 255, 255, 0)), quality=95)
+    put(tmp_path / "5.webp", COLOUR, lossless=True)
+    put(tmp_path / "6.tiff", COLOUR)
+    put(tmp_path / "7.bmp", COLOUR)
+    pictures, heard = read(tmp_path)
+    x = levels(pictures.x)
+    assert not heard and x.shape == (7, 3, 12, 12)
+    assert (x[0] == np.array([255, 0, 0])[:, None, None]).all() and (x[1] == 255).all()
+    assert np.array_equal(x[2, 0], np.where(GREY > 127, 255, 0))
+    assert np.abs(x[3].astype(int) - np.array([255, 0, 0])[:, None, None]).max() < 12
+    assert all(np.array_equal(x[i], COLOUR.transpose(2, 0, 1)) for i in (4, 5, 6))
+
+
+def test_a_camera_held_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by a quarter to see it upright
+    array = np.zeros((10, 20), np.uint8)
+    array[:, :10] = 255  # bright on the left: on top, once turned
+    put(tmp_path / "p.jpg", array, exif=exif, quality=95)
+    x = levels(read(tmp_path)[0].x)[0, 0]
+    assert x.shape == (20, 10) and x[:8].min() > 200 and x[12:].max() < 55
+
+
+# ---------------------------------------------------------------- sizes
+
+
+def test_the_usual_size(tmp_path):
+    put(tmp_path / "a.png", np.zeros((20, 30), np.uint8))
+    assert read(tmp_path)[0].x.shape[2:] == (20, 30)
+    put(tmp_path / "b.png", np.zeros((20, 31), np.uint8))
+    assert read(tmp_path)[0].x.shape[2:] == (32, 32)
+    assert read(tmp_path, size=7)[0].x.shape[2:] == (7, 7)
+    assert read(tmp_path, size=(5, 9))[0].x.shape[2:] == (5, 9)
+    (tmp_path / "b.png").unlink()
+    put(tmp_path / "a.png", np.zeros((65, 64), np.uint8))
+    assert read(tmp_path)[0].x.shape[2:] == (32, 32)
+
+
+def test_scaled_to_cover_and_cropped_around_the_middle(tmp_path):
+    wide = np.zeros((10, 40), np.uint8)
+    wide[:, 15:25] = 200  # the middle square
+    put(tmp_path / "w.png", wide)
+    assert (levels(read(tmp_path, size=10)[0].x) == 200).all()
+    half = levels(read(tmp_path, size=5)[0].x)[0, 0]
+    assert half.shape == (5, 5) and (half[:, 1:4] == 200).all()
+    assert read(tmp_path, size=20)[0].x.shape == (1, 1, 20, 20)  # larger than the file: scaled up
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 20), st.integers(1, 20))
+def test_any_size_from_any_size(h, w, to_h, to_w):
+    from diffusion_math.data.pictures import _fitted
+
+    out = _fitted(torch.full((2, 1, h, w), 77, dtype=torch.uint8), (to_h, to_w))
+    assert out.shape == (2, 1, to_h, to_w) and (out == 77).all()
+
+
+# ---------------------------------------------------------------- folders
+
+
+def test_broken_files_are_named_and_skipped(tmp_path):
+    good = put(tmp_path / "good.png", COLOUR)
+    put(tmp_path / "good.jpg", COLOUR)
+    (tmp_path / "torn.png").write_bytes(good.read_bytes()[:200])
+    (tmp_path / "torn.jpg").write_bytes((tmp_path / "good.jpg").read_bytes()[:300])
+    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "empty.gif").write_bytes(b"")
+    Image.fromarray(GREY.astype(np.float32)).save(tmp_path / "floats.tiff")
+    (tmp_path / "notes.txt").write_text("no picture, and does not claim to be one")
+    (tmp_path / ".hidden.png").write_text("left alone")
+    for size in (None, 12):
+        pictures, heard = read(tmp_path, size=size, channels=None if size is None else 3)
+        assert len(pictures.x) == 2 and set(heard) == {
+            "torn.png",
+            "torn.jpg",
+            "text.png",
+            "empty.gif",
+            "floats.tiff",
+        }
+        assert (
+            "range is not known" in heard["floats.tiff"]
+            and "truncated" in heard["torn.jpg"].lower()
+        )
+        assert all(why and "\n" not in why for why in heard.values()) and "5 files skipped" in repr(
+            pictures
+        )
+
+
+def test_a_warning_by_default(tmp_path):
+    put(tmp_path / "good.png", GREY)
+    (tmp_path / "bad.png").write_text("x")
+    with pytest.warns(UserWarning, match="skipped .*bad.png: "):
+        assert len(load_pictures(tmp_path).x) == 1
+
+
+def test_classes_are_sub_folders(tmp_path):
+    for name in ("cats/a", "dogs/deep/b", "cats/c"):
+        put(tmp_path / f"{name}.png", GREY)
+    pictures, _ = read(tmp_path)
+    assert pictures.classes == ["cats", "dogs"] and pictures.labels.tolist() == [0, 0, 1]
+    put(tmp_path / "stray.png", GREY)
+    pictures, _ = read(tmp_path)
+    assert pictures.labels is None and pictures.classes == [] and len(pictures.x) == 4
+    assert read(tmp_path / "cats")[0].labels is None
+
+
+def test_splits_of_a_folder(tmp_path):
+    put(tmp_path / "train/a/1.png", GREY)
+    put(tmp_path / "train/b/1.png", GREY)
+    put(tmp_path / "test/a/1.png", 255 - GREY)
+    assert read(tmp_path)[0].classes == ["a", "b"]
+    assert np.array_equal(levels(read(tmp_path, split="test")[0].x)[0, 0], 255 - GREY)
+
+
+@pytest.mark.parametrize(
+    "files, words",
+    [
+        ({}, "no files that end in .png .jpg"),
+        ({"a.txt": b"x"}, "no files that end in"),
+        ({"a.png": b"x", "b.jpg": b""}, "none of its 2 picture files can be read"),
+    ],
+)
+def test_a_folder_with_nothing_readable(tmp_path, files, words):
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match="nothing readable in the folder .*" + re.escape(words)):
+        read(tmp_path)
+    assert ".png" in SUFFIXES
+
+
+# ---------------------------------------------------------------- arrays
+
+
+def test_an_npz_of_levels_in_every_layout(tmp_path):
+    colour = RNG.randint(0, 256, (5, 6, 7, 3), np.uint8)
+    for images, want in [
+        (colour[..., 0], colour[..., 0][:, None]),
+        (colour, colour.transpose(0, 3, 1, 2)),
+        (colour.transpose(0, 3, 1, 2), colour.transpose(0, 3, 1, 2)),
+        (colour[..., :1].astype(np.int32), colour[..., :1].transpose(0, 3, 1, 2)),
+    ]:
+        np.savez(tmp_path / "a.npz", images=images)
+        assert np.array_equal(levels(load_pictures(tmp_path / "a.npz").x), want)
+    np.savez(tmp_path / "a.npz", images=colour)
+    assert load_pictures(tmp_path / "a.npz", size=(3, 4), channels=1).x.shape == (5, 1, 3, 4)
+    np.savez(tmp_path / "a.npz", images=colour[..., 0])
+    assert load_pictures(tmp_path / "a.npz", channels=3).x.shape == (5, 3, 6, 7)
+
+
+@settings(max_examples=15)
+@given(hnp.arrays(np.uint8, (2, 3, 3)))
+def test_floats_are_read_as_the_levels_that_they_were(tmp_path_factory, k):
+    file = tmp_path_factory.mktemp("npz") / "a.npz"
+    for dtype in (np.float32, np.float64):
+        np.savez(file, images=(k / 255).astype(dtype))
+        assert np.array_equal(levels(load_pictures(file).x)[:, 0], k)
+        k[0, 0, 0] = 0  # a negative number: from -1 to 1
+        np.savez(file, images=(k / 127.5 - 1).astype(dtype))
+        assert np.array_equal(levels(load_pictures(file).x)[:, 0], k)
+
+
+def test_labels_of_an_npz(tmp_path):
+    images = np.stack([GREY] * 4)
+    for y, names, want in [
+        ([7, 3, 3, 7], ["3", "7"], [1, 0, 0, 1]),
+        ([[2], [0], [1], [2]], ["0", "1", "2"], [2, 0, 1, 2]),
+        (["b", "a", "a", "b"], ["a", "b"], [1, 0, 0, 1]),
+        ([10, 9, 9, 9], ["9", "10"], [1, 0, 0, 0]),
+    ]:
+        np.savez(tmp_path / "a.npz", images=images, labels=np.array(y))
+        pictures = load_pictures(tmp_path / "a.npz")
+        assert (
+            pictures.classes == names
+            and pictures.labels.tolist() == want
+            and pictures.labels.dtype == torch.long
+        )
+
+
+@pytest.mark.parametrize("form", ["{}_images {}_labels", "x_{} y_{}"])
+def test_arrays_of_both_splits(tmp_path, form):
+    x, y = form.split()
+    arrays = {x.format(s): np.full((2, 4, 4), k, np.uint8) for k, s in enumerate(("train", "test"))}
+    arrays |= {y.format(s): np.array([k, 1 + k]) for k, s in enumerate(("train", "test"))}
+    np.savez(tmp_path / "a.npz", **arrays)
+    for k, split in enumerate(("train", "test")):
+        pictures = load_pictures(tmp_path / "a.npz", split=split)
+        assert (levels(pictures.x) == k).all() and pictures.classes == [str(k), str(k + 1)]
+
+
+@pytest.mark.parametrize(
+    "names", ["train_images train_labels", "x_train y_train", "Xtrain ytrain", "train", "TRAIN_SET"]
+)
+def test_the_other_split_s_pictures_are_never_handed_out(tmp_path, names):
+    for mine, other in (("train", "test"), ("test", "train")):
+        own = [name.replace("train", mine).replace("TRAIN", mine.upper()) for name in names.split()]
+        arrays = {
+            name: np.zeros((3, 4, 4) if i == 0 else 3, np.uint8) for i, name in enumerate(own)
+        }
+        np.savez(tmp_path / "a.npz", **arrays)
+        with pytest.raises(ValueError, match=f"no {other} images among {', '.join(own)}"):
+            load_pictures(tmp_path / "a.npz", split=other)
+        assert len(load_pictures(tmp_path / "a.npz", split=mine).x) == 3
+        np.savez(
+            tmp_path / "a.npz", **arrays, mean=np.zeros((1, 4, 4))
+        )  # no name says that these are pictures
+        with pytest.raises(ValueError, match=f"no {other} images among {', '.join(own)}, mean"):
+            load_pictures(tmp_path / "a.npz", split=other)
+
+
+def test_labels_of_the_other_split_are_not_those_of_all(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.zeros((3, 4, 4), np.uint8), train_labels=np.arange(3))
+    assert load_pictures(tmp_path / "a.npz").classes == ["0", "1", "2"]
+    assert load_pictures(tmp_path / "a.npz", split="test").labels is None
+
+
+def test_the_only_array_needs_no_name(tmp_path):
+    np.savez(tmp_path / "a.npz", np.stack([GREY] * 3), other=np.arange(3))
+    assert len(load_pictures(tmp_path / "a.npz").x) == 3
+
+
+@pytest.mark.parametrize(
+    "arrays, words",
+    [
+        ({"images": np.full((2, 3, 3), 300)}, "0..255, got 300 to 300"),
+        ({"images": np.full((2, 3, 3), -1)}, "0..255, got -1"),
+        ({"images": np.full((2, 3, 3), 200.0)}, "[0, 1] or [-1, 1], got 200"),
+        ({"images": np.full((2, 3, 3), np.nan)}, "[0, 1] or [-1, 1], got nan"),
+        ({"images": np.zeros((2, 5, 5, 4))}, "(n, c, h, w) with c 1 or 3, got (2, 5, 5, 4)"),
+        ({"images": np.zeros((2, 3))}, "got (2, 3)"),
+        ({"images": np.zeros((0, 3, 3))}, "must hold numbers, got 0"),
+        ({"images": np.array([["a"]])}, "must hold numbers"),
+        ({"images": np.array([None])}, "cannot be read: Object arrays"),
+        (
+            {"images": np.zeros((2, 3, 3)), "labels": np.zeros(3, int)},
+            "labels must be 2 whole numbers",
+        ),
+        (
+            {"images": np.zeros((2, 3, 3)), "labels": np.zeros(2)},
+            "labels must be 2 whole numbers or names, got float64",
+        ),
+        ({"a": np.zeros((2, 3, 3)), "b": np.zeros((2, 3, 3))}, "no array named images among a, b"),
+        ({}, "no array named images among none"),
+    ],
+)
+def test_arrays_that_do_not_fit(tmp_path, arrays, words):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(ValueError, match=re.escape(words)):
+        load_pictures(tmp_path / "a.npz")
+
+
+def test_files_that_are_no_npz(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.stack([GREY] * 9))
+    whole = (tmp_path / "a.npz").read_bytes()
+    np.save(tmp_path / "b.npy", GREY)
+    for content in (b"", b"text", whole[:700], (tmp_path / "b.npy").read_bytes()):
+        (tmp_path / "c.npz").write_bytes(content)
+        with pytest.raises(ValueError, match="c.npz is not a whole .npz file"):
+            load_pictures(tmp_path / "c.npz")
+    (tmp_path / "c.npz").write_bytes(whole[:400] + bytes([whole[400] ^ 255]) + whole[401:])
+    with pytest.raises(ValueError, match="c.npz cannot be read"):
+        load_pictures(tmp_path / "c.npz")
+    with zipfile.ZipFile(tmp_path / "c.npz", "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    with pytest.raises(ValueError, match="c.npz cannot be read"):
+        load_pictures(tmp_path / "c.npz")
+
+
+# ---------------------------------------------------------------- by name, and wrong arguments
+
+
+def test_digits_and_mnist_by_name(tmp_path):
+    pictures = load_pictures("digits", split="test")
+    x, y = digits("test", labels=True)
+    assert (
+        torch.equal(pictures.x, x)
+        and torch.equal(pictures.labels, y)
+        and pictures.classes == list("0123456789")
+    )
+    assert load_pictures("digits", size=14, channels=3, split="test").x.shape == (2000, 3, 14, 14)
+    for name in ("train", "t10k"):
+        write_idx(
+            tmp_path / f"MNIST/raw/{name}-images-idx3-ubyte",
+            RNG.randint(0, 256, (4, 28, 28), np.uint8),
+        )
+        write_idx(tmp_path / f"MNIST/raw/{name}-labels-idx1-ubyte", np.arange(4, dtype=np.uint8))
+    assert load_pictures("mnist", root=tmp_path).labels.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "how, words",
+    [
+        ({"size": 0}, "size must be"),
+        ({"size": (3, 0)}, "size must be"),
+        ({"size": (1, 2, 3)}, "size must be"),
+        ({"size": 2.5}, "size must be"),
+        ({"channels": 2}, "channels must be 1 or 3"),
+        ({"split": "all"}, "split"),
+    ],
+)
+def test_arguments_that_do_not_fit(how, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        load_pictures("digits", **how)
+
+
+def test_what_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="neither digits nor mnist, nor a folder"):
+        load_pictures(tmp_path / "none")
+
+
+# ---------------------------------------------------------------- saved
+
+
+@pytest.mark.parametrize("c", [1, 3])
+def test_saved_and_read_again(tmp_path, c):
+    x = torch.from_numpy(RNG.randint(0, 256, (5, c, 6, 7))).float() / 127.5 - 1
+    save_pictures(x, tmp_path / "new" / "a.npz", labels=torch.tensor([0, 1, 1, 0, 1]))
+    again = load_pictures(tmp_path / "new" / "a.npz")
+    assert np.array_equal(levels(again.x), levels(x)) and again.labels.tolist() == [0, 1, 1, 0, 1]
+    save_pictures(x, tmp_path / "a.PNG", cols=3)
+    sheet = np.asarray(Image.open(tmp_path / "a.PNG"))
+    assert sheet.shape == ((2 * 8 + 2, 3 * 9 + 2) if c == 1 else (2 * 8 + 2, 3 * 9 + 2, 3))
+    part = sheet.reshape(*sheet.shape[:2], c)[2:8, 11:18]  # the second of the first row
+    assert np.array_equal(part.transpose(2, 0, 1), levels(x)[1])
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
+    import os
+
+    save_pictures(torch.zeros(1, 1, 4, 4), tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
+    with pytest.raises(OSError, match="no space left"):
+        save_pictures(torch.ones(1, 1, 4, 4), tmp_path / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"] and (
+        tmp_path / "a.png"
+    ).read_bytes() == before
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "x, name, how, words",
+    [
+        (torch.zeros(1, 1, 4, 4), "a.jpg", {}, "path must end in .png or .npz"),
+        (torch.zeros(1, 2, 4, 4), "a.png", {}, "c 1 or 3, got"),
+        (torch.zeros(0, 1, 4, 4), "a.png", {}, "n 1 or more"),
+        (torch.full((1, 1, 4, 4), torch.nan), "a.png", {}, "x must be finite"),
+        (torch.zeros(1, 1, 4, 4), "a.png", {"cols": 0}, "cols must be 1 or more"),
+    ],
+)
+def test_pictures_that_cannot_be_saved(tmp_path, x, name, how, words):
+    with pytest.raises(ValueError, match=words):
+        save_pictures(x, tmp_path / name, **how)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "x, labels, error, words",
+    [
+        (
+            torch.full((2, 1, 4, 4), 7, dtype=torch.uint8),
+            None,
+            TypeError,
+            "x must be a floating-point tensor in [-1, 1], got torch.uint8",
+        ),
+        ([[[[0.0]]]], None, TypeError, "x must be a floating-point tensor in [-1, 1], got list"),
+        (
+            torch.zeros(2, 1, 4, 4),
+            torch.arange(3),
+            ValueError,
+            "labels must have shape (2,), got (3,)",
+        ),
+        (
+            torch.zeros(2, 1, 4, 4),
+            torch.arange(4).view(2, 2),
+            ValueError,
+            "labels must have shape (2,), got (2, 2)",
+        ),
+        (
+            torch.zeros(2, 1, 4, 4),
+            torch.zeros(2),
+            TypeError,
+            "labels must be a tensor of whole numbers, got torch.float32",
+        ),
+        (
+            torch.zeros(2, 1, 4, 4),
+            [0, 1],
+            TypeError,
+            "labels must be a tensor of whole numbers, got list",
+        ),
+    ],
+)
+def test_kinds_that_cannot_be_saved(tmp_path, x, labels, error, words):
+    "What is saved can be read again; anything else is told before a file is there."
+    for name in ("a.npz", "a.png"):
+        with pytest.raises(error, match=re.escape(words)):
+            save_pictures(x, tmp_path / name, labels)
+    assert list(tmp_path.iterdir()) == []

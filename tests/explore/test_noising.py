@@ -1,0 +1,229 @@
+"The noising explorer's Python side: what it takes, what it refuses, and that x_t is the forward process's own."
+
+import importlib.resources
+import math
+
+import pytest
+import torch
+import traitlets
+
+import diffusion_math.explore.noising
+from diffusion_math.explore.noising import NoisingExplorer, _front_end, _reread
+from diffusion_math.forward import (
+    ForwardProcess,
+    Schedule,
+    constant_schedule,
+    cosine_schedule,
+    linear_schedule,
+)
+from tests.truth import seed
+
+SCHEDULES = {
+    "constant": lambda T: constant_schedule(0.1, T),
+    "linear": linear_schedule,
+    "cosine": cosine_schedule,
+}
+
+
+@pytest.fixture
+def x0():
+    return torch.rand(3, 1, 28, 28, generator=seed(1)) * 2 - 1
+
+
+@pytest.fixture
+def explorer(x0):
+    return NoisingExplorer(x0, T=100, t=40, generator=seed())
+
+
+# ------------------------------------------------------------------------------------------------------ the front end
+
+
+def test_the_module_and_the_folder_of_its_front_ends_share_a_name():
+    assert diffusion_math.explore.noising.__file__.endswith("explore.py")
+    shipped = {
+        file.name for file in (importlib.resources.files("diffusion_math") / "explore").iterdir()
+    }
+    assert {"common.js", "noising.js", "explore.css"} <= shipped
+
+
+def test_the_front_end_is_one_module():
+    code = _front_end("noising")
+    assert (
+        'from "./' not in code
+        and "export default { render }" in code
+        and "export function explorable" in code
+    )
+    assert NoisingExplorer(torch.zeros(4, 4))._esm == code
+
+
+def test_a_front_end_that_does_not_import_common_is_an_error(tmp_path, monkeypatch):
+    for name in ("common", "lonely"):
+        (tmp_path / f"{name}.js").write_text("export default {};\n")
+    monkeypatch.setattr(diffusion_math.explore.noising, "_FOLDER", tmp_path)
+    with pytest.raises(ValueError, match="lonely.js must hold one line"):
+        _front_end("lonely")
+
+
+def test_where_no_widget_can_be_shown_a_line_says_what_it_is(explorer):
+    bundle, _ = explorer._repr_mimebundle_()
+    assert bundle["text/plain"].startswith("NoisingExplorer: a digit at step t")
+    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.model_id
+
+
+# --------------------------------------------------------------------------------------------------- what it computes
+
+
+@pytest.mark.parametrize("kind", SCHEDULES)
+@pytest.mark.parametrize("T, t", [(1, 0), (1, 1), (10, 3), (1000, 500), (1000, 1000)])
+def test_x_t_is_the_forward_process(x0, kind, T, t):
+    explorer = NoisingExplorer(x0, kind, T=T, t=t, digit=2, generator=seed())
+    q = ForwardProcess(SCHEDULES[kind](T)).marginal(x0[2].double(), t)
+    eps = torch.randn(28, 28, generator=seed())
+    assert torch.equal(explorer.eps, eps[None])
+    torch.testing.assert_close(explorer.x_t, (q.mean + q.std * eps).float(), rtol=0, atol=1e-6)
+    assert explorer.alpha_bar == SCHEDULES[kind](T).alpha_bar[t].item()
+
+
+def test_the_two_edges_are_exact(x0):
+    explorer = NoisingExplorer(x0, beta=0, t=20)
+    assert torch.equal(explorer.x_t, x0[0]) and explorer.alpha_bar == 1
+    explorer.beta = 1
+    assert torch.equal(explorer.x_t, explorer.eps) and explorer.alpha_bar == 0
+
+
+@pytest.mark.parametrize("shape", [(5, 1, 28, 28), (1, 28, 28), (28, 28), (1, 1, 8, 12)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_any_size_shape_and_dtype(shape, dtype):
+    explorer = NoisingExplorer(torch.zeros(shape, dtype=dtype))
+    assert explorer.x_t.shape == explorer.eps.shape == (shape[1:] if len(shape) == 4 else shape)
+    assert explorer.x_t.dtype == dtype and explorer.x_t.isfinite().all()
+
+
+def test_the_same_generator_gives_the_same_noise(x0):
+    one, two, other = (NoisingExplorer(x0, generator=seed(s)) for s in (3, 3, 4))
+    assert one.noise == two.noise != other.noise
+
+
+def test_where_it_starts():
+    x0 = torch.zeros(28, 28)
+    assert [(e.T, e.t) for e in (NoisingExplorer(x0), NoisingExplorer(x0, "linear"))] == [
+        (20, 1),
+        (1000, 250),
+    ]
+    given = NoisingExplorer(x0, cosine_schedule(37))
+    assert (given.schedule, given.T, given.t) == ("given", 37, 9)
+    assert NoisingExplorer(x0, cosine_schedule(4000)).T == 4000
+
+
+# -------------------------------------------------------------------------------------------- a schedule of one's own
+
+
+def test_a_schedule_handed_in_is_used_as_it_is(x0):
+    schedule = Schedule.from_beta([0.0, 0.3, 1.0, 0.5])
+    explorer = NoisingExplorer(x0, schedule, t=2, generator=seed())
+    assert explorer.q.schedule is schedule
+    q = ForwardProcess(schedule).marginal(x0[0], 2)
+    torch.testing.assert_close(explorer.x_t, q.mean + q.std * explorer.eps, rtol=0, atol=1e-6)
+    sent = torch.frombuffer(bytearray(explorer._given), dtype=torch.float64).view(2, 5)
+    assert torch.equal(sent, torch.stack([schedule.log_alpha_bar, schedule.beta]))
+
+
+@pytest.mark.parametrize("T", [1, 3, 10, 999, 1000])
+def test_another_T_reads_the_curve_as_the_linear_schedule_does(T):
+    ours, theirs = _reread(linear_schedule(), T), linear_schedule(T)
+    torch.testing.assert_close(ours.log_alpha_bar, theirs.log_alpha_bar, rtol=1e-12, atol=0)
+    torch.testing.assert_close(ours.beta, theirs.beta, rtol=1e-9, atol=0)
+
+
+def test_another_T_where_nothing_is_left():
+    schedule = _reread(Schedule.from_beta([0.5, 1.0, 0.5]), 6)
+    assert schedule.alpha_bar[2:].tolist() == pytest.approx([0.5, 0, 0, 0, 0])
+    assert not schedule.beta.isnan().any() and schedule.beta[4:].eq(1).all()
+    assert schedule.log_alpha_bar[1].item() == pytest.approx(math.log(0.5) / 2)
+
+
+# ----------------------------------------------------------------------------------------------------- what it refuses
+
+
+@pytest.mark.parametrize(
+    "name, value, words",
+    [
+        ("beta", 1.2, r"beta must lie in \[0, 1\], got 1.2"),
+        ("beta", -0.1, "beta must lie in"),
+        ("beta", math.nan, r"beta must lie in \[0, 1\], got nan"),
+        ("t", 101, r"t must lie in \[0, 100\], got 101"),
+        ("t", -1, "t must lie in"),
+        ("T", 0, r"T must lie in \[1, 1000\], got 0"),
+        ("T", 1001, "T must lie in"),
+        ("T", 39, "T must be at least t = 40, got 39: set t first"),
+        ("digit", 3, r"digit must lie in \[0, 2\], got 3"),
+        ("schedule", "sigmoid", "schedule must be one of constant, linear, cosine, got 'sigmoid'"),
+        ("schedule", "given", "schedule must be one of constant, linear, cosine, got 'given'"),
+        ("noise", b"1234", "noise must hold 28 x 28 float32 numbers, 3136 bytes, got 4 bytes"),
+    ],
+)
+def test_a_trait_out_of_range(explorer, name, value, words):
+    before = getattr(explorer, name)
+    with pytest.raises(ValueError, match=words):
+        setattr(explorer, name, value)
+    assert getattr(explorer, name) == before
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [("beta", "0.1"), ("t", 0.5), ("T", None), ("schedule", 3), ("digit", "0"), ("noise", "x")],
+)
+def test_a_trait_of_the_wrong_kind(explorer, name, value):
+    with pytest.raises(traitlets.TraitError, match=f"'{name}' trait"):
+        setattr(explorer, name, value)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "arguments, error, words",
+    [
+        ({"x0": [[0.0]]}, TypeError, "x0 must be a floating-point tensor, got list"),
+        ({"x0": torch.zeros(28, 28, dtype=torch.uint8)}, TypeError, "got torch.uint8"),
+        (
+            {"x0": torch.zeros(3, 28, 28)},
+            ValueError,
+            r"one-channel images: .* got shape \(3, 28, 28\)",
+        ),
+        ({"x0": torch.zeros(784)}, ValueError, r"got shape \(784,\)"),
+        ({"x0": torch.zeros(0, 1, 28, 28)}, ValueError, "got shape"),
+        ({"x0": torch.zeros(65, 1, 2, 2)}, ValueError, "at most 64 images, got 65"),
+        (
+            {"x0": torch.full((2, 2), 1.5)},
+            ValueError,
+            r"x0 must lie in \[-1, 1\], got values from 1.5 to 1.5",
+        ),
+        ({"x0": torch.full((2, 2), math.nan)}, ValueError, "got values from nan"),
+        ({"schedule": "sigmoid"}, ValueError, "schedule must be one of"),
+        ({"schedule": 3}, TypeError, "schedule must be a name or a Schedule, got int"),
+        ({"beta": 2}, ValueError, "beta must lie in"),
+        ({"T": 0}, ValueError, "T must lie in"),
+        ({"T": 5, "t": 6}, ValueError, r"t must lie in \[0, 5\], got 6"),
+        ({"T": "5"}, traitlets.TraitError, "'T' trait"),
+        ({"digit": 1}, ValueError, r"digit must lie in \[0, 0\]"),
+    ],
+)
+def test_arguments_that_do_not_fit(arguments, error, words):
+    with pytest.raises(error, match=words):
+        NoisingExplorer(**{"x0": torch.zeros(28, 28)} | arguments)
+
+
+# -------------------------------------------------------------------------------------------- what the browser sends
+
+
+def test_a_message_from_the_browser_sets_several_traits_at_once(explorer):
+    noise = torch.randn(28, 28, generator=seed(9)).numpy().tobytes()
+    explorer.set_state({"T": 10, "t": 7, "schedule": "linear", "noise": memoryview(noise)})
+    assert (explorer.T, explorer.t, explorer.schedule, explorer.noise) == (10, 7, "linear", noise)
+    assert explorer.q.T == 10
+
+
+def test_little_is_sent(x0):
+    explorer = NoisingExplorer(x0)
+    state = explorer.get_state()
+    assert sum(len(v) for v in state.values() if isinstance(v, bytes)) == 4 * 784 * (3 + 2)
+    assert len(state["_esm"]) + len(state["_css"]) < 64_000

@@ -1,0 +1,142 @@
+"The score field: what it takes, what it refuses, and that its steps are the package's."
+
+import math
+
+import pytest
+import torch
+
+from diffusion_math.explore.score import ScoreExplorer
+from diffusion_math.forward import Schedule, cosine_schedule, linear_schedule
+from diffusion_math.laws.mixture import GaussianMixture
+from diffusion_math.reverse import ExactReverse
+from diffusion_math.score import langevin
+from tests.truth import refuses, seed
+
+f64 = torch.float64
+
+
+def bells(covs, k=2):
+    return GaussianMixture([1 / k] * k, torch.randn(k, 2, generator=seed(), dtype=f64), covs)
+
+
+@pytest.mark.parametrize(
+    "covs",
+    [
+        torch.tensor([0.1, 0.3]),
+        torch.tensor([[0.1, 0.2], [0.3, 0.4]]),
+        torch.tensor([[[0.3, 0.1], [0.1, 0.2]], [[0.2, -0.1], [-0.1, 0.1]]]),
+    ],
+    ids=["round", "upright", "tilted"],
+)
+def test_the_covariances_that_are_sent_are_the_mixture_s(covs):
+    ours = ScoreExplorer(bells(covs))
+    a, b, d = torch.tensor(ours._covs, dtype=f64).T
+    full = torch.stack([torch.stack([a, b]), torch.stack([b, d])]).permute(2, 0, 1)
+    x = torch.randn(20, 2, generator=seed(1), dtype=f64)
+    again = GaussianMixture(ours._weights, torch.tensor(ours._means, dtype=f64), full)
+    torch.testing.assert_close(again.log_prob(x), bells(covs).log_prob(x), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("t", [0, 40, 100])
+def test_ascent_and_langevin_are_the_package_s_walks(t):
+    ours = ScoreExplorer(t=t, sampler="ascent", generator=seed())
+    x = ours.points
+    there = langevin(ours.law.score, x, ours.step_size, 1, temperature=0.0)
+    torch.testing.assert_close(ours.step(x, torch.randn_like(x)), there)
+    ours.sampler = "langevin"
+    xi = torch.randn(x.shape, generator=seed(3), dtype=f64)
+    torch.testing.assert_close(
+        ours.step(x, xi), langevin(ours.law.score, x, ours.step_size, 1, seed(3))
+    )
+
+
+@pytest.mark.parametrize(
+    "schedule", ["linear", "cosine", Schedule.from_beta([0.1, 0.2, 0.5, 0.9])], ids=str
+)
+def test_the_reverse_step_is_exact_reverse(schedule):
+    ours = ScoreExplorer(None, schedule, t=3, sampler="reverse", generator=seed())
+    makes = {"linear": linear_schedule, "cosine": cosine_schedule}
+    given = makes[schedule](100) if isinstance(schedule, str) else schedule
+    assert torch.equal(ours.q.schedule.log_alpha_bar, given.log_alpha_bar) and ours.T == given.T
+    law = ExactReverse(ours.q, ours.data).step(ours.points, 3)
+    torch.testing.assert_close(ours.step(ours.points, torch.zeros(300, 2, dtype=f64)), law.mean)
+    torch.testing.assert_close(
+        ours.step(ours.points, torch.ones(300, 2, dtype=f64)) - law.mean, law.std
+    )
+
+
+def test_annealed_steps_are_a_share_of_the_noise():
+    ours = ScoreExplorer(t=50, sampler="annealed")
+    assert ours.step_size == pytest.approx(0.2 * linear_schedule(100).noise_var[50].item())
+
+
+def test_langevin_fills_the_hills_and_ascent_only_the_tops():
+    ours = ScoreExplorer(generator=seed())
+    law, size = ours.law, ours.step_size  # the sizes are what the explorer adds to the walks
+    real = law.log_prob(law.sample(3000, seed())).mean()
+    ends = {
+        heat: langevin(law.score, ours.points, size, 400, seed(1), temperature=heat)
+        for heat in (0.0, 1.0)
+    }
+    ends = {name: law.log_prob(ends[heat]) for name, heat in (("ascent", 0.0), ("langevin", 1.0))}
+    assert ends["ascent"].min() > real and abs(ends["langevin"].mean() - real) < 0.3
+
+
+@pytest.mark.parametrize(
+    "name, value, words",
+    [
+        ("t", 101, r"t must lie in \[0, 100\], got 101"),
+        ("t", -1, "t must lie in"),
+        (
+            "sampler",
+            "gibbs",
+            "sampler must be one of ascent, langevin, annealed, reverse, got 'gibbs'",
+        ),
+    ],
+)
+def test_a_trait_out_of_range(name, value, words):
+    ours = ScoreExplorer()
+    refuses(ours, name, value, words, 0.5)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "arguments, error, words",
+    [
+        ({"mixture": 3}, TypeError, "mixture must be a GaussianMixture, got int"),
+        (
+            {"mixture": GaussianMixture([1.0], torch.zeros(1, 3), torch.ones(1))},
+            ValueError,
+            r"\(2,\), got \(3,\)",
+        ),
+        (
+            {"mixture": GaussianMixture([1 / 9] * 9, torch.zeros(9, 2), torch.ones(9))},
+            ValueError,
+            "at most 8 components",
+        ),
+        (
+            {"mixture": GaussianMixture([1.0], torch.zeros(1, 2), torch.zeros(1))},
+            ValueError,
+            "got a point mass",
+        ),
+        (
+            {"schedule": "constant"},
+            ValueError,
+            "schedule must be linear, cosine or a Schedule, got 'constant'",
+        ),
+        ({"schedule": 3}, TypeError, "schedule must be a name or a Schedule, got int"),
+        ({"T": 0}, ValueError, r"T must lie in \[1, 1000\], got 0"),
+        ({"T": math.pi}, TypeError, "T must be an integer"),
+        ({"t": 200}, ValueError, "t must lie in"),
+        ({"sampler": "walk"}, ValueError, "sampler must be one of"),
+    ],
+)
+def test_arguments_that_do_not_fit(arguments, error, words):
+    with pytest.raises(error, match=words):
+        ScoreExplorer(**arguments)
+
+
+def test_little_is_sent():
+    state = ScoreExplorer().get_state()
+    assert sum(len(v) for v in state.values() if isinstance(v, bytes)) == 2400
+    assert len(state["_esm"]) + len(state["_css"]) < 64_000

@@ -1,0 +1,773 @@
+"""The exercises: every stub, every solution and every wrong answer runs; each wrong answer is told from all others.
+
+Right answers written in other ways pass, and what is kept of them survives whatever may happen to a file.
+"""
+
+import errno
+import inspect
+import json
+import math
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import diffusion_math
+from diffusion_math import check, exercises, hint, mystery, progress
+from diffusion_math.forward import ForwardProcess, Schedule
+from diffusion_math.gaussian import Gaussian
+from diffusion_math.reverse import ReverseProcess
+from diffusion_math.teach.catalogue import _FILMS, CATALOGUE, KINDS, Dice
+from diffusion_math.teach.exercises import _judge, _same, _tensor
+from tests.lab import ROOT
+
+NAMES = list(CATALOGUE)
+SLIPS = [(name, i) for name in NAMES for i in range(len(CATALOGUE[name].slips))]
+MAKES = [(name, i, k) for name, i in SLIPS for k in range(len(CATALOGUE[name].slips[i].makes))]
+SEEDS = range(1, 6)
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path, monkeypatch):
+    "A progress file of the test's own, and a fresh session."
+    monkeypatch.setenv("DIFFUSION_MATH_PROGRESS", str(tmp_path / "own" / "progress.json"))
+    monkeypatch.setattr(exercises, "_SESSION", {})
+    monkeypatch.setattr(exercises, "_HINTS", {})
+    return tmp_path / "own" / "progress.json"
+
+
+@pytest.fixture
+def said(capsys):
+    "What a check of f prints."
+
+    def says(name, f):
+        check(name, f)
+        return capsys.readouterr().out
+
+    return says
+
+
+def answers(name, f, seed):
+    "f's answers to the inputs that a check with this seed would try."
+    exercise = CATALOGUE[name]
+    return [_tensor(f(*exercise.draw(Dice(seed + i, i)).values())) for i in range(len(KINDS))]
+
+
+# ------------------------------------------------------------------------------------------------------- the catalogue
+
+
+def test_there_are_two_exercises_a_chapter():
+    assert NAMES == [f"{chapter}.{letter}" for chapter in range(1, 9) for letter in "ab"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_exercise_is_whole(name):
+    exercise = CATALOGUE[name]
+    assert exercise.name == name and exercise.title and len(exercise.title) <= 32
+    assert len(exercise.slips) >= 5
+    sentences = [slip.says for slip in exercise.slips]
+    sentences += [exercise.random, *exercise.hints, *(says for says, _ in exercise.edges)]
+    assert len(set(sentences)) == len(sentences)
+    assert all(text.rstrip()[-1] in ".?" for text in sentences)
+    assert list(inspect.signature(exercise.right).parameters) == list(exercise.draw(Dice(0)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_solution_passes(name, seed):
+    exercise = CATALOGUE[name]
+    assert _judge(exercise, exercise.right, seed)[0] == "right"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_last_hint_is_a_solution_that_passes(name, capsys):
+    for _ in range(3):
+        hint(name)
+    last = capsys.readouterr().out.split("the solution:\n\n")[1]
+    space = {"torch": torch}
+    exec(textwrap.dedent(last), space)
+    (solution,) = (value for key, value in space.items() if key not in ("torch", "__builtins__"))
+    check(name, solution)
+    assert "right, on 6 random inputs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name, i, k", MAKES)
+def test_every_wrong_answer_is_named(name, i, k):
+    exercise = CATALOGUE[name]
+    slip = exercise.slips[i]
+    for seed in (1, 2):
+        assert _judge(exercise, slip.makes[k], seed) == ("wrong", slip.says)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not CATALOGUE[name].one_by_one])
+def test_no_two_wrong_answers_are_confused(name):
+    "On the inputs of a check, any two with different sentences differ by a hundred times what counts as rounding."
+    exercise = CATALOGUE[name]
+    known = [("right", exercise.right)] + [
+        (slip.says, make) for slip in exercise.slips for make in slip.makes
+    ]
+    for seed in SEEDS:
+        made = [(says, answers(name, f, seed)) for says, f in known]
+        for i, (a, x) in enumerate(made):
+            for b, y in made[:i]:
+                assert a == b or max(map(apart, x, y)) > 1e-3, (a, b)
+
+
+def apart(x, y) -> float:
+    "The largest difference, relative to the larger of the two; inf if the shapes differ or one is not finite."
+    if x.shape != y.shape:
+        return math.inf
+    x, y = x.double(), y.double()
+    if not torch.equal(x.isfinite(), y.isfinite()) or not x.isfinite().all():
+        return 0.0 if torch.equal(x.nan_to_num(), y.nan_to_num()) else math.inf
+    return (
+        (x - y).abs().max() / torch.maximum(x.abs().max(), y.abs().max()).clamp(min=1e-300)
+    ).item()
+
+
+def test_films_are_told_apart_picture_by_picture():
+    "8.a: a wrong choice for any one film is answered with what is wrong about that choice."
+    exercise = CATALOGUE["8.a"]
+    for film in "ABCD":
+        for choice in {1, 2, 3, 4} - {_FILMS[film]}:
+            state, says = _judge(
+                exercise, lambda x, film=film, choice=choice: choice if x == film else _FILMS[x], 0
+            )
+            assert state == "wrong" and says.startswith(f"Not {choice}:")
+    assert sorted(_FILMS.values()) == [1, 2, 3, 4]
+    assert all(exercise.right(film) == _FILMS[film] for film in "ABCD")
+
+
+def test_films_show_what_their_slip_predicts():
+    "The variance of the last frame, on data of variance 1, by the recursion that hint 8.a names."
+    x0 = torch.randn(1, 100, 100, dtype=torch.float64)
+    end = {"A": 0.95**2, "B": 1.0, "C": 0.95}
+    add = {"A": 0.05, "B": 0.05, "C": 0.05**2}
+    films = mystery(x0, torch.Generator().manual_seed(0))
+    for letter in end:
+        var = 1.0
+        for _ in range(60):
+            var = end[letter] * var + add[letter]
+        assert films[letter][-1].var().item() == pytest.approx(
+            var, abs=5 * var * (2 / 10_000) ** 0.5
+        )
+    total = 0.05**0.5 * sum(0.95 ** (k / 2) for k in range(60))  # the same eps, 60 times
+    assert films["D"][-1].var().item() == pytest.approx(0.95**60 + total**2, rel=0.05)
+    for film in films.values():
+        assert film.shape == (5, 100, 100) and torch.equal(film[:1], x0)
+    again = mystery(x0, torch.Generator().manual_seed(0))
+    assert all(torch.equal(films[letter], again[letter]) for letter in films)
+
+
+# ------------------------------------------------------------------------------ the right functions against other truth
+
+
+def test_one_step_jump_and_mean_back_are_the_forward_process_own():
+    q = ForwardProcess(Schedule.from_beta([0.1, 0.2, 0.3, 0.05]))
+    s, x, y = (
+        q.schedule,
+        torch.randn(3, 2, dtype=torch.float64),
+        torch.randn(3, 2, dtype=torch.float64),
+    )
+    eps = torch.randn(3, 2, dtype=torch.float64)
+    for t in (1, 2, 4):
+        step, leap = q.step(x, t), q.marginal(x, t)
+        torch.testing.assert_close(
+            CATALOGUE["3.a"].right(x, s.beta[t], eps), step.mean + step.std * eps
+        )
+        torch.testing.assert_close(
+            CATALOGUE["3.b"].right(x, s.beta, t, eps), leap.mean + leap.std * eps
+        )
+        torch.testing.assert_close(CATALOGUE["4.b"].right(x, y, s, t), q.posterior(x, y, t).mean)
+        torch.testing.assert_close(
+            CATALOGUE["6.a"].right(leap.mean + leap.std * eps, eps, s.alpha_bar[t]), x
+        )
+        score = -(leap.mean + leap.std * eps - leap.mean) / leap.var
+        torch.testing.assert_close(CATALOGUE["7.a"].right(eps, s.alpha_bar[t]), score)
+
+
+def test_the_others_agree_with_torch():
+    p, q = torch.distributions.Normal(0.3, 1.2), torch.distributions.Normal(-0.4, 0.7)
+    args = [torch.tensor(v, dtype=torch.float64) for v in (-0.4, 0.49, 0.3, 1.44)]
+    kl = torch.distributions.kl_divergence(q, p).item()
+    assert CATALOGUE["5.b"].right(*args).item() == pytest.approx(kl, rel=1e-6)
+    w = torch.randn(9, dtype=torch.float64)
+    assert CATALOGUE["5.a"].right(w - 5000).item() == pytest.approx(
+        w.exp().mean().log().item() - 5000, rel=1e-12
+    )
+    x = torch.randn(8, 3, dtype=torch.float64)
+    torch.testing.assert_close(CATALOGUE["2.a"].right(x), torch.cov(x.T, correction=0))
+    prior, like = torch.rand(2, 50, dtype=torch.float64)
+    assert (CATALOGUE["4.a"].right(prior, like, 0.1) * 0.1).sum().item() == pytest.approx(1)
+    pixels = torch.randn(4, 1, 3, 3, dtype=torch.float64)
+    s, eps = Schedule.from_beta([0.1, 0.2]), torch.randn(4, 1, 3, 3, dtype=torch.float64)
+    oracle = lambda x_t, log_snr: (
+        (x_t - s.alpha_bar[2].sqrt() * pixels) / (1 - s.alpha_bar[2]).sqrt()
+    )
+    assert CATALOGUE["6.b"].right(oracle, pixels, s, 2, eps).item() < 1e-25
+
+
+def test_the_loop_is_the_reverse_process_walk():
+    class Walk(ReverseProcess):
+        def step(self, x_t, t):
+            return Gaussian(0.9 * x_t + t, 0.1 * (t - 1))
+
+    p = Walk(ForwardProcess(Schedule.from_beta([0.2] * 3)), event_shape=(2,))
+    x_T, eps = torch.randn(5, 2, dtype=torch.float64), torch.randn(4, 5, 2, dtype=torch.float64)
+    x = x_T
+    for t in (3, 2, 1):
+        x = 0.9 * x + t + (0.1 * (t - 1)) ** 0.5 * eps[t]
+    torch.testing.assert_close(CATALOGUE["8.b"].right(p, x_T, eps), x)
+
+
+def test_langevin_keeps_the_unit_normal():
+    "Small steps from N(0, 1) with the score -x keep its variance, to the order of the step."
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(200_000, generator=g, dtype=torch.float64)
+    for _ in range(50):
+        x = CATALOGUE["7.b"].right(
+            x, lambda x: -x, 0.02, torch.randn(x.shape, generator=g, dtype=torch.float64)
+        )
+    assert x.var().item() == pytest.approx(1 / (1 - 0.01), abs=0.02)
+
+
+def test_a_mixture_and_an_interval_by_counting():
+    g = torch.Generator().manual_seed(0)
+    share, mean, std = (
+        torch.tensor(v, dtype=torch.float64) for v in ([0.3, 0.7], [-1, 1], [0.2, 0.5])
+    )
+    pick = torch.multinomial(share, 100_000, replacement=True, generator=g)
+    x = CATALOGUE["1.b"].right(
+        share, mean, std, pick, torch.randn(100_000, generator=g, dtype=torch.float64)
+    )
+    bells, which = torch.distributions.Normal(mean, std), torch.distributions.Categorical(share)
+    law = torch.distributions.MixtureSameFamily(which, bells)
+    dx = 0.001
+    middles = torch.arange(0, 1, dx, dtype=torch.float64) + dx / 2
+    chance = CATALOGUE["1.a"].right(law.log_prob(middles).exp(), dx).item()
+    assert chance == pytest.approx(
+        (law.cdf(torch.tensor(1.0)) - law.cdf(torch.tensor(0.0))).item(), abs=1e-6
+    )
+    share_inside = ((x > 0) & (x < 1)).double().mean().item()
+    assert share_inside == pytest.approx(chance, abs=5 * (chance * (1 - chance) / 100_000) ** 0.5)
+
+
+# ------------------------------------------------------------------------------------- right answers in other clothes
+
+
+def in_place(x, beta, eps):
+    x *= (1 - beta).sqrt()
+    eps *= beta.sqrt()
+    x += eps
+    return x
+
+
+def by_loop(x0, beta, t, eps):
+    signal, var = 1.0, 0.0
+    for k in range(1, t + 1):
+        signal, var = signal * math.sqrt(1 - beta[k]), (1 - float(beta[k])) * var + float(beta[k])
+    return signal * x0 + math.sqrt(var) * eps
+
+
+def from_left(x0, left, eps):
+    return left.sqrt() * x0 + (1 - left).sqrt() * eps
+
+
+def numpy_loss(network, x0, s, t, eps):
+    x_t = s.alpha_bar[t].sqrt() * x0 + s.noise_var[t].sqrt() * eps
+    return np.mean((eps.numpy() - network(x_t, s.log_snr[t]).numpy()) ** 2)
+
+
+OTHERWISE = [
+    ("1.a", lambda heights, dx: sum(h * dx for h in heights)),
+    ("1.a", lambda heights, dx: float(heights.numpy().sum() * dx.item())),
+    ("1.a", lambda heights, dx: heights.mean() * dx * len(heights)),
+    ("1.a", lambda heights, dx: (heights * dx).sum(0, keepdim=True)),
+    ("1.b", lambda w, m, s, pick, eps: torch.stack([m[k] + s[k] * e for k, e in zip(pick, eps, strict=True)])),
+    ("1.b", lambda w, m, s, pick, eps: [float(m[k] + s[k] * e) for k, e in zip(pick, eps, strict=True)]),
+    ("1.b", lambda w, m, s, pick, eps: torch.nn.functional.one_hot(pick, 3).to(m.dtype) @ m + s[pick] * eps),
+    ("2.b", lambda mu, var, eps: mu + math.sqrt(var) * eps),
+    ("2.b", lambda mu, var, eps: Gaussian(mu, var).mean + Gaussian(mu, var).std * eps),
+    ("2.b", lambda eps, var, mu: mu + var.sqrt() * eps),                              # our names, in another order
+    ("2.b", lambda m, v, e: m + np.sqrt(v.item()) * e),                                      # other names, in our order
+    ("2.b", lambda *args: args[0] + args[1] ** 0.5 * args[2]),
+    ("2.b", lambda mu, var, eps, extra=1: mu + var**0.5 * eps * extra),
+    ("2.b", lambda mu, var, eps: torch.addcmul(mu, var.sqrt(), eps).double()),
+    ("2.b", lambda mu, var, eps: (mu + var.sqrt() * eps).float()),
+    ("2.b", lambda mu, var, eps: (mu + var.sqrt() * eps).requires_grad_()),
+    ("2.a", lambda x: torch.cov(x.T, correction=0)),
+    ("2.a", lambda x: np.cov(x.numpy(), rowvar=False, bias=True)),
+    ("2.a", lambda x: x.T @ x / len(x) - torch.outer(x.mean(0), x.mean(0))),
+    ("2.a", lambda x: torch.einsum("ni,nj->ij", x - x.mean(0), x - x.mean(0)) / x.shape[0]),
+    ("2.a", lambda x: [[((a - a.mean()) * (b - b.mean())).mean().item() for a in x.T] for b in x.T]),
+    ("3.a", in_place),
+    ("3.a", lambda x, beta, eps: math.sqrt(1 - beta) * x + math.sqrt(beta) * eps),
+    ("3.a", lambda x, beta, eps: x * (1 - beta.item()) ** 0.5 + eps * beta.item() ** 0.5),
+    ("3.a", lambda x, beta, eps: (1 - beta).sqrt().expand_as(x) * x + beta.sqrt().view(*[1] * x.ndim) * eps),
+    ("3.a", lambda x, b, e: torch.tensor(np.sqrt(1 - b.numpy()) * x.numpy() + np.sqrt(b.numpy()) * e.numpy())),
+    ("3.b", by_loop),
+    ("3.b", lambda x0, beta, t, eps: from_left(x0, (1 - beta).cumprod(0)[t], eps)),
+    ("3.b", lambda x0, beta, t, eps: from_left(x0, torch.log1p(-beta)[: t + 1].sum().exp(), eps)),
+    ("4.b", lambda x_t, x0, s, t: ForwardProcess(s).posterior(x_t, x0, t).mean),
+    ("4.b", lambda x_t, x0, s, t: (s.alpha_bar[t - 1].sqrt() * s.beta[t] * x0
+                                   + s.alpha[t].sqrt() * s.noise_var[t - 1] * x_t) / s.noise_var[t]),
+    ("4.a", lambda prior, likelihood, dx: torch.softmax(prior.log() + likelihood.log(), 0) / dx),
+    ("4.a", lambda prior, likelihood, dx: (7 * prior * likelihood) / (7 * prior * likelihood * dx).sum()),
+    ("5.b", lambda mu_q, var_q, mu_p, var_p: torch.distributions.kl_divergence(
+        torch.distributions.Normal(mu_q, var_q.sqrt()), torch.distributions.Normal(mu_p, var_p.sqrt()))),
+    ("5.b", lambda m, v, n, w: (v + (m - n) ** 2) / (2 * w) - 0.5 + (w / v).log() / 2),
+    ("5.a", lambda log_w: torch.logsumexp(log_w, 0) - math.log(len(log_w))),
+    ("5.a", lambda log_w: torch.logsumexp(log_w - math.log(len(log_w)), 0, keepdim=True)),
+    ("6.a", lambda x_t, eps, alpha_bar: x_t / alpha_bar.sqrt() - (1 / alpha_bar - 1).sqrt() * eps),
+    ("6.b", lambda network, x0, s, t, eps: torch.nn.functional.mse_loss(
+        network(s.alpha_bar[t].sqrt() * x0 + (1 - s.alpha_bar[t]).sqrt() * eps, s.log_snr[t]), eps)),
+    ("6.b", numpy_loss),
+    ("6.b", lambda network, x0, s, t, eps: (network(from_left(x0, s.alpha_bar[t], eps), s.log_snr[t].expand(len(x0)))
+                                            - eps).square().mean()),
+    ("7.a", lambda eps, alpha_bar: -eps / math.sqrt(1 - alpha_bar)),
+    ("7.b", lambda x, score, h, eps: Gaussian(x + h * score(x), 2 * h).mean + Gaussian(x, 2 * h).std * eps),
+    ("8.a", lambda film: torch.tensor({"A": 4, "B": 2, "C": 1, "D": 3}[film])),
+    ("8.a", lambda film: float({"A": 4, "B": 2, "C": 1, "D": 3}[film])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("i", range(len(OTHERWISE)))
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_right_answer_written_differently_passes(i, seed):
+    name, f = OTHERWISE[i]
+    state, says = _judge(CATALOGUE[name], f, seed)
+    assert state == "right", says
+
+
+def test_every_exercise_is_written_differently_at_least_once():
+    assert {name for name, _ in OTHERWISE} | {"8.b"} == set(NAMES)
+
+
+def test_a_loop_that_counts_up_passes():
+    def loop(p, x_T, eps):
+        x = x_T.clone()
+        for k in range(p.T):
+            t = p.T - k
+            step = p.step(x, t)
+            z = torch.zeros_like(x) if t == 1 else eps[t]
+            x = step.mean + step.var.sqrt() * z
+        return x
+
+    assert _judge(CATALOGUE["8.b"], loop, 3)[0] == "right"
+
+
+def test_another_dtype_is_right_and_said_so(said):
+    assert said("3.a", lambda x, beta, eps: CATALOGUE["3.a"].right(x, beta, eps).float()) == (
+        "3.a  right, on 6 random inputs and at the edges. "
+        "(It came in float32; results here keep the input's float64.)\n"
+    )
+
+
+def test_a_check_leaves_the_readers_random_numbers_and_tensors_alone(said):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    said("3.a", lambda x, beta, eps: torch.randn(x.shape))
+    said("3.a", in_place)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert "right" in said("3.a", in_place)
+
+
+def test_what_a_function_prints_is_shown_once(said):
+    def chatty(x, beta, eps):
+        print("shape", tuple(x.shape))
+        return in_place(x, beta, eps)
+
+    assert said("3.a", chatty).startswith("shape (3, 1, 4, 4)\n3.a  right")
+    assert said("3.a", lambda x, beta, eps: print("here") or x).count("here") == 1
+
+
+def test_under_no_grad_inference_and_another_default_dtype():
+    for context in (torch.no_grad(), torch.inference_mode()):
+        with context:
+            assert all(
+                _judge(CATALOGUE[name], CATALOGUE[name].right, 1)[0] == "right" for name in NAMES
+            )
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert all(
+            _judge(CATALOGUE[name], CATALOGUE[name].right, 1)[0] == "right" for name in NAMES
+        )
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+# -------------------------------------------------------------------------------------------- what is not an answer yet
+
+
+def stub(x, beta, eps):
+    "One forward step: scale x, scale the given noise eps, add."
+    ...
+
+
+def bare(x, beta, eps): ...
+
+
+def only_pass(x, beta, eps):
+    pass
+
+
+def dots(x, beta, eps):
+    return ...
+
+
+def not_implemented(x, beta, eps):
+    raise NotImplementedError("later")
+
+
+@pytest.mark.parametrize(
+    "f", [stub, bare, only_pass, dots, not_implemented, lambda x, beta, eps: ...]
+)
+def test_a_stub_is_not_tried_and_writes_nothing(f, said, file):
+    assert said("3.a", f) == (
+        f'3.a  not tried yet: fill in {f.__name__} and run the cell again. hint("3.a") helps.\n'
+    )
+    assert not file.parent.exists()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_stub_is_not_tried(name):
+    space = {}
+    exec(f"def f({', '.join(CATALOGUE[name].draw(Dice(0)))}):\n    'What to do.'\n    ...", space)
+    assert _judge(CATALOGUE[name], space["f"], 0) == ("untried", "")
+
+
+def forgot(x, beta, eps):
+    x = (1 - beta).sqrt() * x + beta.sqrt() * eps
+
+
+def misspelt(x, beta, eps):
+    return (1 - beta).sqrt() * x + betta.sqrt() * eps  # noqa: F821
+
+
+def deep(x, beta, eps):
+    return deep(x, beta, eps)
+
+
+class Hostile:
+    "Raises whatever is asked of it."
+
+    def __getattr__(self, name):
+        raise RuntimeError("hostile")
+
+    def __array__(self, *args, **kwargs):
+        raise RuntimeError("hostile")
+
+    def __len__(self):
+        raise RuntimeError("hostile")
+
+
+NO_ANSWER = [
+    (forgot, "Your function returned None. Is a return missing?"),
+    (misspelt, "Your function raised NameError: name 'betta' is not defined"),
+    (deep, "Your function raised RecursionError: maximum recursion depth exceeded"),
+    (lambda x, beta, eps: 1 / 0, "Your function raised ZeroDivisionError: division by zero"),
+    (lambda x, beta, eps: torch.zeros(3) @ torch.zeros(4), "Your function raised RuntimeError: "),
+    (lambda x, eps: x, "The function is called with x, beta, eps. Yours takes (x, eps)."),
+    (lambda x, beta, eps, more: x, "Yours takes (x, beta, eps, more)."),
+    (lambda x, beta, eps: "noise", "Your function returned a str. Numbers are due"),
+    (lambda x, beta, eps: {"x": x}, "Your function returned a dict. Numbers are due"),
+    (lambda x, beta, eps: [x, x[:0]], "Your function returned a list. Numbers are due"),
+    (lambda x, beta, eps: print, "Your function returned a builtin_function_or_method. Numbers are due"),
+    (lambda x, beta, eps: Hostile(), "Your function returned a Hostile. Numbers are due"),
+    (torch.zeros(3), "Hand over the function itself, without calling it: its name, and no brackets behind it. A T"),
+    (None, "Hand over the function itself"),
+    (lambda x, beta, eps: x[0, 0], "Your result has the wrong shape: (4, 4) came, (3, 1, 4, 4) was due."),
+    (lambda x, beta, eps: x.sum(), "Your result has the wrong shape: () came, (3, 1, 4, 4) was due."),
+    (lambda x, beta, eps: (10 * x).long(), "Your result has the wrong dtype: int64 came, float64 was due."),
+    (lambda x, beta, eps: x > 0, "Your result has the wrong dtype: bool came, float64 was due."),
+    (lambda x, beta, eps: x * 1j, "Your result has the wrong dtype: complex128 came, float64 was due."),
+    (lambda *args: in_place(*args).half(), "Your result has the wrong dtype: float16 came, float64 was due."),
+    (lambda x, beta, eps: torch.full_like(x, math.nan), "came [[nan, nan]]"),
+    (lambda x, beta, eps: torch.full_like(x, math.inf), "came [[inf, inf]]"),
+    (lambda x, beta, eps: torch.randn_like(x), "Two calls with the same input gave two answers"),
+    (lambda x, beta, eps: x[:0], "Your result has the wrong shape: (0, 1, 4, 4) came"),
+]  # fmt: skip
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("f, words", NO_ANSWER, ids=range(len(NO_ANSWER)))
+def test_no_answer_or_an_unknown_one_is_told_and_nothing_raises(f, words, said):
+    out = said("3.a", f)
+    assert out.startswith("3.a  not yet. ") and words in out
+    if "came" not in words:
+        assert len(out.strip().splitlines()) == 1
+
+
+def test_the_readers_own_line_is_shown(said):
+    out = said("3.a", misspelt)
+    assert "(in: return (1 - beta).sqrt() * x + betta.sqrt() * eps" in out
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("f", [
+    lambda *a: None, lambda *a: 0, lambda *a: math.nan, lambda *a: torch.zeros(0), lambda *a: torch.ones(2, 2),
+    lambda *a: a[0], lambda *a: a[-1], lambda *a: a, lambda: 1, lambda *a: torch.randn(3), lambda *a: np.float32(1),
+    lambda *a: [], int, print, lambda *a: Hostile(), Hostile, "text", 3, lambda *a: a[99],
+    lambda *a: torch.zeros(2).to_sparse(),
+], ids=range(20))  # fmt: skip
+def test_nothing_that_a_reader_hands_over_raises(name, f, said):
+    assert f"{name}  not" in said(name, f)  # print says something itself
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(st.floats(-3, 3).filter(lambda v: abs(v - 1) > 1e-3))
+def test_a_scaled_answer_is_wrong_and_shown(name, factor):
+    exercise = CATALOGUE[name]
+    state, says = _judge(exercise, lambda *a: factor * torch.as_tensor(exercise.right(*a)), 5)
+    assert state == "wrong" and says
+
+
+def test_one_small_input_says_what_came_and_what_was_due(said):
+    out = said("2.b", lambda mu, var, eps: mu + 1.3 * var.sqrt() * eps)
+    first, came, due = out.splitlines()
+    assert (
+        first.startswith("2.b  not yet. For mu = [[")
+        and ", var = 0." in first
+        and ", eps = [[" in first
+    )
+    space = {}
+    exec(first.split("For ")[1].replace(", var", "; var").replace(", eps", "; eps"), space)
+    mu, var, eps = (np.array(space[key]) for key in ("mu", "var", "eps"))
+    np.testing.assert_allclose(
+        json.loads(due.split("due ")[1]), mu + np.sqrt(var) * eps, rtol=1e-2, atol=1e-3
+    )
+    np.testing.assert_allclose(
+        json.loads(came.split("came ")[1]), mu + 1.3 * np.sqrt(var) * eps, rtol=1e-2, atol=1e-3
+    )
+
+
+def test_right_on_small_inputs_alone(said):
+    right = CATALOGUE["3.a"].right
+    out = said(
+        "3.a", lambda x, beta, eps: right(x, beta, eps) if len(x) == 1 else right(x, beta, eps) + 1
+    )
+    assert "wrong on larger ones" in out
+
+
+def test_an_edge_is_named(said):
+    right = CATALOGUE["3.a"].right
+    out = said("3.a", lambda x, beta, eps: right(x, beta, eps) if beta > 0 else x + 1)
+    assert out == "3.a  not yet. Right inside, and wrong at an edge. At β = 0 the image changed.\n"
+    out = said("3.a", lambda x, beta, eps: right(x, beta, eps) if 0 < beta else 1 / 0)
+    assert "ZeroDivisionError" in out
+
+
+def test_noise_drawn_anew_in_the_loss_has_its_own_sentence(said):
+    def fresh(network, x0, s, t, eps):
+        x_t = s.alpha_bar[t].sqrt() * x0 + (1 - s.alpha_bar[t]).sqrt() * torch.randn_like(x0)
+        return ((eps - network(x_t, s.log_snr[t])) ** 2).mean()
+
+    assert "you drew new noise inside" in said("6.b", fresh)
+    numbers = iter(range(10**6))
+    assert "Two calls with the same input" in said("3.a", lambda x, beta, eps: x + next(numbers))
+
+
+def test_a_check_takes_an_instant():
+    for name in NAMES:
+        start = time.process_time()
+        _judge(CATALOGUE[name], CATALOGUE[name].slips[-1].makes[-1], 1)
+        assert time.process_time() - start < 1.0
+
+
+@pytest.mark.parametrize(
+    "call", [lambda: check("3.z", stub), lambda: hint("9.a"), lambda: check("3", stub)]
+)
+def test_an_unknown_name_is_an_error_that_lists_them(call):
+    with pytest.raises(ValueError, match="name must be one of 1.a, 1.b, .* 8.b, got"):
+        call()
+
+
+# --------------------------------------------------------------------------------------------- comparing, to rounding
+
+
+@pytest.mark.parametrize("came, due, same", [
+    (1.0, 1.0, True), (1.0 + 1e-11, 1.0, True), (1.0 + 1e-6, 1.0, False), (np.float64(2), 2.0, True),
+    ([1.0, 2.0], [1, 2], True), (1, 1.0, True), (math.inf, math.inf, True), (math.inf, -math.inf, False),
+    (math.nan, math.nan, True), (math.nan, 1.0, False), ([[3.0]], 3.0, True), ([3.0, 3.0], 3.0, False),
+    (np.float32(0.1), 0.1, True), (np.float32(0.1001), 0.1, False), (1e-12, 2e-12, False), (0.0, 0.0, True),
+    (1e-10, 0.0, True), (True, True, True),
+])  # fmt: skip
+def test_what_counts_as_the_same(came, due, same):
+    assert _same(_tensor(came), _tensor(due)) == same
+
+
+# ---------------------------------------------------------------------------------------------------- hints, progress
+
+
+def test_hints_say_more_each_time(capsys):
+    for start in (
+        "3.a  a nudge: ",
+        "3.a  the formula: ",
+        "3.a  the solution:",
+        "3.a  the solution:",
+    ):
+        hint("3.a")
+        assert capsys.readouterr().out.startswith(start)
+    hint("3.b")
+    assert capsys.readouterr().out.startswith("3.b  a nudge: ")
+
+
+def listed(capsys) -> str:
+    capsys.readouterr()
+    progress()
+    return capsys.readouterr().out
+
+
+def test_progress_counts(said, capsys, file):
+    assert "0 of 16 passed" in listed(capsys) and not file.parent.exists()
+    said("3.a", lambda x, beta, eps: x)
+    assert "3.a  one forward step                tried once" in listed(capsys)
+    said("3.a", lambda x, beta, eps: 1 / 0)
+    assert "tried 2 times" in listed(capsys)
+    said("3.a", CATALOGUE["3.a"].right)
+    assert "3.a  one forward step                passed" in listed(capsys)
+    said("3.a", lambda x, beta, eps: x)
+    out = listed(capsys)
+    assert "3.a  one forward step                passed" in out and "1 of 16 passed" in out
+    assert json.loads(file.read_text()) == {"3.a": {"passed": True, "tries": 4}}
+    assert [path.name for path in file.parent.iterdir()] == ["progress.json"]
+    assert all(len(line) <= 104 for line in out.splitlines())
+
+
+DAMAGED = [
+    "",
+    "{",
+    "[]",
+    "3",
+    "null",
+    '{"3.a": 1}',
+    '{"3.a": {}}',
+    "[" * 100_000,
+    '{"3.a": {"tries": 0, "passed": true}}',
+    '{"3.a": {"tries": "1", "passed": true}}',
+    '{"3.a": {"tries": 1, "passed": 1}}',
+    b"\xff\xfe\x00",
+]
+
+
+@pytest.mark.parametrize("content", DAMAGED, ids=range(len(DAMAGED)))
+def test_a_damaged_file_is_set_aside_and_said_so(content, said, capsys, file):
+    content = content if isinstance(content, bytes) else content.encode()
+    file.parent.mkdir()
+    file.write_bytes(content)
+    out = listed(capsys)
+    assert (
+        "0 of 16 passed" in out
+        and "(progress.json is damaged" in out
+        and file.read_bytes() == content
+    )
+    out = said("3.a", CATALOGUE["3.a"].right)
+    assert (
+        "right" in out and "(progress.json was damaged. It is kept as progress.json.damaged" in out
+    )
+    assert file.with_name("progress.json.damaged").read_bytes() == content
+    assert json.loads(file.read_text()) == {"3.a": {"passed": True, "tries": 1}}
+    assert "damaged" not in said("3.a", CATALOGUE["3.a"].right) + listed(capsys)
+
+
+def test_a_file_that_was_set_aside_stays(said, file):
+    file.parent.mkdir()
+    for content in (b"first", b"second", b"third"):
+        file.write_bytes(content)
+        said("3.a", CATALOGUE["3.a"].right)
+    kept = {path.name: path.read_bytes() for path in file.parent.glob("*.damaged*")}
+    assert kept == {
+        f"progress.json.damaged{i}": b for i, b in (("", b"first"), (1, b"second"), (2, b"third"))
+    }
+
+
+def test_exercises_of_another_version_are_kept(said, file):
+    file.parent.mkdir()
+    file.write_text('{"9.c": {"passed": true, "tries": 2}}')
+    said("3.a", CATALOGUE["3.a"].right)
+    assert set(json.loads(file.read_text())) == {"3.a", "9.c"}
+
+
+def refused(path, *args, **kwargs):
+    raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+
+def blocked(file, how, monkeypatch=None):
+    "Make it impossible to write the file."
+    if how == "a file where the folder should be":
+        file.parent.write_text("")
+    elif how == "a folder where the file should be":
+        file.mkdir(parents=True)
+    elif how == "read-only":  # as the system says it; chmod does not stop root
+        monkeypatch.setattr(type(file), "write_text", refused)
+
+
+@pytest.mark.parametrize(
+    "how", ["a file where the folder should be", "a folder where the file should be", "read-only"]
+)
+def test_where_nothing_can_be_written_the_exercises_go_on(how, said, capsys, file, monkeypatch):
+    blocked(file, how, monkeypatch)
+    line = "(This cannot be written down here. It is remembered until the notebook is closed.)"
+    assert line in said("3.a", lambda x, beta, eps: x)
+    assert "tried once" in listed(capsys)
+    out = said("3.a", CATALOGUE["3.a"].right)
+    assert "right" in out and line in out
+    assert "passed" in listed(capsys) and "1 of 16 passed" in listed(capsys)
+
+
+def test_what_was_remembered_is_written_as_soon_as_it_can_be(said, file):
+    blocked(file, "a file where the folder should be")
+    said("3.a", CATALOGUE["3.a"].right)
+    file.parent.unlink()
+    said("3.b", lambda x0, beta, t, eps: x0)
+    assert json.loads(file.read_text()) == {
+        "3.a": {"passed": True, "tries": 1},
+        "3.b": {"passed": False, "tries": 1},
+    }
+
+
+def test_a_failed_write_leaves_the_old_file_whole(said, file, monkeypatch):
+    said("3.a", CATALOGUE["3.a"].right)
+    before = file.read_bytes()
+
+    def fails(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(exercises.os, "replace", fails)
+    assert "cannot be written down" in said("3.b", CATALOGUE["3.b"].right)
+    assert file.read_bytes() == before and [p.name for p in file.parent.iterdir()] == [
+        "progress.json"
+    ]
+
+
+def test_without_the_variable_it_is_the_systems_own_folder(monkeypatch, tmp_path):
+    monkeypatch.delenv("DIFFUSION_MATH_PROGRESS")
+    file = exercises._file()
+    assert (
+        file.name == "progress.json" and file.parent.name == "diffusion_math" and file.is_absolute()
+    )
+    assert ROOT not in file.parents
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
+    assert "remembered" in exercises._record("3.a", True)
+
+
+# ------------------------------------------------------------------------------------------------------- in the package
+
+
+def test_the_commands_are_light_and_public():
+    code = """if True:
+        import sys, diffusion_math
+        assert "diffusion_math.teach.catalogue" not in sys.modules
+        from diffusion_math import check, hint, mystery, progress
+        heavy = {"matplotlib", "ipywidgets", "anywidget", "torchvision", "sklearn", "IPython"}
+        print(sorted(heavy & set(sys.modules)))"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+    assert {"check", "hint", "mystery", "progress"} <= set(diffusion_math.__all__)

@@ -1,0 +1,147 @@
+"The notation card: no symbol of the chapters and no public name is missing, its code runs, and its sections decode."
+
+import json
+import re
+
+import pytest
+import torch
+
+import diffusion_math
+from diffusion_math import (
+    DDPM,
+    NOTATION,
+    ForwardProcess,
+    Gaussian,
+    GaussianMixture,
+    linear_schedule,
+    notation_card,
+)
+from diffusion_math.teach.notation import _CHAPTERS
+from tests.lab import ROOT
+
+NBS = ROOT / "nbs"
+SYMBOLS = [row for row in NOTATION if row.symbol]
+ENTRIES = [part for row in NOTATION for part in row.code.split(" ; ") if part]
+GREEK = (
+    r"alpha|beta|gamma|delta|epsilon|varepsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau|phi|varphi|chi|psi"
+    r"|omega|Gamma|Delta|Theta|Lambda|Xi|Pi|Sigma|Phi|Psi|Omega"
+)  # fmt: skip
+MARKS = (
+    rf"\\(?:bar|hat|tilde) ?\\?\w|\\(?:{GREEK})(?![a-z])|\\math(?:cal|bb) ?\w"
+    r"|\\(?:square|triangle|nabla|int|sum|prod|sim|det)(?![a-z])"
+)
+
+
+def squeezed(latex: str) -> str:
+    "LaTeX without the spaces and brackets that change nothing."
+    latex = latex.replace(r"\|", r"\Vert ")
+    return re.sub(r"\\[,;!> ]|\\left|\\right|\\big+[lr]?|\\displaystyle|\s", "", latex)
+
+
+def markdown(name: str) -> str:
+    cells = json.loads((NBS / f"{name}.ipynb").read_text())["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
+def sections(name: str) -> dict[str, str]:
+    "A chapter's Markdown by the number of its section."
+    parts = re.split(r"(?m)^## (\d+b?\.\d+)\b", markdown(name))
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def here() -> list[str]:
+    return [name for name in _CHAPTERS.values() if (NBS / f"{name}.ipynb").exists()]
+
+
+@pytest.fixture(scope="module")
+def objects():
+    "What the card's code is about."
+    x0 = torch.randn(5, 2, dtype=torch.float64)
+    weights, means, covs = [0.4, 0.6], torch.randn(2, 2).double(), torch.tensor([0.1, 0.2]).double()
+    mixture, q = GaussianMixture(weights, means, covs), ForwardProcess(linear_schedule(5))
+    p = DDPM(mixture, q)
+    x_t = q.marginal(x0, 3).sample()
+    names = {name: getattr(diffusion_math, name) for name in diffusion_math.__all__}
+    return names | {
+        "torch": torch, "x0": x0, "x_t": x_t, "t": 3, "log_snr": 1.0, "weights": weights, "means": means, "covs": covs,
+        "mixture": mixture, "distribution": mixture, "mean": x0, "var": 0.3, "law": Gaussian(x0, 0.3), "q": q, "p": p,
+        "schedule": q.schedule, "network": torch.nn.Linear(2, 2), "h": 0.1,
+        "bound": diffusion_math.elbo(q, diffusion_math.ExactReverse(q, mixture), x0),
+        "score": mixture.noised(1.0).score, "eps": torch.randn_like(x0),
+    }  # fmt: skip
+
+
+def test_every_public_name_is_on_the_card():
+    named = set(re.findall(r"\b[A-Za-z_]\w*", " ".join(ENTRIES)))
+    assert sorted(set(diffusion_math.__all__) - named) == [], (
+        "each needs a row in nbs/workshop/teach/notation.ipynb"
+    )
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_its_code_runs(entry, objects):
+    eval(entry, dict(objects))
+
+
+def test_every_symbol_of_the_displayed_equations_is_on_the_card():
+    known = " ".join(squeezed(row.symbol) for row in SYMBOLS)
+    missing = {}
+    for name in here():
+        for equation in re.findall(r"\$\$(.*?)\$\$", markdown(name), re.S):
+            for mark in re.findall(MARKS, equation):
+                if squeezed(mark) not in known:
+                    missing.setdefault(mark, re.search(r"\\tag\{(.*?)\}", equation).group(1))
+    assert missing == {}, "each needs a row in nbs/workshop/teach/notation.ipynb"
+
+
+@pytest.mark.parametrize("row", SYMBOLS, ids=lambda row: row.symbol)
+def test_its_section_has_the_symbol(row):
+    chapter = _CHAPTERS[row.first.split(".")[0]]
+    text = squeezed(sections(chapter)[row.first])
+    assert [symbol for symbol in row.symbol.split(" , ") if squeezed(symbol) not in text] == []
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in NOTATION if not row.symbol], ids=lambda row: row.code
+)
+def test_the_page_of_a_name_has_it(row):
+    page = row.first if "/" in row.first else _CHAPTERS[row.first.split(".")[0]]
+    text = (NBS / f"{page}.ipynb").read_text()
+    for name in row.code.split(" ; "):
+        assert re.search(rf"(class|def) {name}\b|\b{name}\b.* = ", text), (
+            f"{page} does not make {name}"
+        )
+
+
+def test_the_rows_are_in_the_order_of_the_course():
+    order = list(_CHAPTERS)
+    places = [
+        (order.index(row.first.split(".")[0]), int(row.first.split(".")[1])) for row in SYMBOLS
+    ]
+    assert places == sorted(places)
+    assert len({row.symbol for row in SYMBOLS}) == len(SYMBOLS)
+    assert all(row.say for row in NOTATION)
+
+
+def test_it_shows_itself_as_a_table_and_as_text():
+    card = notation_card()
+    table = card._repr_markdown_()
+    lines = [line for line in table.splitlines() if line.startswith("| $")]
+    assert len(lines) == len(SYMBOLS)
+    assert all(line.count(" | ") == 3 for line in lines)
+    assert "| $\\beta_t$ | " in table and "[3.3](03_forward_process.ipynb) |" in table
+    assert len(repr(card).splitlines()) == len(SYMBOLS)
+    links = re.findall(r"\]\(([^)]+)\)", table)
+    assert links and [link for link in links if not (NBS / link).exists()] == []
+
+
+def test_the_front_page_shows_it():
+    cells = json.loads((NBS / "index.ipynb").read_text())["cells"]
+    (shown,) = [
+        c for c in cells if c["cell_type"] == "code" and "notation_card()" in "".join(c["source"])
+    ]
+    (output,) = shown["outputs"]
+    stored = "".join(output["data"]["text/markdown"])
+    assert stored == notation_card()._repr_markdown_(), (
+        "the front page's card is stale: run it again"
+    )

@@ -1,0 +1,593 @@
+"Pictures carry words, leave no trace, refuse what is not a picture; the checks pass what is equal and nothing else."
+
+import base64
+import html
+import io
+import math
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from diffusion_math.teach.plot import (
+    INK,
+    PALETTE,
+    Live,
+    agree,
+    agree_mc,
+    figure,
+    mean_and_stderr,
+    plot_density,
+    plot_points,
+    plot_schedule,
+    show,
+    show_images,
+    show_strip,
+    style,
+)
+
+SETTINGS = dict(matplotlib.rcParams)  # before any picture is drawn
+
+
+@pytest.fixture
+def outputs(monkeypatch):
+    "What a notebook would be given to display: a list of mime bundles."
+    import IPython
+    import IPython.display
+
+    bundles = []
+    monkeypatch.setattr(IPython, "get_ipython", lambda: object())
+    monkeypatch.setattr(IPython.display, "publish_display_data", bundles.append)
+    return bundles
+
+
+def parts(bundle):
+    "The text alternative, the picture and the width on the page of one output."
+    found = re.fullmatch(
+        r'<img alt="([^"<>]*)" src="data:image/png;base64,([A-Za-z0-9+/=]+)" width="(\d+)" style="max-width:100%">',
+        bundle["text/html"],
+    )
+    assert found, bundle["text/html"][:200]
+    picture = Image.open(io.BytesIO(base64.b64decode(found[2]))).convert("RGB")
+    return html.unescape(found[1]), np.asarray(picture).astype(int), int(found[3])
+
+
+def levels(picture):
+    "The grey levels that cover a whole picture, unlike those of a frame."
+    grey = picture[(picture.max(-1) == picture.min(-1))][:, 0]
+    values, counts = np.unique(grey, return_counts=True)
+    return set(values[counts > 20_000])
+
+
+# ---------------------------------------------------------------- showing
+
+
+def test_a_figure_becomes_an_image_with_its_words(outputs):
+    fig, ax = figure(width=5.0, height=2.0)
+    ax.plot([0, 1])
+    show(fig, 'a line\n  from "0" to <1> & back')
+    (bundle,) = outputs
+    assert set(bundle) == {"text/html", "text/plain"}
+    alt, picture, width = parts(bundle)
+    assert alt == bundle["text/plain"] == 'a line from "0" to <1> & back'
+    assert width == 480 and picture.shape == (384, 960, 3)
+    assert (picture[0, 0] == 255).all()  # white, whatever the page's theme
+
+
+@pytest.mark.parametrize("alt", ["", "  \n "])
+def test_a_picture_without_words_is_refused(alt, outputs):
+    fig, _ = figure()
+    with pytest.raises(ValueError, match="alt must say"):
+        show(fig, alt)
+    with pytest.raises(ValueError, match="alt must say"):
+        show_images([torch.zeros(4, 4)], alt=alt)
+    assert outputs == []
+
+
+def test_outside_a_notebook_the_words_are_printed(capsys):
+    show(figure()[0], "two axes")
+    show_images(torch.zeros(2, 1, 4, 4))
+    assert capsys.readouterr().out == "two axes\n2 images\n"
+
+
+def test_without_ipython_the_words_are_printed(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    show(figure()[0], "an empty frame")
+    assert capsys.readouterr().out == "an empty frame\n"
+
+
+def test_a_live_picture_stays_in_its_place(monkeypatch):
+    import IPython
+    import IPython.display
+
+    published = []
+    monkeypatch.setattr(IPython, "get_ipython", lambda: object())
+    record = lambda bundle, **where: published.append((bundle, dict(where)))
+    monkeypatch.setattr(IPython.display, "publish_display_data", record)
+    one, other = Live(), Live()
+    for done in (0.0, 0.5, 1.0):
+        one.show(figure()[0], "a curve", done, "<so> far")
+    other.show(figure()[0], "another")
+    ids = [where["transient"]["display_id"] for _, where in published]
+    assert ids[0] == ids[1] == ids[2] != ids[3]
+    assert [where.get("update", False) for _, where in published] == [False, True, True, False]
+    assert '<progress value="0.5" max="1"' in published[1][0]["text/html"]
+    assert (
+        "&lt;so&gt; far" in published[1][0]["text/html"]
+        and "<progress" not in published[3][0]["text/html"]
+    )
+    assert published[0][0]["text/plain"] == "a curve"
+    with pytest.raises(ValueError, match=r"done must lie in \[0, 1\], got 1.5"):
+        one.show(figure()[0], "a curve", 1.5)
+    with pytest.raises(ValueError, match="alt must say"):
+        one.show(figure()[0], " ")
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_no_figure_is_left_open(inside, monkeypatch, capsys):
+    if inside:
+        import IPython
+        import IPython.display
+
+        monkeypatch.setattr(IPython, "get_ipython", lambda: object())
+        monkeypatch.setattr(IPython.display, "publish_display_data", lambda bundle: 1 / 0)
+    before = plt.get_fignums()
+    fig, _ = plt.subplots()
+    assert plt.get_fignums() != before
+    if inside:
+        with pytest.raises(ZeroDivisionError):  # not even when the notebook refuses it
+            show(fig, "mine")
+    else:
+        show(fig, "mine")
+    figure()
+    plot_density(torch.arange(3.0), {"q": torch.ones(3)})
+    assert plt.get_fignums() == before
+
+
+def test_matplotlibs_settings_stay_as_they_were(outputs):
+    show_images([torch.zeros(4, 4)], titles=["$x_0$"])
+    show_strip([torch.zeros(4, 4)] * 2, arrows=["q"])
+    show(plot_density(torch.arange(3.0), {"q": torch.ones(3)}).figure, "flat")
+    show(plot_points(torch.zeros(3, 2)).figure, "a dot")
+    assert dict(matplotlib.rcParams) == SETTINGS
+    with style():
+        assert not matplotlib.rcParams["axes.spines.top"]
+    assert dict(matplotlib.rcParams) == SETTINGS
+
+
+def test_importing_loads_no_matplotlib():
+    code = "import sys, diffusion_math.teach.plot; assert not {'matplotlib', 'IPython', 'PIL'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_same_picture_is_the_same_bytes(outputs):
+    for _ in range(2):
+        show_images(torch.linspace(-1, 1, 784).view(1, 1, 28, 28), titles=["$x_0$"])
+    assert outputs[0] == outputs[1]
+
+
+def test_colours_are_apart():
+    rgb = np.array([matplotlib.colors.to_rgb(c) for c in [*PALETTE.values(), INK, "white"]])
+    gaps = np.abs(rgb[:, None] - rgb[None]).sum(-1) + 9 * np.eye(len(rgb))
+    assert (
+        np.delete(np.delete(gaps, 6, 0), 6, 1).min() > 0.3
+    )  # ink is nearly the black of the truth, on purpose
+
+
+# ---------------------------------------------------------------- images
+
+
+def test_values_become_grey_levels(outputs):
+    show_images([torch.full((28, 28), v) for v in (-1.0, 0.0, 1.0, -7.0, 7.0)])
+    assert levels(parts(outputs[0])[1]) == {0, 128, 255}
+    show_images([torch.full((28, 28), v) for v in (0.0, 0.2, 1.0)], value_range=(0, 1))
+    assert levels(parts(outputs[1])[1]) == {0, 51, 255}
+
+
+def test_each_pixel_is_a_sharp_square(outputs):
+    checkers = (torch.arange(28)[:, None] + torch.arange(28)) % 2 * 2.0 - 1
+    show_images([checkers])
+    picture = parts(outputs[0])[1]
+    middle, side = picture.shape[0] // 2, 7  # 196 pixels for 28
+    inside = picture[
+        middle - 91 : middle + 91, middle - 91 : middle + 91
+    ]  # without the frame's pixels
+    want = (255 * (checkers[1:-1, 1:-1] + 1) / 2).long().numpy().repeat(side, 0).repeat(side, 1)
+    assert (inside == want[..., None]).all()
+
+
+def test_colour_is_colour(outputs):
+    red = torch.tensor([1.0, -1.0, -1.0]).view(3, 1, 1).expand(3, 8, 8)
+    show_images([red], alt="red")
+    picture = parts(outputs[0])[1]
+    assert ((picture == [255, 0, 0]).all(-1)).mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    "images, n",
+    [
+        (torch.zeros(3, 1, 8, 8), 3),
+        (torch.zeros(3, 3, 8, 8), 3),
+        (torch.zeros(1, 8, 8), 1),
+        (torch.zeros(8, 8), 1),
+        (torch.zeros(3, 8, 8), 1),
+        ([torch.zeros(8, 8), torch.zeros(1, 8, 8), torch.zeros(1, 1, 8, 8)], 3),
+        ([torch.zeros(8, 4), torch.zeros(300, 300)], 2),
+        (torch.zeros(2, 1, 8, 8, dtype=torch.bfloat16), 2),
+        (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), 2),
+        (torch.zeros(2, 1, 8, 8, requires_grad=True), 2),
+    ],
+)
+def test_what_counts_as_images(images, n, outputs):
+    show_images(images)
+    assert parts(outputs[0])[0] == f"{n} image{'s' * (n > 1)}"
+
+
+def test_the_words_come_from_the_titles(outputs):
+    x = torch.zeros(8, 8)
+    show_images([x, x, x], titles=["$x_0$", r"$\bar{x}$,\nblurred".replace(r"\n", "\n"), ""])
+    show_images([x, x], titles=["a", "b"], alt="two black squares")
+    show_strip([x, None, x], labels=["$x_0$", "", "$x_T$"], arrows=["$q(x_1|x_0)$", ""])
+    show_strip([x, x])
+    assert [parts(o)[0] for o in outputs] == [
+        "3 images: x_0, barx, blurred",
+        "two black squares",
+        "A row of 3 images: x_0, arrow q(x_1|x_0), more, arrow, x_T",
+        "A row of 2 images: an image, an image",
+    ]
+
+
+def test_columns_and_long_titles_make_room(outputs):
+    x = torch.zeros(28, 28)
+    show_images([x] * 6, cols=3)
+    show_images([x] * 6, cols=2)
+    show_images([x] * 2, titles=["short", "a title that is much wider than its picture"])
+    show_images([x] * 2, titles=["short", "short"])
+    show_images([x] * 200)
+    widths, heights = zip(*[(parts(o)[2], parts(o)[1].shape[0]) for o in outputs], strict=True)
+    assert widths[0] > widths[1] and heights[0] < heights[1] and widths[2] > 1.5 * widths[3]
+    assert widths[4] <= 700
+
+
+def test_arrows_have_the_processes_colours(outputs):
+    x = torch.zeros(28, 28)
+    for backward in (False, True):
+        show_strip([x, x], arrows=["q"], backward=backward)
+    for output, name, tip in zip(outputs, ("q", "p"), ("right", "left"), strict=True):
+        picture = parts(output)[1]
+        hit = (picture == np.round(255 * np.array(matplotlib.colors.to_rgb(PALETTE[name])))).all(-1)
+        cols = np.where(hit.any(0))[0]
+        row = hit[
+            np.argmax(hit.sum(1)) - 4 : np.argmax(hit.sum(1)) + 5
+        ]  # the shaft, not the letter above it
+        thick = row.sum(0)[cols]
+        assert (np.argmax(thick) > len(cols) / 2) == (tip == "right")
+
+
+def test_a_long_strip_fits_the_page(outputs):
+    show_strip(torch.zeros(11, 1, 28, 28), labels=[str(i) for i in range(11)])
+    assert parts(outputs[0])[2] <= 720
+    assert len(outputs[0]["text/html"]) < 80_000
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "call, error, words",
+    [
+        (lambda x: show_images([]), ValueError, "at least one image"),
+        (lambda x: show_strip([None]), ValueError, "at least one image"),
+        (
+            lambda x: show_images([x, torch.zeros(2, 1, 4, 4)]),
+            ValueError,
+            r"images\[1\] must be one image.*\(2, 1, 4, 4\)",
+        ),
+        (lambda x: show_images(torch.zeros(2, 4, 4)), ValueError, r"got shape \(2, 4, 4\)"),
+        (lambda x: show_images(torch.zeros(1, 1, 0, 4)), ValueError, "must be one image"),
+        (
+            lambda x: show_images([x, x / 0 * 0]),
+            ValueError,
+            r"images\[1\] holds NaN in 16 of its 16",
+        ),
+        (lambda x: show_images([[[0.0]]]), TypeError, r"images\[0\] must be a tensor, got list"),
+        (
+            lambda x: show_images([x], titles=["a", "b"]),
+            ValueError,
+            "titles must hold 1 texts, got 2",
+        ),
+        (lambda x: show_images([x], titles="a"), TypeError, "titles must be a list of 1 texts"),
+        (lambda x: show_images([x], value_range=(1, -1)), ValueError, "low < high"),
+        (lambda x: show_images([x], cols=0), ValueError, "cols must be at least 1, got 0"),
+        (
+            lambda x: show_strip([x, x], arrows=["a", "b"]),
+            ValueError,
+            "arrows must hold 1 texts, got 2",
+        ),
+        (lambda x: show_strip([x, x], labels=["a"]), ValueError, "labels must hold 2 texts, got 1"),
+    ],
+)
+def test_what_is_not_a_picture(call, error, words, outputs):
+    with pytest.raises(error, match=words):
+        call(torch.zeros(4, 4))
+    assert outputs == []
+
+
+# ---------------------------------------------------------------- curves and points
+
+
+def test_density_curves_have_their_colours():
+    x = torch.linspace(-3, 3, 50)
+    ax = plot_density(
+        x, {"data": x**2, "truth": x**2 + 1, "other": x**2 + 2}, title="t", xlabel="a", ylabel="b"
+    )
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    assert list(lines) == ["data", "truth", "other"]
+    assert lines["data"].get_color() == PALETTE["data"] and lines["data"].get_linestyle() == "-"
+    assert lines["truth"].get_color() == PALETTE["truth"] and lines["truth"].get_linestyle() == "--"
+    assert lines["other"].get_color() not in (PALETTE["data"], PALETTE["truth"])
+    assert np.array_equal(lines["other"].get_ydata(), (x**2 + 2).double().numpy())
+    assert len(ax.collections) == 2  # shaded: all but the truth
+    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("t", "a", "b")
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == list(lines)
+
+
+def test_density_on_given_axes_and_colours():
+    _, (left, right) = figure(cols=2)
+    x = torch.linspace(0, 1, 5, requires_grad=True)
+    assert plot_density(x, {"a": x, "b": 2 * x}, left, colors=["p", "red"], fill=False) is left
+    assert plot_density(x, {"a": x, "b": 2 * x}, right, colors={"b": "q", "a": "noise"}) is right
+    assert [line.get_color() for line in left.get_lines()] == [
+        PALETTE["p"],
+        "red",
+    ] and not left.collections
+    assert [line.get_color() for line in right.get_lines()] == [PALETTE["noise"], PALETTE["q"]]
+    assert plot_density(x, {"": x}).get_legend() is None
+
+
+def test_many_curves_have_a_colour_each():
+    x = torch.linspace(0, 1, 5)
+    ax = plot_density(x, {f"curve {i}": x + i for i in range(5)})
+    assert len({line.get_color() for line in ax.get_lines()}) == 5
+
+
+def test_schedule_curves():
+    t = torch.linspace(0, 1, 5001, dtype=torch.float64)
+    long = SimpleNamespace(T=5000, alpha_bar=1 - t, noise_var=t)
+    short = SimpleNamespace(
+        T=2, alpha_bar=torch.tensor([1.0, 0.25, 0.0]), noise_var=torch.tensor([0.0, 0.75, 1.0])
+    )
+    a, b, c, d = plot_schedule({"long": long, "short": short}).get_lines()
+    assert [line.get_color() for line in (a, b, c, d)] == [PALETTE["data"], PALETTE["noise"]] * 2
+    assert [line.get_linestyle() for line in (a, b, c, d)] == ["-", "-", "--", "--"]
+    assert np.allclose(c.get_ydata(), [1, 0.5, 0]) and np.allclose(d.get_ydata(), [0, 0.75**0.5, 1])
+    assert np.allclose(c.get_xdata(), [0, 0.5, 1])
+    assert len(a.get_xdata()) == 1001 and np.allclose(a.get_ydata() ** 2, 1 - a.get_xdata())
+    assert np.allclose(b.get_ydata() ** 2, b.get_xdata())
+
+
+def test_points():
+    x = torch.randn(7, 2)
+    ax = plot_points(x, color="noise", label="noise")
+    (dots,) = ax.collections
+    assert np.array_equal(dots.get_offsets(), x.double().numpy()) and ax.get_aspect() == 1
+    assert np.allclose(dots.get_facecolor()[0, :3], matplotlib.colors.to_rgb(PALETTE["noise"]))
+    few, many = (plot_points(torch.zeros(n, 2)).collections[0].get_sizes()[0] for n in (10, 10_000))
+    assert few > many > 0
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "call, error, words",
+    [
+        (
+            lambda x: plot_density(x, {"q": x[1:]}),
+            ValueError,
+            r"curves\['q'\] must be \(n,\) like x, got \(4,\)",
+        ),
+        (lambda x: plot_density(x[None], {"q": x[None]}), ValueError, r"must be \(n,\)"),
+        (lambda x: plot_density(x, {"q": x}, colors=["p", "q"]), ValueError, "one colour for each"),
+        (
+            lambda x: plot_density(x, {"q": x}, colors={"p": "q"}),
+            ValueError,
+            r"must have the keys \['q'\]",
+        ),
+        (lambda x: plot_density(x, {"q": x}, colors="red"), TypeError, "a list or a dict"),
+        (lambda x: plot_points(x), ValueError, r"x must be \(n, 2\), got \(5,\)"),
+        (
+            lambda x: plot_points(torch.tensor([[0, math.inf], [0, 0]])),
+            ValueError,
+            "got 1 points of 2",
+        ),
+        (
+            lambda x: plot_schedule({"s": SimpleNamespace(T=5, alpha_bar=x, noise_var=x)}),
+            ValueError,
+            "6 entries, got 5",
+        ),
+    ],
+)
+def test_what_cannot_be_drawn(call, error, words):
+    with pytest.raises(error, match=words):
+        call(torch.linspace(0, 1, 5))
+
+
+# ---------------------------------------------------------------- agree
+
+
+def said(capsys):
+    return capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize(
+    "a, b, words",
+    [
+        (1.0, 1.0, "exactly equal"),
+        (torch.tensor(2.0), 2, "exactly equal"),
+        (torch.tensor([2.0]), 2.0, "exactly equal"),
+        (np.arange(3), torch.arange(3.0), "exactly equal"),
+        ([1, 2], (1.0, 2.0), "exactly equal"),
+        (torch.tensor([True, False]), torch.tensor([1, 0]), "exactly equal"),
+        (math.inf, math.inf, "exactly equal"),
+        (torch.zeros(0, 3), torch.zeros(0, 3), "nothing to compare: both are empty, (0, 3)"),
+        (0.1 + 0.2, 0.3, "equal to 6e-17"),
+        (torch.tensor([-math.inf, 1.0]).double(), [-math.inf, 1 + 2e-16], "equal to 2e-16"),
+        (np.float32(1.5), torch.tensor(1.5, dtype=torch.bfloat16), "exactly equal"),
+        (1 + 1j, torch.tensor(1 + 1j), "exactly equal"),
+        (np.arange(6.0)[::-1], [5, 4, 3, 2, 1, 0], "exactly equal"),
+        (1e6 + 1e-5, 1e6, "equal to 1e-11"),  # relative where the number is large
+    ],
+)
+def test_what_is_equal(a, b, words, capsys):
+    agree(a, b)
+    assert said(capsys) == words
+
+
+@pytest.mark.parametrize(
+    "a, b, words",
+    [
+        (1.0, 1.0 + 1e-9, "not equal: 1.0 and 1.000000001, apart by 1.0e-09"),
+        (
+            torch.tensor([1.0, 2.0, 3.0]),
+            torch.tensor([1.0, 2.5, 3.2]),
+            r"not equal at \(1,\): 2.0 and 2.5",
+        ),
+        (torch.zeros(2, 3), torch.eye(3)[:2], r"not equal at \(0, 0\): 0.0 and 1.0"),
+        (torch.ones(3), torch.ones(3, 1), r"shapes differ: a \(3,\), b \(3, 1\)"),
+        (torch.ones(1), torch.ones(1, 1), "shapes differ"),
+        (torch.ones(3), 1.0, r"shapes differ: a \(3,\), b \(\)"),
+        (torch.zeros(0), torch.zeros(0, 1), "shapes differ"),
+        (math.nan, math.nan, "not equal: nan and nan"),
+        (torch.tensor([0.0, math.nan]), torch.tensor([0.5, 0.0]), r"not equal at \(1,\): nan"),
+        (
+            torch.tensor([0.0, 1.0]),
+            torch.tensor([0.0, math.nan]),
+            r"not equal at \(1,\): 1.0 and nan",
+        ),
+        (math.inf, -math.inf, "not equal: inf and -inf"),
+        (1e308, math.inf, "not equal: 1e[+]308 and inf"),
+        (math.inf, 1e308, "not equal: inf and 1e[+]308"),
+        (torch.tensor(0.1), 0.1, "not equal: 0.1000000014"),  # float32's tenth is not float64's
+        (1 + 1j, 1 - 1j, "not equal"),
+        (1e-3 + 2e-10, 1e-3, "apart by 2.0e-10"),  # absolute where the number is small
+    ],
+)
+def test_what_is_not_equal(a, b, words, capsys):
+    with pytest.raises(AssertionError, match=words):
+        agree(a, b)
+    assert said(capsys) == ""
+
+
+def test_tolerance_and_name(capsys):
+    agree(1.0, 1.1, tol=0.2, what="roughly")
+    assert said(capsys) == "roughly: equal to 9e-02"
+    with pytest.raises(AssertionError, match="^exactly: not equal: 1.0 and 1.1"):
+        agree(1.0, 1.1, tol=0.0, what="exactly")
+    for tol in (math.nan, math.inf, -1.0):
+        with pytest.raises(ValueError, match="tol must be finite"):
+            agree(1.0, 2.0, tol=tol)
+
+
+@pytest.mark.parametrize("thing", ["one", None, object(), {"a": 1}])
+def test_what_is_no_number(thing):
+    with pytest.raises(TypeError, match="b must be a tensor, an array or a number"):
+        agree(1.0, thing)
+
+
+def test_mpmath_numbers(capsys):
+    import mpmath
+
+    agree(torch.tensor(math.pi, dtype=torch.float64), mpmath.pi + 0)
+    assert said(capsys) == "exactly equal"
+
+
+numbers = st.floats(-1e300, 1e300)
+
+
+@given(st.lists(numbers, min_size=1, max_size=6), st.data())
+def test_agree_measures_what_it_says(values, data):
+    i = data.draw(st.integers(0, len(values) - 1))
+    shift = data.draw(st.sampled_from([3e-9, -1e-3, 0.5]))
+    other = list(values)
+    other[i] += shift * max(1.0, abs(values[i]))
+    agree(values, list(values), tol=0.0)
+    agree(other, values, tol=abs(shift) * 1.0001)
+    with pytest.raises(AssertionError, match=re.escape(f"at ({i},)")):
+        agree(other, values, tol=abs(shift) * 0.999)
+
+
+# ---------------------------------------------------------------- agree_mc
+
+
+def test_mean_and_standard_error():
+    samples = torch.tensor([[1.0, 10.0], [2.0, 10.0], [6.0, 10.0]], dtype=torch.float64)
+    mean, stderr = mean_and_stderr(samples)
+    agree(mean, [3.0, 10.0])
+    agree(stderr, [math.sqrt(7 / 3), 0.0])  # variance 14/2
+    agree(mean_and_stderr(samples.T, dim=1)[1], stderr)
+    with pytest.raises(ValueError, match="at least 2 along dim 0, got 1"):
+        mean_and_stderr(samples[:1])
+
+
+def test_an_honest_average_passes_and_a_biased_one_does_not(capsys):
+    estimate, stderr = mean_and_stderr(torch.randn(40_000, 5, dtype=torch.float64))
+    agree_mc(estimate, torch.zeros(5), stderr, what="the mean")
+    assert re.fullmatch(r"the mean: at most \d\.\d standard errors apart", said(capsys))
+    biased = torch.tensor([0, 0, 0, 0.05, 0]).double()
+    with pytest.raises(
+        AssertionError, match=r"the mean: not equal at \(3,\): .* apart, at most 5 allowed"
+    ):
+        agree_mc(estimate, biased, stderr, what="the mean")
+
+
+@pytest.mark.parametrize(
+    "estimate, truth, stderr, sigmas, words",
+    [
+        (1.0, 0.9, 0.1, 5, "1.0 standard errors apart"),
+        (1.0, 0.5, 0.1, 5.01, "5.0 standard errors apart"),
+        (torch.tensor([1.0]), 0.9, 0.1, 5, "1.0 standard errors apart"),
+        (1.0, 1.0, 0.0, 5, "0.0 standard errors apart"),
+        (1.0, 1.0, math.nan, 5, "0.0 standard errors apart"),
+        (torch.tensor([1.0, 2.0]), [1.0, 2.1], [0.0, 0.1], 5, "at most 1.0 standard errors apart"),
+    ],
+)
+def test_within_its_error(estimate, truth, stderr, sigmas, words, capsys):
+    agree_mc(estimate, truth, stderr, sigmas)
+    assert said(capsys) == words
+
+
+@pytest.mark.parametrize(
+    "estimate, truth, stderr, words",
+    [
+        (1.0, 0.0, 0.19, "5.3 standard errors apart"),
+        (1.0, 0.9, 0.0, "must be positive and finite"),
+        (1.0, 0.9, math.nan, "must be positive and finite"),
+        (1.0, 0.9, math.inf, "must be positive and finite"),
+        (1.0, 0.9, -0.1, "must be positive and finite"),
+        (math.nan, 0.9, 0.1, "nan and 0.9"),
+        (math.inf, 0.9, 0.1, "inf and 0.9"),
+        (0.9, math.nan, 0.1, "0.9 and nan"),
+        (math.nan, math.nan, math.nan, "nan and nan"),
+        ([1.0, 2.0], [1.0, 3.0], [1.0, 0.1], r"at \(1,\)"),
+        ([1.0, math.nan, 2.0], [1.0, 2.0, 2.1], [0.1, 0.1, 0.1], r"at \(1,\): nan and 2.0"),
+        (torch.ones(3), 1.0, torch.ones(3), r"shapes differ: estimate \(3,\), truth \(\)"),
+        (torch.ones(3), torch.ones(3), 0.1, r"shapes differ: estimate \(3,\), stderr \(\)"),
+        (torch.ones(0), torch.ones(0), torch.ones(0), "nothing to compare"),
+    ],
+)
+def test_beyond_its_error(estimate, truth, stderr, words, capsys):
+    with pytest.raises(AssertionError, match=words):
+        agree_mc(estimate, truth, stderr)
+    assert said(capsys) == ""
+
+
+@pytest.mark.parametrize("sigmas", [0, -1, math.inf, math.nan])
+def test_a_check_that_could_not_fail_is_refused(sigmas):
+    with pytest.raises(ValueError, match="sigmas must be positive and finite"):
+        agree_mc(1.0, 2.0, 0.1, sigmas)
