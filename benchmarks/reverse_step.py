@@ -14,7 +14,7 @@ SHAPE, T, STEP = (64, 1, 28, 28), 1000, 500
 
 
 def posterior_floor(q):
-    a, b, var = q._exact["posterior"]
+    a, b, var = q.tables.exact["posterior"]
     table = torch.stack([a, b, var.sqrt()]).float().view(3, -1, 1, 1, 1)
 
     def call(x_t, x0, t):
@@ -26,7 +26,7 @@ def posterior_floor(q):
 
 def ancestral_floor(q):
     "The whole step as one sum with ready numbers: of x_t, of eps, and of the noise."
-    s, (a, b, var) = q.schedule, q._exact["posterior"]
+    s, (a, b, var) = q.schedule, q.tables.exact["posterior"]
     of_x = (a / s.alpha_bar.sqrt() + b).tolist()
     of_eps = (-a * (s.noise_var / s.alpha_bar).sqrt()).tolist()
     std = var.sqrt().tolist()

@@ -12,7 +12,9 @@ from .distribution import Distribution
 from .elbo import Elbo, elbo, exact_elbo
 from .forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
 from .gaussian import Gaussian
-from .laws.account import Account, GridChain, LinearChain, account
+from .laws.account import Account, account
+from .laws.grid import GridChain
+from .laws.linear import LinearChain
 from .laws.levels import GreyLevels
 from .laws.mixture import Empirical, GaussianMixture
 from .likelihood import DiscretizedGaussian, Estimate, bits_per_dim, elbo_estimate
@@ -25,7 +27,6 @@ from .score import (
     hyvarinen_loss,
     langevin,
     score_of,
-    trace_jacobian,
     tweedie,
     tweedie_cov,
 )
@@ -44,6 +45,8 @@ from .teach.plot import (
     show_strip,
     style,
 )
+
+from .slopes import trace_jacobian
 
 if TYPE_CHECKING:
     from .data.pictures import Pictures, load_pictures, save_pictures

@@ -3,20 +3,27 @@
 # %% auto #0
 __all__ = ['Distribution']
 
-# %% ../nbs/01_data_distribution.ipynb #e29264a0
+# %% ../nbs/01_data_distribution.ipynb #3e237f70
 from abc import ABC, abstractmethod
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from . import checks
+from .checks import Batch, Each, Numbers
+from .slopes import jacobian, slope
+from .sums import level_by_level
+
 __all__ = ["Distribution"]
 
-# %% ../nbs/01_data_distribution.ipynb #1564c179
+# %% ../nbs/01_data_distribution.ipynb #ecc2c47d
 class Distribution(ABC):
     """What one can ask of a density that is known exactly; x is (n, *event_shape), everything in nats.
 
     A subclass says event_shape, sample, log_prob and noised. The rest follows by autograd, and may be overridden.
+    log_snr is one noise level, a number or a tensor of one; ValueError at -inf in denoise and denoise_cov (on the CPU),
+    where the score says nothing of x0: a law that knows E[x0] overrides them.
     """
 
     @property
@@ -25,59 +32,46 @@ class Distribution(ABC):
         "The shape of one x, without the batch: (2,) for a point in the plane, (1, 28, 28) for a digit."
 
     @abstractmethod
-    def sample(self, n: int, generator: Generator | None = None) -> Float[Tensor, "n *event"]:
-        "n independent draws, in the dtype and on the device of the distribution."
+    def sample(self, n: int, generator: Generator | None = None) -> Batch:
+        "n independent draws, in the precision of the distribution, and where it lies."
 
     @abstractmethod
-    def log_prob(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, " n"]:
-        "The log of the density at each x, in x's dtype."
+    def log_prob(self, x: Batch) -> Each:
+        "The log of the density at each x, in x's precision."
 
     @abstractmethod
     def noised(self, log_snr: float | Float[Tensor, ""]) -> "Distribution":
         "The law of scale * x0 + std * eps, scale^2 = sigmoid(log_snr), std^2 = sigmoid(-log_snr): q(x_t)."
 
-    def score(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, "n *event"]:
+    def score(self, x: Batch) -> Batch:
         "The gradient of log_prob with respect to x."
-        with torch.inference_mode(False), torch.enable_grad():
-            point = x if x.requires_grad else x.detach().clone().requires_grad_()
-            return torch.autograd.grad(
-                self.log_prob(point).sum(), point, create_graph=x.requires_grad
-            )[0]
+        return slope(self.log_prob, x)
 
-    def denoise(
-        self, x_t: Float[Tensor, "n *event"], log_snr: float | Float[Tensor, ""]
-    ) -> Float[Tensor, "n *event"]:
-        """E[x0 | x_t] = (x_t + std^2 * score of q(x_t)) / scale, in float64 [Robbins 1956].
+    def denoise(self, x_t: Batch, log_snr: float | Float[Tensor, ""]) -> Batch:
+        "E[x0 | x_t] = (x_t + std^2 * score of q(x_t)) / scale, in float64 [Robbins 1956]."
+        level = checks.some_signal(log_snr, "denoise with E[x0]")
+        x, scale, var = x_t.double(), torch.sigmoid(level).sqrt(), torch.sigmoid(-level)
+        return ((x + var * self.noised(level).score(x)) / scale).to(x_t)
 
-        ValueError at log_snr = -inf (on the CPU), where the score says nothing of x0; a law that knows E[x0] says so.
-        """
-        level, x = self._with_signal(log_snr, "denoise with E[x0]"), x_t.double()
-        return (
-            (x + torch.sigmoid(-level) * self.noised(level).score(x)) / torch.sigmoid(level).sqrt()
-        ).to(x_t)
+    def denoise_cov(self, x_t: Batch, log_snr: float | Float[Tensor, ""]) -> Float[Tensor, "n d d"]:
+        "Cov[x0 | x_t] = std^2 / scale * the Jacobian of denoise, d the size of an event: how unsure that guess is."
+        level = checks.some_signal(log_snr, "denoise_cov with Cov[x0]")
+        scale, var = torch.sigmoid(level).sqrt(), torch.sigmoid(-level)
+        return jacobian(lambda x: self.denoise(x, level), x_t) * (var / scale).to(x_t)
 
-    def denoise_cov(
-        self, x_t: Float[Tensor, "n *event"], log_snr: float | Float[Tensor, ""]
-    ) -> Float[Tensor, "n d d"]:
-        """Cov[x0 | x_t] = std^2 / scale * the Jacobian of denoise, d the size of an event: how unsure that guess is.
+    def denoise_moments(self, x_t: Batch, log_snr: float | Numbers) -> tuple[Batch, Batch]:
+        "E[x0 | x_t] and, coordinate by coordinate, Var[x0 | x_t]; log_snr one for all, or (n,), one for each x."
 
-        ValueError at log_snr = -inf, as in denoise.
-        """
-        level = self._with_signal(log_snr, "denoise_cov with Cov[x0]")
-        with torch.inference_mode(False), torch.enable_grad():
-            x = x_t.detach().clone().requires_grad_()
-            guess = self.denoise(x, level).reshape(len(x), self.event_shape.numel())
-            rows = [
-                torch.autograd.grad(g.sum(), x, retain_graph=True)[0].reshape(guess.shape)
-                for g in guess.T
-            ]
-        return torch.stack(rows, 1) * (torch.sigmoid(-level) / torch.sigmoid(level).sqrt()).to(x_t)
+        def both(x: Tensor, level: Tensor) -> Tensor:
+            var = self.denoise_cov(x, level).diagonal(dim1=-2, dim2=-1)
+            return torch.stack([self.denoise(x, level), var.reshape(x.shape)])
 
-    @staticmethod
-    def _with_signal(log_snr: float | Float[Tensor, ""], better: str) -> Float[Tensor, ""]:
-        "log_snr in float64; ValueError where the scale of x0 is 0 (looked for on the CPU)."
-        level = torch.as_tensor(log_snr, dtype=torch.float64)
-        if level.device.type == "cpu" and bool((torch.sigmoid(level) == 0).any()):
-            why = f"nothing of x0 is left in x_t; override {better}"
-            raise ValueError(f"log_snr must be above -709, got {level.min().item():g}: {why}")
-        return level
+        return level_by_level(both, x_t, torch.as_tensor(log_snr), dim=1).unbind()
+
+    def noised_score(self, x_t: Batch, log_snr: float | Numbers) -> Batch:
+        "The score of q(x_t); log_snr one for all, or (n,), one for each x."
+
+        def score(x: Tensor, level: Tensor) -> Tensor:
+            return self.noised(level).score(x)
+
+        return level_by_level(score, x_t, torch.as_tensor(log_snr))

@@ -3,236 +3,85 @@
 # %% auto #0
 __all__ = ['Gaussian']
 
-# %% ../nbs/02_gaussians.ipynb #08a505bb
+# %% ../nbs/02_gaussians.ipynb #7251f56f
 import math
-from numbers import Real
 
 import torch
 from jaxtyping import Float
-from torch import Generator, Tensor
+from torch import Tensor
+
+from diffusion_math.numerics import (
+    log_normal,
+    log_or_never,
+    noise_like,
+    ratio_excess,
+    root,
+    scaled_square,
+)
+
+from . import checks
+from .checks import Batch, Each, Numbers, Random
+from .sums import total, total_log, wide
 
 __all__ = ["Gaussian"]
 
-# %% ../nbs/02_gaussians.ipynb #76132797
-def _sum_event(x: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
-    "Sum over everything but the batch."
-    return x if x.ndim == 1 else x.flatten(1).sum(1)
-
-
-def _wide(x: Tensor) -> Tensor:
-    "x in float32 or better: half precision holds neither a sum over a picture nor a small variance."
-    return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
-def _sum_log(each: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
-    "Sum log-densities over everything but the batch: -inf (never) wins over +inf (a point mass)."
-    never = _sum_event((each == -math.inf).to(each.dtype)) > 0
-    unknown = _sum_event(each.isnan().to(each.dtype)) > 0
-    return torch.where(never & ~unknown, -math.inf, _sum_event(each))
-
-# %% ../nbs/02_gaussians.ipynb #ded62e5e
-def _log_density(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
-    "log N(x; mean, var) of each coordinate; +inf at the point and -inf elsewhere where var is 0."
-    x, mean, var = _wide(x), _wide(mean), _wide(var)
-    point = var == 0
-    var = torch.where(point, 1, var)  # keeps 0/0 out of the gradient
-    off = x - mean
-    each = -0.5 * ((off / var.sqrt()).square() + torch.log(2 * math.pi * var))
-    at_point = torch.where(off == 0, math.inf, -math.inf).to(each.dtype)
-    return torch.where(point & ~off.isnan(), at_point, each)
-
-
-def _noise_like(mean: Tensor, generator: Generator | None) -> Tensor:
-    "eps ~ N(0, I) in mean's shape; the same seed gives the same numbers, whichever generator has it."
-    if generator is None:
-        return torch.randn_like(mean, memory_format=torch.contiguous_format)
-    return torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
-
-
-def _root(var: Tensor) -> Tensor:
-    "sqrt(var) with a gradient of 0 where var is 0, not of infinity: a point mass has no noise to learn from."
-    point = var == 0
-    return torch.where(point, 0.0, torch.where(point, 1.0, var).sqrt())
-
-# %% ../nbs/02_gaussians.ipynb #d9a78a06
-def _log_excess(d: Tensor) -> Tensor:
-    "d - log(1 + d), which is about d^2 / 2: by a series near 0, where the difference would lose its digits."
-    small = d.abs() < 0.1
-    near = torch.where(small, d, 0)
-    z = near / (2 + near)  # log(1 + d) = 2 (z + z^3/3 + z^5/5 + ...)
-    w, tail = z.square(), torch.zeros_like(z)
-    for odd in (15, 13, 11, 9, 7, 5, 3):
-        tail = tail * w + 1 / odd
-    far = torch.where(small | (d == math.inf), 1, d)
-    away = torch.where(d == math.inf, d, far - torch.log1p(far))
-    return torch.where(small, near * z - 2 * z * w * tail, away)
-
-# %% ../nbs/02_gaussians.ipynb #69539d2f
-def _ratio_excess(var: Tensor, var_2: Tensor) -> Tensor:
-    "r - 1 - log r for r = var / var_2, all its digits at any scale; var_2 above 0, inf where var is 0."
-    point, d = var == 0, (var - var_2) / var_2  # d = r - 1, exact where r is near 1
-    far = (
-        d < -0.5
-    ) & ~point  # 1 + d has lost the digits of a small r, so the log must be that of r itself
-    root = (
-        torch.where(far, var, 1).sqrt() / torch.where(far, var_2, 1).sqrt()
-    )  # does not underflow, as r may
-    each = torch.where(far, d - 2 * root.log(), _log_excess(torch.where(far | point, 0, d)))
-    return torch.where(point, math.inf, each)
-
-
-def _kl_terms(mean: Tensor, var: Tensor, mean_2: Tensor, var_2: Tensor) -> Tensor:
-    "KL(N(mean, var) || N(mean_2, var_2)) of each coordinate, float32 or better; 0 or inf where var_2 is 0."
-    mean, var, mean_2, var_2 = _wide(mean), _wide(var), _wide(mean_2), _wide(var_2)
-    point, off = var_2 == 0, mean - mean_2
-    safe, safe_2 = (
-        torch.where(point, 1, var),
-        torch.where(point, 1, var_2),
-    )  # keep 0/0 out of the gradient
-    each = 0.5 * (_ratio_excess(safe, safe_2) + (off / safe_2.sqrt()).square())
-    same = (var == 0) & (off == 0)
-    return torch.where(point, torch.where(same, 0.0, math.inf).to(each.dtype), each)
-
-# %% ../nbs/02_gaussians.ipynb #fd278325
-def _mean(mean: Tensor) -> Tensor:
-    "`mean` itself, or an error that says what is wrong with it."
-    if not isinstance(mean, Tensor) or not mean.is_floating_point():
-        got = mean.dtype if isinstance(mean, Tensor) else type(mean).__name__
-        raise TypeError(f"mean must be a floating-point tensor, got {got}")
-    if mean.ndim == 0:
-        raise ValueError(
-            "mean must have shape (b, *event), got a single number; add a batch dimension"
-        )
-    return mean
-
-
-def _variance(mean: Tensor, var: Tensor | float) -> Tensor:
-    "`var` as a tensor beside `mean`, or an error that says what is wrong with it."
-    if isinstance(var, Real) and not isinstance(var, bool):
-        _check_number(var, mean.dtype)
-        return torch.full((), float(var), dtype=mean.dtype, device=mean.device)
-    if not isinstance(var, Tensor):
-        raise TypeError(f"var must be a number or a tensor, got {type(var).__name__}")
-    if not var.is_floating_point():
-        raise TypeError(f"var must be a number or a floating-point tensor, got {var.dtype}")
-    if var.ndim > mean.ndim or any(
-        v not in (1, m) for v, m in zip(var.shape[::-1], mean.shape[::-1], strict=False)
-    ):
-        raise ValueError(
-            f"var must broadcast against mean {tuple(mean.shape)}, got shape {tuple(var.shape)}"
-        )
-    if var.ndim and var.device != mean.device:
-        raise ValueError(f"var must lie on mean's device, {mean.device}, got {var.device}")
-    if var.device.type == "cpu" and not torch.compiler.is_compiling():
-        _check_values(var, mean.dtype)
-    return var.to(mean.dtype)
-
-# %% ../nbs/02_gaussians.ipynb #a41c7e52
-def _no_room(var: float, dtype: torch.dtype) -> str:
-    "What is wrong with a var that becomes 0 or inf in dtype."
-    wider = "float32" if dtype.itemsize < 4 else "float64"
-    return f"var must be representable in {str(dtype).removeprefix('torch.')}, got {var:g}: use {wider}"
-
-
-def _check_number(var: float, dtype: torch.dtype) -> None:
-    "ValueError unless var is finite and 0 or more, and dtype does not turn it into 0 or inf."
-    if not 0 <= var < math.inf:
-        raise ValueError(f"var must be finite and 0 or more, got {var:g}")
-    held = torch.finfo(dtype)
-    if (
-        0 < var <= 0.5 * held.smallest_normal * held.eps or var > held.max
-    ):  # half of the smallest number rounds to 0
-        raise ValueError(_no_room(var, dtype))
-
-
-def _check_values(var: Tensor, dtype: torch.dtype) -> None:
-    "The same of each number of a tensor."
-    low, high = var.aminmax() if var.numel() else (0, 0)  # one pass; a NaN is neither
-    if not (low >= 0 and high < math.inf):
-        legal = (var >= 0) & (var < math.inf)
-        raise ValueError(
-            f"var must be finite and 0 or more, got {var[~legal].flatten()[0].item():g}"
-        )
-    held = var.to(dtype)
-    if held is not var and bool((lost := (held == 0) & (var > 0) | (held == math.inf)).any()):
-        raise ValueError(_no_room(var[lost].flatten()[0].item(), dtype))
-
-# %% ../nbs/02_gaussians.ipynb #61df0a0f
-def _same_event(name: str, x: Tensor, mean: Tensor) -> None:
-    "x must have mean's event shape, and mean's batch or a batch of 1 on either side."
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        got = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"{name} must be a floating-point tensor, got {got}")
-    batches = {x.shape[:1], mean.shape[:1], (1,)}
-    if x.shape[1:] != mean.shape[1:] or x.ndim != mean.ndim or len(batches) > 2:
-        raise ValueError(
-            f"{name} must have shape {tuple(mean.shape)} like the mean, got {tuple(x.shape)}"
-        )
-
-# %% ../nbs/02_gaussians.ipynb #43f5effc
+# %% ../nbs/02_gaussians.ipynb #96147e30
 class Gaussian:
     """N(mean, diag(var)): a batch of Gaussians with independent coordinates.
 
     mean: (b, *event), floating point, else TypeError. var: a number, or a tensor that broadcasts against mean, finite
     and 0 or more, else ValueError (a tensor's numbers are looked at on the CPU). 0 is legal: a point mass; a var that
-    mean's dtype would round to 0 is not. sample keeps mean's dtype; log_prob, kl and entropy are sums over a whole
-    event, in float32 at least. All stay on mean's device; a generator must live there too.
+    mean's precision would round to 0 is not. sample keeps mean's precision; log_prob, kl and entropy are sums over a
+    whole event, in float32 at least. All stay where mean lies; a generator must live there too.
     """
 
-    _root_of = None, None  # a var and its root, where the maker had it at hand
-
-    def __init__(self, mean: Float[Tensor, "b *event"], var: Float[Tensor, "..."] | float):
-        self.mean, self.var = _mean(mean), _variance(mean, var)
+    def __init__(self, mean: Batch, var: Numbers | float):
+        self.mean = checks.tensor("mean", mean)
+        self.var = checks.variance(var, mean)
+        self._root = None, None
 
     @classmethod
-    def _made(cls, mean: Tensor, var: Tensor, std: Tensor | None = None) -> "Gaussian":
-        "A Gaussian whose numbers were checked where they were made: the checks cost more than a short sum."
+    def made(cls, mean: Tensor, var: Tensor, std: Tensor | None = None) -> "Gaussian":
+        "A Gaussian from numbers that were checked where they were made, var's root among them if it is at hand."
         law = cls.__new__(cls)
-        law.mean, law.var, law._root_of = mean, var, (var, std)
+        law.mean, law.var, law._root = mean, var, (var, std)
         return law
 
     @property
-    def std(self) -> Float[Tensor, "..."]:
+    def std(self) -> Numbers:
         "The standard deviation, sqrt(var): the size of the noise, in var's shape."
-        if self.var.requires_grad:
-            return _root(self.var)
-        var, std = self._root_of
-        return self.var.sqrt() if std is None or var is not self.var else std
+        of, std = self._root
+        at_hand = std is not None and of is self.var and not of.requires_grad
+        return std if at_hand else root(self.var)
 
-    def sample(self, generator: Generator | None = None) -> Float[Tensor, "b *event"]:
-        "mean + std * eps with eps ~ N(0, I): one draw for each mean, differentiable in mean and var."
-        return torch.addcmul(self.mean, self.std, _noise_like(self.mean, generator))
+    def sample(self, generator: Random = None) -> Batch:
+        "mean + std * eps with eps ~ N(0, I), (2.9): one draw for each mean, differentiable in mean and var."
+        return torch.addcmul(self.mean, self.std, noise_like(self.mean, generator))
 
-    def log_prob(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, " m"]:
+    def log_prob(self, x: Batch) -> Float[Tensor, " m"]:
         """log N(x; mean, var) = -1/2 sum_i [(x_i - mean_i)^2 / var_i + log(2 pi var_i)], (b,), in nats.
 
         At a point mass +inf, elsewhere -inf, which wins. x: mean's shape, or a batch of 1 on either side.
         """
-        _same_event("x", x, self.mean)
-        return _sum_log(_log_density(x, self.mean, self.var)).to(self._sums)
+        x = checks.same_event("x", x, self.mean)
+        return total_log(log_normal(x, self.mean, self.var), self.mean)
 
     def kl(self, other: "Gaussian") -> Float[Tensor, " m"]:
         """KL(self || other) = 1/2 sum_i [r_i - 1 - log r_i + (mean_i - mean'_i)^2 / var'_i], r = var/var', in nats.
 
         Between point masses 0 or inf; inf from or to a single one. Shapes as in log_prob.
         """
-        if not isinstance(other, Gaussian):
-            raise TypeError(f"other must be a Gaussian, got {type(other).__name__}")
-        _same_event("other", other.mean, self.mean)
-        return _sum_event(_kl_terms(self.mean, self.var, other.mean, other.var)).to(self._sums)
+        checks.same_event("other", checks.instance("other", other, Gaussian).mean, self.mean)
+        excess = ratio_excess(self.var, other.var)
+        apart = scaled_square(self.mean, other.mean, other.var)
+        return total(0.5 * (excess + apart), self.mean)
 
-    def entropy(self) -> Float[Tensor, " b"]:
+    def entropy(self) -> Each:
         "1/2 sum_i log(2 pi e var_i), (b,), in nats: the mean of -log_prob; -inf where a variance is 0."
-        var = _wide(self.var)
-        point = var == 0
-        each = 0.5 * torch.log(2 * math.pi * math.e * torch.where(point, 1, var))
-        return _sum_event(torch.where(point, -math.inf, each).expand(self.mean.shape))
-
-    @property
-    def _sums(self) -> torch.dtype:
-        "What a sum over an event is returned in."
-        return torch.promote_types(self.mean.dtype, torch.float32)
+        each = 0.5 * log_or_never(2 * math.pi * math.e * wide(self.var))
+        return total(each.expand(self.mean.shape), self.mean)
 
     def __repr__(self) -> str:
-        dtype = str(self.mean.dtype).removeprefix("torch.")
-        return f"Gaussian(mean {tuple(self.mean.shape)}, var {tuple(self.var.shape)}, {dtype}, {self.mean.device})"
+        precision = str(self.mean.dtype).removeprefix("torch.")
+        shapes = f"mean {tuple(self.mean.shape)}, var {tuple(self.var.shape)}"
+        return f"Gaussian({shapes}, {precision}, {self.mean.device})"

@@ -3,89 +3,25 @@
 # %% auto #0
 __all__ = ['ReverseProcess', 'ExactReverse']
 
-# %% ../nbs/04_reverse_process.ipynb #cac0c3ca
+# %% ../nbs/04_reverse_process.ipynb #49459818
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from operator import index
 from typing import SupportsIndex
 
 import torch
-from jaxtyping import Float
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
+from . import checks
+from .checks import Batch, Numbers, Random
 from .distribution import Distribution
-from .forward import ForwardProcess, Time, _check_x
+from .forward import ForwardProcess, Time
 from .gaussian import Gaussian
-from .laws.mixture import GaussianMixture
+from .sums import wide
+from .tables import countdown
 
 __all__ = ["ExactReverse", "ReverseProcess"]
 
-# %% ../nbs/04_reverse_process.ipynb #df491fe2
-def _event(event_shape: Iterable[int] | None) -> torch.Size | None:
-    "event_shape as a torch.Size, or an error that says what it should be."
-    if event_shape is None:
-        return None
-    if not isinstance(event_shape, Iterable):
-        raise TypeError(
-            f"event_shape must be a tuple such as (1, 28, 28), got {type(event_shape).__name__}"
-        )
-    sizes = tuple(event_shape)
-    if not all(hasattr(size, "__index__") and size >= 0 for size in sizes):
-        raise ValueError(f"event_shape must hold whole numbers of 0 or more, got {sizes}")
-    return torch.Size(sizes)
-
-# %% ../nbs/04_reverse_process.ipynb #8bd4bd31
-def _blank(p: "ReverseProcess", n: SupportsIndex, like: Tensor | None) -> Float[Tensor, "n *event"]:
-    "n empty x, in the dtype and on the device of like, or else of p's own parameters."
-    if p.event_shape is None:
-        raise ValueError(
-            "sample must know the shape of one x: give the process an event_shape, such as (1, 28, 28)"
-        )
-    if not hasattr(n, "__index__") or isinstance(n, bool):
-        raise TypeError(f"n must be a whole number, got {type(n).__name__}")
-    if index(n) < 0:
-        raise ValueError(f"n must be 0 or more, got {n}")
-    like = p._like() if like is None else like
-    _check_x("like", like.new_empty(1) if isinstance(like, Tensor) else like)
-    return like.new_empty(index(n), *p.event_shape)
-
-# %% ../nbs/04_reverse_process.ipynb #b2c81016
-def _countdown(T: int, progress: bool) -> Iterable:
-    "T, T-1, ..., 1, behind a progress bar if one is wanted."
-    times = range(T, 0, -1)
-    if not progress:
-        return times
-    from tqdm.auto import tqdm
-
-    return tqdm(times, desc="x_T to x_0", unit="step")
-
-
-def _back(p: "ReverseProcess", x_t: Tensor, t: int, generator: Generator | None) -> Tensor:
-    "One draw of p(x_{t-1} | x_t), or an error where step handed out something else than a Gaussian over x."
-    law = p.step(x_t, t)
-    if not isinstance(law, Gaussian):
-        raise TypeError(f"step must return a Gaussian, got {type(law).__name__} at t = {t}")
-    if law.mean.shape != x_t.shape:
-        shapes = f"{tuple(x_t.shape)}, got {tuple(law.mean.shape)}"
-        raise ValueError(
-            f"step must return a Gaussian whose mean has x_t's shape {shapes} at t = {t}"
-        )
-    return law.sample(generator)
-
-
-def _walk(
-    p: "ReverseProcess", like: Tensor, generator: Generator | None, progress: bool, keep: bool
-) -> Tensor:
-    "From x_T down to x_0 in float32 at least, cast to like's dtype; with keep, every x_t on the way, indexed by t."
-    x = p.prior(like.to(torch.promote_types(like.dtype, torch.float32))).sample(generator)
-    path = [x.to(like.dtype)]
-    for t in _countdown(p.T, progress):
-        x = _back(p, x, t, generator)
-        if keep:
-            path.append(x.to(like.dtype))
-    return torch.stack(path[::-1]) if keep else x.to(like.dtype)
-
-# %% ../nbs/04_reverse_process.ipynb #cb45b2a9
+# %% ../nbs/04_reverse_process.ipynb #eb65a937
 class ReverseProcess(ABC):
     """The reverse process p: a Markov chain that walks from noise, x_T, back to data, x_0 [SD15; DDPM].
 
@@ -96,38 +32,49 @@ class ReverseProcess(ABC):
     """
 
     def __init__(self, q: ForwardProcess, event_shape: Iterable[int] | None = None):
-        if not isinstance(q, ForwardProcess):
-            raise TypeError(f"q must be a ForwardProcess, got {type(q).__name__}")
-        self.q, self.T, self.event_shape = q, q.T, _event(event_shape)
+        self.q, self.T = checks.instance("q", q, ForwardProcess), q.T
+        self.event_shape = checks.event_shape(event_shape)
 
     @abstractmethod
-    def step(self, x_t: Float[Tensor, "b *event"], t: Time) -> Gaussian:
+    def step(self, x_t: Batch, t: Time) -> Gaussian:
         "p(x_{t-1} | x_t), t in 1..T: one step back, for each x_t [DDPM eq. 1]."
 
-    def prior(self, like: Float[Tensor, "b *event"]) -> Gaussian:
-        "p(x_T) = N(0, I), with like's shape, dtype and device."
+    def prior(self, like: Batch) -> Gaussian:
+        "p(x_T) = N(0, I), in like's shape and kind."
         return Gaussian(torch.zeros_like(like), 1.0)
+
+    def checked_step(self, x_t: Batch, t: Time) -> Gaussian:
+        "What step says; TypeError or ValueError where that is no Gaussian over x."
+        law = checks.instance("p.step", self.step(x_t, t), Gaussian, must="return")
+        checks.answer("p.step", law.mean, x_t, of="x_t", what="a mean")
+        return law
 
     @torch.no_grad()
     def sample(
         self,
         n: SupportsIndex,
-        generator: Generator | None = None,
+        generator: Random = None,
         progress: bool = False,
         trajectory: bool = False,
         like: Tensor | None = None,
-    ) -> Float[Tensor, "..."]:
+    ) -> Numbers:
         """n draws of x_0, (n, *event): one of the prior, then T of step, without gradients.
 
-        trajectory=True returns every x_t, (T+1, n, *event), indexed by t: [0] holds the draws. dtype and device are
-        those of the tensor like; without one, of the first parameter that the process holds, or torch's defaults.
-        The walk itself, and so the x_t that step gets, is in float32 at least: in half precision T roundings of the
-        mean add up. ValueError without an event_shape.
+        trajectory=True returns every x_t, (T+1, n, *event), indexed by t: [0] holds the draws. They are of the kind of
+        the tensor like; without one, of the first parameter that the process holds, or torch's defaults. The walk
+        itself is in float32 at least: in half precision T roundings of the mean add up. ValueError: no event_shape.
         """
-        return _walk(self, _blank(self, n, like), generator, progress, trajectory)
+        like = self.like() if like is None else checks.floating("like", like)
+        start = like.new_empty(checks.count("n", n, 0), *checks.known_event(self.event_shape))
+        x = self.prior(wide(start)).sample(generator)
+        path = [x]
+        for t in countdown(self.T, progress):
+            x = self.checked_step(x, t).sample(generator)
+            path = [*path, x] if trajectory else [x]
+        return (torch.stack(path[::-1]) if trajectory else x).to(like)
 
-    def _like(self) -> Tensor:
-        "A tensor of the dtype and on the device that sample starts from."
+    def like(self) -> Tensor:
+        "A tensor of the kind that sample starts from."
         modules = [m for m in (self, *vars(self).values()) if isinstance(m, nn.Module)]
         return next((p for m in modules for p in m.parameters()), torch.empty(0))
 
@@ -135,24 +82,7 @@ class ReverseProcess(ABC):
         event = None if self.event_shape is None else tuple(self.event_shape)
         return f"{type(self).__name__}(T={self.T}, event_shape={event})"
 
-# %% ../nbs/04_reverse_process.ipynb #60c2eda8
-def _clean(distribution: Distribution, x_t: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-    "The mean and, coordinate by coordinate, the variance of q(x_0 | x_t); level is one log_snr, or one for each x_t."
-    if isinstance(distribution, GaussianMixture):
-        return distribution.denoise_moments(x_t, level)
-    if level.ndim:  # other distributions take one level at a time
-        levels, which = level.unique(return_inverse=True)
-        rows = [
-            torch.stack(_clean(distribution, x_t[which == i], one)) for i, one in enumerate(levels)
-        ]
-        mean, var = torch.cat(rows or [x_t.expand(2, *x_t.shape)], 1)[
-            :, which.argsort(stable=True).argsort()
-        ]
-        return mean, var
-    mean, cov = distribution.denoise(x_t, level), distribution.denoise_cov(x_t, level)
-    return mean, cov.diagonal(dim1=-2, dim2=-1).reshape(x_t.shape)
-
-# %% ../nbs/04_reverse_process.ipynb #76ad89b5
+# %% ../nbs/04_reverse_process.ipynb #c3a67e12
 class ExactReverse(ReverseProcess):
     """The best Gaussian steps back for a q(x_0) that is known: p(x_{t-1} | x_t) has the mean and the variances of
     q(x_{t-1} | x_t).
@@ -166,23 +96,14 @@ class ExactReverse(ReverseProcess):
     """
 
     def __init__(self, q: ForwardProcess, distribution: Distribution):
-        if not isinstance(distribution, Distribution):
-            raise TypeError(
-                f"distribution must be a Distribution, got {type(distribution).__name__}"
-            )
+        self.distribution = checks.instance("distribution", distribution, Distribution)
         super().__init__(q, distribution.event_shape)
-        self.distribution = distribution
 
-    def step(self, x_t: Float[Tensor, "b *event"], t: Time) -> Gaussian:
+    def step(self, x_t: Batch, t: Time) -> Gaussian:
         "N(mean, diag(var)) with the moments of q(x_{t-1} | x_t)."
-        of_x0, of_x_t, var, _ = self.q._at("posterior", "x_t", x_t, t, first=1)
-        t = t.to(x_t.device, torch.long) if isinstance(t, Tensor) else index(t)
-        mean0, var0 = _clean(self.distribution, x_t, self.q._level(x_t, t))
-        return Gaussian(of_x0 * mean0 + of_x_t * x_t, var + of_x0.square() * var0)
+        a, b, v, _ = self.q.tables.at("posterior", "x_t", x_t, t)
+        mean, var = self.distribution.denoise_moments(x_t, self.q.tables.row("log_snr", t, x_t))
+        return Gaussian(a * mean + b * x_t, v + a.square() * var)
 
-    def _like(self) -> Tensor:
-        return (
-            self.distribution.means
-            if isinstance(self.distribution, GaussianMixture)
-            else super()._like()
-        )
+    def like(self) -> Tensor:
+        return getattr(self.distribution, "means", super().like())

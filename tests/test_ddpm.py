@@ -22,7 +22,6 @@ from diffusion_math import (
     exact_elbo,
     simple_loss,
 )
-from diffusion_math.ddpm import _draw
 from diffusion_math.forward import (
     ForwardProcess,
     Schedule,
@@ -30,6 +29,7 @@ from diffusion_math.forward import (
     cosine_schedule,
     linear_schedule,
 )
+from diffusion_math.laws.chain import draw_terms
 from diffusion_math.reverse import ExactReverse, ReverseProcess
 from tests.truth import Wrapped, error, seed, within
 
@@ -385,7 +385,7 @@ class TestSimpleLoss:
 
     def test_and_every_t_is_as_likely_as_the_next(self):
         p, x0 = DDPM(wave, process(10)), normal(3, 2)
-        t = [_draw(p, x0, seed(n), None, None)[0] for n in range(2000)]
+        t = [draw_terms(p.T, x0, seed(n), None, None)[0] for n in range(2000)]
         share = torch.stack([(torch.stack(t) == k).double().mean(1) for k in range(1, 11)], 1)
         within(share, 0.1)
 

@@ -954,11 +954,11 @@ T3 = torch.tensor([1, 2, 3])
         ),
         (ValueError, r"T must lie in 1\.\.4, got 0", lambda: S.respace(0)),
         (ValueError, r"T must lie in 1\.\.4, got 5", lambda: S.respace(5)),
-        (TypeError, "integer", lambda: S.respace(2.0)),
+        (TypeError, "whole number", lambda: S.respace(2.0)),
         (ValueError, "T must be 1 or more, got 0", lambda: linear_schedule(0)),
         (ValueError, "T must be 1 or more, got -3", lambda: cosine_schedule(-3)),
         (ValueError, "T must be 1 or more, got 0", lambda: constant_schedule(0.1, 0)),
-        (TypeError, "integer", lambda: linear_schedule(10.0)),
+        (TypeError, "whole number", lambda: linear_schedule(10.0)),
         (
             ValueError,
             r"beta must lie in \[0, 1\], got 1.2 at t = 1",
@@ -1023,12 +1023,12 @@ T3 = torch.tensor([1, 2, 3])
         ),
         (
             ValueError,
-            r"x_t and x0 must have one shape, got \(3, 2\) and \(2, 2\)",
+            r"x0 must have x_t's shape \(3, 2\), got \(2, 2\)",
             lambda: Q.posterior(X, X[:2], 1),
         ),
         (
             ValueError,
-            r"x_t and x0 must have one shape, got \(3, 2\) and \(1, 2\)",
+            r"x0 must have x_t's shape \(3, 2\), got \(1, 2\)",
             lambda: Q.posterior(X, X[:1], 1),
         ),
         (ValueError, r"t must lie in 1\.\.4, got 0", lambda: Q.step(X, 0)),

@@ -1,6 +1,5 @@
 """Decoders against 300 digits of mpmath; bits per dimension; the estimators of the bound, unbiased and calibrated."""
 
-import importlib
 import math
 
 import mpmath
@@ -22,13 +21,13 @@ from diffusion_math import (
     elbo_estimate,
     exact_elbo,
     linear_schedule,
+    sums,
 )
+from diffusion_math.likelihood import NAMES, draw_times
 from tests.test_elbo import TWO, Bent, Fixed
 
-module = importlib.import_module("diffusion_math.likelihood")
 F64 = torch.float64
 INF = math.inf
-NAMES = ("iid", "stratified", "importance", "both")
 
 
 def truth(k, mean, var, levels, low=-1.0, high=1.0):
@@ -348,7 +347,7 @@ def test_the_variance_is_that_of_the_draws_of_t(times):
 @pytest.mark.parametrize("times", NAMES)
 def test_times_are_drawn_by_their_share(times):
     share = torch.tensor([0.1, 0.0625, 0.5, 0.3375], dtype=F64)
-    t = module._draw_times(times, share, 8, 5000, None)
+    t = draw_times(times, share, 8, 5000, None)
     assert t.shape == (8, 5000) and t.min() == 2 and t.max() == 5
     count = torch.bincount(t.flatten(), minlength=6)[2:].double()
     assert ((count - 40_000 * share).abs() / (40_000 * share * (1 - share)).sqrt()).max() < 5
@@ -420,7 +419,7 @@ def test_any_event_any_decoder(event, decoder):
 
 
 def test_pieces_of_any_size_are_unbiased_too(monkeypatch):
-    monkeypatch.setattr(module, "BUDGET", 50)
+    monkeypatch.setattr(sums, "BUDGET", 50)
     q = ForwardProcess(linear_schedule(10))
     p, x0 = Bent(q, 4), TWO.sample(20)
     means = elbo_estimate(q, p, x0, 400, replicates=50).replicates.mean(1)

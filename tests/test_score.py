@@ -27,10 +27,10 @@ from diffusion_math.score import (
     hyvarinen_loss,
     langevin,
     score_of,
-    trace_jacobian,
     tweedie,
     tweedie_cov,
 )
+from diffusion_math.slopes import trace_jacobian
 from tests.truth import Wrapped, error, seed, within
 
 F32, F64 = torch.float32, torch.float64
@@ -156,7 +156,7 @@ class TestConvert:
 
         def quantiles(time):  # time in which noise comes in at beta = 1: alpha_bar = exp(-time)
             noised = law.noised(-math.log(math.expm1(time)))
-            mean, std, w = noised.means[:, 0], noised._c.var[:, 0].sqrt(), noised.weights
+            mean, std, w = noised.means[:, 0], noised.components.var[:, 0].sqrt(), noised.weights
             low, high = torch.full_like(ranks, -20), torch.full_like(ranks, 20)
             for _ in range(100):
                 middle = (low + high) / 2
@@ -638,7 +638,7 @@ class TestTrace:
         (lambda x: trace_jacobian(lambda x: x[:1], x), ValueError, r"tensor of x's shape \(3, 2\), got \(1, 2\)"),
         (lambda x: hyvarinen_loss(lambda x: 3.0, x), ValueError, "tensor of x's shape .* got float"),
         (lambda x: trace_jacobian(torch.sin, x, probes=0), ValueError, "probes must be 1 or more, got 0"),
-        (lambda x: hyvarinen_loss(torch.sin, x, probes=1.5), TypeError, "probes must be an integer"),
+        (lambda x: hyvarinen_loss(torch.sin, x, probes=1.5), TypeError, "probes must be a whole number"),
         (lambda x: hyvarinen_loss(torch.sin, [1.0]), TypeError, "x must be a floating-point tensor"),
     ])  # fmt: skip
     def test_wrong_arguments(self, call, kind, words):
@@ -742,11 +742,11 @@ class TestLangevin:
     @pytest.mark.parametrize("call, kind, words", [
         (lambda x, s: langevin(s, x, 0.0, 3), ValueError, "step must be above 0 and finite, got 0"),
         (lambda x, s: langevin(s, x, math.inf, 3), ValueError, "step must be above 0 and finite, got inf"),
-        (lambda x, s: langevin(s, x, -0.1, 3), ValueError, "step must lie in"),
+        (lambda x, s: langevin(s, x, -0.1, 3), ValueError, "step must be above 0 and finite"),
         (lambda x, s: langevin(s, x, "small", 3), TypeError, "step must be a number"),
         (lambda x, s: langevin(s, x, 0.1, -1), ValueError, "n must be 0 or more, got -1"),
-        (lambda x, s: langevin(s, x, 0.1, 1.5), TypeError, "n must be an integer"),
-        (lambda x, s: langevin(s, x, 0.1, 1, temperature=-1.0), ValueError, "temperature must lie in"),
+        (lambda x, s: langevin(s, x, 0.1, 1.5), TypeError, "n must be a whole number"),
+        (lambda x, s: langevin(s, x, 0.1, 1, temperature=-1.0), ValueError, "temperature must be 0 or more"),
         (lambda x, s: langevin(lambda x: x[:1], x, 0.1, 1), ValueError, r"tensor of x's shape \(3, 2\), got \(1, 2\)"),
         (lambda x, s: langevin(s, x.long(), 0.1, 1), TypeError, "x must be a floating-point tensor"),
         (lambda x, s: annealed_langevin(minus_x, x, [0.0, -1.0], 0.1, 1), ValueError, "must not fall, got -1 after 0"),

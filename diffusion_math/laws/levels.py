@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..likelihood import _check_levels
-from ..networks.unet import _each
+from .. import checks
 
 __all__ = ["GreyLevels"]
 
@@ -66,7 +65,7 @@ class GreyLevels(nn.Module):
     def __init__(self, network: nn.Module, levels: int = 256, low: float = -1.0, high: float = 1.0):
         super().__init__()
         self.width, self.levels, self.low, self.high = (
-            _check_levels(levels, low, high),
+            checks.grey_levels(levels, low, high),
             levels,
             low,
             high,
@@ -78,7 +77,7 @@ class GreyLevels(nn.Module):
         self, x_t: Float[Tensor, "b c h w"], log_snr: float | Float[Tensor, "..."], **cond
     ) -> Float[Tensor, "b c h w"]:
         wide = torch.promote_types(x_t.dtype, torch.float32)
-        level = _each("log_snr", log_snr, x_t).to(wide).view(-1, 1, 1, 1, 1)
+        level = checks.each("log_snr", log_snr, x_t).to(wide).view(-1, 1, 1, 1, 1)
         said = self._prior(self.network(x_t, log_snr, **cond), x_t).to(wide)
         weight, mean, spread = said.split([4, 3, 3], 2)
         x, signal = x_t.to(wide)[:, :, None], torch.sigmoid(level).sqrt()

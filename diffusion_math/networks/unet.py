@@ -12,29 +12,16 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from ..elbo import _check_count
-from ..forward import _check_x
+from .. import checks
 
 __all__ = ["UNet"]
 
 # %% ../../nbs/workshop/networks/unet.ipynb #d4141458
-def _each(name: str, value: float | Tensor, x: Tensor) -> Tensor:
-    "value as (b,) beside x."
-    if not isinstance(value, (Tensor, int, float)) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a number or a tensor, got {type(value).__name__}")
-    value = torch.as_tensor(value, device=x.device)
-    if value.shape not in ((), x.shape[:1]):
-        raise ValueError(
-            f"{name} must be one number or have shape ({len(x)},), got {tuple(value.shape)}"
-        )
-    return value.expand(len(x))
-
-
 def _label(y: int | Tensor, classes: int | None, x: Tensor) -> Tensor:
     "y as (b,) in 0..classes."
     if classes is None:
         raise ValueError("y was given, but the network was made without classes: UNet(classes=10)")
-    y = _each("y", y, x)
+    y = checks.each("y", y, x)
     if y.is_floating_point() or y.dtype == torch.bool:
         raise TypeError(f"y must hold whole numbers, got {y.dtype}")
     looked = (
@@ -141,8 +128,8 @@ class UNet(nn.Module):
             classes=1 if classes is None else classes,
         )
         sizes, mults = (
-            {k: _check_count(k, n) for k, n in sizes.items()},
-            [_check_count("mults", m) for m in mults],
+            {k: checks.count(k, n) for k, n in sizes.items()},
+            [checks.count("mults", m) for m in mults],
         )
         if not mults or width * mults[-1] % heads:
             raise ValueError(
@@ -183,14 +170,14 @@ class UNet(nn.Module):
         log_snr: float | Float[Tensor, "..."],
         y: int | Int[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "b out h w"]:
-        _check_x("x", x)
+        checks.tensor("x", x)
         if x.ndim != 4 or x.shape[1] != self.config["channels"] or 0 in x.shape[2:]:
             raise ValueError(
                 f"x must have shape (b, {self.config['channels']}, h, w), got {tuple(x.shape)}"
             )
         y = self.classes if y is None else y
         level = self.level(
-            _each("log_snr", log_snr, x), None if y is None else _label(y, self.classes, x)
+            checks.each("log_snr", log_snr, x), None if y is None else _label(y, self.classes, x)
         )
         if not len(x):  # pixel_unshuffle leaves an empty batch as it is
             return x.new_zeros(0, self.config["out_channels"], *x.shape[2:])

@@ -20,7 +20,10 @@ def close(ours, theirs, tol=1e-6):
 def as_js(law):
     "A mixture over one number as the front end has it."
     rows = zip(
-        law.weights.tolist(), law.means.flatten().tolist(), law._c.var[:, 0].tolist(), strict=True
+        law.weights.tolist(),
+        law.means.flatten().tolist(),
+        law.components.var[:, 0].tolist(),
+        strict=True,
     )
     return [{"weight": w, "mean": m, "variance": v} for w, m, v in rows]
 
