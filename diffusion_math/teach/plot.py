@@ -716,30 +716,29 @@ def plot_ruler(
     `colors`: by part, or by row where rows are numbers. `errors`: by row, half the length of the whisker at its end.
     """
     table = {name: _parts(row, f"rows[{name!r}]") for name, row in rows.items()}
-    names = list(dict.fromkeys(part for row in table.values() for part in row))
-    single, errors = names == [""], _by_name(errors, list(rows), "errors")
-    shown = list(rows) if single else names
-    if colors is None and set(names) <= set(_PARTS):
-        colors = [_PARTS[name] for name in names]
-    palette = dict(zip(shown, _colors(shown, colors), strict=True))
-    usual = {"height": 0.9 + 0.5 * len(rows), "legend": "above"}
-    with _drawing(ax, look, **usual) as ax:
-        for i, (name, row) in enumerate(table.items()):
-            ends = np.cumsum([0.0, *row.values()])
-            for part, start, end in zip(row, ends, ends[1:], strict=False):
-                label = part if part not in ax.get_legend_handles_labels()[1] else ""
-                ax.barh(
-                    i,
-                    end - start,
-                    0.55,
-                    start,
-                    color=palette[name if single else part],
-                    label=label,
-                )
-            _end(ax, i, ends[-1], errors.get(name), marked=not single)
-        ax.set_yticks(range(len(table)), list(table))
-        ax.set_ylim(len(table) - 0.4, -0.6)
-        ax.margins(x=0.12)
+    parts = list(dict.fromkeys(part for row in table.values() for part in row))
+    single, errors = parts == [""], _by_name(errors, list(rows), "errors")
+    if colors is None and set(parts) <= set(_PARTS):
+        colors = [_PARTS[part] for part in parts]
+    palette = [_colors(list(rows), colors)] if single else _colors(parts, colors)
+    place, end = np.arange(len(rows)), np.zeros(len(rows))
+    with _drawing(ax, look, height=0.9 + 0.5 * len(rows), legend="above") as ax:
+        for part, color in zip(parts, palette, strict=True):
+            long = np.array([row.get(part, 0.0) for row in table.values()])
+            ax.barh(place, long, 0.55, end, color=color, label=part)
+            end = end + long
+        if not single:
+            end = np.array(
+                [
+                    getattr(row, "bound", total)
+                    for row, total in zip(rows.values(), end, strict=True)
+                ]
+            )
+            name = "bound" if any(hasattr(row, "bound") for row in rows.values()) else "sum"
+            ax.errorbar(end, place, 0.38, fmt="none", ecolor=PALETTE["truth"], label=name)
+        _values(ax, end, [float(errors.get(name, 0.0)) for name in rows])
+        ax.set_yticks(place, list(rows))
+        ax.set(ylim=(len(rows) - 0.4, -0.6), xmargin=0.12)
     return _shown(ax, alt)
 
 # %% ../../nbs/workshop/teach/plot.ipynb #bc96dcd1
@@ -751,15 +750,13 @@ def _parts(row: Any, name: str) -> dict[str, float]:
     return {part: float(_numbers(amount, f"{name}, {part}")) for part, amount in row.items()}
 
 
-def _end(ax: Any, i: int, total: float, error: Any, marked: bool) -> None:
-    "The end of a row: a black mark if the row is a sum, a whisker if there is an error, and the number."
-    if marked:
-        ax.plot([total, total], [i - 0.38, i + 0.38], color=PALETTE["truth"], linewidth=1.5)
-    error = 0.0 if error is None else float(error)
-    if error:
-        ax.errorbar(total, i, xerr=error, fmt="none", ecolor=INK, elinewidth=1.2, capsize=3)
-    told = f"{total:.3f}".replace("-", "\N{MINUS SIGN}")
-    ax.annotate(told, (total + error, i), (5, 0), textcoords="offset points", va="center")
+def _values(ax: Any, ends: np.ndarray, errors: list[float]) -> None:
+    "What stands at the ends of the rows of a ruler: a whisker where there is an error, and the number."
+    for i, (end, error) in enumerate(zip(ends, errors, strict=True)):
+        if error:
+            ax.errorbar(end, i, xerr=error, fmt="none", ecolor=INK, elinewidth=1.2, capsize=3)
+        told = f"{end:.3f}".replace("-", "\N{MINUS SIGN}")
+        ax.annotate(told, (end + error, i), (5, 0), textcoords="offset points", va="center")
 
 # %% ../../nbs/workshop/teach/plot.ipynb #3ca6f1a2
 def plot_points(

@@ -660,30 +660,30 @@ def test_bars_stand_side_by_side():
 
 
 def test_a_ruler_lays_parts_end_to_end():
-    account = SimpleNamespace(entropy=0.5, model_error=0.2, gap=0.1, bound=0.8)
+    account = SimpleNamespace(entropy=0.5, model_error=0.2, gap=0.1, bound=0.85)
     ax = plot_ruler({"exact": account, "wrong": {"entropy": 0.5, "gap": 0.7}})
     spans = [(bar.get_x(), bar.get_width(), bar.get_facecolor()[:3]) for bar in ax.patches]
-    want = [
-        (0, 0.5, "data"),
-        (0.5, 0.2, "accent"),
-        (0.7, 0.1, "noise"),
-        (0, 0.5, "data"),
-        (0.5, 0.7, "noise"),
-    ]
+    want = [(0, 0.5, "data"), (0, 0.5, "data"), (0.5, 0.2, "accent"), (0.5, 0, "accent")]
+    want += [(0.7, 0.1, "noise"), (0.5, 0.7, "noise")]  # part by part, each over both rows
     for (left, width, color), (start, long, name) in zip(spans, want, strict=True):
         assert (left, width) == pytest.approx((start, long)) and color == rgb(name)
-    assert labels(ax) == ["entropy", "model's error", "gap"]
-    assert [text.get_text() for text in ax.texts] == ["0.800", "1.200"]
+    assert labels(ax) == ["entropy", "model's error", "gap", "bound"]
+    assert [text.get_text() for text in ax.texts] == [
+        "0.850",
+        "1.200",
+    ]  # the bound is not made of the parts
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["exact", "wrong"]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first row on top
-    assert [line.get_xdata()[0] for line in ax.get_lines()] == pytest.approx([0.8, 1.2])
+    marks = ax.containers[-1].lines[2][0].get_segments()
+    assert [mark[0, 0] for mark in marks] == pytest.approx([0.85, 1.2])
+    assert labels(plot_ruler({"a": {"u": 1.0, "v": 2.0}})) == ["u", "v", "sum"]
 
 
 def test_a_ruler_of_numbers_has_a_colour_a_row():
     ax = plot_ruler({"counts": 2.0, "net": -1.5}, colors=["noise", "p"], errors={"net": 0.5})
     assert [bar.get_facecolor()[:3] for bar in ax.patches] == [rgb("noise"), rgb("p")]
     assert [text.get_text() for text in ax.texts] == ["2.000", "\u22121.500"]
-    assert ax.get_legend() is None and len(ax.containers) == 3  # two bars, one whisker
+    assert ax.get_legend() is None and len(ax.containers) == 2  # bars, one whisker
 
 
 def test_marks_are_named_at_their_heads():
