@@ -347,7 +347,7 @@ def test_rows_of_images(outputs):
     show_rows({"": torch.zeros(3, 1, 28, 28)}, size=0.5)
     both, one, bare = (parts(o) for o in outputs)
     assert both[0] == "2 rows of images: x_t, guess" and one[0] == "one row"
-    assert both[1].shape[0] > 1.5 * one[1].shape[0] and both[2] > bare[2] == 144
+    assert both[1].shape[0] > 1.5 * one[1].shape[0] and both[2] > bare[2] == 154
     dark = (both[1] == 0).all(-1)
     h, w = dark.shape
     assert dark[h // 4, w // 3] and dark[h // 4, -60] and not dark[h // 2 :].sum() > 1000
@@ -617,6 +617,7 @@ def test_legends_have_their_places():
     assert plot_curves(x, {"a": x}, legend="beside").get_legend()._loc == 2
     assert plot_curves(x, {"a": x}, legend="lower left").get_legend()._loc == 3
     assert plot_curves(x, {"a": x}, legend=False).get_legend() is None
+    assert plot_curves(x, {"a": x}, legend=None).get_legend() is None
     assert not plot_curves(x, {"a": x}).get_legend().get_frame_on()
 
 
@@ -654,6 +655,9 @@ def test_bars_stand_side_by_side():
         len([c for c in ax.containers if isinstance(c, matplotlib.container.ErrorbarContainer)])
         == 1
     )
+    left, right = ax.get_xlim()
+    plot_curves([0.2, 0.8], {"level": 1.0, "line": [1.0, 2.0]}, ax=ax)
+    assert ax.get_xlim() == (left, right)  # the bars keep their room
     (bars,) = plot_bars(torch.tensor([0.0, 0.5, 1.0]), {"a": [1, 1, 1]}).containers
     assert bars[1].get_x() + bars[1].get_width() / 2 == pytest.approx(0.5)
     assert bars[1].get_width() == pytest.approx(0.4)
@@ -705,6 +709,21 @@ def test_panels_of_points_have_one_scale(outputs, monkeypatch):
     assert (left.get_title(), right.get_title()) == ("data", "after 5")
     colors = [ax.collections[0].get_facecolor()[0, :3] for ax in fig.axes]
     assert np.allclose(colors, [rgb("data"), rgb("p")]) and right.get_ylabel() == ""
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 6])
+@pytest.mark.parametrize("look", [{}, {"xlim": (-3, 3), "ylim": (-3, 3)}])
+def test_the_names_of_panels_are_not_cut(n, look, monkeypatch):
+    figures = []
+    monkeypatch.setattr("diffusion_math.teach.plot.show", lambda fig, alt: figures.append(fig))
+    show_points({f"panel {i}": torch.randn(50, 2) for i in range(n)}, "clouds", **look)
+    (fig,) = figures
+    with style():
+        fig.canvas.draw()
+    for ax in fig.axes:
+        for text in (ax.title, ax.xaxis.label):
+            box = text.get_window_extent()
+            assert box.y0 >= 0 and box.y1 <= fig.bbox.y1
 
 
 def test_paths_begin_with_a_dot():
