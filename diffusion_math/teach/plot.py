@@ -784,7 +784,7 @@ def show_points(
     "Show points, name -> (n, 2), in a row of panels of one scale; a panel named like a colour of the palette has it."
     n = len(panels)
     width = min(9.5, 0.6 + 2.4 * n)
-    shape = {"width": width, "height": (width - 0.6) / n + 0.8, "squeeze": False}
+    shape = {"width": width, "height": (width - 0.6) / n + 0.95, "squeeze": False}
     fig, axes = figure(1, n, sharex=True, sharey=True, **shape)
     for ax, (name, x) in zip(axes[0], panels.items(), strict=True):
         own = name if name in PALETTE else color

@@ -719,7 +719,7 @@ def test_the_names_of_panels_are_not_cut(n, look, monkeypatch):
     show_points({f"panel {i}": torch.randn(50, 2) for i in range(n)}, "clouds", **look)
     (fig,) = figures
     with style():
-        fig.canvas.draw()
+        fig.draw_without_rendering()
     for ax in fig.axes:
         for text in (ax.title, ax.xaxis.label):
             box = text.get_window_extent()
@@ -766,7 +766,7 @@ def test_arrows_of_one_length_are_coloured_by_theirs():
     (field,) = first.collections
     assert np.allclose(np.hypot(field.U, field.V), 2) and np.allclose(field.get_array(), [3, 0.5])
     assert field.get_clim() == (0.1, 10) and bar.get_ylabel() == "length"
-    fig.canvas.draw()
+    fig.draw_without_rendering()
     assert first.get_position().width == pytest.approx(second.get_position().width)
 
 
