@@ -3,7 +3,7 @@
 # %% auto #0
 __all__ = ['PALETTE', 'INK', 'style', 'figure', 'show', 'Live', 'show_images', 'show_strip', 'show_rows', 'plot_curves',
            'plot_density', 'shades', 'plot_schedule', 'plot_histograms', 'plot_marks', 'plot_bars', 'plot_ruler',
-           'plot_points', 'show_points', 'plot_contours', 'plot_paths', 'plot_field', 'plot_heat', 'agree',
+           'plot_points', 'show_points', 'plot_contours', 'plot_paths', 'plot_field', 'plot_heat', 'Board', 'agree',
            'mean_and_stderr', 'agree_mc']
 
 # %% ../../nbs/workshop/teach/plot.ipynb #a5888cd0
@@ -23,9 +23,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 __all__ = [
-    "Live", "PALETTE", "agree", "agree_mc", "figure", "mean_and_stderr", "plot_bars", "plot_contours", "plot_curves",
-    "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths", "plot_points",
-    "plot_ruler", "plot_schedule", "shades", "show", "show_images", "show_points", "show_rows", "show_strip", "style",
+    "Board", "Live", "PALETTE", "agree", "agree_mc", "figure", "mean_and_stderr", "plot_bars", "plot_contours",
+    "plot_curves", "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths",
+    "plot_points", "plot_ruler", "plot_schedule", "shades", "show", "show_images", "show_points", "show_rows",
+    "show_strip", "style",
 ]  # fmt: skip
 
 # %% ../../nbs/workshop/teach/plot.ipynb #1867a851
@@ -468,6 +469,8 @@ def _legend(ax: Any, place: str | bool | None) -> None:
     elif n and place:
         corner = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
         ax.legend(**(corner if place == "beside" else {"loc": place}))
+    elif ax.get_legend():
+        ax.get_legend().remove()
 
 
 def _shown(ax: Any, alt: str | None) -> Any:
@@ -919,6 +922,109 @@ def plot_heat(
         shown = ax.imshow(table, cmap=shade, vmin=low, vmax=high, **over)
         _color_bar(shown, ax, bar)
     return _shown(ax, alt)
+
+# %% ../../nbs/workshop/teach/plot.ipynb #b171e609
+class Board:
+    """A page for a map of pictures, boxes and arrows: its points (x, y) run from (0, 0), lower left, to `units`.
+
+    board = Board(units=(100, 40)); board.arrow((10, 20), (40, 20), "q", label=1); board.show(alt)
+    Colours are names of the palette or matplotlib's. `width` is the page's in inches; sizes of text are in points.
+    """
+
+    def __init__(self, units: tuple[float, float] = (100.0, 60.0), width: float = 10.0):
+        from matplotlib.figure import Figure
+
+        self.fig = Figure(figsize=(width, width * units[1] / units[0]))
+        limits = {"xlim": (0, units[0]), "ylim": (0, units[1]), "autoscale_on": False}
+        self.ax = self.fig.add_axes((0, 0, 1, 1), **limits)
+        self.ax.set_axis_off()
+
+    def picture(self, x: float, y: float, image: Tensor, name: str = "", size: float = 9.0) -> None:
+        "An image of values in [-1, 1] with its middle at (x, y), its longer side `size` units, its name below."
+        pixels = _picture(image, "image", (-1.0, 1.0))
+        h, w = (size / 2 * side / max(pixels.shape) for side in pixels.shape[:2])
+        box = (x - w, x + w, y - h, y + h)
+        self.ax.imshow(pixels, extent=box, aspect="auto", interpolation="nearest", zorder=3)
+        corners = [(x - w, y - h), (x + w, y - h), (x + w, y + h), (x - w, y + h), (x - w, y - h)]
+        self.line(corners, _RULE, 0.8)
+        _write(self.ax, x, y - h - 0.9, name, va="top")
+
+    def box(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        color: str = "p",
+        width: float = 9.0,
+        height: float = 5.6,
+    ) -> None:
+        "A rounded box with its middle at (x, y), tinted, and a text in it."
+        from matplotlib.colors import to_rgb
+        from matplotlib.patches import FancyBboxPatch
+
+        corner = (x - width / 2, y - height / 2)
+        tint = tuple(1 - 0.12 * (1 - np.array(to_rgb(_color(color)))))
+        look = {"boxstyle": "round,pad=0,rounding_size=1.2", "edgecolor": _color(color), "lw": 1.4}
+        self.ax.add_patch(FancyBboxPatch(corner, width, height, facecolor=tint, zorder=3, **look))
+        _write(self.ax, x, y, text, va="center_baseline", zorder=4)
+
+    def arrow(
+        self,
+        a: tuple[float, float],
+        b: tuple[float, float],
+        color: str = "q",
+        label: Any = None,
+        bend: float = 0.0,
+        both: bool = False,
+        at: float = 0.5,
+    ) -> None:
+        "An arrow from `a` to `b`, bent to its left if bend < 0; its label in a disc, the share `at` of the way."
+        from matplotlib.patches import FancyArrowPatch
+
+        head = ("<|-|>" if both else "-|>") + ",head_length=5,head_width=2.6"
+        look = {"arrowstyle": head, "connectionstyle": f"arc3,rad={bend}", "color": _color(color)}
+        self.ax.add_patch(FancyArrowPatch(a, b, lw=1.8, shrinkA=0, shrinkB=0, zorder=2, **look))
+        if label is not None:
+            (x0, y0), (x1, y1) = a, b
+            x, y = (x0 + x1) / 2 + bend * (y1 - y0), (y0 + y1) / 2 - bend * (x1 - x0)
+            x = (
+                (1 - at) ** 2 * x0 + 2 * at * (1 - at) * x + at**2 * x1
+            )  # on the curve that it pulls aside
+            y = (1 - at) ** 2 * y0 + 2 * at * (1 - at) * y + at**2 * y1
+            self.ax.plot(
+                x, y, "o", color=_color(color), markersize=21, mec="white", mew=1.2, zorder=5
+            )
+            look = {"va": "center_baseline", "size": 9.5, "weight": "bold", "zorder": 6}
+            _write(self.ax, x, y, str(label), "white", **look)
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        color: str = INK,
+        below: str = "",
+        align: str = "center",
+        gap: float = 3.0,
+        size: float = 11.0,
+    ) -> None:
+        "A text whose baseline is at `y`, and `gap` units below it a second one, small and grey."
+        _write(self.ax, x, y, text, _color(color), ha=align, va="baseline", size=size, zorder=4)
+        _write(self.ax, x, y - gap, below, "#666666", ha=align, va="baseline", size=8.5, zorder=4)
+
+    def line(self, points: Any, color: str, width: float = 1.6) -> None:
+        "A line through points (n, 2)."
+        self.ax.plot(
+            *_numbers(points, "points").T.numpy(), color=_color(color), linewidth=width, zorder=4
+        )
+
+    def dot(self, x: float, y: float, color: str, size: float = 5.0) -> None:
+        "A dot of `size` points."
+        self.ax.plot(x, y, "o", color=_color(color), markersize=size, zorder=4)
+
+    def show(self, alt: str) -> None:
+        "Display the page, as `show`."
+        show(self.fig, alt)
 
 # %% ../../nbs/workshop/teach/plot.ipynb #2b87799d
 def _pair(a: Any, b: Any, names: tuple[str, str]) -> tuple[Tensor, Tensor]:
