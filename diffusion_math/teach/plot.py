@@ -985,17 +985,15 @@ class Board:
         look = {"arrowstyle": head, "connectionstyle": f"arc3,rad={bend}", "color": _color(color)}
         self.ax.add_patch(FancyArrowPatch(a, b, lw=1.8, shrinkA=0, shrinkB=0, zorder=2, **look))
         if label is not None:
-            (x0, y0), (x1, y1) = a, b
-            x, y = (x0 + x1) / 2 + bend * (y1 - y0), (y0 + y1) / 2 - bend * (x1 - x0)
-            x = (
-                (1 - at) ** 2 * x0 + 2 * at * (1 - at) * x + at**2 * x1
-            )  # on the curve that it pulls aside
-            y = (1 - at) ** 2 * y0 + 2 * at * (1 - at) * y + at**2 * y1
-            self.ax.plot(
-                x, y, "o", color=_color(color), markersize=21, mec="white", mew=1.2, zorder=5
-            )
+            a, b = np.array(a, float), np.array(b, float)
+            aside = (a + b) / 2 + bend * np.array(
+                [b[1] - a[1], a[0] - b[0]]
+            )  # what pulls the curve
+            place = (1 - at) ** 2 * a + 2 * at * (1 - at) * aside + at**2 * b
+            disc = {"color": _color(color), "markersize": 21, "mec": "white", "mew": 1.2}
+            self.ax.plot(*place, "o", zorder=5, **disc)
             look = {"va": "center_baseline", "size": 9.5, "weight": "bold", "zorder": 6}
-            _write(self.ax, x, y, str(label), "white", **look)
+            _write(self.ax, *place, str(label), "white", **look)
 
     def text(
         self,
