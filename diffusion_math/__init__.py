@@ -32,16 +32,29 @@ from .score import (
 )
 from .teach.plot import (
     PALETTE,
+    Board,
     Live,
     agree,
     agree_mc,
     figure,
     mean_and_stderr,
+    plot_bars,
+    plot_contours,
+    plot_curves,
     plot_density,
+    plot_field,
+    plot_heat,
+    plot_histograms,
+    plot_marks,
+    plot_paths,
     plot_points,
+    plot_ruler,
     plot_schedule,
+    shades,
     show,
     show_images,
+    show_points,
+    show_rows,
     show_strip,
     style,
 )
@@ -85,17 +98,19 @@ _LAZY = {  # module -> what comes from it when it is first asked for; most of th
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
 __all__ = [
-    "NOTATION", "PALETTE", "Account", "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution", "Elbo",
-    "Empirical", "Estimate", "ExactReverse", "FilmExplorer", "ForwardProcess", "GaugeExplorer", "Gaussian",
+    "NOTATION", "PALETTE", "Account", "Board", "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution",
+    "Elbo", "Empirical", "Estimate", "ExactReverse", "FilmExplorer", "ForwardProcess", "GaugeExplorer", "Gaussian",
     "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "LinearChain", "Live", "MeltingExplorer",
     "NetworkExplorer", "NoisingExplorer", "Pictures", "PixelsExplorer", "Prediction", "ReverseExplorer",
     "ReverseProcess", "Schedule", "ScoreExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc",
     "annealed_langevin", "bits_per_dim", "check", "constant_schedule", "convert", "cosine_schedule", "dequantize",
     "digits", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "exact_elbo", "figure", "fit", "hint",
     "hyvarinen_loss", "langevin", "linear_schedule", "load_model", "load_pictures", "load_pretrained",
-    "make_digits", "mean_and_stderr", "mnist", "mystery", "notation_card", "plot_density", "plot_points",
-    "plot_schedule", "progress", "save_model", "save_pictures", "score_of", "show", "show_images", "show_strip",
-    "simple_loss", "style", "trace_jacobian", "tweedie", "tweedie_cov", "write_page",
+    "make_digits", "mean_and_stderr", "mnist", "mystery", "notation_card", "plot_bars", "plot_contours",
+    "plot_curves", "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths",
+    "plot_points", "plot_ruler", "plot_schedule", "progress", "save_model", "save_pictures", "score_of", "shades",
+    "show", "show_images", "show_points", "show_rows", "show_strip", "simple_loss", "style", "trace_jacobian",
+    "tweedie", "tweedie_cov", "write_page",
 ]  # fmt: skip
 
 

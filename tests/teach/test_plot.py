@@ -21,16 +21,29 @@ from PIL import Image
 from diffusion_math.teach.plot import (
     INK,
     PALETTE,
+    Board,
     Live,
     agree,
     agree_mc,
     figure,
     mean_and_stderr,
+    plot_bars,
+    plot_contours,
+    plot_curves,
     plot_density,
+    plot_field,
+    plot_heat,
+    plot_histograms,
+    plot_marks,
+    plot_paths,
     plot_points,
+    plot_ruler,
     plot_schedule,
+    shades,
     show,
     show_images,
+    show_points,
+    show_rows,
     show_strip,
     style,
 )
@@ -53,12 +66,27 @@ def outputs(monkeypatch):
 def parts(bundle):
     "The text alternative, the picture and the width on the page of one output."
     found = re.fullmatch(
-        r'<img alt="([^"<>]*)" src="data:image/png;base64,([A-Za-z0-9+/=]+)" width="(\d+)" style="max-width:100%">',
+        r'<img alt="([^"<>]*)" src="data:image/(png|webp);base64,([A-Za-z0-9+/=]+)" width="(\d+)"'
+        r' style="max-width:100%">',
         bundle["text/html"],
     )
     assert found, bundle["text/html"][:200]
-    picture = Image.open(io.BytesIO(base64.b64decode(found[2]))).convert("RGB")
-    return html.unescape(found[1]), np.asarray(picture).astype(int), int(found[3])
+    picture = Image.open(io.BytesIO(base64.b64decode(found[3])))
+    assert picture.format == found[2].upper()
+    return html.unescape(found[1]), np.asarray(picture.convert("RGB")).astype(int), int(found[4])
+
+
+def drawn(fig):
+    "The pixels of a figure, as matplotlib draws them into the file."
+    file = io.BytesIO()
+    with style():
+        fig.savefig(file, format="png", dpi=192)
+    return np.asarray(Image.open(file).convert("RGB")).astype(int)
+
+
+def rgb(color):
+    "A colour of the palette or of matplotlib's, as three numbers."
+    return matplotlib.colors.to_rgb(PALETTE.get(color, color))
 
 
 def levels(picture):
@@ -175,6 +203,40 @@ def test_the_same_picture_is_the_same_bytes(outputs):
     assert outputs[0] == outputs[1]
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_a_picture_is_kept_to_the_pixel(many, outputs):
+    fig, ax = figure(width=3.0, height=2.0)
+    if many:  # a heat map, with transparent lines over it
+        ax.imshow(np.random.default_rng(0).random((30, 40)), cmap="viridis")
+        ax.plot([0, 39], [0, 29], color=PALETTE["q"], alpha=0.4)
+    else:
+        ax.set_axis_off()
+        ax.imshow(np.arange(12).reshape(3, 4), cmap="gray")
+    drawn(fig)  # the first time the layout still moves a little
+    want = drawn(fig)
+    assert (len(np.unique(want.reshape(-1, 3), axis=0)) > 256) == many
+    show(fig, "a picture")
+    assert ("image/webp" if many else "image/png") in outputs[0]["text/html"]
+    assert np.array_equal(parts(outputs[0])[1], want)
+
+
+def test_a_colour_bar_has_no_steps(outputs):
+    plot_heat(torch.linspace(0, 1, 400).view(20, 20), bar="height", color="q", alt="a table")
+    picture = parts(outputs[0])[1]
+    bar = picture[:, -150:]  # the right end of the picture: the bar, its ticks and its name
+    column = bar[:, np.argmax((bar.max(-1) - bar.min(-1) > 20).sum(0))]
+    green = column[(column.max(-1) - column.min(-1) > 20)][2:-2, 1]
+    assert (
+        np.diff(green) >= 0
+    ).all()  # from vermilion at the top to white: no darker step on the way
+    assert np.diff(green).max() <= 2 and green[0] < 110 and green[-1] > 230
+
+
+def test_a_diverging_colour_bar_keeps_its_colours(outputs):
+    plot_heat(torch.linspace(-1, 1, 100).view(10, 10), bar="C", limits=(-1, 1), alt="a table")
+    assert len(np.unique(parts(outputs[0])[1].reshape(-1, 3), axis=0)) > 256
+
+
 def test_colours_are_apart():
     rgb = np.array([matplotlib.colors.to_rgb(c) for c in [*PALETTE.values(), INK, "white"]])
     gaps = np.abs(rgb[:, None] - rgb[None]).sum(-1) + 9 * np.eye(len(rgb))
@@ -279,10 +341,40 @@ def test_a_long_strip_fits_the_page(outputs):
     assert len(outputs[0]["text/html"]) < 80_000
 
 
+def test_rows_of_images(outputs):
+    white, black = torch.ones(28, 28), -torch.ones(28, 28)
+    show_rows({"$x_t$": [black, white, black], "guess": [None, white]})
+    show_rows({"$x_t$": [black, white, black]}, columns=["t = 1", "t = 2", "t = 3"], alt="one row")
+    show_rows({"": torch.zeros(3, 1, 28, 28)}, size=0.5)
+    both, one, bare = (parts(o) for o in outputs)
+    assert both[0] == "2 rows of images: x_t, guess" and one[0] == "one row"
+    assert both[1].shape[0] > 1.5 * one[1].shape[0] and both[2] > bare[2] == 154
+    dark = (both[1] == 0).all(-1)
+    h, w = dark.shape
+    assert dark[h // 4, w // 3] and dark[h // 4, -60] and not dark[h // 2 :].sum() > 1000
+
+
+def test_many_images_in_a_row_fit_the_page(outputs):
+    show_rows({"a name": torch.zeros(12, 1, 28, 28), "another name": torch.zeros(12, 1, 28, 28)})
+    assert parts(outputs[0])[2] <= 720
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     "call, error, words",
     [
+        (lambda x: show_rows({}), ValueError, "rows must hold at least one row"),
+        (lambda x: show_rows({"a": [None]}), ValueError, r"rows\['a'\] must hold at least one"),
+        (
+            lambda x: show_rows({"a": [x], "b": [x, x / 0 * 0]}),
+            ValueError,
+            r"rows\['b'\]\[1\] holds NaN in 16",
+        ),
+        (
+            lambda x: show_rows({"a": [x, x]}, columns=["1"]),
+            ValueError,
+            "columns must hold 2 texts, got 1",
+        ),
         (lambda x: show_images([]), ValueError, "at least one image"),
         (lambda x: show_strip([None]), ValueError, "at least one image"),
         (
@@ -414,6 +506,370 @@ def test_points():
     ],
 )
 def test_what_cannot_be_drawn(call, error, words):
+    with pytest.raises(error, match=words):
+        call(torch.linspace(0, 1, 5))
+
+
+# ---------------------------------------------------------------- the other pictures
+
+
+def labels(ax):
+    "What the legend of the axes says."
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_every_picture_is_shown_with_its_words_or_drawn_on(outputs):
+    x, plane = torch.linspace(0, 1, 5), torch.rand(6, 2)
+    schedule = SimpleNamespace(T=2, alpha_bar=torch.ones(3), noise_var=torch.zeros(3))
+    calls = [
+        lambda **k: plot_curves(x, {"a": x}, **k),
+        lambda **k: plot_density(x, {"a": x}, **k),
+        lambda **k: plot_schedule({"s": schedule}, **k),
+        lambda **k: plot_histograms({"a": x}, **k),
+        lambda **k: plot_bars(["u", "v"], {"a": [1, 2]}, **k),
+        lambda **k: plot_ruler({"a": 1.0}, **k),
+        lambda **k: plot_marks({"here": 0.5}, **k),
+        lambda **k: plot_points(plane, **k),
+        lambda **k: plot_paths(torch.rand(4, 3, 2), **k),
+        lambda **k: plot_contours(lambda z: -z.square().sum(1), **k),
+        lambda **k: plot_field(plane, plane, **k),
+        lambda **k: plot_heat(torch.rand(2, 3), **k),
+    ]
+    for call in calls:
+        ax = call(title="its title", ylim=(-0.5, 2.5), width=4.0, height=1.5)
+        assert ax.get_title() == "its title" and ax.get_ylim() == (-0.5, 2.5)
+        assert tuple(ax.figure.get_size_inches()) == (4.0, 1.5)
+        assert call(ax=ax, xlabel="mine") is ax and ax.get_xlabel() == "mine"
+        assert call(ax=ax) is ax and (ax.get_xlabel(), ax.get_title()) == ("mine", "its title")
+    assert not outputs
+    assert calls[0](alt="a line", height=1.0) is None and parts(outputs[0])[0] == "a line"
+    with pytest.raises(ValueError, match="alt must say"):
+        calls[0](alt="")
+    with pytest.raises(AttributeError, match="colour"):
+        calls[0](colour="red")
+    assert dict(matplotlib.rcParams) == SETTINGS
+
+
+def test_shades():
+    one, two, three = shades("q", 3)
+    assert three == PALETTE["q"].lower() and shades("q", 1) == [three]
+    assert sum(rgb(one)) > sum(rgb(two)) > sum(rgb(three)) and shades("red", 2)[1] == "#ff0000"
+
+
+def test_curves_of_all_kinds():
+    x = torch.linspace(1, 3, 4)
+    many = torch.stack([x, 2 * x], 1)
+    curves = {"a": x.numpy(), "walks": many, "own": ([0.0, 1.0], [5.0, 6.0]), "truth": 2.5}
+    ax = plot_curves(x, curves, colors=["q", "noise", "p", "truth"], lines={"own": "s-"})
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    assert labels(ax) == ["a", "walks", "own", "truth"] and len(ax.get_lines()) == 5
+    assert [lines[k].get_color() for k in curves] == [
+        PALETTE[k] for k in ("q", "noise", "p", "truth")
+    ]
+    assert [lines[k].get_linestyle() for k in curves] == ["-", "-", "-", "--"]
+    assert lines["own"].get_marker() == "s" and lines["own"].get_xdata().tolist() == [0, 1]
+    assert lines["truth"].get_ydata() == [2.5, 2.5] and lines["truth"].get_xdata() == [0, 1]
+    assert lines["walks"].get_linewidth() < 1 < lines["a"].get_linewidth()
+    assert ax.get_xlim()[0] < 0  # the mark at 0 isn't cut
+    assert plot_curves(x, {"a": x}).get_xlim() == (1, 3)
+    (dot,) = plot_curves(None, {"top": (torch.tensor(1.0), 2.0)}, lines="o").get_lines()
+    assert dot.get_marker() == "o" and dot.get_linestyle() == "None"
+    assert (dot.get_xdata().tolist(), dot.get_ydata().tolist()) == ([1], [2])
+
+
+@pytest.mark.parametrize(
+    "line, stroke, mark",
+    [
+        ("-", "-", "None"),
+        ("--o", "--", "o"),
+        ("o-.", "-.", "o"),
+        (":", ":", "None"),
+        ("|", "None", "|"),
+    ],
+)
+def test_kinds_of_lines(line, stroke, mark):
+    x = torch.arange(3.0)
+    (curve,) = plot_curves(x, {"a": x}, lines=line).get_lines()
+    assert (curve.get_linestyle(), curve.get_marker()) == (stroke, mark)
+    (level,) = plot_curves(x, {"a": 1.0}, lines=line).get_lines()
+    assert level.get_linestyle() == (stroke if stroke != "None" else "-")
+
+
+def test_black_is_dashed_whatever_its_name():
+    x = torch.arange(3.0)
+    (line,) = plot_density(x, {"N(0, 1)": x}, colors=["truth"]).get_lines()
+    assert line.get_linestyle() == "--" and not line.axes.collections
+    (line,) = plot_density(x, {"N(0, 1)": x}, colors=["truth"], lines="-").get_lines()
+    assert line.get_linestyle() == "-"
+
+
+def test_error_bars_and_areas():
+    x = torch.arange(1.0, 4.0)
+    ax = plot_curves(x, {"a": x, "b": 2 * x}, errors={"b": [0.5, 0.5, 1.0]}, fill=True)
+    bars = ax.containers[0].lines[2][0].get_segments()
+    assert [segment[:, 1].tolist() for segment in bars] == [[1.5, 2.5], [3.5, 4.5], [5.0, 7.0]]
+    assert len(ax.collections) == 3  # the bars, and the areas of both
+
+
+def test_legends_have_their_places():
+    x = torch.arange(3.0)
+    above = plot_curves(x, {"a": x, "b": x}, legend="above").get_legend()
+    assert above._ncols == 2 and above._loc == 8  # lower center
+    assert plot_curves(x, {"a": x}, legend="beside").get_legend()._loc == 2
+    assert plot_curves(x, {"a": x}, legend="lower left").get_legend()._loc == 3
+    assert plot_curves(x, {"a": x}, legend=False).get_legend() is None
+    assert plot_curves(x, {"a": x}, legend=None).get_legend() is None
+    ax = plot_curves(x, {"a": x})
+    assert not ax.get_legend().get_frame_on()
+    assert plot_curves(x, {"b": x}, ax=ax, legend=False).get_legend() is None
+
+
+def test_histograms_share_their_bins():
+    a, b = torch.tensor([[0.0, 1.0], [1.0, 4.0]]), np.array([2.0, 3.0])
+    ax = plot_histograms({"data": a, "p": b}, bins=4, density=False)
+    first, second = ax.containers
+    assert [bar.get_height() for bar in first] == [1, 2, 0, 1]
+    assert [bar.get_height() for bar in second] == [0, 0, 1, 1]
+    assert first[0].get_facecolor() == (*rgb("data"), 0.5) and labels(ax) == ["data", "p"]
+    assert ax.get_ylabel() == "how many"
+
+
+def test_a_histogram_counts_what_it_does_not_show():
+    draws = torch.tensor([0.25, 0.75, 5.0, 9.0])
+    ax = plot_histograms({"a": draws}, bins=2, xlim=(0, 1))
+    assert [bar.get_height() for bar in ax.containers[0]] == [0.5, 0.5] and ax.get_xlim() == (0, 1)
+    equal = plot_histograms({"a": torch.ones(3)}, bins=10)
+    assert sum(bar.get_height() * bar.get_width() for bar in equal.containers[0]) == pytest.approx(
+        1
+    )
+
+
+def test_bars_stand_side_by_side():
+    ax = plot_bars(
+        ["u", "v"], {"q": [1.0, 2.0], "p": torch.tensor([3.0, 4.0])}, errors={"p": [0.1, 0.2]}
+    )
+    q, p = (c for c in ax.containers if isinstance(c, matplotlib.container.BarContainer))
+    assert [bar.get_height() for bar in p] == [3, 4] and q[0].get_facecolor()[:3] == rgb("q")
+    assert q[0].get_x() + q[0].get_width() == pytest.approx(p[0].get_x()) and p[
+        1
+    ].get_x() == pytest.approx(1)
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["u", "v"]
+    assert (
+        len([c for c in ax.containers if isinstance(c, matplotlib.container.ErrorbarContainer)])
+        == 1
+    )
+    left, right = ax.get_xlim()
+    plot_curves([0.2, 0.8], {"level": 1.0, "line": [1.0, 2.0]}, ax=ax)
+    assert ax.get_xlim() == (left, right)  # the bars keep their room
+    (bars,) = plot_bars(torch.tensor([0.0, 0.5, 1.0]), {"a": [1, 1, 1]}).containers
+    assert bars[1].get_x() + bars[1].get_width() / 2 == pytest.approx(0.5)
+    assert bars[1].get_width() == pytest.approx(0.4)
+
+
+def test_a_ruler_lays_parts_end_to_end():
+    account = SimpleNamespace(entropy=0.5, model_error=0.2, gap=0.1, bound=0.85)
+    ax = plot_ruler({"exact": account, "wrong": {"entropy": 0.5, "gap": 0.7}})
+    spans = [(bar.get_x(), bar.get_width(), bar.get_facecolor()[:3]) for bar in ax.patches]
+    want = [(0, 0.5, "data"), (0, 0.5, "data"), (0.5, 0.2, "accent"), (0.5, 0, "accent")]
+    want += [(0.7, 0.1, "noise"), (0.5, 0.7, "noise")]  # part by part, each over both rows
+    for (left, width, color), (start, long, name) in zip(spans, want, strict=True):
+        assert (left, width) == pytest.approx((start, long)) and color == rgb(name)
+    assert labels(ax) == ["entropy", "model's error", "gap", "bound"]
+    assert [text.get_text() for text in ax.texts] == [
+        "0.850",
+        "1.200",
+    ]  # the bound is not made of the parts
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["exact", "wrong"]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first row on top
+    marks = ax.containers[-1].lines[2][0].get_segments()
+    assert [mark[0, 0] for mark in marks] == pytest.approx([0.85, 1.2])
+    assert labels(plot_ruler({"a": {"u": 1.0, "v": 2.0}})) == ["u", "v", "sum"]
+
+
+def test_a_ruler_of_numbers_has_a_colour_a_row():
+    ax = plot_ruler({"counts": 2.0, "net": -1.5}, colors=["noise", "p"], errors={"net": 0.5})
+    assert [bar.get_facecolor()[:3] for bar in ax.patches] == [rgb("noise"), rgb("p")]
+    assert [text.get_text() for text in ax.texts] == ["2.000", "\u22121.500"]
+    assert ax.get_legend() is None and len(ax.containers) == 2  # bars, one whisker
+
+
+def test_marks_are_named_at_their_heads():
+    ax = plot_marks({"left": 1.0, "right": 2.0}, color="accent")
+    left, right = ax.get_lines()
+    assert left.get_color() == PALETTE["accent"] and left.get_ydata()[1] > right.get_ydata()[1]
+    assert [(text.get_text(), text.xy[0]) for text in ax.texts] == [("left", 1.0), ("right", 2.0)]
+
+
+def test_panels_of_points_have_one_scale(outputs, monkeypatch):
+    figures = []
+    monkeypatch.setattr(
+        "diffusion_math.teach.plot.show", lambda fig, alt: figures.append((fig, alt))
+    )
+    show_points({"data": torch.rand(5, 2), "after 5": 9 * torch.rand(7, 2)}, "two clouds", size=3)
+    ((fig, alt),) = figures
+    left, right = fig.axes
+    assert alt == "two clouds" and left.get_xlim() == right.get_xlim()
+    assert (left.get_title(), right.get_title()) == ("data", "after 5")
+    colors = [ax.collections[0].get_facecolor()[0, :3] for ax in fig.axes]
+    assert np.allclose(colors, [rgb("data"), rgb("p")]) and right.get_ylabel() == ""
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 6])
+@pytest.mark.parametrize("look", [{}, {"xlim": (-3, 3), "ylim": (-3, 3)}])
+def test_the_names_of_panels_are_not_cut(n, look, monkeypatch):
+    figures = []
+    monkeypatch.setattr("diffusion_math.teach.plot.show", lambda fig, alt: figures.append(fig))
+    show_points({f"panel {i}": torch.randn(50, 2) for i in range(n)}, "clouds", **look)
+    (fig,) = figures
+    with style():
+        fig.draw_without_rendering()
+    for ax in fig.axes:
+        for text in (ax.title, ax.xaxis.label):
+            box = text.get_window_extent()
+            assert box.y0 >= 0 and box.y1 <= fig.bbox.y1
+
+
+def test_paths_begin_with_a_dot():
+    paths = torch.rand(4, 3, 2, requires_grad=True)
+    lines = plot_paths(paths, color="p").get_lines()
+    assert len(lines) == 4 and {line.get_color() for line in lines} == {PALETTE["p"]}
+    for i, line in enumerate(lines[:3]):
+        assert np.allclose(np.stack(line.get_data(), 1), paths[:, i].detach())
+    assert lines[3].get_marker() == "o" and np.allclose(
+        np.stack(lines[3].get_data(), 1), paths[0].detach()
+    )
+
+
+@pytest.mark.parametrize("fill", [False, True])
+def test_contours_lie_at_standard_deviations(fill):
+    log_prob = lambda z: -(z[:, 0] ** 2 + (z[:, 1] / 0.5) ** 2) / 2
+    ax = plot_contours(log_prob, span=3.0, color="q", fill=fill)
+    assert ax.get_xlim() == ax.get_ylim() == (-3, 3) and ax.get_aspect() == 1
+    (shape,) = ax.collections
+    assert shape.filled == fill and shape.levels[-1] == 4
+    ring = shape.get_paths()[list(shape.levels).index(2.0)].vertices  # two from the mean
+    radius = np.hypot(ring[:, 0], ring[:, 1] / 0.5)
+    assert np.abs(radius - 2.0).min() < 1e-2 and (fill or np.allclose(radius, 2.0, atol=1e-2))
+
+
+def test_arrows_have_the_root_of_their_length():
+    x = torch.cartesian_prod(torch.arange(3.0), torch.arange(3.0))
+    arrows = torch.zeros(9, 2)
+    arrows[:, 0] = torch.arange(9.0)
+    (field,) = plot_field(x, arrows, color="p").collections
+    assert np.allclose(field.U, arrows[:, 0].sqrt() / 8**0.5) and np.allclose(field.V, 0)
+    assert np.array_equal(field.XY, x) and np.allclose(field.get_facecolor()[0, :3], rgb("p"))
+
+
+def test_arrows_of_one_length_are_coloured_by_theirs():
+    x, fig = torch.tensor([[0.0, 0.0], [2.0, 0.0]]), figure(1, 2)[0]
+    for ax, bar in zip(fig.axes, (None, "length"), strict=True):
+        plot_field(x, torch.tensor([[0.0, 3.0], [0.3, 0.4]]), ax=ax, lengths=(0.1, 10), bar=bar)
+    first, second, bar = fig.axes
+    (field,) = first.collections
+    assert np.allclose(np.hypot(field.U, field.V), 2) and np.allclose(field.get_array(), [3, 0.5])
+    assert field.get_clim() == (0.1, 10) and bar.get_ylabel() == "length"
+    fig.draw_without_rendering()
+    assert first.get_position().width == pytest.approx(second.get_position().width)
+
+
+def test_heat_maps():
+    table = torch.tensor([[-1.0, 0.0, 1.0], [0.0, 0.5, 2.0]])
+    shown = plot_heat(table, limits=(-2, 2)).images[0]
+    assert np.array_equal(shown.get_array(), table) and shown.get_clim() == (-2, 2)
+    blue, white, red = (np.array(shown.cmap(shown.norm(v))[:3]) for v in (-2, 0, 2))
+    assert blue[2] > blue[0] and red[0] > red[2] and white.min() > 0.95
+    assert shown.axes.get_ylim() == (1.5, -0.5) and shown.axes.get_aspect() == 1  # as it is written
+    over = plot_heat(table.abs(), color="p", extent=(0, 10, -4, 4)).images[0]
+    assert over.axes.get_ylim() == (-4, 4) and over.get_clim() == (0, 2)
+    assert np.allclose(over.cmap(1.0)[:3], rgb("p")) and np.allclose(over.cmap(0.0)[:3], 1)
+    grey = plot_heat(table, color=("black", "white")).images[0]
+    assert np.allclose(grey.cmap(0.0)[:3], 0) and np.allclose(grey.cmap(1.0)[:3], 1)
+
+
+def test_a_board_has_things_where_they_are_put(outputs):
+    board = Board(units=(100, 50), width=8.0)
+    assert tuple(board.fig.get_size_inches()) == (8, 4) and board.ax.get_xlim() == (0, 100)
+    board.picture(20, 25, torch.zeros(3, 14, 28), "$x_0$", size=10)
+    assert list(board.ax.images[0].get_extent()) == [15, 25, 22.5, 27.5]
+    board.box(50, 25, "network", "q", width=10, height=6)
+    box = board.ax.patches[0]
+    assert (box.get_x(), box.get_y(), box.get_width()) == (45, 22, 10)
+    assert box.get_edgecolor()[:3] == rgb("q") and min(box.get_facecolor()[:3]) > 0.85
+    board.arrow((60, 20), (80, 20), "accent", label=7, bend=0.2, at=0.5)
+    assert board.ax.patches[1].get_edgecolor()[:3] == rgb("accent")
+    disc = board.ax.get_lines()[-1]
+    assert np.allclose(disc.get_data(), [[70], [18]])  # half as far aside as the curve is pulled
+    board.text(5, 40, "$q$", "p", below="(3.3)", gap=4)
+    words = {text.get_text(): text for text in board.ax.texts}
+    assert set(words) == {"$x_0$", "network", "7", "$q$", "(3.3)"}
+    assert words["(3.3)"].get_position() == (5, 36) and words["$q$"].get_color() == PALETTE["p"]
+    board.line([(0, 0), (3, 4)], "noise")
+    board.dot(9, 9, "data")
+    assert board.ax.get_lines()[-2].get_xdata().tolist() == [0, 3]
+    board.show("a map")
+    assert parts(outputs[0])[0] == "a map" and board.ax.get_ylim() == (0, 50)
+
+
+def test_a_bent_arrow_goes_through_its_label():
+    for bend, at in ((0.0, 0.3), (0.4, 0.5), (-0.3, 0.8)):
+        board = Board(units=(100, 60), width=10.0)
+        board.arrow((10, 10), (70, 40), label=1, bend=bend, at=at)
+        board.fig.draw_without_rendering()
+        path = board.ax.patches[0].get_path().cleaned(curves=False).interpolated(50).vertices
+        disc = np.array(board.ax.get_lines()[-1].get_data())[:, 0]
+        assert np.hypot(*(path - disc).T).min() < 0.5
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "call, error, words",
+    [
+        (
+            lambda x: plot_curves(x, {"a": x[1:]}),
+            ValueError,
+            r"curves\['a'\] must be \(n,\) like x",
+        ),
+        (lambda x: plot_curves(x, {"a": (x, x[1:])}), ValueError, r"curves\['a'\] must be \(n,\)"),
+        (lambda x: plot_curves(None, {"a": x}), ValueError, r"curves\['a'\] must be a pair"),
+        (lambda x: plot_curves(x, {"a": "b"}), TypeError, r"curves\['a'\] must be a tensor"),
+        (lambda x: plot_curves(x, {"a": x}, lines={"b": "-"}), ValueError, "lines must have keys"),
+        (
+            lambda x: plot_curves(x, {"a": x}, errors={"b": x}),
+            ValueError,
+            r"errors must .*got \['b'\]",
+        ),
+        (lambda x: plot_histograms({"a": x[:0]}), ValueError, r"samples\['a'\] must hold finite"),
+        (lambda x: plot_histograms({"a": x / 0}), ValueError, r"samples\['a'\] must hold finite"),
+        (
+            lambda x: plot_bars(["u"], {"a": x}),
+            ValueError,
+            r"bars\['a'\] must be \(1,\) like x, got \(5,\)",
+        ),
+        (lambda x: plot_bars(x, {"a": x}, errors={"b": x}), ValueError, "errors must have keys"),
+        (lambda x: plot_ruler({"a": "b"}), TypeError, r"rows\['a'\]"),
+        (lambda x: plot_ruler({"a": 1.0}, errors={"b": 1.0}), ValueError, "errors must have keys"),
+        (lambda x: plot_paths(x), ValueError, r"paths must be \(steps, n, 2\), got \(5,\)"),
+        (
+            lambda x: plot_contours(lambda z: z),
+            ValueError,
+            r"log_prob must give one number for each",
+        ),
+        (lambda x: plot_field(x, x), ValueError, r"x must be \(n, 2\), got \(5,\)"),
+        (
+            lambda x: plot_field(torch.zeros(5, 2), torch.zeros(4, 2)),
+            ValueError,
+            r"arrows must be \(5, 2\) like x, got \(4, 2\)",
+        ),
+        (
+            lambda x: plot_field(torch.zeros(1, 2), torch.tensor([[math.nan, 0.0]])),
+            ValueError,
+            "arrows must be finite, got 1 points of 1",
+        ),
+        (lambda x: plot_heat(x), ValueError, r"values must be \(rows, columns\), got \(5,\)"),
+    ],
+)
+def test_what_cannot_be_drawn_either(call, error, words):
     with pytest.raises(error, match=words):
         call(torch.linspace(0, 1, 5))
 
