@@ -228,5 +228,5 @@ def test_opens_in_colab(stored_chapter):
     )
     assert badge in stored_chapter.cells[0]["source"]
     first = stored_chapter.code[0]["source"]
-    assert first.startswith('import sys\n\nif "google.colab" in sys.modules:')
+    assert first.startswith("import sys\n\n") and 'if "google.colab" in sys.modules:\n' in first
     assert f"diffusion_math[course] @ git+{url}" in first
