@@ -26,7 +26,7 @@ SPEAKS = re.compile(
 MACHINE = re.compile(
     r"/root\b|/home/|/work/|/tmp\b|/Users/|/var/folders|site-packages|[A-Z]:\\\\?Users|\.venv\b"
 )
-FILES = [NBS.parent / "README.md", *(NBS / name for name in NAMES)]
+FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(NBS / name for name in NAMES)]
 
 
 def directives(source: str) -> list[str]:
@@ -280,11 +280,11 @@ def too_large(source: str) -> list[str]:
 
 
 def trailing_comments(source: str) -> list[str]:
-    "The comments that stand behind code on its line."
+    "The comments that stand behind code on its line, but for a word to the formatter."
     if source.lstrip().startswith("%"):
         return []
     tokens = tokenize.generate_tokens(io.StringIO(source + "\n").readline)
-    comments = [token for token in tokens if token.type == tokenize.COMMENT]
+    comments = [t for t in tokens if t.type == tokenize.COMMENT and t.string != "# fmt: skip"]
     return [c.string for c in comments if c.line[: c.start[1]].strip()]
 
 
@@ -296,6 +296,26 @@ def test_a_comment_stands_above_its_line(stored_chapter):
     assert [c for source in learners(stored_chapter) for c in trailing_comments(source)] == []
 
 
+def private_names(source: str) -> list[str]:
+    "The private names that a learner's cell asks of an object or imports; its own `self._x` is its own business."
+    if source.lstrip().startswith("%"):
+        return []
+    nodes = list(ast.walk(ast.parse(source)))
+    own = {n.attr for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+    names = {n.attr for n in nodes if isinstance(n, ast.Attribute)} - own
+    names |= {a.name for n in nodes if isinstance(n, ast.ImportFrom) for a in n.names}
+    return sorted(name for name in names if name[0] == "_" and not name.endswith("_"))
+
+
+def test_a_learner_meets_nothing_private(stored_chapter):
+    assert [name for source in learners(stored_chapter) for name in private_names(source)] == []
+
+
+def test_a_private_name_is_noticed():
+    assert private_names("from diffusion_math.elbo import _law\nq._at(3)") == ["_at", "_law"]
+    assert private_names("self._x = 1\nself._x + q.__dict__\n_y = q.step") == []
+
+
 def test_a_large_cell_and_a_trailing_comment_are_noticed(tmp_path):
     wide, long, small = "x = " + "1" * 97, "\n".join(["x = 1"] * 19), "# why\nx = '#'\n"
     assert len(too_large(wide)) == len(too_large(long)) == 1
@@ -305,6 +325,7 @@ def test_a_large_cell_and_a_trailing_comment_are_noticed(tmp_path):
         "# three",
     ]
     assert trailing_comments(small) == trailing_comments("%pip list # all") == []
+    assert trailing_comments("from a import (\n    b, c,\n)  # fmt: skip") == []
     bent = stored_as(tmp_path, ("code", wide), ("markdown", SOURCE), ("code", long))
     assert learners(bent) == [wide]
 
