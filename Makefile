@@ -18,12 +18,12 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -e
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 yes = $(filter-out 0,$(1))
 
-.PHONY: help course test bench lint unit notebooks browser export clean-notebooks dist
+.PHONY: help course test bench lint unit notebooks browser export clean-notebooks picture dist
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo "also: make lint | unit | notebooks | browser (parts of test), export, clean-notebooks, dist"
+	@echo "also: make lint | unit | notebooks | browser (parts of test), export, clean-notebooks, picture, dist"
 
 course: $(VENV)/.course
 	$(BIN)/diffusion-math course nbs --port $(PORT) $(if $(call yes,$(NO_BROWSER)),--no-browser) $(if $(call yes,$(ONCE)),--once)
@@ -60,6 +60,10 @@ export: $(VENV)/.dev
 
 clean-notebooks: $(VENV)/.dev
 	$(BIN)/nbdev-clean
+
+# Who imports whom, drawn from the code: the picture in CONTRIBUTING.md.
+picture: $(VENV)/.dev
+	$(BIN)/python -m tests.imports
 
 dist: $(VENV)/.dev
 	$(BIN)/python -m build

@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 
 import diffusion_math
+from tests import imports
 from tests.lab import ROOT, environment
 
 HEAVY = {
@@ -40,7 +41,7 @@ CFG = configparser.ConfigParser(delimiters=["="], interpolation=None)
 CFG.read(ROOT / "settings.ini", encoding="utf-8")
 CFG = CFG["DEFAULT"]
 PACKAGE = ROOT / "diffusion_math"
-SHIPPED = ("*.py", "assets/*", "explore/*")
+SHIPPED = ("**/*.py", "assets/*", "explore/*")
 NOTEBOOKS = ("*.ipynb", "workshop/**/*.ipynb", "images/*")
 
 
@@ -337,23 +338,19 @@ def test_import_is_as_quick_as_torch():
     assert min(float(call(sys.executable, "-c", code, cwd=ROOT)) for _ in range(3)) <= 0.1
 
 
-def modules() -> list[str]:
-    return [
-        path.stem
-        for path in PACKAGE.glob("*.py")
-        if path.stem not in ("__init__", "_modidx", "cli")
-    ]
-
-
 def test_every_public_name_can_be_imported_from_the_package():
-    public = {}
-    for module in modules():
+    "Each has one home, a module that calls it public; and what a chapter's module calls public is among them."
+    files, homes = imports.modules(PACKAGE), {}
+    for module, path in files.items():
         loaded = importlib.import_module(f"diffusion_math.{module}")
-        public |= {name: getattr(loaded, name) for name in loaded.__all__}
-    assert set(diffusion_math.__all__) == set(public)
-    assert len(diffusion_math.__all__) == len(public)
-    assert {name: getattr(diffusion_math, name) for name in public} == public
-    assert set(public) | {"__version__"} <= set(dir(diffusion_math))
+        for name in loaded.__all__:
+            homes.setdefault(name, []).append(loaded)
+        assert not imports.chapter(path) or set(loaded.__all__) <= set(diffusion_math.__all__)
+    public = diffusion_math.__all__
+    assert len(public) == len(set(public))
+    assert [name for name in public if len(homes.get(name, ())) != 1] == []
+    assert all(getattr(diffusion_math, name) is getattr(homes[name][0], name) for name in public)
+    assert {*public, "__version__"} <= set(dir(diffusion_math))
 
 
 def test_type_checkers_see_every_name():
@@ -366,8 +363,8 @@ def test_type_checkers_see_every_name():
 
 
 def test_every_module_says_what_is_public():
-    for module in modules():
-        own = re.findall(r"^__all__ = ", (PACKAGE / f"{module}.py").read_text(), re.M)
+    for module, path in imports.modules(PACKAGE).items():
+        own = re.findall(r"^__all__ = ", path.read_text(), re.M)
         assert len(own) == 2, f"{module}: nbdev's list, and one by hand that replaces it"
 
 
@@ -450,7 +447,8 @@ def test_make_test_installs_once_and_runs_everything(fake_python, tmp_path):
     venv, pip, *rest = make(tmp_path, "test")
     assert pip.endswith("-e .[dev]")
     everything = [
-        "ruff check diffusion_math tests setup.py",
+        "ruff check .",
+        "ruff format --check --quiet .",
         "python -m pytest -n auto --dist worksteal",
     ]
     assert rest == everything
@@ -469,12 +467,13 @@ def test_changed_metadata_installs_again(name, fake_python, tmp_path):
 @pytest.mark.parametrize(
     "target, ran",
     [
-        ("lint", "ruff check"),
+        ("lint", "ruff format --check"),
         ("unit", "--ignore=tests/notebooks"),
         ("notebooks", "tests/notebooks"),
         ("browser", "tests/browser"),
         ("export", "nbdev-export"),
         ("clean-notebooks", "nbdev-clean"),
+        ("picture", "-m tests.imports"),
         ("dist", "-m build"),
     ],
 )
