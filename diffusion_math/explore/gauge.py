@@ -20,14 +20,16 @@ from diffusion_math.explore.noising import (
     _Real,
 )
 
-from ..laws.mixture import GaussianMixture, _count
+from ..laws.mixture import GaussianMixture
+from ..checks import count as _cc
+_count=lambda n,v: _cc(n,v,-10**9)
 
 __all__ = ["GaugeExplorer"]
 
 # %% ../../nbs/workshop/explore/gauge.ipynb #93c6fc4d
 def _compact(q: GaussianMixture, rank: int) -> tuple[Int8[Tensor, "k r d"], GaussianMixture]:
     "The directions of largest variance of each bell as bytes, and the mixture that they make."
-    c = q.to("cpu", torch.float64)._c
+    c = q.to("cpu", torch.float64).components
     U = torch.eye(c.d, dtype=torch.float64).expand(len(c.means), -1, -1) if c.U is None else c.U
     var = c.var.expand(-1, U.shape[2]) if c.var.shape[1] == 1 else c.var
     floor = (
@@ -121,7 +123,7 @@ class GaugeExplorer(Explorable):
         self._shown, (h, w) = held_out[which].float(), held_out.shape[-2:]
         if digit is not None and digit not in kinds:
             raise ValueError(f"digit must be one of the labels {kinds}, got {digit!r}")
-        self.scores, c = self.q.log_prob(held_out.double()), self.q._c
+        self.scores, c = self.q.log_prob(held_out.double()), self.q.components
         tops = torch.cat([self.scores, self.q.log_prob(self.q.means)])
         low, high = self.scores.quantile(0.01).item(), tops.max().item()
         start = {"noise": 0.0, "digit": 0 if digit is None else kinds.index(digit), "pen": "ink"}

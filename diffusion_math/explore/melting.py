@@ -27,7 +27,9 @@ from diffusion_math.explore.noising import (
 
 from ..forward import ForwardProcess, Schedule
 from ..gaussian import Gaussian
-from ..laws.mixture import GaussianMixture, _count
+from ..laws.mixture import GaussianMixture
+from ..checks import count as _cc
+_count=lambda n,v: _cc(n,v,-10**9)
 
 __all__ = ["MeltingExplorer", "ReverseExplorer"]
 
@@ -52,7 +54,7 @@ def _bells(
         raise ValueError(
             f"mixture must have at most {_MOST_BELLS} components, got {len(mixture.weights)}"
         )
-    var = mixture._c.var[:, 0].double()
+    var = mixture.components.var[:, 0].double()
     for i, value in enumerate(var.tolist()):
         _check_range(f"variances[{i}]", value, narrow, wide)
     return (
@@ -159,7 +161,7 @@ class MeltingExplorer(Explorable):
 # %% ../../nbs/workshop/explore/melting.ipynb #b0eb27b1
 def _from_normal(law: GaussianMixture) -> float:
     "KL(law || N(0, 1)) in nats, as a sum over strips of r log r - r + 1: r is the ratio of the densities."
-    mean, sd = law.means.flatten(), law._c.var[:, 0].sqrt()
+    mean, sd = law.means.flatten(), law.components.var[:, 0].sqrt()
     low, high = min(-9.0, (mean - 9 * sd).min().item()), max(9.0, (mean + 9 * sd).max().item())
     strips = math.ceil(8 * (high - low) / min(1.0, sd.min().item()))
     x = torch.linspace(low, high, strips + 1, dtype=torch.float64)
@@ -177,7 +179,7 @@ def _paths(explorer: MeltingExplorer) -> Float[Tensor, "times paths"]:
         torch.frombuffer(bytearray(explorer._eps), dtype=torch.float32).view(_PATHS, -1).double().T
     )
     which, schedule, n = rows[0].long(), explorer.q.schedule, len(rows) - 2
-    data = explorer.data._c
+    data = explorer.data.components
     x = data.means[which, 0] + data.var[which, 0].sqrt() * rows[1]
     path, times = [x], [(2 * i * explorer.T + n) // (2 * n) for i in range(n + 1)]
     for before, t, eps in zip(times[:-1], times[1:], rows[2:], strict=True):
@@ -253,7 +255,7 @@ class ReverseExplorer(Explorable):
     @property
     def best(self) -> Gaussian:
         "The Gaussian nearest to law: the one with its mean and variance."
-        weights, means, var = self.law.weights, self.law.means[:, 0], self.law._c.var[:, 0]
+        weights, means, var = self.law.weights, self.law.means[:, 0], self.law.components.var[:, 0]
         mean = weights @ means
         return Gaussian(mean.view(1, 1), (weights @ (var + (means - mean).square())).view(1, 1))
 
@@ -262,7 +264,7 @@ class ReverseExplorer(Explorable):
         "KL(law || best) in nats."
         law, best = self.law, self.best
         unit = GaussianMixture(
-            law.weights, (law.means - best.mean) / best.std, law._c.var[:, 0] / best.var[0]
+            law.weights, (law.means - best.mean) / best.std, law.components.var[:, 0] / best.var[0]
         )
         return _from_normal(unit)
 
@@ -270,7 +272,7 @@ class ReverseExplorer(Explorable):
     def pairs(self) -> Float[Tensor, "pairs 2"]:
         "The pairs (x_{t-1}, x_t) that are drawn."
         rows = torch.frombuffer(bytearray(self._eps), dtype=torch.float32).view(-1, 3).double().T
-        before = self.data.noised(self.q.schedule.log_snr[1])._c
+        before = self.data.noised(self.q.schedule.log_snr[1]).components
         which = rows[0].long()
         y = before.means[which, 0] + before.var[which, 0].sqrt() * rows[1]
         return torch.stack([y, (1 - self.beta) ** 0.5 * y + self.beta**0.5 * rows[2]], 1)

@@ -21,7 +21,9 @@ from diffusion_math.explore.noising import (
 )
 
 from ..forward import ForwardProcess, Schedule
-from ..laws.mixture import GaussianMixture, _count
+from ..laws.mixture import GaussianMixture
+from ..checks import count as _cc
+_count=lambda n,v: _cc(n,v,-10**9)
 from ..reverse import ExactReverse
 
 __all__ = ["ScoreExplorer"]
@@ -51,7 +53,7 @@ def _plane(mixture: GaussianMixture | None) -> tuple[GaussianMixture, Float[Tens
             f"mixture must have at most {_MOST} components, got {len(mixture.weights)}"
         )
     mixture = mixture.to("cpu", torch.float64)
-    if not bool((mixture._c.var > 0).all()):
+    if not bool((mixture.components.var > 0).all()):
         raise ValueError("mixture must have variances above 0, got a point mass")
     eye = torch.eye(2, dtype=torch.float64)
     roots = torch.stack([_full_root(mixture, eye, k) for k in range(len(mixture.weights))])
@@ -60,7 +62,7 @@ def _plane(mixture: GaussianMixture | None) -> tuple[GaussianMixture, Float[Tens
 
 def _full_root(mixture: GaussianMixture, eye: Tensor, k: int) -> Float[Tensor, "2 2"]:
     "The square root of component k's covariance, as a table."
-    return mixture._c.root(eye, torch.full((2,), k))
+    return mixture.components.root(eye, torch.full((2,), k))
 
 # %% ../../nbs/workshop/explore/score.ipynb #ebb93b26
 class ScoreExplorer(Explorable):
@@ -132,7 +134,7 @@ class ScoreExplorer(Explorable):
         "h of the walk at t: 0.2 of the noise's variance for annealed Langevin, else 0.1 of the narrowest variance."
         if self.sampler == "annealed":
             return 0.2 * self.q.schedule.noise_var[self.t].item()
-        return 0.1 * self.law._c.var.min().item()
+        return 0.1 * self.law.components.var.min().item()
 
     def step(self, x: Float[Tensor, "n 2"], xi: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
         "One step of the sampler from x at t, with noise xi: x + h score + sqrt(2 h) xi, or a draw of p(x_{t-1} | x_t)."

@@ -20,7 +20,9 @@ from safetensors.torch import save as _to_bytes
 from torch import Tensor, nn
 
 from ..ddpm import DDPM
-from ..forward import ForwardProcess, Schedule, _from_zero, _values
+from ..forward import ForwardProcess, Schedule
+from ..tables import from_zero as _from_zero
+from ..checks import schedule_values as _values
 from ..laws.levels import GreyLevels
 from ..networks.unet import UNet
 

@@ -30,7 +30,7 @@ from diffusion_math.command.options import (
 
 from ..ddpm import DDPM
 from ..forward import ForwardProcess, Schedule
-from ..likelihood import _draw_times, _shares
+from ..likelihood import draw_times as _draw_times, term_shares as _shares
 from .checkpoint import _replace
 
 __all__ = []

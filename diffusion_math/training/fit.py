@@ -20,9 +20,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from ..ddpm import DDPM, _draw, elbo_loss, simple_loss
-from ..elbo import _check_count
-from ..forward import _check_x, _number
+from ..ddpm import DDPM, elbo_loss, simple_loss
+from ..laws.chain import draw_terms
+_draw=lambda p,*a: draw_terms(p.T,*a)
+from ..checks import count as _check_count
+from ..checks import tensor as _check_x, number as _number
 from .checkpoint import _checkpoints, _load_checkpoint, _save_checkpoint
 
 __all__ = ["TrainingRun", "fit"]
@@ -601,8 +603,8 @@ def fit(
         )
         with _prepared(accelerator, p.network, engine) as wrapped:
             run = _Run(
-                p._with(network=wrapped),
-                p._with(network=engine.average.module),
+                p.changed(network=wrapped),
+                p.changed(network=engine.average.module),
                 engine,
                 accelerator,
                 batches,
