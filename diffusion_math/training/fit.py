@@ -23,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel
 from ..ddpm import DDPM, _draw, elbo_loss, simple_loss
 from ..elbo import _check_count
 from ..forward import _check_x, _number
-from .checkpoint import _checkpoints, _load_checkpoint, _save_checkpoint
+from .checkpoint import checkpoints, load_checkpoint, save_checkpoint
 
 __all__ = ["TrainingRun", "fit"]
 
@@ -256,7 +256,7 @@ class _Log:
         self.losses += torch.stack(self.waiting).tolist() if self.waiting else []
         self.waiting, bad = [], int(engine.bad)
         if bad >= 0:
-            before = _checkpoints(folder) if folder else []
+            before = checkpoints(folder) if folder else []
             kept = f"; the last checkpoint is {before[-1]}" if before else ""
             what = f"the loss or its gradient at step {bad + 1} was not finite (loss {self.losses[bad]:g})"
             raise FloatingPointError(
@@ -412,7 +412,7 @@ def _fingerprint(data: Tensor, labels: Tensor | None) -> str:
 
 def _resume(engine: _Engine, folder: Path, state: dict[str, Any]) -> list[float]:
     "Go on from the newest checkpoint, if it is of this run; the losses until then."
-    parts, saved = _load_checkpoint(folder)
+    parts, saved = load_checkpoint(folder)
     process = saved.get("process", state["process"])  # older checkpoints do not tell
     before = {**saved.get("plan", {}), **process, "data": saved.get("data")}
     for name, now in {**state["plan"], **state["process"], "data": state["data"]}.items():
@@ -457,11 +457,11 @@ def _start(
     losses = []
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)  # an error now, rather than after the first steps
-        if _checkpoints(folder) and not resume:
+        if checkpoints(folder) and not resume:
             raise ValueError(
                 f"{folder} holds a run already: resume=True goes on with it, or choose another folder"
             )
-        losses = _resume(engine, folder, state) if _checkpoints(folder) else []
+        losses = _resume(engine, folder, state) if checkpoints(folder) else []
     steps = accelerator.gather(torch.tensor([engine.step], device=accelerator.device)).tolist()
     if len(set(steps)) > 1:
         raise ValueError(
@@ -512,7 +512,7 @@ class _Run:
         "Every process waits until the first has written."
         if self.accelerator.is_main_process:
             state = self.state | {"losses": losses}
-            _save_checkpoint(self.folder, self.engine.step, _engine_tensors(self.engine), state)
+            save_checkpoint(self.folder, self.engine.step, _engine_tensors(self.engine), state)
         self.accelerator.wait_for_everyone()
 
     def progress(self, log: _Log) -> TrainingRun:
