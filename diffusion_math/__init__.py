@@ -50,10 +50,12 @@ if TYPE_CHECKING:
     from .explore.bound import BoundExplorer
     from .explore.film import FilmExplorer
     from .explore.gauge import GaugeExplorer
-    from .explore.gaussian import GaussianExplorer, PixelsExplorer
-    from .explore.melting import MeltingExplorer, ReverseExplorer
+    from .explore.gaussian import GaussianExplorer
+    from .explore.melting import MeltingExplorer
     from .explore.network import NetworkExplorer
     from .explore.noising import NoisingExplorer
+    from .explore.pixels import PixelsExplorer
+    from .explore.reverse import ReverseExplorer
     from .explore.score import ScoreExplorer
     from .teach.catalogue import mystery
     from .teach.exercises import check, hint, progress
@@ -67,10 +69,12 @@ _LAZY = {  # module -> what comes from it when it is first asked for; most of th
     "explore.bound": ("BoundExplorer",),
     "explore.film": ("FilmExplorer",),
     "explore.gauge": ("GaugeExplorer",),
-    "explore.gaussian": ("GaussianExplorer", "PixelsExplorer"),
-    "explore.melting": ("MeltingExplorer", "ReverseExplorer"),
+    "explore.gaussian": ("GaussianExplorer",),
+    "explore.melting": ("MeltingExplorer",),
     "explore.network": ("NetworkExplorer",),
     "explore.noising": ("NoisingExplorer",),
+    "explore.pixels": ("PixelsExplorer",),
+    "explore.reverse": ("ReverseExplorer",),
     "explore.score": ("ScoreExplorer",),
     "teach.catalogue": ("mystery",),
     "teach.exercises": ("check", "hint", "progress"),
