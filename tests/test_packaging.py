@@ -40,7 +40,7 @@ CFG = configparser.ConfigParser(delimiters=["="], interpolation=None)
 CFG.read(ROOT / "settings.ini", encoding="utf-8")
 CFG = CFG["DEFAULT"]
 PACKAGE = ROOT / "diffusion_math"
-SHIPPED = ("*.py", "assets/*", "explore/*")
+SHIPPED = ("**/*.py", "assets/*", "explore/*")
 NOTEBOOKS = ("*.ipynb", "workshop/**/*.ipynb", "images/*")
 
 
@@ -139,6 +139,7 @@ def test_the_wheel_holds_the_package_the_notebooks_and_nothing_else(wheel):
     assert {
         "diffusion_math/course/index.ipynb",
         "diffusion_math/course/workshop/command/main.ipynb",
+        "diffusion_math/course/workshop/files.ipynb",
     } <= found
     assert wheel.stat().st_size < 20e6
 
@@ -211,10 +212,14 @@ def test_nothing_is_written_twice():
     places = [
         *ROOT.glob("*.*"),
         ROOT / "Makefile",
-        *PACKAGE.glob("*.py"),
+        *PACKAGE.rglob("*.py"),
         *(ROOT / ".github").rglob("*.yml"),
     ]
-    texts = {path.name: path.read_text(encoding="utf-8") for path in places if path.is_file()}
+    texts = {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+        for path in places
+        if path.is_file()
+    }
     version = re.compile(rf"(?<![\d.]){re.escape(CFG['version'])}(?![\d.])")
     assert {name for name, text in texts.items() if version.search(text)} == {
         "settings.ini",
@@ -251,13 +256,13 @@ def test_what_must_be_repeated_agrees():
 WHEEL_WORKS = """
 import sys, pathlib, torch
 import diffusion_math
-from diffusion_math.explore.noising import _front_end
+from diffusion_math.explore.explorable import front_end
 folder = pathlib.Path(diffusion_math.__file__).parent
 assert folder.is_relative_to(sys.prefix), folder
 assert diffusion_math.digits("test").shape == (2000, 1, 28, 28)
 explorer = diffusion_math.NoisingExplorer(diffusion_math.digits("test")[:2])
 assert "render" in explorer._esm and len(explorer._css) > 100
-assert "render" in _front_end("noising")
+assert "render" in front_end("noising")
 print(diffusion_math.__version__)
 """
 
@@ -294,7 +299,7 @@ def test_pip_installs_the_checkout_itself(checkout, tmp_path):
     )
     python = empty_venv(tmp_path / "venv")
     where = (
-        "import diffusion_math as d, diffusion_math.command.main as c; "
+        "import diffusion_math as d, diffusion_math.command.course as c; "
         "print(d.__file__, c._source(), d.__version__)"
     )
     pip_install(python, "-e", copy)
@@ -338,10 +343,11 @@ def test_import_is_as_quick_as_torch():
 
 
 def modules() -> list[str]:
+    "By their places: explore.noising."
     return [
-        path.stem
-        for path in PACKAGE.glob("*.py")
-        if path.stem not in ("__init__", "_modidx", "cli")
+        path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", ".")
+        for path in PACKAGE.rglob("*.py")
+        if path.stem not in ("__init__", "_modidx")
     ]
 
 
@@ -367,7 +373,9 @@ def test_type_checkers_see_every_name():
 
 def test_every_module_says_what_is_public():
     for module in modules():
-        own = re.findall(r"^__all__ = ", (PACKAGE / f"{module}.py").read_text(), re.M)
+        own = re.findall(
+            r"^__all__ = ", (PACKAGE / f"{module.replace('.', '/')}.py").read_text(), re.M
+        )
         assert len(own) == 2, f"{module}: nbdev's list, and one by hand that replaces it"
 
 
@@ -450,7 +458,8 @@ def test_make_test_installs_once_and_runs_everything(fake_python, tmp_path):
     venv, pip, *rest = make(tmp_path, "test")
     assert pip.endswith("-e .[dev]")
     everything = [
-        "ruff check diffusion_math tests setup.py",
+        "ruff check .",
+        "ruff format --check --quiet .",
         "python -m pytest -n auto --dist worksteal",
     ]
     assert rest == everything
@@ -469,7 +478,7 @@ def test_changed_metadata_installs_again(name, fake_python, tmp_path):
 @pytest.mark.parametrize(
     "target, ran",
     [
-        ("lint", "ruff check"),
+        ("lint", "ruff format --check"),
         ("unit", "--ignore=tests/notebooks"),
         ("notebooks", "tests/notebooks"),
         ("browser", "tests/browser"),
