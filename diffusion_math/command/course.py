@@ -205,7 +205,7 @@ def _port(text: str) -> int:
         raise argparse.ArgumentTypeError(f"port must lie in 0 to 65535, got {text}")
     return int(text)
 
-
+# %% ../../nbs/workshop/command/course.ipynb #f3a0bab8
 def add_course(subcommands: Any) -> None:
     "The command `diffusion-math course`."
     course = subcommands.add_parser(

@@ -83,7 +83,7 @@ def _terms(text: str) -> int | str:
     "The type of --terms: a number, or all."
     return "all" if text == "all" else whole(1)(text)
 
-
+# %% ../../nbs/workshop/command/evaluate.ipynb #593313ff
 def add_evaluate(subcommands: Any) -> None:
     "The command `diffusion-math evaluate`."
     option = options.subcommand(

@@ -50,7 +50,7 @@ _EXAMPLES = """examples:
 DIR gets settings.json, the two newest checkpoints, and at the end model.safetensors and samples.png.
 Pictures are kept in 8 bits, level k as x = 2k/255 - 1; a file that cannot be read is named and skipped."""
 
-
+# %% ../../nbs/workshop/command/train.ipynb #97a53d2b
 def _picture_options(option: Callable) -> None:
     "How train makes the data one tensor."
     option(
@@ -111,7 +111,7 @@ def _model_options(option: Callable) -> None:
     option("--T", 1000, "steps of the process", type=whole(2), metavar="N")
     option("--variance", "posterior", "of a step back", choices=("posterior", "beta"))
 
-
+# %% ../../nbs/workshop/command/train.ipynb #12490bb8
 def _fit_options(option: Callable) -> None:
     "The training."
     option("--steps", 2000, "steps of training", type=whole(1), metavar="N")
@@ -179,7 +179,7 @@ def add_train(subcommands: Any) -> None:
         action="store_true",
     )
 
-
+# %% ../../nbs/workshop/command/train.ipynb #ab744de3
 _SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "cosine": cosine_schedule,
     "linear": linear_schedule,
@@ -210,7 +210,7 @@ def _resumed(given: dict[str, Any], folder: Path) -> dict[str, Any]:
             )
     return saved | given
 
-
+# %% ../../nbs/workshop/command/train.ipynb #ca61de21
 def _check_free(folder: Path, resume: bool) -> None:
     "ValueError where a run in folder would write over what is not its own."
     if checkpoints(folder):
@@ -277,7 +277,7 @@ def _new_model(o: Namespace, shape: tuple[int, ...], classes: int | None) -> DDP
         images=True,
     )
 
-
+# %% ../../nbs/workshop/command/train.ipynb #8b28e39c
 def _lines(o: Namespace) -> Callable | None:
     "Where there is no terminal: a line on how far it is, every ten seconds and at the end."
     if o.quiet or shows_progress(o):
@@ -336,7 +336,7 @@ def _fit(o: Namespace, p: DDPM, x: Tensor, labels: Tensor | None) -> None:
         again = shlex.join(["diffusion-math", "train", "--out", o.out, "--resume"])
         raise KeyboardInterrupt(f"stopped; to {where}: {again}") from None
 
-
+# %% ../../nbs/workshop/command/train.ipynb #d6e20d17
 def _draw_sheet(o: Namespace, p: DDPM, classes: int, path: Path) -> None:
     "A sheet of samples, a column for each class where that fits."
     cols = classes if 2 <= classes <= 16 else 8

@@ -78,7 +78,7 @@ def _upright(picture: Any) -> tuple[int, int]:
     w, h = picture.size
     return (w, h) if picture.getexif().get(0x0112, 1) >= 5 else (h, w)
 
-
+# %% ../../nbs/workshop/data/pictures.ipynb #f125c3fc
 def _eight_bits(picture: Any, channels: int) -> UInt8[np.ndarray, "..."]:
     "An open file's levels, (h, w) or (h, w, 3)."
     from PIL import Image, ImageOps
@@ -225,7 +225,7 @@ def _only(arrays: Any, split: str) -> str:
         raise ValueError(f"no {what} among {', '.join(arrays.files) or 'none'}")
     return found[0]
 
-
+# %% ../../nbs/workshop/data/pictures.ipynb #05af5d92
 def _unpack(path: Path, split: str) -> tuple[np.ndarray, np.ndarray | None]:
     "The images and labels in an .npz file."
     if not zipfile.is_zipfile(path):

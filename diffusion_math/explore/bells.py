@@ -43,7 +43,7 @@ def bells_of(
         var.tolist(),
     )
 
-
+# %% ../../nbs/workshop/explore/bells.ipynb #85e06aca
 def mixture_of(weights: list[float], means: list[float], variances: list[float]) -> GaussianMixture:
     "The mixture over one number in float64, with event_shape (1,)."
     means, variances = (torch.tensor(v, dtype=torch.float64) for v in (means, variances))

@@ -217,7 +217,7 @@ def _rounded(x: Tensor) -> Tensor:
     )
     return x.double().round(decimals=max(digits, 0))
 
-
+# %% ../../nbs/workshop/teach/exercises.ipynb #147d2aa3
 def _text(value: Any) -> str:
     "A value as a reader may want to see it."
     if not isinstance(value, Tensor):
@@ -293,7 +293,7 @@ def _valid(kept: Any) -> dict[str, dict]:
             raise ValueError(f"an entry is {entry}")
     return kept
 
-
+# %% ../../nbs/workshop/teach/exercises.ipynb #bd556f3e
 def _read(aside: bool = False) -> tuple[dict[str, dict], str]:
     "What is kept, and a line on what is wrong with the file; aside: move a damaged file out of the way."
     try:

@@ -117,7 +117,7 @@ def _target(path: Path, out: Path | None) -> Path:
         raise ValueError(f"{file} is no page of write_page's; give it as out to write over it")
     return file
 
-
+# %% ../../nbs/workshop/teach/pages.ipynb #43d7e46a
 def _page(path: Path, notebook: dict, text: str) -> str:
     "The whole page; text is what the markdown cells say."
     heading, state = re.search(r"^# (.+)", text, re.MULTILINE), _state(notebook)

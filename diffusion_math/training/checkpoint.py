@@ -132,7 +132,7 @@ def _load_checkpoint_at(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[
             raise ValueError(f"{name} is damaged")
     return {Path(name).stem: _tensors(path / name) for name in state["sha256"]}, state
 
-
+# %% ../../nbs/workshop/training/checkpoint.ipynb #ddaf9ecd
 def load_checkpoint(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     "The newest checkpoint; ValueError says what is wrong with it, and names the one before."
     *before, path = checkpoints(folder)
@@ -202,7 +202,7 @@ def _schedule(tensors: dict[str, Tensor]) -> Schedule:
         schedule.beta = beta
     return schedule
 
-
+# %% ../../nbs/workshop/training/checkpoint.ipynb #83c9f87b
 def save_model(p: DDPM, path: str | Path, dtype: torch.dtype | None = None) -> None:
     """Keep p in one safetensors file: its network, its schedule, and how it predicts; not what p.given told it.
 

@@ -58,7 +58,7 @@ def _which_steps(
     t = _draw_times("both", shares, terms, b, generator)
     return t, 1 / (terms * shares[t - 2])
 
-
+# %% ../../nbs/workshop/training/evaluation.ipynb #8c0cf19c
 def _bound_of(
     p: DDPM,
     x0: Float[Tensor, "b *event"],
@@ -85,7 +85,7 @@ def every_step(p: DDPM, terms: int | str) -> bool:
     "Does each picture take all steps of the chain, and not a draw of them?"
     return terms == "all" or terms >= p.T - 1
 
-
+# %% ../../nbs/workshop/training/evaluation.ipynb #45cf3c70
 @torch.no_grad()
 def bound_terms(
     p: DDPM,
@@ -148,7 +148,7 @@ def _written(entry: dict[str, Any], scale: float = 1.0, digits: int = 2) -> list
         "" if error is None else f"{error * scale:.{digits}f}",
     ]
 
-
+# %% ../../nbs/workshop/training/evaluation.ipynb #69b74232
 def bound_table(report: dict[str, Any]) -> str:
     "A bound_report as aligned text."
     nats, unit = report["nats"], 1 / (report["dims"] * math.log(2))

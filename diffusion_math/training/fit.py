@@ -409,7 +409,7 @@ def _fingerprint(data: Tensor, labels: Tensor | None) -> str:
             sha256.update(x.detach().cpu().contiguous().view(torch.uint8).numpy())
     return sha256.hexdigest()
 
-
+# %% ../../nbs/workshop/training/fit.ipynb #116a59a2
 def _resume(engine: _Engine, folder: Path, state: dict[str, Any]) -> list[float]:
     "Go on from the newest checkpoint, if it is of this run; the losses until then."
     parts, saved = load_checkpoint(folder)
@@ -447,7 +447,7 @@ def _told(p: DDPM, plan: _Plan, data: Tensor, labels: Tensor | None) -> dict[str
     process |= {"schedule": hashlib.sha256(level).hexdigest()}
     return {"plan": asdict(plan), "process": process, "data": _fingerprint(data, labels)}
 
-
+# %% ../../nbs/workshop/training/fit.ipynb #35efd9ce
 def _start(
     engine: _Engine, folder: Path | None, resume: bool, state: dict[str, Any], accelerator: Any
 ) -> list[float]:

@@ -15,3 +15,8 @@ def told(capsys) -> str:
     out, err = capsys.readouterr()
     assert len(err.splitlines()) == 1 and "Traceback" not in err and not out, err
     return err
+
+
+def of(model, data) -> list[str]:
+    "The options that say which model, and which pictures."
+    return ["--model", str(model), "--data", str(data)]

@@ -7,23 +7,11 @@ import numpy as np
 import pytest
 
 from diffusion_math.command.main import main
-from tests.command.small import shades, told
+from tests.command.small import of, shades, told
 
 
 def test_the_table_and_the_json(run, photos, tmp_path, capsys):
-    argv = [
-        "evaluate",
-        "--model",
-        str(run),
-        "--data",
-        str(photos),
-        "--split",
-        "train",
-        "--terms",
-        "4",
-        "--batch",
-        "5",
-    ]
+    argv = ["evaluate", *of(run, photos), *"--split train --terms 4 --batch 5".split()]
     assert main([*argv, "--json", str(tmp_path / "a.json")]) == 0
     out, err = capsys.readouterr()
     report = json.loads((tmp_path / "a.json").read_text())
@@ -41,13 +29,9 @@ def test_the_table_and_the_json(run, photos, tmp_path, capsys):
     assert (
         "12 of 12 pictures" in lines[0] and "T = 20" in lines[0] and lines[2].split()[0] == "term"
     )
-    assert [line.split()[0] for line in lines[3:8]] == [
-        "prior",
-        "steps",
-        "steps",
-        "reconstruction",
-        "total",
-    ]
+    assert [
+        line.split()[0] for line in lines[3:8]
+    ] == "prior steps steps reconstruction total".split()
     assert f"{nats['total']['mean']:.2f}" in lines[7] and f"{bits['mean']:.4f}" in lines[7]
     assert (
         len({line.index(cell) + len(cell) for line in lines[3:8] for cell in [line.split()[-4]]})
@@ -59,18 +43,7 @@ def test_the_table_and_the_json(run, photos, tmp_path, capsys):
 
 
 def test_an_evaluation_outlives_a_file_that_cannot_be_written(run, photos, tmp_path, capsys):
-    argv = [
-        "evaluate",
-        "--model",
-        str(run),
-        "--data",
-        str(photos),
-        "--split",
-        "train",
-        "--terms",
-        "2",
-        "--quiet",
-    ]
+    argv = ["evaluate", *of(run, photos), *"--split train --terms 2 --quiet".split()]
     (tmp_path / "file.txt").write_text("text")
     assert main([*argv, "--json", str(tmp_path / "file.txt" / "a")]) == 1
     out, err = capsys.readouterr()
@@ -97,16 +70,7 @@ def test_an_evaluation_outlives_a_file_that_cannot_be_written(run, photos, tmp_p
 )
 def test_how_many_steps_a_picture_really_drew(run, tmp_path, capsys, options, terms):
     np.savez(tmp_path / "two.npz", images=shades(2, 0, 256))
-    argv = [
-        "evaluate",
-        "--model",
-        str(run),
-        "--data",
-        str(tmp_path / "two.npz"),
-        "--json",
-        "-",
-        *options.split(),
-    ]
+    argv = ["evaluate", *of(run, tmp_path / "two.npz"), *"--json -".split(), *options.split()]
     assert main(argv) == 0
     out, table = capsys.readouterr()
     assert (
@@ -116,19 +80,7 @@ def test_how_many_steps_a_picture_really_drew(run, tmp_path, capsys, options, te
 
 
 def test_told_the_class(run, photos, tmp_path, capsys):
-    argv = [
-        "evaluate",
-        "--model",
-        str(run),
-        "--data",
-        str(photos),
-        "--terms",
-        "all",
-        "--json",
-        "-",
-        "--T",
-        "10",
-    ]
+    argv = ["evaluate", *of(run, photos), *"--terms all --json - --T 10".split()]
     found = []
     for more in ([], ["--classes"]):
         assert main([*argv, *more]) == 0
@@ -139,22 +91,7 @@ def test_told_the_class(run, photos, tmp_path, capsys):
         and found[1]["T"] == 10
     )
     np.savez(tmp_path / "one.npz", images=shades(1, 0, 256))
-    assert (
-        main(
-            [
-                "evaluate",
-                "--model",
-                str(run),
-                "--data",
-                str(tmp_path / "one.npz"),
-                "--json",
-                "-",
-                "--T",
-                "1",
-            ]
-        )
-        == 0
-    )
+    assert main(["evaluate", *of(run, tmp_path / "one.npz"), *"--json - --T 1".split()]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["nats"]["steps"] == [] and report["nats"]["total"]["stderr"] is None
     assert (

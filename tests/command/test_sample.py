@@ -10,45 +10,15 @@ from diffusion_math.command.main import main
 from tests.command.small import told
 
 
+def sample(model: Path, out: Path, options: str) -> int:
+    return main(["sample", "--model", str(model), "--out", str(out), *options.split()])
+
+
 def test_a_sheet_of_samples(run, tmp_path, capsys):
-    assert (
-        main(
-            [
-                "sample",
-                "--model",
-                str(run),
-                "--n",
-                "6",
-                "--steps",
-                "4",
-                "--out",
-                str(tmp_path / "a.png"),
-            ]
-        )
-        == 0
-    )
+    assert sample(run, tmp_path / "a.png", "--n 6 --steps 4") == 0
     assert "6 pictures by 4 steps" in capsys.readouterr().out
     assert Image.open(tmp_path / "a.png").size == (3 * 10 + 2, 2 * 10 + 2)
-    assert (
-        main(
-            [
-                "sample",
-                "--model",
-                str(run),
-                "--n",
-                "6",
-                "--cols",
-                "6",
-                "--steps",
-                "4",
-                "--batch",
-                "4",
-                "--out",
-                str(tmp_path / "b.png"),
-            ]
-        )
-        == 0
-    )
+    assert sample(run, tmp_path / "b.png", "--n 6 --cols 6 --steps 4 --batch 4") == 0
     assert Image.open(tmp_path / "b.png").size == (6 * 10 + 2, 12)
 
 
@@ -70,20 +40,8 @@ def test_samples_are_the_models(run, tmp_path):
     "The same seed, the same pictures; and those that p.sample draws."
     file = run / "model.safetensors"
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        argv = [
-            "sample",
-            "--model",
-            str(file),
-            "--n",
-            "4",
-            "--steps",
-            "5",
-            "--eta",
-            "0.5",
-            "--seed",
-            str(seed),
-        ]
-        assert main([*argv, "--class", "night", "--out", str(tmp_path / f"{name}.npz")]) == 0
+        options = f"--n 4 --steps 5 --eta 0.5 --seed {seed} --class night"
+        assert sample(file, tmp_path / f"{name}.npz", options) == 0
     a, b, c = (load_pictures(tmp_path / f"{name}.npz") for name in "abc")
     assert (
         torch.equal(a.x, b.x)
@@ -97,28 +55,17 @@ def test_samples_are_the_models(run, tmp_path):
 
 
 def test_every_class_in_turn(run, tmp_path):
-    argv = [
-        "sample",
-        "--model",
-        str(run),
-        "--n",
-        "5",
-        "--steps",
-        "2",
-        "--out",
-        str(tmp_path / "a.npz"),
-    ]
-    for more in ([], ["--class", "all"]):
-        assert main([*argv, *more]) == 0
+    for more in ("", "--class all"):
+        assert sample(run, tmp_path / "a.npz", f"--n 5 --steps 2 {more}") == 0
         assert load_pictures(tmp_path / "a.npz").labels.tolist() == [0, 1, 0, 1, 0]
-    assert main([*argv, "--class", "none"]) == 0
+    assert sample(run, tmp_path / "a.npz", "--n 5 --steps 2 --class none") == 0
     assert load_pictures(tmp_path / "a.npz").labels is None
 
 
 def test_a_model_without_its_run_numbers_its_classes(run, tmp_path, capsys):
     (tmp_path / "alone.safetensors").write_bytes((run / "model.safetensors").read_bytes())
-    argv = ["sample", "--model", str(tmp_path / "alone.safetensors"), "--steps", "2", "--n", "1"]
-    assert main([*argv, "--class", "1", "--out", str(tmp_path / "a.png")]) == 0
+    alone, out, few = tmp_path / "alone.safetensors", tmp_path / "a.png", "--steps 2 --n 1"
+    assert sample(alone, out, f"{few} --class 1") == 0
     capsys.readouterr()
-    assert main([*argv, "--class", "night", "--out", str(tmp_path / "a.png")]) == 1
+    assert sample(alone, out, f"{few} --class night") == 1
     assert "argument --class: must be one of 0, 1, or all or none, got night" in told(capsys)
