@@ -105,7 +105,11 @@ def __getattr__(name: str):
         return import_module("importlib.metadata").version(__name__)
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    try:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    except ModuleNotFoundError as error:
+        words = f'{name} needs {error.name}: pip install "diffusion_math[course]"'
+        raise ImportError(words) from error
     globals()[name] = value
     return value
 

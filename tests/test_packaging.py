@@ -385,17 +385,24 @@ def test_version_and_unknown_names():
         diffusion_math.no_such_name  # noqa: B018
 
 
-def test_a_widget_without_the_course_extra_says_what_to_install(tmp_path):
-    code = """if True:
+@pytest.mark.parametrize(
+    "missing, name",
+    [
+        ("anywidget", "NoisingExplorer"),
+        ("traitlets", "PixelsExplorer"),
+        ("ipywidgets", "NetworkExplorer"),
+    ],
+)
+def test_a_widget_without_the_course_extra_says_what_to_install(missing, name):
+    code = f"""if True:
         import sys
-        sys.modules["anywidget"] = None
-        import diffusion_math
+        sys.modules["{missing}"] = None
         try:
-            diffusion_math.NoisingExplorer
+            from diffusion_math import {name}
         except ImportError as error:
             print(error)"""
     printed = call(sys.executable, "-c", code, cwd=ROOT).strip()
-    assert "anywidget" in printed and printed.endswith('pip install "diffusion_math[course]"')
+    assert printed == f'{name} needs {missing}: pip install "diffusion_math[course]"'
 
 
 # ------------------------------------------------------------------------------------------------ the two commands

@@ -7,16 +7,10 @@ __all__ = ['front_end', 'Explorable', 'few_images']
 import re
 from importlib.resources import files
 
+import anywidget
 import torch
+import traitlets
 from torch import Tensor
-
-try:
-    import anywidget
-    import traitlets
-except ImportError as error:
-    raise ImportError(
-        'the explorables need anywidget: pip install "diffusion_math[course]"'
-    ) from error
 
 __all__ = []
 

@@ -9,6 +9,7 @@ import base64
 import io
 from html import escape
 
+import ipywidgets
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
@@ -17,13 +18,6 @@ from ..data.digits import to_levels
 from ..ddpm import DDPM
 from .explorable import few_images
 from .traits import check_range
-
-try:
-    import ipywidgets
-except ImportError as error:
-    raise ImportError(
-        'NetworkExplorer needs ipywidgets: pip install "diffusion_math[course]"'
-    ) from error
 
 __all__ = ["NetworkExplorer"]
 

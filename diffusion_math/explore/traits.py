@@ -4,14 +4,8 @@
 __all__ = ['BadValue', 'check_range', 'Number', 'OneOf', 'Numbers', 'Packed', 'pack']
 
 # %% ../../nbs/workshop/explore/traits.ipynb #4af956e9
+import traitlets
 from torch import Tensor
-
-try:
-    import traitlets
-except ImportError as error:
-    raise ImportError(
-        'the explorables need anywidget: pip install "diffusion_math[course]"'
-    ) from error
 
 __all__ = []
 
