@@ -33,7 +33,7 @@ setup(
     ],
     package_dir={"diffusion_math.course": "nbs"},
     package_data={
-        "diffusion_math": ["assets/*", "explore/*"],
+        "diffusion_math": ["assets/*", "explore/*.js", "explore/*.css"],
         "diffusion_math.course": ["*.ipynb", "workshop/**/*.ipynb", "images/*"],
     },
 )

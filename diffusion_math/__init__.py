@@ -66,10 +66,12 @@ if TYPE_CHECKING:
     from .explore.bound import BoundExplorer
     from .explore.film import FilmExplorer
     from .explore.gauge import GaugeExplorer
-    from .explore.gaussian import GaussianExplorer, PixelsExplorer
-    from .explore.melting import MeltingExplorer, ReverseExplorer
+    from .explore.gaussian import GaussianExplorer
+    from .explore.melting import MeltingExplorer
     from .explore.network import NetworkExplorer
     from .explore.noising import NoisingExplorer
+    from .explore.pixels import PixelsExplorer
+    from .explore.reverse import ReverseExplorer
     from .explore.score import ScoreExplorer
     from .teach.catalogue import mystery
     from .teach.exercises import check, hint, progress
@@ -83,10 +85,12 @@ _LAZY = {  # module -> what comes from it when it is first asked for; most of th
     "explore.bound": ("BoundExplorer",),
     "explore.film": ("FilmExplorer",),
     "explore.gauge": ("GaugeExplorer",),
-    "explore.gaussian": ("GaussianExplorer", "PixelsExplorer"),
-    "explore.melting": ("MeltingExplorer", "ReverseExplorer"),
+    "explore.gaussian": ("GaussianExplorer",),
+    "explore.melting": ("MeltingExplorer",),
     "explore.network": ("NetworkExplorer",),
     "explore.noising": ("NoisingExplorer",),
+    "explore.pixels": ("PixelsExplorer",),
+    "explore.reverse": ("ReverseExplorer",),
     "explore.score": ("ScoreExplorer",),
     "teach.catalogue": ("mystery",),
     "teach.exercises": ("check", "hint", "progress"),
@@ -119,7 +123,11 @@ def __getattr__(name: str):
         return import_module("importlib.metadata").version(__name__)
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    try:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    except ModuleNotFoundError as error:
+        words = f'{name} needs {error.name}: pip install "diffusion_math[course]"'
+        raise ImportError(words) from error
     globals()[name] = value
     return value
 

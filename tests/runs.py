@@ -1,6 +1,6 @@
 """Small runs of `fit` for the tests: points in the plane, a network for them, and what a run left behind as one number.
 
-`python -m tests.runs FOLDER` kills such runs, again and again (tests/test_training.py reads what it prints), and
+`python -m tests.runs FOLDER` kills such runs, again and again (tests/training/test_fit.py reads what it prints), and
 `torchrun --nproc_per_node 2 -m tests.runs FOLDER two` trains in two processes.
 """
 
@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from diffusion_math import DDPM, ForwardProcess, cosine_schedule
-from diffusion_math import checkpoint as disk
+from diffusion_math import DDPM, ForwardProcess, cosine_schedule, files
+from diffusion_math.training import checkpoint as disk
 from diffusion_math.training.fit import fit
 
 
@@ -111,7 +111,7 @@ class Ticks:
         self.rmtree(path, ignore_errors=ignore_errors)
 
     def install(self):
-        disk.open = lambda path, mode: Pieces(path, mode, self.tick)
+        files.open = lambda path, mode: Pieces(path, mode, self.tick)
         os.fsync, os.rename, shutil.rmtree = (
             self.around(self.fsync),
             self.around(self.rename),
@@ -141,7 +141,7 @@ def train(folder, last=None, pause=0.0, out=None):
 
 def newest(folder):
     "The step of the newest checkpoint, which must be whole; and whether a half-written one lies beside it."
-    found = disk._checkpoints(folder)
+    found = disk.checkpoints(folder)
     for path in found[-disk.KEPT :]:
         parts, state = disk._load_checkpoint_at(path)
         assert len(state["losses"]) == state["step"] and parts.keys() == {

@@ -140,6 +140,7 @@ def test_the_wheel_holds_the_package_the_notebooks_and_nothing_else(wheel):
     assert {
         "diffusion_math/course/index.ipynb",
         "diffusion_math/course/workshop/command/main.ipynb",
+        "diffusion_math/course/workshop/files.ipynb",
     } <= found
     assert wheel.stat().st_size < 20e6
 
@@ -212,10 +213,14 @@ def test_nothing_is_written_twice():
     places = [
         *ROOT.glob("*.*"),
         ROOT / "Makefile",
-        *PACKAGE.glob("*.py"),
+        *PACKAGE.rglob("*.py"),
         *(ROOT / ".github").rglob("*.yml"),
     ]
-    texts = {path.name: path.read_text(encoding="utf-8") for path in places if path.is_file()}
+    texts = {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+        for path in places
+        if path.is_file()
+    }
     version = re.compile(rf"(?<![\d.]){re.escape(CFG['version'])}(?![\d.])")
     assert {name for name, text in texts.items() if version.search(text)} == {
         "settings.ini",
@@ -252,13 +257,13 @@ def test_what_must_be_repeated_agrees():
 WHEEL_WORKS = """
 import sys, pathlib, torch
 import diffusion_math
-from diffusion_math.explore.noising import _front_end
+from diffusion_math.explore.explorable import front_end
 folder = pathlib.Path(diffusion_math.__file__).parent
 assert folder.is_relative_to(sys.prefix), folder
 assert diffusion_math.digits("test").shape == (2000, 1, 28, 28)
 explorer = diffusion_math.NoisingExplorer(diffusion_math.digits("test")[:2])
 assert "render" in explorer._esm and len(explorer._css) > 100
-assert "render" in _front_end("noising")
+assert "render" in front_end("noising")
 print(diffusion_math.__version__)
 """
 
@@ -295,7 +300,7 @@ def test_pip_installs_the_checkout_itself(checkout, tmp_path):
     )
     python = empty_venv(tmp_path / "venv")
     where = (
-        "import diffusion_math as d, diffusion_math.command.main as c; "
+        "import diffusion_math as d, diffusion_math.command.course as c; "
         "print(d.__file__, c._source(), d.__version__)"
     )
     pip_install(python, "-e", copy)
@@ -374,17 +379,24 @@ def test_version_and_unknown_names():
         diffusion_math.no_such_name  # noqa: B018
 
 
-def test_a_widget_without_the_course_extra_says_what_to_install(tmp_path):
-    code = """if True:
+@pytest.mark.parametrize(
+    "missing, name",
+    [
+        ("anywidget", "NoisingExplorer"),
+        ("traitlets", "PixelsExplorer"),
+        ("ipywidgets", "NetworkExplorer"),
+    ],
+)
+def test_a_widget_without_the_course_extra_says_what_to_install(missing, name):
+    code = f"""if True:
         import sys
-        sys.modules["anywidget"] = None
-        import diffusion_math
+        sys.modules["{missing}"] = None
         try:
-            diffusion_math.NoisingExplorer
+            from diffusion_math import {name}
         except ImportError as error:
             print(error)"""
     printed = call(sys.executable, "-c", code, cwd=ROOT).strip()
-    assert "anywidget" in printed and printed.endswith('pip install "diffusion_math[course]"')
+    assert printed == f'{name} needs {missing}: pip install "diffusion_math[course]"'
 
 
 # ------------------------------------------------------------------------------------------------ the two commands

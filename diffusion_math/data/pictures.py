@@ -20,8 +20,8 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from ..training.checkpoint import _replace
-from .digits import digits, mnist
+from ..files import write_file
+from .digits import digits, from_levels, mnist, to_levels
 
 __all__ = ["Pictures", "load_pictures", "save_pictures"]
 
@@ -61,15 +61,6 @@ class Pictures(NamedTuple):
         size = " x ".join(map(str, self.x.shape[1:]))
         return f"Pictures({len(self.x)} of {size}, {len(self.classes)} classes, {len(self.skipped)} files skipped)"
 
-
-def _as_x(levels: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    return levels.float().div_(127.5).sub_(1.0)
-
-
-def _as_levels(x: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
-    "The nearest levels; what lies beyond [-1, 1] gets the first or the last."
-    return ((x.detach().cpu().float() + 1) * 127.5).round().clamp(0, 255).byte()
-
 # %% ../../nbs/workshop/data/pictures.ipynb #cdcfba38
 def _torchvision() -> Any:
     "torchvision's functions of pictures, or how to get them."
@@ -87,7 +78,7 @@ def _upright(picture: Any) -> tuple[int, int]:
     w, h = picture.size
     return (w, h) if picture.getexif().get(0x0112, 1) >= 5 else (h, w)
 
-
+# %% ../../nbs/workshop/data/pictures.ipynb #f125c3fc
 def _eight_bits(picture: Any, channels: int) -> UInt8[np.ndarray, "..."]:
     "An open file's levels, (h, w) or (h, w, 3)."
     from PIL import Image, ImageOps
@@ -234,7 +225,7 @@ def _only(arrays: Any, split: str) -> str:
         raise ValueError(f"no {what} among {', '.join(arrays.files) or 'none'}")
     return found[0]
 
-
+# %% ../../nbs/workshop/data/pictures.ipynb #05af5d92
 def _unpack(path: Path, split: str) -> tuple[np.ndarray, np.ndarray | None]:
     "The images and labels in an .npz file."
     if not zipfile.is_zipfile(path):
@@ -339,7 +330,7 @@ def _named(
     x, labels = (
         digits(split, labels=True) if source == "digits" else mnist(split, root, labels=True)
     )
-    return _as_levels(x), labels, [str(digit) for digit in range(10)]
+    return to_levels(x), labels, [str(digit) for digit in range(10)]
 
 # %% ../../nbs/workshop/data/pictures.ipynb #6924e857
 def load_pictures(
@@ -383,7 +374,7 @@ def load_pictures(
     levels = _fitted(
         _with_channels(levels, channels), size or _usual_size({tuple(levels.shape[-2:])})
     )
-    return Pictures(_as_x(levels), labels, classes, skipped)
+    return Pictures(from_levels(levels), labels, classes, skipped)
 
 # %% ../../nbs/workshop/data/pictures.ipynb #544696b4
 def _sheet(levels: UInt8[Tensor, "n c h w"], cols: int) -> bytes:
@@ -456,8 +447,8 @@ def save_pictures(
     if cols is not None and cols < 1:
         raise ValueError(f"cols must be 1 or more, got {cols}")
     _check_drawn(x, labels)
-    levels = _as_levels(x)
+    levels = to_levels(x)
     cols = min(len(x), cols or math.ceil(math.sqrt(len(x))))
-    _replace(
+    write_file(
         path, _sheet(levels, cols) if path.suffix.lower() == ".png" else _packed(levels, labels)
     )

@@ -9,22 +9,16 @@ import traitlets
 from jaxtyping import Float
 from torch import Tensor
 
-from diffusion_math.explore.noising import (
-    Explorable,
-    _check_range,
-    _front_end,
-    _Name,
-    _named,
-    _Real,
-)
-
 from ..elbo import exact_elbo
 from ..forward import ForwardProcess, Time
 from ..gaussian import Gaussian
 from ..laws.account import Account, account
 from ..laws.mixture import GaussianMixture
 from ..reverse import ExactReverse, ReverseProcess
-from .melting import _bells, _mixture
+from .bells import REACH, bells_of, mixture_of
+from .explorable import Explorable, front_end
+from .schedules import named_schedule
+from .traits import Number, OneOf, check_range
 
 __all__ = ["BoundExplorer"]
 
@@ -53,12 +47,12 @@ class BoundExplorer(Explorable):
     Raises ValueError for a value out of range, TypeError or traitlets.TraitError for a wrong kind.
     """
 
-    _esm = _front_end("bound")
+    _esm = front_end("bound")
     _words = "the terms of the bound as bars, a ruler of entropy, error and gap, and sliders for T and what is wrong"
 
     T = traitlets.Int().tag(sync=True)
-    schedule = _Name("linear", "cosine")
-    shift, factor = _Real(0, 0.5), _Real(0.5, 2)
+    schedule = OneOf("linear", "cosine")
+    shift, factor = Number(0, 0.5), Number(0.5, 2)
     _weights, _means, _variances = (traitlets.List().tag(sync=True) for _ in range(3))
 
     def __init__(
@@ -69,9 +63,9 @@ class BoundExplorer(Explorable):
         shift: float = 0.0,
         factor: float = 1.0,
     ):
-        weights, means, variances = _bells(mixture, 0.005, 100.0)
+        weights, means, variances = bells_of(mixture, 0.005, 100.0)
         for i, mean in enumerate(means):
-            _check_range(f"means[{i}]", mean, -3.5, 3.5)
+            check_range(f"means[{i}]", mean, -REACH, REACH)
         start = {"T": T, "schedule": schedule, "shift": shift, "factor": factor}
         super().__init__(
             **start, _weights=weights, _means=means, _variances=variances, _start=start
@@ -80,12 +74,12 @@ class BoundExplorer(Explorable):
     @property
     def q(self) -> ForwardProcess:
         "The forward process."
-        return ForwardProcess(_named(self.schedule, self.T))
+        return ForwardProcess(named_schedule(self.schedule, self.T))
 
     @property
     def data(self) -> GaussianMixture:
         "q(x_0)."
-        return _mixture(self._weights, self._means, self._variances)
+        return mixture_of(self._weights, self._means, self._variances)
 
     @property
     def p(self) -> ReverseProcess:
@@ -105,4 +99,4 @@ class BoundExplorer(Explorable):
 
     @traitlets.validate("T")
     def _check(self, proposal: dict):
-        return _check_range("T", proposal["value"], 1, 100)
+        return check_range("T", proposal["value"], 1, 100)

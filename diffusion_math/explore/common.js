@@ -427,6 +427,10 @@ export function plot(ui, { alt, height = 190, ratio, left = 34, right = 16, top 
   return { canvas, area, at, inset: () => [left, right] };
 }
 
+// A square plot: axis pixels where the numbers of an axis stand, edge pixels where none do.
+export const plane = (ui, alt, axis = 36, edge = 10) =>
+  plot(ui, { alt, ratio: 1, left: axis, bottom: axis, right: edge, top: edge });
+
 function axes(context, { X, Y, x, y, xTicks = [], yTicks = [], xLabel = "", yLabel = "", bottom }, colours) {
   const line = (x0, y0, x1, y1) => {
     context.beginPath();
@@ -587,6 +591,12 @@ export function nearest(list, value) {
 // log N(x; mean, var), var above 0.
 export const logNormal = (x, mean, variance) =>
   -0.5 * ((x - mean) ** 2 / variance + Math.log(2 * Math.PI * variance));
+
+export function inner(a, b) {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
+}
 
 export function logSumExp(values) {
   const top = Math.max(...values);

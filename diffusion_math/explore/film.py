@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 import torch
 import traitlets
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Generator, Tensor
 
-from ..checks import count as _cc
-_count=lambda n,v: _cc(n,v,-10**9)
+from ..data.digits import to_levels
+from ..laws.mixture import _count
 from ..reverse import ReverseProcess
-from .noising import Explorable, _bytes, _check_range, _front_end, _pack
+from .explorable import Explorable, front_end
+from .traits import Packed, check_range, pack
 
 __all__ = ["FilmExplorer"]
 
@@ -40,11 +41,6 @@ def _frames(
     return x.detach().cpu().float()
 
 
-def _as_bytes(x: Float[Tensor, "..."]) -> UInt8[Tensor, "..."]:
-    "0 for -1 and below, 255 for 1 and above."
-    return ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-
-
 def _times(times: Sequence[int] | None, n: int) -> list[int]:
     "The times of n frames, falling from T to 0, or an error."
     times = list(range(n - 1, -1, -1)) if times is None else [_count("times", t) for t in times]
@@ -67,12 +63,12 @@ class FilmExplorer(Explorable):
     TypeError or traitlets.TraitError for a wrong kind.
     """
 
-    _esm = _front_end("film")
+    _esm = front_end("film")
     _words = "a film from noise to a digit, with the guess of the digit beside it, and a slider through its frames"
 
     frame, seed = traitlets.Int().tag(sync=True), traitlets.Int().tag(sync=True)
     _size, _times, _range = (traitlets.List().tag(sync=True) for _ in range(3))
-    _frames, _moves = _bytes(), _bytes()
+    _frames, _moves = Packed(), Packed()
 
     def __init__(
         self,
@@ -86,7 +82,7 @@ class FilmExplorer(Explorable):
         self.x_t, shape = x, tuple(x.shape)
         self.x0 = None if x0 is None else _frames("x0", x0, shape)
         both = [x] if self.x0 is None else [x, self.x0]
-        kept = torch.stack([_as_bytes(one) for one in both], 2).transpose(0, 1).contiguous()
+        kept = torch.stack([to_levels(one) for one in both], 2).transpose(0, 1).contiguous()
         if kept.numel() > _MOST:
             raise ValueError(
                 f"a film must take at most {_MOST} bytes, got {kept.numel()}: give every tenth frame"
@@ -94,8 +90,8 @@ class FilmExplorer(Explorable):
         off = both[-1] - x[-1]
         moves = off.square().mean((2, 3, 4)).sqrt().T.contiguous()
         sent = {
-            "_frames": _pack(kept),
-            "_moves": _pack(moves),
+            "_frames": pack(kept),
+            "_moves": pack(moves),
             "_times": _times(times, len(x)),
             "_range": [-1.0, 1.0],
         }
@@ -120,7 +116,7 @@ class FilmExplorer(Explorable):
         """
         if not isinstance(p, ReverseProcess):
             raise TypeError(f"p must be a ReverseProcess, got {type(p).__name__}")
-        count = min(_check_range("frames", _count("frames", frames), 2, 1001), p.T + 1)
+        count = min(check_range("frames", _count("frames", frames), 2, 1001), p.T + 1)
         times = [(2 * i * p.T + count - 1) // (2 * (count - 1)) for i in range(count)][::-1]
         path = p.sample(n, generator=generator, trajectory=True, like=like)[times]
         guesses = [_guess(p, x, t) for x, t in zip(path, times, strict=True)]
@@ -135,7 +131,7 @@ class FilmExplorer(Explorable):
     def _check(self, proposal: dict):
         frames, seeds = self.x_t.shape[:2]
         most = {"frame": frames - 1, "seed": seeds - 1}[proposal["trait"].name]
-        return _check_range(proposal["trait"].name, proposal["value"], 0, most)
+        return check_range(proposal["trait"].name, proposal["value"], 0, most)
 
 # %% ../../nbs/workshop/explore/film.ipynb #54a7f278
 @torch.no_grad()

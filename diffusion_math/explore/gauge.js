@@ -9,6 +9,7 @@ import {
   floats,
   h,
   hash,
+  inner,
   key,
   logSumExp,
   maths,
@@ -39,12 +40,6 @@ export function directions(bytes, d, r) {
     columns.push(column.map((v) => v / length));
   }
   return columns;
-}
-
-function inner(a, b) {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
-  return sum;
 }
 
 // log q(x) of a mixture whose bells have a variance of their own along a few directions, and one floor for the others.

@@ -9,27 +9,16 @@ import traitlets
 from jaxtyping import Float, Int, Int8
 from torch import Generator, Tensor
 
-from diffusion_math.explore.noising import (
-    BadValue,
-    Explorable,
-    _bytes,
-    _check_range,
-    _front_end,
-    _Name,
-    _pack,
-    _Real,
-)
-
-from ..laws.mixture import GaussianMixture
-from ..checks import count as _cc
-_count=lambda n,v: _cc(n,v,-10**9)
+from ..laws.mixture import GaussianMixture, _count
+from .explorable import Explorable, front_end
+from .traits import BadValue, Number, OneOf, Packed, check_range, pack
 
 __all__ = ["GaugeExplorer"]
 
 # %% ../../nbs/workshop/explore/gauge.ipynb #93c6fc4d
 def _compact(q: GaussianMixture, rank: int) -> tuple[Int8[Tensor, "k r d"], GaussianMixture]:
     "The directions of largest variance of each bell as bytes, and the mixture that they make."
-    c = q.to("cpu", torch.float64).components
+    c = q.to("cpu", torch.float64)._c
     U = torch.eye(c.d, dtype=torch.float64).expand(len(c.means), -1, -1) if c.U is None else c.U
     var = c.var.expand(-1, U.shape[2]) if c.var.shape[1] == 1 else c.var
     floor = (
@@ -97,14 +86,14 @@ class GaugeExplorer(Explorable):
     bytes. Raises ValueError for a value that does not fit, TypeError or traitlets.TraitError for a wrong kind.
     """
 
-    _esm = _front_end("gauge")
+    _esm = front_end("gauge")
     _words = "a digit to draw on, and the needle of log q over the histogram of held-out digits"
 
-    pixels, eps = _bytes(), _bytes()
-    noise = _Real(0, 0.5)
+    pixels, eps = Packed(), Packed()
+    noise = Number(0, 0.5)
     digit = traitlets.Int().tag(sync=True)
-    pen = _Name("ink", "eraser")
-    _directions, _means, _numbers, _digits, _scores, _classes, _eps = (_bytes() for _ in range(7))
+    pen = OneOf("ink", "eraser")
+    _directions, _means, _numbers, _digits, _scores, _classes, _eps = (Packed() for _ in range(7))
     _labels, _size, _range = (traitlets.List().tag(sync=True) for _ in range(3))
 
     def __init__(
@@ -123,31 +112,28 @@ class GaugeExplorer(Explorable):
         self._shown, (h, w) = held_out[which].float(), held_out.shape[-2:]
         if digit is not None and digit not in kinds:
             raise ValueError(f"digit must be one of the labels {kinds}, got {digit!r}")
-        self.scores, c = self.q.log_prob(held_out.double()), self.q.components
+        self.scores, c = self.q.log_prob(held_out.double()), self.q._c
         tops = torch.cat([self.scores, self.q.log_prob(self.q.means)])
         low, high = self.scores.quantile(0.01).item(), tops.max().item()
         start = {"noise": 0.0, "digit": 0 if digit is None else kinds.index(digit), "pen": "ink"}
-        noise = _pack(torch.randn(h, w, generator=generator))
+        noise = pack(torch.randn(h, w, generator=generator))
         sent = {
             "_directions": directions,
             "_means": c.means.float(),
             "_scores": self.scores.float(),
         }
-        sent["_numbers"] = torch.cat([self.q._log_w, c.var[:, -1], c.var[:, :-1].flatten()])
+        sent["_numbers"] = torch.cat([self.q.weights.log(), c.var[:, -1], c.var[:, :-1].flatten()])
         sent |= {"_digits": self._shown, "_classes": labels.to("cpu", torch.uint8)}
-        sent = {name: _pack(x) for name, x in sent.items()}
+        sent = {name: pack(x) for name, x in sent.items()}
         sent |= {"_labels": kinds, "_size": [len(kinds), h, w, rank]}
         sent["_range"] = [low - 0.12 * (high - low), high + 0.03 * (high - low)]
-        drawn = _pack(self._shown[start["digit"]])
+        drawn = pack(self._shown[start["digit"]])
         super().__init__(**start, **sent, pixels=drawn, eps=noise, _eps=noise, _start=start)
 
     @property
     def x(self) -> Float[Tensor, "1 1 h w"]:
         "The picture that is asked about: the drawing and its noise."
-        drawn, eps = (
-            torch.frombuffer(bytearray(b), dtype=torch.float32).double()
-            for b in (self.pixels, self.eps)
-        )
+        drawn, eps = (self.unpacked(name).double() for name in ("pixels", "eps"))
         return (drawn + self.noise * eps).float().view(1, *self._shown.shape[1:])
 
     @property
@@ -158,7 +144,7 @@ class GaugeExplorer(Explorable):
     @property
     def typical(self) -> tuple[float, float]:
         "Between these two lie 98 of 100 held-out digits of the class."
-        kinds = torch.frombuffer(bytearray(self._classes), dtype=torch.uint8)
+        kinds = self.unpacked("_classes", torch.uint8)
         own = self.scores.float().double()[kinds == self._labels[self.digit]]
         return own.quantile(0.01).item(), own.quantile(0.99).item()
 
@@ -166,7 +152,7 @@ class GaugeExplorer(Explorable):
     def _check(self, proposal: dict):
         name, value = proposal["trait"].name, proposal["value"]
         if name == "digit":
-            return _check_range(name, value, 0, len(self._shown) - 1)
+            return check_range(name, value, 0, len(self._shown) - 1)
         h, w = self._shown.shape[-2:]
         if len(value) != 4 * h * w:
             raise BadValue(

@@ -14,7 +14,7 @@ import {
   maths,
   memory,
   number,
-  plot,
+  plane,
 } from "./common.js";
 
 const EDGE = 5;
@@ -99,14 +99,7 @@ function computation(model) {
 }
 
 function planePlot(ui, now) {
-  const view = plot(ui, {
-    alt: "samples in the plane with three ellipses around them, and arrows along the two axes of the ellipses",
-    ratio: 1,
-    left: 36,
-    right: 10,
-    top: 10,
-    bottom: 36,
-  });
+  const view = plane(ui, "samples in the plane with three ellipses around them, and arrows along the two axes of the ellipses");
   const ends = () => [now.mean, ...now.arms.map((arm) => arm.map((v, i) => v + now.mean[i]))];
   grab(ui, view, {
     take(x, y) {

@@ -9,19 +9,15 @@ import base64
 import io
 from html import escape
 
+import ipywidgets
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from ..data.digits import to_levels
 from ..ddpm import DDPM
-from .noising import _check_range, _images
-
-try:
-    import ipywidgets
-except ImportError as error:
-    raise ImportError(
-        'NetworkExplorer needs ipywidgets: pip install "diffusion_math[course]"'
-    ) from error
+from .explorable import few_images
+from .traits import check_range
 
 __all__ = ["NetworkExplorer"]
 
@@ -34,9 +30,8 @@ def _row(pictures: list[Float[Tensor, "h w"]]) -> bytes:
     from PIL import Image
 
     gap = torch.ones(pictures[0].shape[0], _GAP)
-    parts = [part for picture in pictures for part in (picture.clamp(-1, 1), gap)][:-1]
-    grey = ((torch.cat(parts, 1) + 1) * 127.5).round().to(torch.uint8)
-    image, file = Image.fromarray(grey.numpy()), io.BytesIO()
+    parts = [part for picture in pictures for part in (picture, gap)][:-1]
+    image, file = Image.fromarray(to_levels(torch.cat(parts, 1)).numpy()), io.BytesIO()
     image.resize((_SCALE * image.width, _SCALE * image.height), Image.Resampling.NEAREST).save(
         file, "PNG"
     )
@@ -72,9 +67,9 @@ class NetworkExplorer(ipywidgets.VBox):
     ):
         if not isinstance(p, DDPM):
             raise TypeError(f"p must be a DDPM, got {type(p).__name__}")
-        self._p, self._x0, self._generator = p, _images(x0), generator
-        t = _check_range("t", max(1, p.T // 4) if t is None else t, 1, p.T)
-        digit = _check_range("digit", digit, 0, len(self._x0) - 1)
+        self._p, self._x0, self._generator = p, few_images(x0), generator
+        t = check_range("t", max(1, p.T // 4) if t is None else t, 1, p.T)
+        digit = check_range("digit", digit, 0, len(self._x0) - 1)
         self.t = ipywidgets.IntSlider(t, 1, p.T, description="t")
         self.digit = ipywidgets.IntSlider(digit, 0, len(self._x0) - 1, description="digit")
         self.another = ipywidgets.Button(description="Other noise")

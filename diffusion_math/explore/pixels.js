@@ -8,11 +8,12 @@ import {
   grab,
   grey,
   h,
+  inner,
   key,
   maths,
   memory,
   number,
-  plot,
+  plane,
   random,
   readout,
 } from "./common.js";
@@ -38,12 +39,6 @@ export function covariances(bytes, n, d) {
     }
   }
   return { mean, table };
-}
-
-function inner(a, b) {
-  let sum = 0;
-  for (let k = 0; k < a.length; k++) sum += a[k] * b[k];
-  return sum;
 }
 
 function computation(model) {
@@ -78,7 +73,7 @@ function cells(width, height, paint) {
 
 // The mean digit, with a frame around each of the two pixels.
 function digit(ui, now) {
-  const view = plot(ui, { alt: "the mean digit with the two pixels marked", ratio: 1, left: 46, right: 8, top: 8, bottom: 46 });
+  const view = plane(ui, "the mean digit with the two pixels marked", 46, 8);
   const mean = cells(now.width, now.height, (data) => {
     for (let i = 0; i < now.d; i++) data.set([grey(now.mean[i]), grey(now.mean[i]), grey(now.mean[i]), 255], 4 * i);
   });
@@ -116,7 +111,7 @@ function digit(ui, now) {
 }
 
 function cloud(ui, now) {
-  const view = plot(ui, { alt: "the values of the two pixels over all digits", ratio: 1, left: 46, right: 8, top: 8, bottom: 46 });
+  const view = plane(ui, "the values of the two pixels over all digits", 46, 8);
   function draw(state, colours) {
     const ends = [-1, 0, 1];
     const frame = { x: [-1.15, 1.15], y: [-1.15, 1.15], xTicks: ends, yTicks: ends, xLabel: "first pixel", yLabel: "second pixel" };
@@ -132,7 +127,7 @@ function cloud(ui, now) {
 
 // The whole covariance matrix, with cross-hairs at the cell of the pair.
 function matrix(ui, now) {
-  const view = plot(ui, { alt: "the covariance matrix of all pixels, with the cell of the pair marked", ratio: 1, left: 46, right: 8, top: 8, bottom: 46 });
+  const view = plane(ui, "the covariance matrix of all pixels, with the cell of the pair marked", 46, 8);
   const changed = memory();
   let whole;
   grab(ui, view, {

@@ -14,8 +14,8 @@ import {
   memory,
   noise,
   number,
+  plane,
   player,
-  plot,
   random,
   readout,
   schedule,
@@ -171,14 +171,7 @@ function computation(model) {
 // ---------------------------------------------------------------------------------------------------------- the view
 
 function field(ui, now) {
-  const view = plot(ui, {
-    alt: "the density of x at step t as shades, its score as arrows that point uphill, and particles",
-    ratio: 1,
-    left: 36,
-    right: 10,
-    top: 10,
-    bottom: 36,
-  });
+  const view = plane(ui, "the density of x at step t as shades, its score as arrows that point uphill, and particles");
   const changed = memory();
   const places = Array.from({ length: GRID }, (_, i) => EDGE * ((2 * i + 1) / GRID - 1));
   const [hot, shades] = [heat(CELLS, CELLS), new Float64Array(CELLS * CELLS)];

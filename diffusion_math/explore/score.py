@@ -9,22 +9,14 @@ import traitlets
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from diffusion_math.explore.noising import (
-    Explorable,
-    _bytes,
-    _check_range,
-    _front_end,
-    _given,
-    _Name,
-    _named,
-    _pack,
-)
-
 from ..forward import ForwardProcess, Schedule
 from ..laws.mixture import GaussianMixture
 from ..checks import count as _cc
 _count=lambda n,v: _cc(n,v,-10**9)
 from ..reverse import ExactReverse
+from .explorable import Explorable, front_end
+from .schedules import given_schedule, named_schedule
+from .traits import OneOf, Packed, check_range, pack
 
 __all__ = ["ScoreExplorer"]
 
@@ -77,14 +69,14 @@ class ScoreExplorer(Explorable):
     traitlets.TraitError for a wrong kind.
     """
 
-    _esm = _front_end("score")
+    _esm = front_end("score")
     _words = "arrows of the score over a density in the plane, particles that walk by it, a choice of samplers"
 
     t = traitlets.Int().tag(sync=True)
-    sampler = _Name("ascent", "langevin", "annealed", "reverse")
+    sampler = OneOf("ascent", "langevin", "annealed", "reverse")
     _weights, _means, _covs = (traitlets.List().tag(sync=True) for _ in range(3))
     _chain = traitlets.Dict().tag(sync=True)
-    _points, _given = _bytes(), _bytes()
+    _points, _given = Packed(), Packed()
 
     def __init__(
         self,
@@ -95,12 +87,12 @@ class ScoreExplorer(Explorable):
         sampler: str = "langevin",
         generator: Generator | None = None,
     ):
-        self._schedule, kind, given = _given(schedule)
+        self._schedule, kind, given = given_schedule(schedule)
         if kind not in ("linear", "cosine", "given"):
             raise ValueError(f"schedule must be linear, cosine or a Schedule, got {kind!r}")
         self.data, covs = _plane(mixture)
         T = (self._schedule.T if self._schedule else 100) if T is None else T
-        self.T = _check_range("T", _count("T", T), 1, 1000)
+        self.T = check_range("T", _count("T", T), 1, 1000)
         start = {"t": t, "sampler": sampler}
         sent = {
             "_weights": self.data.weights.tolist(),
@@ -111,13 +103,13 @@ class ScoreExplorer(Explorable):
             "_covs": covs.flatten(1)[:, [0, 1, 3]].tolist(),
             "_chain": {"T": self.T, "schedule": kind},
         }
-        points = _pack(torch.randn(_POINTS, 2, generator=generator))
+        points = pack(torch.randn(_POINTS, 2, generator=generator))
         super().__init__(**start, **sent, _points=points, _start=start)
 
     @property
     def q(self) -> ForwardProcess:
         "The forward process."
-        return ForwardProcess(_named(self._chain["schedule"], self.T, self._schedule))
+        return ForwardProcess(named_schedule(self._chain["schedule"], self.T, self._schedule))
 
     @property
     def law(self) -> GaussianMixture:
@@ -127,7 +119,7 @@ class ScoreExplorer(Explorable):
     @property
     def points(self) -> Float[Tensor, "n 2"]:
         "Where the particles start."
-        return torch.frombuffer(bytearray(self._points), dtype=torch.float32).view(-1, 2).double()
+        return self.unpacked("_points").view(-1, 2).double()
 
     @property
     def step_size(self) -> float:
@@ -148,4 +140,4 @@ class ScoreExplorer(Explorable):
 
     @traitlets.validate("t")
     def _check(self, proposal: dict):
-        return _check_range("t", proposal["value"], 0, self.T)
+        return check_range("t", proposal["value"], 0, self.T)

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..files import write_file
 from .catalogue import CATALOGUE, KINDS, Dice, Exercise
 
 __all__ = ["check", "hint", "progress"]
@@ -216,7 +217,7 @@ def _rounded(x: Tensor) -> Tensor:
     )
     return x.double().round(decimals=max(digits, 0))
 
-
+# %% ../../nbs/workshop/teach/exercises.ipynb #147d2aa3
 def _text(value: Any) -> str:
     "A value as a reader may want to see it."
     if not isinstance(value, Tensor):
@@ -292,7 +293,7 @@ def _valid(kept: Any) -> dict[str, dict]:
             raise ValueError(f"an entry is {entry}")
     return kept
 
-
+# %% ../../nbs/workshop/teach/exercises.ipynb #bd556f3e
 def _read(aside: bool = False) -> tuple[dict[str, dict], str]:
     "What is kept, and a line on what is wrong with the file; aside: move a damaged file out of the way."
     try:
@@ -314,15 +315,8 @@ def _read(aside: bool = False) -> tuple[dict[str, dict], str]:
 
 # %% ../../nbs/workshop/teach/exercises.ipynb #386b437b
 def _write(kept: dict[str, dict]) -> None:
-    "Write aside, then rename."
-    file = _file()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        aside.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        os.replace(aside, file)
-    finally:
-        aside.unlink(missing_ok=True)
+    "Every entry, in one file that is whole or as it was."
+    write_file(_file(), (json.dumps(kept, indent=1, sort_keys=True) + "\n").encode())
 
 
 def _one_more(kept: dict[str, dict], name: str, passed: bool) -> dict:

@@ -4,14 +4,13 @@
 __all__ = ['write_page']
 
 # %% ../../nbs/workshop/teach/pages.ipynb #ff83eb26
-import argparse
 import json
 import re
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from ..training.checkpoint import _replace
+from ..files import write_file
 
 __all__ = ["write_page"]
 
@@ -118,7 +117,7 @@ def _target(path: Path, out: Path | None) -> Path:
         raise ValueError(f"{file} is no page of write_page's; give it as out to write over it")
     return file
 
-
+# %% ../../nbs/workshop/teach/pages.ipynb #43d7e46a
 def _page(path: Path, notebook: dict, text: str) -> str:
     "The whole page; text is what the markdown cells say."
     heading, state = re.search(r"^# (.+)", text, re.MULTILINE), _state(notebook)
@@ -155,34 +154,5 @@ def write_page(notebook: str | Path, out: str | Path | None = None) -> Path:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is no notebook") from error
     out = _target(path, None if out is None else Path(out))
-    _replace(out.resolve(), _page(path, content, text).encode())
+    write_file(out.resolve(), _page(path, content, text).encode())
     return out
-
-# %% ../../nbs/workshop/teach/pages.ipynb #2f47dc2c
-def _html(args: argparse.Namespace) -> None:
-    "diffusion-math html"
-    out, names = args.out, [path.stem for path in {path.resolve() for path in args.notebooks}]
-    if len(names) > 1 and out is not None:
-        if out.is_file() or out.suffix and not out.is_dir():
-            raise ValueError(f"argument --out: must be a folder for several notebooks, got {out}")
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ValueError(f"argument --out: two of the notebooks would be {twice}.html")
-    for notebook in args.notebooks:
-        print(write_page(notebook, args.out))
-
-
-def _add_html(subcommands: argparse._SubParsersAction) -> None:
-    "The command `diffusion-math html`."
-    html = subcommands.add_parser(
-        "html",
-        help="write notebooks as pages that need no network",
-        description="Write each NOTEBOOK, as it is stored, as one HTML page: explorables live, no kernel, no network.",
-    )
-    html.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK", help="the notebooks")
-    html.add_argument(
-        "-o",
-        "--out",
-        type=Path,
-        help="a file or a folder to write to (default: beside each notebook)",
-    )
-    html.set_defaults(run=_html)

@@ -20,12 +20,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from ..ddpm import DDPM, elbo_loss, simple_loss
-from ..laws.chain import draw_terms
-_draw=lambda p,*a: draw_terms(p.T,*a)
-from ..checks import count as _check_count
-from ..checks import tensor as _check_x, number as _number
-from .checkpoint import _checkpoints, _load_checkpoint, _save_checkpoint
+from ..ddpm import DDPM, _draw, elbo_loss, simple_loss
+from ..elbo import _check_count
+from ..forward import _check_x, _number
+from .checkpoint import checkpoints, load_checkpoint, save_checkpoint
 
 __all__ = ["TrainingRun", "fit"]
 
@@ -258,7 +256,7 @@ class _Log:
         self.losses += torch.stack(self.waiting).tolist() if self.waiting else []
         self.waiting, bad = [], int(engine.bad)
         if bad >= 0:
-            before = _checkpoints(folder) if folder else []
+            before = checkpoints(folder) if folder else []
             kept = f"; the last checkpoint is {before[-1]}" if before else ""
             what = f"the loss or its gradient at step {bad + 1} was not finite (loss {self.losses[bad]:g})"
             raise FloatingPointError(
@@ -411,10 +409,10 @@ def _fingerprint(data: Tensor, labels: Tensor | None) -> str:
             sha256.update(x.detach().cpu().contiguous().view(torch.uint8).numpy())
     return sha256.hexdigest()
 
-
+# %% ../../nbs/workshop/training/fit.ipynb #116a59a2
 def _resume(engine: _Engine, folder: Path, state: dict[str, Any]) -> list[float]:
     "Go on from the newest checkpoint, if it is of this run; the losses until then."
-    parts, saved = _load_checkpoint(folder)
+    parts, saved = load_checkpoint(folder)
     process = saved.get("process", state["process"])  # older checkpoints do not tell
     before = {**saved.get("plan", {}), **process, "data": saved.get("data")}
     for name, now in {**state["plan"], **state["process"], "data": state["data"]}.items():
@@ -449,7 +447,7 @@ def _told(p: DDPM, plan: _Plan, data: Tensor, labels: Tensor | None) -> dict[str
     process |= {"schedule": hashlib.sha256(level).hexdigest()}
     return {"plan": asdict(plan), "process": process, "data": _fingerprint(data, labels)}
 
-
+# %% ../../nbs/workshop/training/fit.ipynb #35efd9ce
 def _start(
     engine: _Engine, folder: Path | None, resume: bool, state: dict[str, Any], accelerator: Any
 ) -> list[float]:
@@ -459,11 +457,11 @@ def _start(
     losses = []
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)  # an error now, rather than after the first steps
-        if _checkpoints(folder) and not resume:
+        if checkpoints(folder) and not resume:
             raise ValueError(
                 f"{folder} holds a run already: resume=True goes on with it, or choose another folder"
             )
-        losses = _resume(engine, folder, state) if _checkpoints(folder) else []
+        losses = _resume(engine, folder, state) if checkpoints(folder) else []
     steps = accelerator.gather(torch.tensor([engine.step], device=accelerator.device)).tolist()
     if len(set(steps)) > 1:
         raise ValueError(
@@ -514,7 +512,7 @@ class _Run:
         "Every process waits until the first has written."
         if self.accelerator.is_main_process:
             state = self.state | {"losses": losses}
-            _save_checkpoint(self.folder, self.engine.step, _engine_tensors(self.engine), state)
+            save_checkpoint(self.folder, self.engine.step, _engine_tensors(self.engine), state)
         self.accelerator.wait_for_everyone()
 
     def progress(self, log: _Log) -> TrainingRun:
@@ -603,8 +601,8 @@ def fit(
         )
         with _prepared(accelerator, p.network, engine) as wrapped:
             run = _Run(
-                p.changed(network=wrapped),
-                p.changed(network=engine.average.module),
+                p._with(network=wrapped),
+                p._with(network=engine.average.module),
                 engine,
                 accelerator,
                 batches,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion_math.explore.gaussian import GaussianExplorer, PixelsExplorer
+from diffusion_math.explore.gaussian import GaussianExplorer
+from diffusion_math.explore.pixels import PixelsExplorer
 from diffusion_math.teach.plot import PALETTE
 from tests.browser.explorable import call, colour_at, drag_on, levels, many, mixed, near, seeded
 from tests.browser.noising import images

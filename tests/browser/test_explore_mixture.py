@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion_math.explore.melting import MeltingExplorer, ReverseExplorer
+from diffusion_math.explore.melting import MeltingExplorer
+from diffusion_math.explore.reverse import ReverseExplorer
 from diffusion_math.forward import Schedule, cosine_schedule
 from diffusion_math.laws.mixture import GaussianMixture
 from diffusion_math.teach.plot import PALETTE

@@ -5,11 +5,14 @@ from typing import NamedTuple
 import torch
 
 from diffusion_math.explore.bound import BoundExplorer
+from diffusion_math.explore.explorable import Explorable
 from diffusion_math.explore.film import FilmExplorer
 from diffusion_math.explore.gauge import GaugeExplorer
-from diffusion_math.explore.gaussian import GaussianExplorer, PixelsExplorer
-from diffusion_math.explore.melting import MeltingExplorer, ReverseExplorer
-from diffusion_math.explore.noising import Explorable, NoisingExplorer
+from diffusion_math.explore.gaussian import GaussianExplorer
+from diffusion_math.explore.melting import MeltingExplorer
+from diffusion_math.explore.noising import NoisingExplorer
+from diffusion_math.explore.pixels import PixelsExplorer
+from diffusion_math.explore.reverse import ReverseExplorer
 from diffusion_math.explore.score import ScoreExplorer
 from diffusion_math.laws.mixture import GaussianMixture
 from tests.browser.explorable import seeded

@@ -1,306 +1,145 @@
-"The command `diffusion-math`: it hands over the course, and never writes over what the reader changed."
+"The command `diffusion-math`: its help, its exit status, and one line for each error that has a reason."
 
-import json
 import os
-import subprocess
-import sys
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from diffusion_math import cli
-from diffusion_math.command.main import copy_course, main
-from tests.lab import ROOT, environment
-
-
-def write(folder: Path, **texts: str) -> Path:
-    for name, text in texts.items():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.ipynb").write_text(text)
-    return folder
-
-
-def texts(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in folder.glob("*.ipynb")}
-
-
-def states(report: dict) -> dict:
-    return {state: names for state, names in report.items() if names}
-
-
-def test_the_whole_course_is_copied(tmp_path):
-    report = copy_course(tmp_path / "mine")
-    shipped = {p.relative_to(ROOT / "nbs").as_posix() for p in (ROOT / "nbs").rglob("*.ipynb")}
-    shipped = {name for name in shipped if ".ipynb_checkpoints" not in name}
-    assert shipped <= set(report["new"]) and "03_forward_process.ipynb" in shipped
-    assert any(name.startswith("workshop/") for name in report["new"])
-    for name in report["new"]:
-        assert (tmp_path / "mine" / name).read_bytes() == (ROOT / "nbs" / name).read_bytes()
-    again = copy_course(tmp_path / "mine")
-    assert states(again) == {"same": report["new"]}
-
-
-def test_updates_what_is_untouched_and_keeps_what_is_not(tmp_path):
-    source, mine = write(tmp_path / "source", a="a1", b="b1"), tmp_path / "mine"
-    assert states(copy_course(mine, source=source)) == {"new": ["a.ipynb", "b.ipynb"]}
-    write(mine, a="my a")
-    write(source, a="a2", b="b2", c="c2")
-    report = copy_course(mine, source=source)
-    assert states(report) == {"new": ["c.ipynb"], "updated": ["b.ipynb"], "kept": ["a.ipynb"]}
-    assert texts(mine) == {"a.ipynb": "my a", "b.ipynb": "b2", "c.ipynb": "c2"}
-
-
-def test_theirs_goes_beside_and_is_the_readers_too(tmp_path):
-    source, mine = write(tmp_path / "source", a="a1"), tmp_path / "mine"
-    copy_course(mine, source=source)
-    write(mine, a="my a")
-    assert states(copy_course(mine, source=source, theirs=True)) == {
-        "kept": ["a.ipynb"],
-        "beside": ["a.new.ipynb"],
-    }
-    write(source, a="a2")
-    copy_course(mine, source=source, theirs=True)
-    assert texts(mine) == {"a.ipynb": "my a", "a.new.ipynb": "a2"}
-    (mine / "a.new.ipynb").write_text("my merge")
-    report = copy_course(mine, source=source, theirs=True)
-    assert states(report) == {"kept": ["a.ipynb", "a.new.ipynb"]}
-    assert texts(mine) == {"a.ipynb": "my a", "a.new.ipynb": "my merge"}
-
-
-def test_files_that_no_copy_wrote_are_the_readers(tmp_path):
-    source, mine = (
-        write(tmp_path / "source", a="a1", b="b1"),
-        write(tmp_path / "mine", a="mine before"),
-    )
-    assert states(copy_course(mine, source=source)) == {"new": ["b.ipynb"], "kept": ["a.ipynb"]}
-    assert texts(mine) == {"a.ipynb": "mine before", "b.ipynb": "b1"}
-
-
-def test_a_deleted_file_comes_back(tmp_path):
-    source, mine = write(tmp_path / "source", a="a1"), tmp_path / "mine"
-    copy_course(mine, source=source)
-    (mine / "a.ipynb").unlink()
-    assert states(copy_course(mine, source=source)) == {"new": ["a.ipynb"]}
-
-
-DEEDS = st.sampled_from(["edit", "release", "copy", "copy --theirs"])
-ACTIONS = st.lists(st.tuples(DEEDS, st.sampled_from(["a", "b", "a.new"])), max_size=12)
-
-
-@given(ACTIONS)
-def test_no_edit_is_ever_lost(tmp_path_factory, actions):
-    folder = tmp_path_factory.mktemp("course")
-    source, mine = write(folder / "source", a="a0", b="b0"), write(folder / "mine", a="before")
-    edits = {"a.ipynb": "before"}
-    for i, (action, name) in enumerate(actions):
-        if action == "edit":
-            edits[f"{name}.ipynb"] = f"reader {i}"
-            write(mine, **{name: f"reader {i}"})
-        elif action == "release":
-            write(source, **{name[0]: f"version {i}"})
-        else:
-            copy_course(mine, source=source, theirs=action != "copy")
-        assert edits.items() <= texts(mine).items()
-    copy_course(mine, source=source)
-    untouched = {name: text for name, text in texts(source).items() if name not in edits}
-    assert untouched.items() <= texts(mine).items()
-
-
-def test_a_copy_that_is_cut_off_leaves_whole_files(tmp_path, monkeypatch):
-    source, mine = write(tmp_path / "source", a="a1"), tmp_path / "mine"
-    copy_course(mine, source=source)
-    write(source, a="a2")
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
-        with pytest.raises(OSError, match="no space left"):
-            copy_course(mine, source=source)
-    assert texts(mine) == {"a.ipynb": "a1"}
-    assert {path.name for path in mine.iterdir()} == {"a.ipynb", ".diffusion_math.json"}
-    assert states(copy_course(mine, source=source)) == {"updated": ["a.ipynb"]}
-
-
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError])
-def test_a_copy_that_is_cut_short_knows_what_it_wrote(tmp_path, monkeypatch, stop):
-    source, mine = write(tmp_path / "source", a="a1", b="b1"), tmp_path / "mine"
-    put = cli._put
-
-    def cut(folder, name, content, notes):
-        if name == "b.ipynb":
-            raise stop
-        return put(folder, name, content, notes)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(cli, "_put", cut)
-        with pytest.raises(stop):
-            copy_course(mine, source=source)
-    assert texts(mine) == {"a.ipynb": "a1"}
-    write(source, a="a2")
-    assert states(copy_course(mine, source=source)) == {"new": ["b.ipynb"], "updated": ["a.ipynb"]}
-    assert texts(mine) == {"a.ipynb": "a2", "b.ipynb": "b1"}
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"sha256": 3}', b"\xff"])
-def test_damaged_notes_are_an_error(tmp_path, content, capsys):
-    (tmp_path / ".diffusion_math.json").write_bytes(content)
-    assert main(["course", str(tmp_path), "--copy-only"]) == 1
-    err = capsys.readouterr().err
-    assert ".diffusion_math.json is damaged" in err and "Traceback" not in err
-    assert [path.name for path in tmp_path.iterdir()] == [".diffusion_math.json"]
-
-
-def test_the_notes_hold_fingerprints_only(tmp_path):
-    copy_course(tmp_path / "mine", source=write(tmp_path / "source", a="a1"))
-    notes = json.loads((tmp_path / "mine" / ".diffusion_math.json").read_text())
-    assert notes == {
-        "sha256": {"a.ipynb": "f55ff16f66f43360266b95db6f8fec01d76031054306ae4a4b380598f6cfd114"}
-    }
-
-
-def test_what_the_command_says(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert main(["course", "--copy-only"]) == 0
-    assert capsys.readouterr().out.startswith("diffusion_math_course: ")
-    Path("diffusion_math_course/index.ipynb").write_text("mine")
-    assert main(["course", "--copy-only"]) == 0
-    out = capsys.readouterr().out
-    assert "0 new, 0 updated" in out and "kept yours: index.ipynb" in out and "--theirs" in out
-    assert main(["course", "--copy-only", "--theirs"]) == 0
-    assert "new version beside it: index.new.ipynb" in capsys.readouterr().out
-
-
-@pytest.fixture
-def opened(monkeypatch):
-    "What JupyterLab would have been started with."
-    calls = []
-    monkeypatch.setattr(cli, "_open_lab", lambda *args: calls.append(args))
-    return calls
-
-
-def test_opens_the_copy(tmp_path, opened):
-    assert main(["course", str(tmp_path / "mine"), "--port", "8899", "--no-browser"]) == 0
-    assert opened == [(tmp_path / "mine", "index.ipynb", 8899, False, False)]
-    assert (tmp_path / "mine" / "index.ipynb").is_file()
-
-
-def test_a_checkout_is_opened_where_it_is(opened, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    before = sorted(p.name for p in (ROOT / "nbs").iterdir())
-    assert main(["course", "nbs", "--once"]) == 0
-    assert opened == [(ROOT, "nbs/index.ipynb", 8888, True, True)]
-    assert sorted(p.name for p in (ROOT / "nbs").iterdir()) == before
-
-
-def test_without_jupyterlab_it_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "find_spec", lambda name: None)
-    with pytest.raises(SystemExit, match=r'pip install "diffusion_math\[course\]"'):
-        main(["course", str(tmp_path / "mine")])
-    assert not (tmp_path / "mine").exists()
-    assert main(["course", str(tmp_path / "mine"), "--copy-only"]) == 0
-
-
-def test_the_notebooks_of_a_wheel_come_first(tmp_path, monkeypatch):
-    package = tmp_path / "diffusion_math"
-    monkeypatch.setattr(cli, "files", lambda name: package)
-    package.mkdir()
-    with pytest.raises(FileNotFoundError, match="install diffusion_math again"):
-        cli._source()
-    write(tmp_path / "nbs", a="a")
-    assert cli._source() == tmp_path / "nbs"
-    write(package / "course", a="a")
-    assert cli._source() == package / "course"
-
-
-@pytest.mark.parametrize("port", ["-1", "65536", "lab", "8.5", ""])
-def test_ports_that_are_none(port, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["course", f"--port={port}", "--copy-only"])
-    assert stop.value.code == 2 and "port must lie in 0 to 65535" in capsys.readouterr().err
-
-
-def test_a_file_in_the_way_is_told_in_one_line(tmp_path, capsys):
-    (tmp_path / "mine").write_text("a file")
-    assert main(["course", str(tmp_path / "mine"), "--copy-only"]) == 1
-    err = capsys.readouterr().err
-    assert err.startswith("diffusion-math: ") and "mine" in err and len(err.splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    "platform, screen, browser, expected",
-    [
-        ("linux", {"DISPLAY": ":0"}, True, True),
-        ("linux", {"WAYLAND_DISPLAY": "wayland-0"}, True, True),
-        ("linux", {"BROWSER": "firefox"}, True, True),
-        ("linux", {}, True, False),
-        ("linux", {"DISPLAY": ":0"}, False, False),
-        ("darwin", {}, True, True),
-        ("win32", {}, False, False),
-    ],
-)
-def test_a_browser_opens_where_there_is_a_screen(platform, screen, browser, expected, monkeypatch):
-    monkeypatch.setattr(sys, "platform", platform)
-    for key in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
-        monkeypatch.delenv(key, raising=False)
-    for key, value in screen.items():
-        monkeypatch.setenv(key, value)
-    arguments = cli._lab_arguments(Path("x"), "index.ipynb", 8888, browser)
-    assert ("--no-browser" not in arguments) == expected
-    assert (
-        "--LabApp.default_url=/lab/tree/index.ipynb" in arguments
-        and "--ServerApp.port=8888" in arguments
-    )
-
-
-@pytest.mark.parametrize("user, allowed", [(0, True), (1000, False)])
-def test_root_is_let_in(user, allowed, monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: user, raising=False)
-    assert ("--allow-root" in cli._lab_arguments(Path("x"), "index.ipynb", 8888, True)) == allowed
-
-
-def run(*args: str, cwd: Path) -> subprocess.CompletedProcess:
-    code = "import sys; from diffusion_math.command.main import main; sys.exit(main())"
-    return subprocess.run(
-        [sys.executable, "-c", code, *args],
-        cwd=cwd,
-        env=environment(cwd),
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-
-
-def test_jupyterlab_really_opens_on_the_copy(tmp_path):
-    done = run("course", "mine", "--no-browser", "--once", "--port", "0", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "JupyterLab answers at http" in done.stdout and done.stdout.rstrip().endswith(
-        "/lab/tree/index.ipynb"
-    )
-    assert (tmp_path / "mine" / "03_forward_process.ipynb").is_file()
-
-
-def test_it_says_so_when_the_page_never_comes(tmp_path):
-    code = (
-        "import diffusion_math.command.main as cli\n"
-        "stop = cli._stop_when_up\n"
-        "cli._stop_when_up = lambda page: stop('no_such_page.ipynb', seconds=5)\n"
-        "cli.main(['course', 'mine', '--no-browser', '--once', '--port', '0'])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1 and "did not serve no_such_page.ipynb within 5 s" in done.stderr
+from diffusion_math import DDPM, ForwardProcess, UNet, cosine_schedule, save_model
+from diffusion_math.command.main import main
+from tests.command.shell import python, shell
+from tests.command.small import shades, told
 
 
 def test_help_and_version(tmp_path):
-    done = run("--help", cwd=tmp_path)
+    done = shell("--help", cwd=tmp_path)
     assert done.returncode == 0 and "course" in done.stdout
-    assert run(cwd=tmp_path).returncode == 2
-    assert run("course", "--help", cwd=tmp_path).returncode == 0
+    assert shell(cwd=tmp_path).returncode == 2
+    assert shell("course", "--help", cwd=tmp_path).returncode == 0
+
+
+def test_in_a_shell(tmp_path, run):
+    done = shell(
+        "sample",
+        "--model",
+        str(run),
+        "--n",
+        "4",
+        "--steps",
+        "3",
+        "--out",
+        "new/a.png",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0 and (tmp_path / "new" / "a.png").is_file() and not done.stderr, (
+        done.stderr
+    )
+    done = shell("evaluate", "--model", "nothing", cwd=tmp_path)
+    assert (
+        done.returncode == 1
+        and len(done.stderr.splitlines()) == 1
+        and "argument --model" in done.stderr
+    )
+
+
+@pytest.mark.parametrize("command", ["train", "sample", "evaluate"])
+def test_help_tells_every_default(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    out = capsys.readouterr().out
+    assert stop.value.code == 0 and "examples:" in out and max(map(len, out.splitlines())) <= 120
+    entries = re.split(r"\n  (?=--)", out[out.index("options:") : out.index("examples:")])[1:]
+    silent = [entry.split()[0] for entry in entries if "(default:" not in " ".join(entry.split())]
+    assert silent == (["--data"] if command == "train" else []) and len(entries) >= 10
+
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        ("train --steps 0", "train: argument --steps: must be a whole number of 1 or more, got 0"),
+        ("train --lr fast", "train: argument --lr: must be a number of 0 or more, got fast"),
+        ("train --ema 2", "train: argument --ema: must be a number in [0, 1], got 2"),
+        ("train --size 3x", "train: argument --size: must be a number of pixels"),
+        ("train --predicts y", "train: argument --predicts: invalid choice"),
+        ("train --width 2", "argument --width: must be a whole number of 4 or more"),
+        ("sample --n -3", "sample: argument --n: must be a whole number of 1 or more, got -3"),
+        ("sample --eta nan", "sample: argument --eta: must be a number in [0, 1], got nan"),
+        (
+            "sample --out a.jpg",
+            "sample: argument --out: must be a file that ends in .png or .npz, got a.jpg",
+        ),
+        (
+            "evaluate --terms some",
+            "evaluate: argument --terms: must be a whole number of 1 or more, got some",
+        ),
+        ("evaluate --split all", "evaluate: argument --split: invalid choice"),
+        ("evaluate --seed 99999999999999999999", "argument --seed"),
+        ("learn", "invalid choice: 'learn'"),
+        ("", "the following arguments are required"),
+    ],
+)
+def test_options_that_do_not_fit(argv, words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(argv.split())
+    assert stop.value.code == 2 and words in (said := told(capsys)) and "--help" in said
+
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        ("train", "argument --data: give digits, mnist"),
+        ("train --data nowhere", "argument --data: "),
+        ("train --data empty", "argument --data: nothing readable in the folder "),
+        ("train --data file.txt", "argument --data: .*file.txt is not a whole .npz file"),
+        ("train --data digits --out file.txt", "argument --out: file.txt is a file"),
+        (
+            "train --data digits --levels --predicts v",
+            "argument --predicts: must be x0 with --levels, got v",
+        ),
+        (
+            "train --data digits --batch 7 --accumulate 2",
+            "argument --batch: must be a multiple of --accumulate, 2, got 7",
+        ),
+        ("train --data plain.npz --classes", "argument --classes: .* has no labels"),
+        (
+            "sample --model nothing",
+            "argument --model: nothing is no file, no run's folder and no model that ships",
+        ),
+        ("sample --model empty", "argument --model: empty holds no model.safetensors"),
+        ("sample --model file.txt", "argument --model: file.txt"),
+        (
+            "sample --model m.safetensors --steps 21",
+            "argument --steps: must be at most 20, the steps of the model, got 21",
+        ),
+        (
+            "sample --model m.safetensors --steps 2 --class 1",
+            "argument --class: the model was trained without classes",
+        ),
+        ("sample --model m.safetensors --device warp", "argument --device: warp cannot be used"),
+        ("sample --model m.safetensors --steps 2 --n 1 --out file.txt/a.png", "file.txt"),
+    ],
+)
+def test_errors_that_have_a_reason(argv, words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    Path("file.txt").write_text("text")
+    np.savez("plain.npz", images=shades(2, 0, 256))
+    p = DDPM(UNet(3, width=4), ForwardProcess(cosine_schedule(20)), (3, 8, 8), "v", images=True)
+    save_model(p, "m.safetensors")
+    before = sorted(os.listdir())
+    assert main(argv.split()) == 1
+    assert re.search(words, told(capsys)) and sorted(os.listdir()) == before
+
+
+def test_only_what_a_command_needs_is_loaded(tmp_path):
+    "What the parser needs is quick to load: no plotting, no widgets, no pictures, no notebooks."
+    heavy = "matplotlib PIL torchvision IPython jupyterlab nbformat anywidget accelerate scipy sklearn".split()
+    code = (
+        "import sys; from diffusion_math.command.main import main\n"
+        "main(['course', 'mine', '--copy-only'])\n"
+        f"print(sorted(set({heavy}) & set(sys.modules)))"
+    )
+    done = python(code, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr

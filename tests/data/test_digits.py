@@ -15,8 +15,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_math import data
-from diffusion_math.data.digits import DIGITS_SHA256, dequantize, digits, make_digits, mnist
+from diffusion_math import files
+from diffusion_math.data import digits as room
+from diffusion_math.data.digits import (
+    DIGITS_SHA256,
+    dequantize,
+    digits,
+    from_levels,
+    make_digits,
+    mnist,
+    to_levels,
+)
 
 SIZES = {"train": 10_000, "test": 2_000}
 
@@ -134,18 +143,18 @@ def test_wrong_split(call, split, error):
 def shipped(tmp_path, monkeypatch):
     "A copy of the shipped file, which `digits` reads in this test."
     copy = tmp_path / "digits.npz"
-    shutil.copy(data._file(), copy)
-    monkeypatch.setattr(data, "_file", lambda: copy)
-    data._shipped.cache_clear()
+    shutil.copy(room._file(), copy)
+    monkeypatch.setattr(room, "_file", lambda: copy)
+    room._shipped.cache_clear()
     yield copy
-    data._shipped.cache_clear()
+    room._shipped.cache_clear()
 
 
 def test_the_file_is_small_and_its_fingerprint_known():
-    content = Path(str(data._file())).read_bytes()
+    content = Path(str(room._file())).read_bytes()
     assert len(content) <= 2_500_000
     assert hashlib.sha256(content).hexdigest() == DIGITS_SHA256
-    assert DIGITS_SHA256 in (Path(str(data._file())).parent / "README.md").read_text(
+    assert DIGITS_SHA256 in (Path(str(room._file())).parent / "README.md").read_text(
         encoding="utf-8"
     )
 
@@ -191,7 +200,7 @@ def test_no_pickle_is_ever_loaded(tmp_path):
     file = tmp_path / "objects.npz"
     np.savez(file, train_images=np.array([{}], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle=False"):
-        data._read(file, hashlib.sha256(file.read_bytes()).hexdigest())
+        room._read(file, hashlib.sha256(file.read_bytes()).hexdigest())
 
 
 # ---------------------------------------------------------------- mnist
@@ -326,7 +335,7 @@ def test_make_digits_chooses_of_each_digit(root, tmp_path):
     path = tmp_path / "made.npz"
     sha = make_digits(root, path, train=5, test=2)
     assert sha == hashlib.sha256(path.read_bytes()).hexdigest()
-    arrays = data._read(path, sha)
+    arrays = room._read(path, sha)
     assert set(arrays) == {f"{split}_{kind}" for split in SIZES for kind in ("images", "labels")}
     for split, each, of in (("train", 5, 7), ("test", 2, 3)):
         images, labels = tiny(split, of)
@@ -353,13 +362,12 @@ def test_make_digits_replaces_only_with_a_whole_file(root, tmp_path, monkeypatch
     path = tmp_path / "made.npz"
     path.write_bytes(b"old")
 
-    def full(self, content):
-        with open(self, "wb") as file:
-            file.write(content[: len(content) // 2])
+    def full(aside, content):
+        aside.write_bytes(content[: len(content) // 2])
         raise OSError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", full)
+        patch.setattr(files, "write_through", full)
         with pytest.raises(OSError, match="disk full"):
             make_digits(root, path, train=5, test=2)
     assert path.read_bytes() == b"old" and [p for p in tree(tmp_path) if "MNIST" not in p] == [
@@ -382,7 +390,7 @@ def test_the_making_can_be_repeated(root, tmp_path):
     real, path = os.environ.get("DIFFUSION_MATH_MNIST"), tmp_path / "again.npz"
     if real:
         assert make_digits(real, path) == DIGITS_SHA256
-        assert path.read_bytes() == Path(str(data._file())).read_bytes()
+        assert path.read_bytes() == Path(str(room._file())).read_bytes()
     else:
         expected = make_digits(root, tmp_path / "once.npz", train=5, test=2)
         assert make_digits(root, path, train=5, test=2) == expected
@@ -390,6 +398,16 @@ def test_the_making_can_be_repeated(root, tmp_path):
 
 
 # ---------------------------------------------------------------- dequantize
+
+
+def test_levels_there_and_back():
+    levels = torch.arange(256, dtype=torch.uint8)
+    x = from_levels(levels)
+    assert x.dtype == torch.float32 and (x[0], x[255]) == (-1, 1)
+    torch.testing.assert_close(x.double(), 2 * levels.double() / 255 - 1, rtol=0, atol=1e-7)
+    for near in (x, x.double(), x + 0.99 / 255, x - 0.99 / 255):
+        assert torch.equal(to_levels(near), levels)
+    assert to_levels(torch.tensor([-7.0, 7.0])).tolist() == [0, 255]
 
 
 @given(st.integers(0, 2**31))

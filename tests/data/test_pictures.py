@@ -14,7 +14,7 @@ from PIL import Image
 
 from diffusion_math import digits, load_pictures, save_pictures
 from diffusion_math.data.pictures import SUFFIXES, Pictures
-from tests.test_data import write_idx
+from tests.data.test_digits import write_idx
 
 RNG = np.random.RandomState(0)
 GREY = RNG.randint(0, 256, (12, 12), np.uint8)

@@ -1,15 +1,15 @@
 """The widgets that the notebooks store: what a page without a kernel shows.
 
-A stored widget carries the front end that it was made with. When a file in diffusion_math/explore changes, the stored
-ones are out of date; `python -m tests.notebooks.test_widgets` writes today's front ends into the notebooks, which is
-what running them again would do.
+A stored widget carries the front end that it was made with, and the name of its class. When a file in
+diffusion_math/explore changes or moves, the stored ones are out of date; `python -m tests.notebooks.test_widgets`
+writes today's front ends and names into the notebooks, which is what running them again would do.
 """
 
 import json
 import re
 
 import diffusion_math
-from diffusion_math.explore.noising import Explorable
+from diffusion_math.explore.explorable import Explorable
 
 from .conftest import NAMES, NBS
 
@@ -47,29 +47,34 @@ def test_each_explorable_that_a_cell_makes_is_shown_and_stored(stored):
     )
 
 
+def today(state: dict, kind: type) -> dict[str, str]:
+    "What a widget of this kind would be stored with now; on the page that defines the class its module is __main__."
+    own = state["_anywidget_id"].startswith("__main__.")
+    name = f"{'__main__' if own else kind.__module__}.{kind.__qualname__}"
+    return {"_esm": kind._esm, "_css": kind._css, "_anywidget_id": name}
+
+
+def outdated(state: dict, kind: type) -> list[str]:
+    return [key for key, value in today(state, kind).items() if state[key] != value]
+
+
 def test_stored_widgets_have_today_s_front_end(stored):
     for state, kind in widgets(stored.json):
-        assert state["_esm"] == kind._esm and state["_css"] == kind._css, (
-            f"{kind.__name__}: see this file's docstring"
-        )
+        assert outdated(state, kind) == [], f"{kind.__name__}: see this file's docstring"
 
 
 def main():
     for name in NAMES:
         path = NBS / name
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        old = [
-            state
-            for state, kind in widgets(notebook)
-            if (state["_esm"], state["_css"]) != (kind._esm, kind._css)
-        ]
+        notebook, old = json.loads(path.read_text(encoding="utf-8")), []
         for state, kind in widgets(notebook):
-            state["_esm"], state["_css"] = kind._esm, kind._css
+            if outdated(state, kind):
+                old.append(kind.__name__)
+                state.update(today(state, kind))
         if old:
-            path.write_text(
-                json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-            )
-            print(name, len(old))
+            text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+            path.write_text(text, encoding="utf-8")
+            print(name, *old)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import diffusion_math
-from diffusion_math import check, exercises, hint, mystery, progress
+from diffusion_math import check, hint, mystery, progress
 from diffusion_math.forward import ForwardProcess, Schedule
 from diffusion_math.gaussian import Gaussian
 from diffusion_math.reverse import ReverseProcess
+from diffusion_math.teach import exercises
 from diffusion_math.teach.catalogue import _FILMS, CATALOGUE, KINDS, Dice
 from diffusion_math.teach.exercises import _judge, _same, _tensor
 from tests.lab import ROOT
@@ -706,7 +707,7 @@ def blocked(file, how, monkeypatch=None):
     elif how == "a folder where the file should be":
         file.mkdir(parents=True)
     elif how == "read-only":  # as the system says it; chmod does not stop root
-        monkeypatch.setattr(type(file), "write_text", refused)
+        monkeypatch.setattr(exercises, "write_file", refused)
 
 
 @pytest.mark.parametrize(

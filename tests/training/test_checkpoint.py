@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+import diffusion_math
 import diffusion_math.training.checkpoint as disk
 from diffusion_math import (
     DDPM,
@@ -30,8 +31,9 @@ from diffusion_math import (
     load_pretrained,
     save_model,
 )
+from diffusion_math import files as writing
 
-ASSETS = Path(disk.__file__).parent / "assets"
+ASSETS = Path(diffusion_math.__file__).parent / "assets"
 
 
 def model(**kind):
@@ -268,7 +270,7 @@ def test_no_file(tmp_path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 def test_a_full_disk_leaves_the_old_file(kept, tmp_path, monkeypatch):
     path = Path(shutil.copy(kept, tmp_path / "m.safetensors"))
-    monkeypatch.setattr(disk, "open", lambda path, mode: open("/dev/full", mode), raising=False)
+    monkeypatch.setattr(writing, "open", lambda path, mode: open("/dev/full", mode), raising=False)
     with pytest.raises(OSError) as caught:
         save_model(model(classes=3), path)
     assert caught.value.errno == errno.ENOSPC and path.read_bytes() == kept.read_bytes()
@@ -302,7 +304,7 @@ def whole(path):
 @pytest.mark.skipif(os.name != "posix", reason="a folder goes to the disk by itself elsewhere")
 def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(told, tmp_path):
     parts = {name: {"w": torch.randn(50)} for name in ("weights", "optimizer", "average")}
-    path = disk._save_checkpoint(tmp_path, 3, parts, {"losses": [1.0] * 3})
+    path = disk.save_checkpoint(tmp_path, 3, parts, {"losses": [1.0] * 3})
     files = {whole(file) for file in path.iterdir()}
     assert len(files) == 4 and set(told[:4]) == files  # each of them, with all its bytes
     assert [told[4][0], told[5], told[6][0]] == [
@@ -328,7 +330,7 @@ def test_an_interrupted_write_leaves_the_old_file(kept, tmp_path, monkeypatch):
         aside.write_bytes(content[:1000])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(disk, "_write", interrupted)
+    monkeypatch.setattr(writing, "write_through", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_model(model(classes=3), path)
     assert path.read_bytes() == kept.read_bytes() and [

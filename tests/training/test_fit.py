@@ -26,6 +26,7 @@ from diffusion_math import (
     UNet,
     cosine_schedule,
     elbo_loss,
+    files,
     fit,
     linear_schedule,
     simple_loss,
@@ -659,7 +660,7 @@ def test_a_full_disk_stops_the_run_and_spoils_nothing(tmp_path, monkeypatch, str
         return open("/dev/full" if len(opened) == 11 else path, mode)
 
     with monkeypatch.context() as patch:
-        patch.setattr(disk, "open", nearly_full, raising=False)
+        patch.setattr(files, "open", nearly_full, raising=False)
         with pytest.raises(
             OSError, match="checkpoint of step 9 could not be written .* before it are as"
         ) as caught:

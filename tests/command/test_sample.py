@@ -1,0 +1,71 @@
+"diffusion-math sample: what it draws, and where it writes it."
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from diffusion_math import load_model, load_pictures
+from diffusion_math.command.main import main
+from tests.command.small import told
+
+
+def sample(model: Path, out: Path, options: str) -> int:
+    return main(["sample", "--model", str(model), "--out", str(out), *options.split()])
+
+
+def test_a_sheet_of_samples(run, tmp_path, capsys):
+    assert sample(run, tmp_path / "a.png", "--n 6 --steps 4") == 0
+    assert "6 pictures by 4 steps" in capsys.readouterr().out
+    assert Image.open(tmp_path / "a.png").size == (3 * 10 + 2, 2 * 10 + 2)
+    assert sample(run, tmp_path / "b.png", "--n 6 --cols 6 --steps 4 --batch 4") == 0
+    assert Image.open(tmp_path / "b.png").size == (6 * 10 + 2, 12)
+
+
+def test_no_drawing_is_lost_that_nobody_named(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    argv = ["sample", "--model", str(run), "--n", "1", "--steps", "2"]
+    Path("samples.png").write_text("mine")
+    assert main(argv) == 1
+    assert "argument --out: samples.png is there already; --out samples.png writes over it" in told(
+        capsys
+    )
+    assert Path("samples.png").read_text() == "mine"
+    assert main([*argv, "--out", "samples.png"]) == 0 and Image.open("samples.png").size == (8, 8)
+    Path("samples.png").unlink()
+    assert main(argv) == 0 and Image.open("samples.png").size == (8, 8)
+
+
+def test_samples_are_the_models(run, tmp_path):
+    "The same seed, the same pictures; and those that p.sample draws."
+    file = run / "model.safetensors"
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        options = f"--n 4 --steps 5 --eta 0.5 --seed {seed} --class night"
+        assert sample(file, tmp_path / f"{name}.npz", options) == 0
+    a, b, c = (load_pictures(tmp_path / f"{name}.npz") for name in "abc")
+    assert (
+        torch.equal(a.x, b.x)
+        and not torch.equal(a.x, c.x)
+        and a.labels.tolist() == [0] * 4
+        and a.classes == ["1"]
+    )
+    p = load_model(file).respace(5).given(y=torch.full((4,), 1))
+    x = p.sample(4, torch.Generator().manual_seed(3), eta=0.5)
+    assert (a.x - x).abs().max() <= 1 / 255 + 1e-6
+
+
+def test_every_class_in_turn(run, tmp_path):
+    for more in ("", "--class all"):
+        assert sample(run, tmp_path / "a.npz", f"--n 5 --steps 2 {more}") == 0
+        assert load_pictures(tmp_path / "a.npz").labels.tolist() == [0, 1, 0, 1, 0]
+    assert sample(run, tmp_path / "a.npz", "--n 5 --steps 2 --class none") == 0
+    assert load_pictures(tmp_path / "a.npz").labels is None
+
+
+def test_a_model_without_its_run_numbers_its_classes(run, tmp_path, capsys):
+    (tmp_path / "alone.safetensors").write_bytes((run / "model.safetensors").read_bytes())
+    alone, out, few = tmp_path / "alone.safetensors", tmp_path / "a.png", "--steps 2 --n 1"
+    assert sample(alone, out, f"{few} --class 1") == 0
+    capsys.readouterr()
+    assert sample(alone, out, f"{few} --class night") == 1
+    assert "argument --class: must be one of 0, 1, or all or none, got night" in told(capsys)
