@@ -34,7 +34,7 @@ def bells_of(
         raise ValueError(
             f"mixture must have at most {_MOST} components, got {len(mixture.weights)}"
         )
-    var = mixture._c.var[:, 0].double()
+    var = mixture.components.var[:, 0].double()
     for i, value in enumerate(var.tolist()):
         check_range(f"variances[{i}]", value, narrow, wide)
     return (
@@ -52,7 +52,7 @@ def mixture_of(weights: list[float], means: list[float], variances: list[float])
 # %% ../../nbs/workshop/explore/bells.ipynb #b0eb27b1
 def kl_from_normal(law: GaussianMixture) -> float:
     "KL(law || N(0, 1)) in nats, as a sum over strips of r log r - r + 1: r is the ratio of the densities."
-    mean, sd = law.means.flatten(), law._c.var[:, 0].sqrt()
+    mean, sd = law.means.flatten(), law.components.var[:, 0].sqrt()
     low, high = min(-9.0, (mean - 9 * sd).min().item()), max(9.0, (mean + 9 * sd).max().item())
     strips = math.ceil(8 * (high - low) / min(1.0, sd.min().item()))
     x = torch.linspace(low, high, strips + 1, dtype=torch.float64)

@@ -11,8 +11,8 @@ import traitlets
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from .. import checks
 from ..data.digits import to_levels
-from ..laws.mixture import _count
 from ..reverse import ReverseProcess
 from .explorable import Explorable, front_end
 from .traits import Packed, check_range, pack
@@ -43,7 +43,9 @@ def _frames(
 
 def _times(times: Sequence[int] | None, n: int) -> list[int]:
     "The times of n frames, falling from T to 0, or an error."
-    times = list(range(n - 1, -1, -1)) if times is None else [_count("times", t) for t in times]
+    times = (
+        list(range(n - 1, -1, -1)) if times is None else [checks.whole("times", t) for t in times]
+    )
     if len(times) != n:
         raise ValueError(f"times must hold {n} numbers, one for each frame, got {len(times)}")
     if times[-1] != 0 or any(a <= b for a, b in zip(times[:-1], times[1:], strict=True)):
@@ -116,7 +118,7 @@ class FilmExplorer(Explorable):
         """
         if not isinstance(p, ReverseProcess):
             raise TypeError(f"p must be a ReverseProcess, got {type(p).__name__}")
-        count = min(check_range("frames", _count("frames", frames), 2, 1001), p.T + 1)
+        count = min(check_range("frames", checks.whole("frames", frames), 2, 1001), p.T + 1)
         times = [(2 * i * p.T + count - 1) // (2 * (count - 1)) for i in range(count)][::-1]
         path = p.sample(n, generator=generator, trajectory=True, like=like)[times]
         guesses = [_guess(p, x, t) for x, t in zip(path, times, strict=True)]

@@ -9,7 +9,8 @@ import traitlets
 from jaxtyping import Float, Int, Int8
 from torch import Generator, Tensor
 
-from ..laws.mixture import GaussianMixture, _count
+from .. import checks
+from ..laws.mixture import GaussianMixture
 from .explorable import Explorable, front_end
 from .traits import BadValue, Number, OneOf, Packed, check_range, pack
 
@@ -18,7 +19,7 @@ __all__ = ["GaugeExplorer"]
 # %% ../../nbs/workshop/explore/gauge.ipynb #93c6fc4d
 def _compact(q: GaussianMixture, rank: int) -> tuple[Int8[Tensor, "k r d"], GaussianMixture]:
     "The directions of largest variance of each bell as bytes, and the mixture that they make."
-    c = q.to("cpu", torch.float64)._c
+    c = q.to("cpu", torch.float64).components
     U = torch.eye(c.d, dtype=torch.float64).expand(len(c.means), -1, -1) if c.U is None else c.U
     var = c.var.expand(-1, U.shape[2]) if c.var.shape[1] == 1 else c.var
     floor = (
@@ -69,7 +70,7 @@ def _checked(q: GaussianMixture, held_out: Tensor, labels: Tensor, rank: int) ->
             f"labels must lie in 0..255, got {int(labels.min())} to {int(labels.max())}"
         )
     d = q.event_shape.numel()
-    if not 1 <= _count("rank", rank) < d:
+    if not 1 <= checks.whole("rank", rank) < d:
         raise ValueError(f"rank must lie in 1..{d - 1}, got {rank}")
 
 # %% ../../nbs/workshop/explore/gauge.ipynb #b8276901
@@ -112,7 +113,7 @@ class GaugeExplorer(Explorable):
         self._shown, (h, w) = held_out[which].float(), held_out.shape[-2:]
         if digit is not None and digit not in kinds:
             raise ValueError(f"digit must be one of the labels {kinds}, got {digit!r}")
-        self.scores, c = self.q.log_prob(held_out.double()), self.q._c
+        self.scores, c = self.q.log_prob(held_out.double()), self.q.components
         tops = torch.cat([self.scores, self.q.log_prob(self.q.means)])
         low, high = self.scores.quantile(0.01).item(), tops.max().item()
         start = {"noise": 0.0, "digit": 0 if digit is None else kinds.index(digit), "pen": "ink"}

@@ -9,8 +9,9 @@ import traitlets
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from .. import checks
 from ..forward import ForwardProcess, Schedule
-from ..laws.mixture import GaussianMixture, _count
+from ..laws.mixture import GaussianMixture
 from .bells import REACH, bells_of, kl_from_normal, mixture_of
 from .explorable import Explorable, front_end
 from .schedules import given_schedule, named_schedule
@@ -64,7 +65,7 @@ class MeltingExplorer(Explorable):
         self._schedule, kind, given = given_schedule(schedule)
         weights, means, variances = bells_of(mixture)
         T = (self._schedule.T if self._schedule else 1000) if T is None else T
-        self.T = check_range("T", _count("T", T), 1, 1000)
+        self.T = check_range("T", checks.whole("T", T), 1, 1000)
         start = {"t": self.T // 5 if t is None else t, "means": means, "schedule": kind}
         eps = _path_noise(weights, self.T, generator)
         sent = {
@@ -100,7 +101,7 @@ class MeltingExplorer(Explorable):
         "The sample paths that are drawn: x_t at evenly spaced t, one stretch after the other."
         rows = self.unpacked("_eps").view(_PATHS, -1).double().T
         which, schedule, n = rows[0].long(), self.q.schedule, len(rows) - 2
-        data = self.data._c
+        data = self.data.components
         x = data.means[which, 0] + data.var[which, 0].sqrt() * rows[1]
         path, times = [x], [(2 * i * self.T + n) // (2 * n) for i in range(n + 1)]
         for before, t, eps in zip(times[:-1], times[1:], rows[2:], strict=True):

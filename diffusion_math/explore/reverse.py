@@ -84,7 +84,7 @@ class ReverseExplorer(Explorable):
     @property
     def best(self) -> Gaussian:
         "The Gaussian nearest to law: the one with its mean and variance."
-        weights, means, var = self.law.weights, self.law.means[:, 0], self.law._c.var[:, 0]
+        weights, means, var = self.law.weights, self.law.means[:, 0], self.law.components.var[:, 0]
         mean = weights @ means
         return Gaussian(mean.view(1, 1), (weights @ (var + (means - mean).square())).view(1, 1))
 
@@ -93,7 +93,7 @@ class ReverseExplorer(Explorable):
         "KL(law || best) in nats."
         law, best = self.law, self.best
         unit = GaussianMixture(
-            law.weights, (law.means - best.mean) / best.std, law._c.var[:, 0] / best.var[0]
+            law.weights, (law.means - best.mean) / best.std, law.components.var[:, 0] / best.var[0]
         )
         return kl_from_normal(unit)
 
@@ -101,7 +101,7 @@ class ReverseExplorer(Explorable):
     def pairs(self) -> Float[Tensor, "pairs 2"]:
         "The pairs (x_{t-1}, x_t) that are drawn."
         rows = self.unpacked("_eps").view(-1, 3).double().T
-        before = self.data.noised(self.q.schedule.log_snr[1])._c
+        before = self.data.noised(self.q.schedule.log_snr[1]).components
         which = rows[0].long()
         y = before.means[which, 0] + before.var[which, 0].sqrt() * rows[1]
         return torch.stack([y, (1 - self.beta) ** 0.5 * y + self.beta**0.5 * rows[2]], 1)

@@ -9,10 +9,9 @@ import traitlets
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from .. import checks
 from ..forward import ForwardProcess, Schedule
 from ..laws.mixture import GaussianMixture
-from ..checks import count as _cc
-_count=lambda n,v: _cc(n,v,-10**9)
 from ..reverse import ExactReverse
 from .explorable import Explorable, front_end
 from .schedules import given_schedule, named_schedule
@@ -92,7 +91,7 @@ class ScoreExplorer(Explorable):
             raise ValueError(f"schedule must be linear, cosine or a Schedule, got {kind!r}")
         self.data, covs = _plane(mixture)
         T = (self._schedule.T if self._schedule else 100) if T is None else T
-        self.T = check_range("T", _count("T", T), 1, 1000)
+        self.T = check_range("T", checks.whole("T", T), 1, 1000)
         start = {"t": t, "sampler": sampler}
         sent = {
             "_weights": self.data.weights.tolist(),

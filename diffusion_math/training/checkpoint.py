@@ -20,11 +20,13 @@ from safetensors.torch import load as _from_bytes
 from safetensors.torch import save as _to_bytes
 from torch import Tensor, nn
 
+from .. import checks
 from ..ddpm import DDPM
 from ..files import sync_folder, write_file, write_through
-from ..forward import ForwardProcess, Schedule, _from_zero, _values
+from ..forward import ForwardProcess, Schedule
 from ..laws.levels import GreyLevels
 from ..networks.unet import UNet
+from ..tables import from_zero
 
 __all__ = ["load_model", "load_pretrained", "save_model"]
 
@@ -195,7 +197,8 @@ def _schedule(tensors: dict[str, Tensor]) -> Schedule:
     schedule = Schedule.from_log_snr(tensors.pop("schedule.log_snr"))
     if "schedule.beta" in tensors:  # log_snr does not tell what a step does once nothing is left
         tables = [
-            _values(name, tensors.pop(f"schedule.{name}"), *ends) for name, ends in TABLES.items()
+            checks.schedule_values(name, tensors.pop(f"schedule.{name}"), *ends)
+            for name, ends in TABLES.items()
         ]
         log_alpha, log_alpha_bar, beta = map(_from_zero, torch.stack(tables))
         schedule = Schedule(log_alpha, log_alpha_bar)

@@ -15,7 +15,8 @@ from torch import Generator, Tensor
 
 from ..ddpm import DDPM
 from ..forward import ForwardProcess, Schedule
-from ..likelihood import _draw_times, _shares
+from ..laws.estimator import term_shares
+from ..likelihood import draw_times
 
 __all__ = []
 
@@ -55,7 +56,7 @@ def _which_steps(
     if terms == "all" or p.T == 1:
         t = torch.arange(2, p.T + 1, device=device)[:, None].repeat(1, b)
         return t, torch.ones(t.shape, dtype=torch.float64, device=device)
-    t = _draw_times("both", shares, terms, b, generator)
+    t = draw_times("both", shares, terms, b, generator)
     return t, 1 / (terms * shares[t - 2])
 
 # %% ../../nbs/workshop/training/evaluation.ipynb #8c0cf19c
@@ -107,7 +108,7 @@ def bound_terms(
     generator, pilot = Generator(device).manual_seed(seed), x0[: max(1, 4000 // p.T)].to(device)
     terms, shares = "all" if every else terms, pilot.new_zeros(p.T - 1).double()
     if not every:
-        shares = _shares(p.q, p, pilot, "both", None, generator)
+        shares = term_shares(p.q, p, pilot, "both", None, generator)
     rounds, parts = math.ceil(len(x0) / batch) * (p.T - 1 if every else terms), []
     look = dict(desc="the bound", unit="batch", dynamic_ncols=True)
     with tqdm(total=rounds, disable=not progress, **look) as bar:

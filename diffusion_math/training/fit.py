@@ -20,9 +20,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from ..ddpm import DDPM, _draw, elbo_loss, simple_loss
-from ..elbo import _check_count
-from ..forward import _check_x, _number
+from .. import checks
+from ..ddpm import DDPM, elbo_loss, simple_loss
+from ..laws.chain import draw_terms
 from .checkpoint import checkpoints, load_checkpoint, save_checkpoint
 
 __all__ = ["TrainingRun", "fit"]
@@ -46,7 +46,7 @@ class _Plan:
     def check(self) -> "_Plan":
         "Each is what it should be, as one of Python's own numbers, which JSON takes; or an error that names it."
         for name in ("steps", "batch"):
-            setattr(self, name, _check_count(name, getattr(self, name)))
+            setattr(self, name, checks.count(name, getattr(self, name)))
         for name, high in (
             ("ema", 1),
             ("drop", 1),
@@ -54,7 +54,7 @@ class _Plan:
             ("clip", math.inf),
             ("weight_decay", math.inf),
         ):
-            setattr(self, name, _number(name, getattr(self, name), 0, high))
+            setattr(self, name, checks.number(name, getattr(self, name), 0, high))
         for name in ("warmup", "seed"):
             value = getattr(self, name)
             try:
@@ -133,7 +133,7 @@ class _Batches:
         "x0, y, t and eps of step k, on the CPU."
         rows, generator = self.rows(step), _generator(self.plan.seed, 2, step)
         x0 = self.data[rows].to("cpu", self.dtype)
-        t, eps = _draw(p, x0, generator, None, None)
+        t, eps = draw_terms(p.T, x0, generator, None, None)
         if self.labels is None:
             return x0, None, t, eps
         dropped = torch.rand(len(rows), generator=generator) < self.plan.drop
@@ -277,7 +277,7 @@ def _check_data(p: DDPM, data: Tensor, labels: Tensor | None) -> None:
         raise TypeError(
             f"p.network must be a torch.nn.Module to be trained, got {type(p.network).__name__}"
         )
-    _check_x("data", data)
+    checks.tensor("data", data)
     if not len(data) or (p.event_shape is not None and data.shape[1:] != p.event_shape):
         shape = "event_shape" if p.event_shape is None else ", ".join(map(str, p.event_shape))
         raise ValueError(
@@ -322,7 +322,7 @@ def _accelerator(precision: str, batch: int, accumulate: int) -> Iterator[Any]:
 
     if precision not in ("no", "bf16"):
         raise ValueError(f"precision must be 'no' or 'bf16', got {precision!r}")
-    plugin = Pieces(num_steps=_check_count("accumulate", accumulate))
+    plugin = Pieces(num_steps=checks.count("accumulate", accumulate))
     before = [
         (kind._shared_state, dict(kind._shared_state)) for kind in (AcceleratorState, GradientState)
     ]
@@ -585,7 +585,7 @@ def fit(
     resume), another run (with it) or a damaged checkpoint. OSError: a checkpoint cannot be written; those before stay.
     """
     plan = _Plan(steps, batch, lr, loss, ema, warmup, clip, weight_decay, drop, seed).check()
-    every, log_every = _check_count("every", every), _check_count("log_every", log_every)
+    every, log_every = checks.count("every", every), checks.count("log_every", log_every)
     _check_data(p, data, labels)
     none, of, folder = (
         _no_class(p, labels, plan.drop),
@@ -601,8 +601,8 @@ def fit(
         )
         with _prepared(accelerator, p.network, engine) as wrapped:
             run = _Run(
-                p._with(network=wrapped),
-                p._with(network=engine.average.module),
+                p.changed(network=wrapped),
+                p.changed(network=engine.average.module),
                 engine,
                 accelerator,
                 batches,
