@@ -31,6 +31,7 @@ from .score import (
 )
 from .teach.plot import (
     PALETTE,
+    Board,
     Live,
     agree,
     agree_mc,
@@ -94,8 +95,8 @@ _LAZY = {  # module -> what comes from it when it is first asked for; most of th
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
 __all__ = [
-    "NOTATION", "PALETTE", "Account", "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution", "Elbo",
-    "Empirical", "Estimate", "ExactReverse", "FilmExplorer", "ForwardProcess", "GaugeExplorer", "Gaussian",
+    "NOTATION", "PALETTE", "Account", "Board", "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution",
+    "Elbo", "Empirical", "Estimate", "ExactReverse", "FilmExplorer", "ForwardProcess", "GaugeExplorer", "Gaussian",
     "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "LinearChain", "Live", "MeltingExplorer",
     "NetworkExplorer", "NoisingExplorer", "Pictures", "PixelsExplorer", "Prediction", "ReverseExplorer",
     "ReverseProcess", "Schedule", "ScoreExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc",

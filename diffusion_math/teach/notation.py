@@ -167,8 +167,8 @@ _add(
     ("", "curves, counts and amounts",
      "plot_curves ; plot_density ; plot_schedule ; plot_histograms ; plot_bars ; plot_ruler ; plot_marks",
      "workshop/teach/plot"),
-    ("", "the plane, and tables of numbers",
-     "plot_points ; plot_paths ; plot_contours ; plot_field ; plot_heat", "workshop/teach/plot"),
+    ("", "the plane, tables of numbers, maps",
+     "plot_points ; plot_paths ; plot_contours ; plot_field ; plot_heat ; Board", "workshop/teach/plot"),
     ("", "your own pictures, read and written", "load_pictures ; Pictures ; save_pictures", "workshop/data/pictures"),
     ("", "a chapter as one page that needs no kernel", "write_page", "workshop/teach/pages"),
 )  # fmt: skip

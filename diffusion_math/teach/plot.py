@@ -3,7 +3,7 @@
 # %% auto #0
 __all__ = ['PALETTE', 'INK', 'style', 'figure', 'show', 'Live', 'show_images', 'show_strip', 'show_rows', 'plot_curves',
            'plot_density', 'shades', 'plot_schedule', 'plot_histograms', 'plot_marks', 'plot_bars', 'plot_ruler',
-           'plot_points', 'show_points', 'plot_contours', 'plot_paths', 'plot_field', 'plot_heat', 'agree',
+           'plot_points', 'show_points', 'plot_contours', 'plot_paths', 'plot_field', 'plot_heat', 'Board', 'agree',
            'mean_and_stderr', 'agree_mc']
 
 # %% ../../nbs/workshop/teach/plot.ipynb #a5888cd0
@@ -23,9 +23,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 __all__ = [
-    "Live", "PALETTE", "agree", "agree_mc", "figure", "mean_and_stderr", "plot_bars", "plot_contours", "plot_curves",
-    "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths", "plot_points",
-    "plot_ruler", "plot_schedule", "shades", "show", "show_images", "show_points", "show_rows", "show_strip", "style",
+    "Board", "Live", "PALETTE", "agree", "agree_mc", "figure", "mean_and_stderr", "plot_bars", "plot_contours",
+    "plot_curves", "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths",
+    "plot_points", "plot_ruler", "plot_schedule", "shades", "show", "show_images", "show_points", "show_rows",
+    "show_strip", "style",
 ]  # fmt: skip
 
 # %% ../../nbs/workshop/teach/plot.ipynb #1867a851
@@ -42,32 +43,14 @@ _DPI, _CSS = 192, 96  # pixels an inch in the file, and on the page: two dots fo
 
 # %% ../../nbs/workshop/teach/plot.ipynb #c7049f94
 _STYLE = {
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "axes.facecolor": "white",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10.5,
-    "axes.titlesize": 11,
-    "axes.labelsize": 10.5,
-    "legend.fontsize": 10,
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "axes.edgecolor": _RULE,
-    "xtick.color": _RULE,
-    "ytick.color": _RULE,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "lines.linewidth": 2.0,
+    "figure.facecolor": "white", "savefig.facecolor": "white", "axes.facecolor": "white",
+    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 10.5,
+    "axes.titlesize": 11, "axes.labelsize": 10.5, "legend.fontsize": 10, "xtick.labelsize": 10, "ytick.labelsize": 10,
+    "text.color": INK, "axes.labelcolor": INK, "axes.titlecolor": INK, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "axes.edgecolor": _RULE, "xtick.color": _RULE, "ytick.color": _RULE, "axes.linewidth": 0.8,
+    "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "lines.linewidth": 2.0,
     "axes.prop_cycle": f"cycler('color', {[PALETTE[k] for k in ('data', 'q', 'p', 'accent', 'noise', 'truth')]})",
-}
+}  # fmt: skip
 
 
 def style() -> AbstractContextManager:
@@ -382,20 +365,18 @@ def show_rows(
     if not rows:
         raise ValueError("rows must hold at least one row, got none")
     table = [_pictures(x, value_range, f"rows[{name!r}]") for name, x in rows.items()]
-    n, (left, _) = max(map(len, table)), _extent(list(rows))
+    n, left = max(map(len, table)), _extent(list(rows))[0] + 20
     words, head = _extent(columns := _texts(columns, n, "columns"))
-    left += 20 if left else 0
     size = size or _fitting(n, 1400 - left - 12 * n)
     w, h = _room([p for row in table for p in row], size)
     w, h = max(w + 12, words + 16), h + 12
     fig, ax = _canvas(left + n * w, head + len(table) * h)
     for j, text in enumerate(columns):
         _write(ax, left + (j + 0.5) * w, head, text, va="bottom")
-    for y, name, row in zip(np.arange(len(table)) * h + h / 2 + head, rows, table, strict=True):
-        _write(ax, left - 12, y, name, ha="right", va="center")
-        for j, picture in enumerate(row):
-            if picture is not None:
-                _paste(ax, picture, left + (j + 0.5) * w, y, size)
+    for i, (name, row) in enumerate(zip(rows, table, strict=True)):
+        _write(ax, left - 12, head + (i + 0.5) * h, name, ha="right", va="center")
+        for j in [j for j, picture in enumerate(row) if picture is not None]:
+            _paste(ax, row[j], left + (j + 0.5) * w, head + (i + 0.5) * h, size)
     show(
         fig, f"{len(rows)} rows of images: {', '.join(map(_spoken, rows))}" if alt is None else alt
     )
@@ -418,6 +399,17 @@ def _numbers(x: Any, name: str) -> Tensor:
     return x.to(torch.complex128 if x.is_complex() else torch.float64)
 
 
+_WHISKER = {"fmt": "none", "elinewidth": 1.2, "capsize": 2.5}
+
+
+def _like(x: np.ndarray, values: Any, name: str) -> np.ndarray:
+    "Numbers as an array, one for each of `x`."
+    values = _numbers(values, name).numpy()
+    if values.shape != np.shape(x):
+        raise ValueError(f"{name} must be {np.shape(x)} like x, got {values.shape}")
+    return values
+
+
 def _by_name(given: Mapping | None, names: Sequence[str], what: str) -> Mapping:
     "What is told by name, if each name is that of something drawn."
     if given and not set(given) <= set(names):
@@ -425,20 +417,29 @@ def _by_name(given: Mapping | None, names: Sequence[str], what: str) -> Mapping:
     return given or {}
 
 # %% ../../nbs/workshop/teach/plot.ipynb #ac30f4bc
+_OWN = {"entropy": "data", "model's error": "accent", "gap": "noise"}  # the parts of the bound
+
+
+def _color(name: Any) -> Any:
+    "A colour of the palette by its name, or matplotlib's own as it is."
+    return PALETTE.get(name, name)
+
+
 def _colors(names: Sequence[str], colors: Mapping | Sequence | None) -> list:
-    "A colour for each name: as told, else the palette's for a name in it, else the next of the palette that is free."
+    "A colour for each name: as told, else its own, else the next of the palette that is free."
     if isinstance(colors, str):
         raise TypeError(f"colors must be a list or a dict of colours, got one text: {colors!r}")
     if colors is None:
         free = cycle([k for k in ("q", "p", "data", "accent", "noise") if k not in names])
-        chosen = [name if name in PALETTE else next(free, "q") for name in names]
+        own = _OWN | {key: key for key in PALETTE}
+        chosen = [own.get(name) or next(free, "q") for name in names]
     elif len(colors) != len(names):
         raise ValueError(f"colors must hold one colour for each of {list(names)}, got {colors}")
     elif isinstance(colors, Mapping) and set(colors) != set(names):
         raise ValueError(f"colors must have the keys {list(names)}, got {list(colors)}")
     else:
         chosen = [colors[name] for name in names] if isinstance(colors, Mapping) else list(colors)
-    return [PALETTE.get(color, color) for color in chosen]
+    return [_color(color) for color in chosen]
 
 # %% ../../nbs/workshop/teach/plot.ipynb #a9953fd7
 @contextmanager
@@ -448,7 +449,7 @@ def _drawing(ax: Any, look: Mapping, **usual: Any) -> Iterator:
     `look`: `width`, `height` of a new figure, `legend`, and what `Axes.set` takes. `usual`: the same, where neither
     `look` nor the axes themselves say anything.
     """
-    told = {key: value for key, value in look.items() if value is not None}
+    told = {key: value for key, value in look.items() if value is not None or key == "legend"}
     words = usual | told
     size = {key: words.pop(key) for key in ("width", "height") if key in words}
     place = words.pop("legend", "best")
@@ -459,8 +460,8 @@ def _drawing(ax: Any, look: Mapping, **usual: Any) -> Iterator:
         _legend(ax, place)
 
 
-def _legend(ax: Any, place: str | bool) -> None:
-    'Names, if anything has one: at a place of matplotlib\'s, "above" the axes in one row, or "beside" them.'
+def _legend(ax: Any, place: str | bool | None) -> None:
+    'Names, if anything has one: at a place of matplotlib\'s, "above" the axes in a row, "beside" them, or None.'
     n = len(ax.get_legend_handles_labels()[1])
     if n and place == "above":
         pad = 2.2 if ax.get_title() else 0.3
@@ -468,6 +469,8 @@ def _legend(ax: Any, place: str | bool) -> None:
     elif n and place:
         corner = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
         ax.legend(**(corner if place == "beside" else {"loc": place}))
+    elif ax.get_legend():
+        ax.get_legend().remove()
 
 
 def _shown(ax: Any, alt: str | None) -> Any:
@@ -497,15 +500,9 @@ def plot_curves(
         _draw_curves(ax, x, curves, colors, lines, fill, errors)
     return _shown(ax, alt)
 
-# %% ../../nbs/workshop/teach/plot.ipynb #abeb5c8f
+# %% ../../nbs/workshop/teach/plot.ipynb #e482c79d
 def _draw_curves(
-    ax: Any,
-    x: Any,
-    curves: Mapping,
-    colors: Any,
-    lines: str | Mapping | None,
-    fill: bool,
-    errors: Mapping | None = None,
+    ax: Any, x: Any, curves: Mapping, colors: Any, lines: Any, fill: bool, errors: Any = None
 ) -> None:
     "The curves of `plot_curves` on axes that are there."
     palette, errors = _colors(names := list(curves), colors), _by_name(errors, names, "errors")
@@ -518,14 +515,15 @@ def _draw_curves(
         line = lines.get(name) or ("--" if known else "-")
         _line(ax, at, y, line, label=name, color=color, zorder=3 if known else 2)
         if name in errors:
-            half = _numbers(errors[name], f"errors[{name!r}]").numpy()
-            ax.errorbar(at, y, half, fmt="none", ecolor=color, elinewidth=1.2, capsize=2)
+            half = _like(y, errors[name], f"errors[{name!r}]")
+            ax.errorbar(at, y, half, ecolor=color, **_WHISKER)
         if fill and not known and at is not None:
             ax.fill_between(at, 0, y, color=color, alpha=0.15, linewidth=0)
-    if all(line.get_marker() in ("", "None") for line in ax.get_lines()):
-        ax.margins(x=0)  # lines run from edge to edge; marks would be cut
+    marked = ax.containers or any(line.get_marker() != "None" for line in ax.get_lines())
+    if not marked and any(at is not None for at, _ in points):
+        ax.margins(x=0)  # lines run from edge to edge; bars and marks would be cut
 
-
+# %% ../../nbs/workshop/teach/plot.ipynb #0289ca36
 def _curve(x: Any, y: Any, name: str) -> tuple:
     "A curve as x (n,) and y (n,) or (n, k), of a pair both may be (n, k); a level as None and a number."
     own = isinstance(y, tuple)
@@ -577,12 +575,12 @@ def plot_density(
         _draw_curves(ax, x, curves, colors, lines, fill)
     return _shown(ax, alt)
 
-# %% ../../nbs/workshop/teach/plot.ipynb #2f618ad7
+# %% ../../nbs/workshop/teach/plot.ipynb #23a3f4ef
 def shades(color: str, n: int) -> list[str]:
     "`n` shades of a colour of the palette or of matplotlib's, from a light one to the colour itself."
     from matplotlib.colors import to_hex, to_rgb
 
-    full = np.array(to_rgb(PALETTE.get(color, color)))
+    full = np.array(to_rgb(_color(color)))
     return [to_hex(1 - share * (1 - full)) for share in np.linspace(1.0, 0.35, n)[::-1]]
 
 # %% ../../nbs/workshop/teach/plot.ipynb #dc26dbac
@@ -610,7 +608,7 @@ def plot_schedule(
             _draw_curves(ax, t / s.T, pair, ["data", "noise"], line, fill=False)
     return _shown(ax, alt)
 
-# %% ../../nbs/workshop/teach/plot.ipynb #8a14d3fc
+# %% ../../nbs/workshop/teach/plot.ipynb #e7ad2683
 def plot_histograms(
     samples: Mapping[str, Any],
     ax: Any = None,
@@ -639,7 +637,7 @@ def plot_histograms(
         ax.margins(x=0)
     return _shown(ax, alt)
 
-# %% ../../nbs/workshop/teach/plot.ipynb #aa7a6b34
+# %% ../../nbs/workshop/teach/plot.ipynb #bebaef89
 def plot_marks(
     marks: Mapping[str, float],
     ax: Any = None,
@@ -652,19 +650,13 @@ def plot_marks(
         across = ax.get_xaxis_transform()
         for i, (name, at) in enumerate(marks.items()):
             head = 1.0 - 0.09 * i
-            ax.plot(
-                [at, at],
-                [0, head],
-                color=PALETTE.get(color, color),
-                linewidth=1.2,
-                transform=across,
-            )
+            ax.plot([at, at], [0, head], color=_color(color), linewidth=1.2, transform=across)
             ax.annotate(
                 name, (at, head), (4, 0), xycoords=across, textcoords="offset points", va="top"
             )
     return _shown(ax, alt)
 
-# %% ../../nbs/workshop/teach/plot.ipynb #a0868b4b
+# %% ../../nbs/workshop/teach/plot.ipynb #34f8662d
 def plot_bars(
     x: Any,
     bars: Mapping[str, Any],
@@ -686,23 +678,15 @@ def plot_bars(
         if named:
             ax.set_xticks(places, list(x))
         for i, (name, color) in enumerate(zip(bars, _colors(list(bars), colors), strict=True)):
-            heights = _numbers(bars[name], f"bars[{name!r}]").numpy()
-            if heights.shape != places.shape:
-                raise ValueError(
-                    f"bars[{name!r}] must be {places.shape} like x, got {heights.shape}"
-                )
+            heights = _like(places, bars[name], f"bars[{name!r}]")
             at = places + (i - (len(bars) - 1) / 2) * width
             ax.bar(at, heights, width, color=color, label=name)
             if name in errors:
-                ax.errorbar(
-                    at, heights, errors[name], fmt="none", ecolor=INK, elinewidth=1.0, capsize=3
-                )
+                whisker = _like(places, errors[name], f"errors[{name!r}]")
+                ax.errorbar(at, heights, whisker, ecolor=INK, **_WHISKER)
     return _shown(ax, alt)
 
-# %% ../../nbs/workshop/teach/plot.ipynb #6a0edf34
-_PARTS = {"entropy": "data", "model's error": "accent", "gap": "noise"}
-
-
+# %% ../../nbs/workshop/teach/plot.ipynb #dde558a7
 def plot_ruler(
     rows: Mapping[str, Any],
     ax: Any = None,
@@ -718,8 +702,6 @@ def plot_ruler(
     table = {name: _parts(row, f"rows[{name!r}]") for name, row in rows.items()}
     parts = list(dict.fromkeys(part for row in table.values() for part in row))
     single, errors = parts == [""], _by_name(errors, list(rows), "errors")
-    if colors is None and set(parts) <= set(_PARTS):
-        colors = [_PARTS[part] for part in parts]
     palette = [_colors(list(rows), colors)] if single else _colors(parts, colors)
     place, end = np.arange(len(rows)), np.zeros(len(rows))
     with _drawing(ax, look, height=0.9 + 0.5 * len(rows), legend="above") as ax:
@@ -728,33 +710,36 @@ def plot_ruler(
             ax.barh(place, long, 0.55, end, color=color, label=part)
             end = end + long
         if not single:
-            end = np.array(
-                [
-                    getattr(row, "bound", total)
-                    for row, total in zip(rows.values(), end, strict=True)
-                ]
-            )
-            name = "bound" if any(hasattr(row, "bound") for row in rows.values()) else "sum"
-            ax.errorbar(end, place, 0.38, fmt="none", ecolor=PALETTE["truth"], label=name)
+            end = _mark_sums(ax, rows, end)
         _values(ax, end, [float(errors.get(name, 0.0)) for name in rows])
         ax.set_yticks(place, list(rows))
         ax.set(ylim=(len(rows) - 0.4, -0.6), xmargin=0.12)
     return _shown(ax, alt)
 
-# %% ../../nbs/workshop/teach/plot.ipynb #bc96dcd1
+# %% ../../nbs/workshop/teach/plot.ipynb #48920da1
 def _parts(row: Any, name: str) -> dict[str, float]:
     "The parts of one row: those of a mapping or of an account; a lone number is one part without a name."
     if hasattr(row, "model_error"):
-        return dict(zip(_PARTS, (row.entropy, row.model_error, row.gap), strict=True))
+        return dict(zip(_OWN, (row.entropy, row.model_error, row.gap), strict=True))
     row = row if isinstance(row, Mapping) else {"": row}
     return {part: float(_numbers(amount, f"{name}, {part}")) for part, amount in row.items()}
+
+
+def _mark_sums(ax: Any, rows: Mapping, ends: np.ndarray) -> np.ndarray:
+    "Black marks where the parts of each row end, or at the bound that an account was given; returns their places."
+    ends = np.array(
+        [getattr(row, "bound", end) for row, end in zip(rows.values(), ends, strict=True)]
+    )
+    name = "bound" if any(hasattr(row, "bound") for row in rows.values()) else "sum"
+    ax.errorbar(ends, range(len(rows)), 0.38, fmt="none", ecolor=PALETTE["truth"], label=name)
+    return ends
 
 
 def _values(ax: Any, ends: np.ndarray, errors: list[float]) -> None:
     "What stands at the ends of the rows of a ruler: a whisker where there is an error, and the number."
     for i, (end, error) in enumerate(zip(ends, errors, strict=True)):
         if error:
-            ax.errorbar(end, i, xerr=error, fmt="none", ecolor=INK, elinewidth=1.2, capsize=3)
+            ax.errorbar(end, i, xerr=error, ecolor=INK, **_WHISKER)
         told = f"{end:.3f}".replace("-", "\N{MINUS SIGN}")
         ax.annotate(told, (end + error, i), (5, 0), textcoords="offset points", va="center")
 
@@ -777,7 +762,7 @@ def plot_points(
     points = _plane(x, "x")
     area = min(14.0, max(2.0, 4000 / max(1, len(points)))) if size is None else size
     with _drawing(ax, look | {"title": title}, **_SQUARE) as ax:
-        color = PALETTE.get(color, color)
+        color = _color(color)
         ax.scatter(*points.T, s=area, color=color, alpha=0.6, linewidths=0, label=label)
         ax.set_aspect("equal")
     return _shown(ax, alt)
@@ -795,22 +780,22 @@ def _plane(x: Tensor, name: str) -> np.ndarray:
         raise ValueError(f"{name} must be finite, got {wrong} points of {len(x)} that are not")
     return x.detach().cpu().double().numpy()
 
-# %% ../../nbs/workshop/teach/plot.ipynb #9e3c3c39
+# %% ../../nbs/workshop/teach/plot.ipynb #2ccb3b16
 def show_points(
     panels: Mapping[str, Tensor], alt: str, color: str = "p", size: float | None = None, **look: Any
 ) -> None:
     "Show points, name -> (n, 2), in a row of panels of one scale; a panel named like a colour of the palette has it."
     n = len(panels)
-    fig, axes = figure(
-        1, n, width=min(9.5, 0.4 + 2.4 * n), height=2.7, sharex=True, sharey=True, squeeze=False
-    )
+    width = min(9.5, 0.6 + 2.4 * n)
+    shape = {"width": width, "height": (width - 0.6) / n + 0.95, "squeeze": False}
+    fig, axes = figure(1, n, sharex=True, sharey=True, **shape)
     for ax, (name, x) in zip(axes[0], panels.items(), strict=True):
         own = name if name in PALETTE else color
         plot_points(x, ax, own, size=size, title=name, **look)
         ax.label_outer()
     show(fig, alt)
 
-# %% ../../nbs/workshop/teach/plot.ipynb #d4bd6c2f
+# %% ../../nbs/workshop/teach/plot.ipynb #61869ae8
 def plot_contours(
     log_prob: Callable[[Tensor], Tensor],
     ax: Any = None,
@@ -834,13 +819,11 @@ def plot_contours(
         if fill:
             ax.contourf(line, line, away, levels, colors=shades(color, 8)[::-1], alpha=0.7)
         else:
-            ax.contour(
-                line, line, away, levels[1:], colors=PALETTE.get(color, color), linewidths=1.2
-            )
+            ax.contour(line, line, away, levels[1:], colors=_color(color), linewidths=1.2)
         ax.set(aspect="equal", xlim=(-span, span), ylim=(-span, span))
     return _shown(ax, alt)
 
-
+# %% ../../nbs/workshop/teach/plot.ipynb #f51f1635
 def plot_paths(
     paths: Float[Tensor, "steps n 2"],
     ax: Any = None,
@@ -853,12 +836,12 @@ def plot_paths(
         raise ValueError(f"paths must be (steps, n, 2), got {tuple(paths.shape)}")
     steps = paths.detach().cpu().double().numpy()
     with _drawing(ax, look, **_SQUARE) as ax:
-        ax.plot(*steps.transpose(2, 0, 1), color=PALETTE.get(color, color), linewidth=1.4)
-        ax.plot(*steps[0].T, "o", color=PALETTE.get(color, color), markersize=5)
+        ax.plot(*steps.transpose(2, 0, 1), color=_color(color), linewidth=1.4)
+        ax.plot(*steps[0].T, "o", color=_color(color), markersize=5)
         ax.set_aspect("equal")
     return _shown(ax, alt)
 
-# %% ../../nbs/workshop/teach/plot.ipynb #d577bec7
+# %% ../../nbs/workshop/teach/plot.ipynb #fa65dce8
 def plot_field(
     x: Float[Tensor, "n 2"],
     arrows: Float[Tensor, "n 2"],
@@ -874,28 +857,28 @@ def plot_field(
     With `lengths`, such as (0.1, 100), all have one length, and their colour says how long they are, on a log scale;
     `bar` is the label of a colour bar, for all panels of this scale. ValueError: not (n, 2) both, or not finite.
     """
-    points, along = _plane(x, "x"), _plane(arrows, "arrows")
-    if points.shape != along.shape:
-        raise ValueError(f"arrows must be {points.shape} like x, got {along.shape}")
+    from matplotlib.colors import LogNorm
+
+    along = _like(feet := _plane(x, "x"), _plane(arrows, "arrows"), "arrows")
     long = np.linalg.norm(along, axis=1).clip(1e-300)
-    apart = torch.cdist(x.double(), x.double()).fill_diagonal_(torch.inf).min().item()
-    unit = apart / (1.0 if lengths else long.max() ** 0.5)
-    arrow = unit * along / (long if lengths else long**0.5)[:, None]
+    unit = _apart(x) / (1.0 if lengths else long.max() ** 0.5)
+    ends = unit * along / (long if lengths else long**0.5)[:, None]
     how = {"angles": "xy", "scale_units": "xy", "scale": 1.0, "width": 0.004}
     with _drawing(ax, look, **_SQUARE) as ax:
         if lengths:
-            from matplotlib.colors import LogNorm
-
-            shown = ax.quiver(
-                *points.T, *arrow.T, long, norm=LogNorm(*lengths), cmap="viridis", **how
-            )
+            how |= {"norm": LogNorm(*lengths), "cmap": "viridis"}
+            shown = ax.quiver(*feet.T, *ends.T, long, **how)
         else:
-            shown = ax.quiver(
-                *points.T, *arrow.T, color=PALETTE.get(color, color), alpha=0.6, **how
-            )
+            shown = ax.quiver(*feet.T, *ends.T, color=_color(color), alpha=0.6, **how)
         ax.set_aspect("equal")
         _color_bar(shown, ax, bar)
     return _shown(ax, alt)
+
+# %% ../../nbs/workshop/teach/plot.ipynb #148869d9
+def _apart(x: Tensor) -> float:
+    "How far a point is from the next, for half of the points `x`; 1 for a lone point."
+    apart = torch.cdist(x.double(), x.double()).fill_diagonal_(torch.inf).amin(1).median().item()
+    return apart if 0 < apart < float("inf") else 1.0
 
 
 def _color_bar(shown: Any, ax: Any, label: str | None) -> None:
@@ -909,7 +892,7 @@ def _color_bar(shown: Any, ax: Any, label: str | None) -> None:
         same = [a for a in panels if any(map(alike, [*a.images, *a.collections]))]
         ax.figure.colorbar(shown, ax=same, label=label)
 
-# %% ../../nbs/workshop/teach/plot.ipynb #13bc3403
+# %% ../../nbs/workshop/teach/plot.ipynb #0244cdd2
 def plot_heat(
     values: Float[Tensor, "rows columns"],
     ax: Any = None,
@@ -931,7 +914,7 @@ def plot_heat(
     if table.ndim != 2:
         raise ValueError(f"values must be (rows, columns), got {table.shape}")
     low, high = (table.min(), table.max()) if limits is None else limits
-    pair = ("white", PALETTE.get(color, color)) if isinstance(color, str) else color
+    pair = ("white", _color(color)) if isinstance(color, str) else color
     signed = low < 0 < high and isinstance(color, str)
     shade = "RdBu_r" if signed else LinearSegmentedColormap.from_list("shades", pair)
     over = {} if extent is None else {"extent": extent, "origin": "lower", "aspect": "auto"}
@@ -939,6 +922,107 @@ def plot_heat(
         shown = ax.imshow(table, cmap=shade, vmin=low, vmax=high, **over)
         _color_bar(shown, ax, bar)
     return _shown(ax, alt)
+
+# %% ../../nbs/workshop/teach/plot.ipynb #b171e609
+class Board:
+    """A page for a map of pictures, boxes and arrows: its points (x, y) run from (0, 0), lower left, to `units`.
+
+    board = Board(units=(100, 40)); board.arrow((10, 20), (40, 20), "q", label=1); board.show(alt)
+    Colours are names of the palette or matplotlib's. `width` is the page's in inches; sizes of text are in points.
+    """
+
+    def __init__(self, units: tuple[float, float] = (100.0, 60.0), width: float = 10.0):
+        from matplotlib.figure import Figure
+
+        self.fig = Figure(figsize=(width, width * units[1] / units[0]))
+        limits = {"xlim": (0, units[0]), "ylim": (0, units[1]), "autoscale_on": False}
+        self.ax = self.fig.add_axes((0, 0, 1, 1), **limits)
+        self.ax.set_axis_off()
+
+    def picture(self, x: float, y: float, image: Tensor, name: str = "", size: float = 9.0) -> None:
+        "An image of values in [-1, 1] with its middle at (x, y), its longer side `size` units, its name below."
+        pixels = _picture(image, "image", (-1.0, 1.0))
+        h, w = (size / 2 * side / max(pixels.shape) for side in pixels.shape[:2])
+        box = (x - w, x + w, y - h, y + h)
+        self.ax.imshow(pixels, extent=box, aspect="auto", interpolation="nearest", zorder=3)
+        corners = [(x - w, y - h), (x + w, y - h), (x + w, y + h), (x - w, y + h), (x - w, y - h)]
+        self.line(corners, _RULE, 0.8)
+        _write(self.ax, x, y - h - 0.9, name, va="top")
+
+    def box(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        color: str = "p",
+        width: float = 9.0,
+        height: float = 5.6,
+    ) -> None:
+        "A rounded box with its middle at (x, y), tinted, and a text in it."
+        from matplotlib.colors import to_rgb
+        from matplotlib.patches import FancyBboxPatch
+
+        corner = (x - width / 2, y - height / 2)
+        tint = tuple(1 - 0.12 * (1 - np.array(to_rgb(_color(color)))))
+        look = {"boxstyle": "round,pad=0,rounding_size=1.2", "edgecolor": _color(color), "lw": 1.4}
+        self.ax.add_patch(FancyBboxPatch(corner, width, height, facecolor=tint, zorder=3, **look))
+        _write(self.ax, x, y, text, va="center_baseline", zorder=4)
+
+    def arrow(
+        self,
+        a: tuple[float, float],
+        b: tuple[float, float],
+        color: str = "q",
+        label: Any = None,
+        bend: float = 0.0,
+        both: bool = False,
+        at: float = 0.5,
+    ) -> None:
+        "An arrow from `a` to `b`, bent to its left if bend < 0; its label in a disc, the share `at` of the way."
+        from matplotlib.patches import FancyArrowPatch
+
+        head = ("<|-|>" if both else "-|>") + ",head_length=5,head_width=2.6"
+        look = {"arrowstyle": head, "connectionstyle": f"arc3,rad={bend}", "color": _color(color)}
+        self.ax.add_patch(FancyArrowPatch(a, b, lw=1.8, shrinkA=0, shrinkB=0, zorder=2, **look))
+        if label is not None:
+            a, b = np.array(a, float), np.array(b, float)
+            aside = (a + b) / 2 + bend * np.array(
+                [b[1] - a[1], a[0] - b[0]]
+            )  # what pulls the curve
+            place = (1 - at) ** 2 * a + 2 * at * (1 - at) * aside + at**2 * b
+            disc = {"color": _color(color), "markersize": 21, "mec": "white", "mew": 1.2}
+            self.ax.plot(*place, "o", zorder=5, **disc)
+            look = {"va": "center_baseline", "size": 9.5, "weight": "bold", "zorder": 6}
+            _write(self.ax, *place, str(label), "white", **look)
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        color: str = INK,
+        below: str = "",
+        align: str = "center",
+        gap: float = 3.0,
+        size: float = 11.0,
+    ) -> None:
+        "A text whose baseline is at `y`, and `gap` units below it a second one, small and grey."
+        _write(self.ax, x, y, text, _color(color), ha=align, va="baseline", size=size, zorder=4)
+        _write(self.ax, x, y - gap, below, "#666666", ha=align, va="baseline", size=8.5, zorder=4)
+
+    def line(self, points: Any, color: str, width: float = 1.6) -> None:
+        "A line through points (n, 2)."
+        self.ax.plot(
+            *_numbers(points, "points").T.numpy(), color=_color(color), linewidth=width, zorder=4
+        )
+
+    def dot(self, x: float, y: float, color: str, size: float = 5.0) -> None:
+        "A dot of `size` points."
+        self.ax.plot(x, y, "o", color=_color(color), markersize=size, zorder=4)
+
+    def show(self, alt: str) -> None:
+        "Display the page, as `show`."
+        show(self.fig, alt)
 
 # %% ../../nbs/workshop/teach/plot.ipynb #2b87799d
 def _pair(a: Any, b: Any, names: tuple[str, str]) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ from PIL import Image
 from diffusion_math.teach.plot import (
     INK,
     PALETTE,
+    Board,
     Live,
     agree,
     agree_mc,
@@ -347,7 +348,7 @@ def test_rows_of_images(outputs):
     show_rows({"": torch.zeros(3, 1, 28, 28)}, size=0.5)
     both, one, bare = (parts(o) for o in outputs)
     assert both[0] == "2 rows of images: x_t, guess" and one[0] == "one row"
-    assert both[1].shape[0] > 1.5 * one[1].shape[0] and both[2] > bare[2] == 144
+    assert both[1].shape[0] > 1.5 * one[1].shape[0] and both[2] > bare[2] == 154
     dark = (both[1] == 0).all(-1)
     h, w = dark.shape
     assert dark[h // 4, w // 3] and dark[h // 4, -60] and not dark[h // 2 :].sum() > 1000
@@ -617,7 +618,10 @@ def test_legends_have_their_places():
     assert plot_curves(x, {"a": x}, legend="beside").get_legend()._loc == 2
     assert plot_curves(x, {"a": x}, legend="lower left").get_legend()._loc == 3
     assert plot_curves(x, {"a": x}, legend=False).get_legend() is None
-    assert not plot_curves(x, {"a": x}).get_legend().get_frame_on()
+    assert plot_curves(x, {"a": x}, legend=None).get_legend() is None
+    ax = plot_curves(x, {"a": x})
+    assert not ax.get_legend().get_frame_on()
+    assert plot_curves(x, {"b": x}, ax=ax, legend=False).get_legend() is None
 
 
 def test_histograms_share_their_bins():
@@ -654,6 +658,9 @@ def test_bars_stand_side_by_side():
         len([c for c in ax.containers if isinstance(c, matplotlib.container.ErrorbarContainer)])
         == 1
     )
+    left, right = ax.get_xlim()
+    plot_curves([0.2, 0.8], {"level": 1.0, "line": [1.0, 2.0]}, ax=ax)
+    assert ax.get_xlim() == (left, right)  # the bars keep their room
     (bars,) = plot_bars(torch.tensor([0.0, 0.5, 1.0]), {"a": [1, 1, 1]}).containers
     assert bars[1].get_x() + bars[1].get_width() / 2 == pytest.approx(0.5)
     assert bars[1].get_width() == pytest.approx(0.4)
@@ -707,6 +714,21 @@ def test_panels_of_points_have_one_scale(outputs, monkeypatch):
     assert np.allclose(colors, [rgb("data"), rgb("p")]) and right.get_ylabel() == ""
 
 
+@pytest.mark.parametrize("n", [1, 2, 4, 6])
+@pytest.mark.parametrize("look", [{}, {"xlim": (-3, 3), "ylim": (-3, 3)}])
+def test_the_names_of_panels_are_not_cut(n, look, monkeypatch):
+    figures = []
+    monkeypatch.setattr("diffusion_math.teach.plot.show", lambda fig, alt: figures.append(fig))
+    show_points({f"panel {i}": torch.randn(50, 2) for i in range(n)}, "clouds", **look)
+    (fig,) = figures
+    with style():
+        fig.draw_without_rendering()
+    for ax in fig.axes:
+        for text in (ax.title, ax.xaxis.label):
+            box = text.get_window_extent()
+            assert box.y0 >= 0 and box.y1 <= fig.bbox.y1
+
+
 def test_paths_begin_with_a_dot():
     paths = torch.rand(4, 3, 2, requires_grad=True)
     lines = plot_paths(paths, color="p").get_lines()
@@ -747,7 +769,7 @@ def test_arrows_of_one_length_are_coloured_by_theirs():
     (field,) = first.collections
     assert np.allclose(np.hypot(field.U, field.V), 2) and np.allclose(field.get_array(), [3, 0.5])
     assert field.get_clim() == (0.1, 10) and bar.get_ylabel() == "length"
-    fig.canvas.draw()
+    fig.draw_without_rendering()
     assert first.get_position().width == pytest.approx(second.get_position().width)
 
 
@@ -763,6 +785,40 @@ def test_heat_maps():
     assert np.allclose(over.cmap(1.0)[:3], rgb("p")) and np.allclose(over.cmap(0.0)[:3], 1)
     grey = plot_heat(table, color=("black", "white")).images[0]
     assert np.allclose(grey.cmap(0.0)[:3], 0) and np.allclose(grey.cmap(1.0)[:3], 1)
+
+
+def test_a_board_has_things_where_they_are_put(outputs):
+    board = Board(units=(100, 50), width=8.0)
+    assert tuple(board.fig.get_size_inches()) == (8, 4) and board.ax.get_xlim() == (0, 100)
+    board.picture(20, 25, torch.zeros(3, 14, 28), "$x_0$", size=10)
+    assert list(board.ax.images[0].get_extent()) == [15, 25, 22.5, 27.5]
+    board.box(50, 25, "network", "q", width=10, height=6)
+    box = board.ax.patches[0]
+    assert (box.get_x(), box.get_y(), box.get_width()) == (45, 22, 10)
+    assert box.get_edgecolor()[:3] == rgb("q") and min(box.get_facecolor()[:3]) > 0.85
+    board.arrow((60, 20), (80, 20), "accent", label=7, bend=0.2, at=0.5)
+    assert board.ax.patches[1].get_edgecolor()[:3] == rgb("accent")
+    disc = board.ax.get_lines()[-1]
+    assert np.allclose(disc.get_data(), [[70], [18]])  # half as far aside as the curve is pulled
+    board.text(5, 40, "$q$", "p", below="(3.3)", gap=4)
+    words = {text.get_text(): text for text in board.ax.texts}
+    assert set(words) == {"$x_0$", "network", "7", "$q$", "(3.3)"}
+    assert words["(3.3)"].get_position() == (5, 36) and words["$q$"].get_color() == PALETTE["p"]
+    board.line([(0, 0), (3, 4)], "noise")
+    board.dot(9, 9, "data")
+    assert board.ax.get_lines()[-2].get_xdata().tolist() == [0, 3]
+    board.show("a map")
+    assert parts(outputs[0])[0] == "a map" and board.ax.get_ylim() == (0, 50)
+
+
+def test_a_bent_arrow_goes_through_its_label():
+    for bend, at in ((0.0, 0.3), (0.4, 0.5), (-0.3, 0.8)):
+        board = Board(units=(100, 60), width=10.0)
+        board.arrow((10, 10), (70, 40), label=1, bend=bend, at=at)
+        board.fig.draw_without_rendering()
+        path = board.ax.patches[0].get_path().cleaned(curves=False).interpolated(50).vertices
+        disc = np.array(board.ax.get_lines()[-1].get_data())[:, 0]
+        assert np.hypot(*(path - disc).T).min() < 0.5
 
 
 @pytest.mark.bad_input
