@@ -195,7 +195,7 @@ def test_what_is_no_level_is_named(x, words):
         ({"mean": torch.zeros(2, dtype=torch.long)}, TypeError, "torch.int64"),
         ({"mean": torch.zeros(2, 3), "var": torch.ones(2)}, ValueError, "var must broadcast"),
         ({"levels": 1}, ValueError, "levels must be 2 or more, got 1"),
-        ({"levels": 0}, ValueError, "levels must be 1 or more, got 0"),
+        ({"levels": 0}, ValueError, "levels must be 2 or more, got 0"),
         ({"levels": 8.0}, TypeError, "levels must be a whole number, got float"),
         ({"low": 1.0}, ValueError, "low < high, got 1.0 and 1.0"),
         ({"high": INF}, ValueError, "must be finite"),
