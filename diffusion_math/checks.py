@@ -268,14 +268,17 @@ def times(t: Any, x: Tensor, first: int, last: int) -> int | Tensor:
 
 def real(name: str, value: Any, fits: str, **kind: Any) -> Tensor:
     "value as a tensor of this kind, such as dtype=...; TypeError if it holds no real numbers: fits says what would."
-    try:
-        read = torch.as_tensor(value, **({} if hasattr(value, "dtype") else kind))
-    except (TypeError, ValueError, RuntimeError):
-        read = None
-    truth = read is not None and read.dtype == torch.bool and not isinstance(value, Tensor)
-    if read is None or read.is_complex() or truth or isinstance(value, bool):
+    read = value
+    if not isinstance(value, Tensor):
+        own = {"device": kind.get("device")} if hasattr(value, "dtype") else kind
+        try:
+            read = torch.as_tensor(None if isinstance(value, bool) else value, **own)
+        except (TypeError, ValueError, RuntimeError):
+            read = None
+    truth = read is not value and read is not None and read.dtype == torch.bool
+    if read is None or truth or read.is_complex():
         raise TypeError(f"{name} must be {fits}, got {got(value)}")
-    return torch.as_tensor(read, **kind)
+    return read.to(**kind) if kind else read
 
 
 def each(name: str, value: Any, x: Tensor) -> Tensor:

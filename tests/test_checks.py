@@ -513,6 +513,18 @@ def test_what_is_right_already_comes_back_itself():
     assert not checks.schedule_values("beta", DOUBLE[:, 0].requires_grad_(), 0, 1).requires_grad
 
 
+def test_a_tensor_stays_where_it_is_whatever_the_default_device():
+    with torch.device("meta"):
+        for got in (
+            checks.schedule_values("beta", torch.ones(2, device="cpu"), 0, 1),
+            checks.schedule_values("beta", [0.5], 0, 1),
+            checks.log_snr("l", torch.ones(3, device="cpu"), X),
+            checks.rowwise("v", 0.5, X),
+            checks.times(T3.int(), X, 1, 3),
+        ):
+            assert got.device.type == "cpu"
+
+
 def test_gradients_pass_through_a_variance():
     var = torch.tensor([0.5, 0.0], dtype=F64, requires_grad=True)
     checks.variance(var, X).sum().backward()
