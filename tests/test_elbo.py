@@ -563,9 +563,6 @@ def test_exact_elbo_takes_any_event_of_one_number(event):
     assert torch.equal(exact_elbo(q, Bent(q, 1, event), x0.view(2, *event)).total, want)
 
 
-# ---- what it shows
-
-
 # ---- wrong arguments
 
 
