@@ -29,7 +29,6 @@ from diffusion_math.forward import (
     cosine_schedule,
     linear_schedule,
 )
-from diffusion_math.laws.chain import draw_terms
 from diffusion_math.reverse import ExactReverse, ReverseProcess
 from tests.truth import Wrapped, error, seed, within
 
@@ -382,12 +381,6 @@ class TestSimpleLoss:
         )
         assert torch.equal(t.sort().values, torch.arange(1, 11).repeat_interleave(2))
         assert not torch.equal(t, t.sort().values)
-
-    def test_and_every_t_is_as_likely_as_the_next(self):
-        p, x0 = DDPM(wave, process(10)), normal(3, 2)
-        t = [draw_terms(p.T, x0, seed(n), None, None)[0] for n in range(2000)]
-        share = torch.stack([(torch.stack(t) == k).double().mean(1) for k in range(1, 11)], 1)
-        within(share, 0.1)
 
     @pytest.mark.parametrize("loss", [simple_loss, elbo_loss])
     def test_reproducible_by_generator_and_trainable(self, loss):
