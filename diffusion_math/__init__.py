@@ -14,8 +14,8 @@ from .forward import ForwardProcess, Schedule, constant_schedule, cosine_schedul
 from .gaussian import Gaussian
 from .laws.account import Account, account
 from .laws.grid import GridChain
-from .laws.linear import LinearChain
 from .laws.levels import GreyLevels
+from .laws.linear import LinearChain
 from .laws.mixture import Empirical, GaussianMixture
 from .likelihood import DiscretizedGaussian, Estimate, bits_per_dim, elbo_estimate
 from .networks.unet import UNet
@@ -30,6 +30,7 @@ from .score import (
     tweedie,
     tweedie_cov,
 )
+from .slopes import trace_jacobian
 from .teach.plot import (
     PALETTE,
     Board,
@@ -58,8 +59,6 @@ from .teach.plot import (
     show_strip,
     style,
 )
-
-from .slopes import trace_jacobian
 
 if TYPE_CHECKING:
     from .data.pictures import Pictures, load_pictures, save_pictures
