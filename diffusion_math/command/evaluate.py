@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Generator
 
-from . import options
 from ..ddpm import DDPM
 from ..files import write_file
 from ..training import evaluation
+from . import options
 from .options import shows_progress, whole
 
 __all__ = []

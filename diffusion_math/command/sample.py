@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Generator, Tensor
 
-from . import options
 from ..data.pictures import save_pictures
 from ..ddpm import DDPM
+from . import options
 from .options import number, shows_progress, whole
 
 __all__ = []

@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import options
 from ..data.pictures import Pictures, save_pictures
 from ..ddpm import DDPM
 from ..files import write_file
@@ -25,6 +24,7 @@ from ..forward import ForwardProcess, Schedule, cosine_schedule, linear_schedule
 from ..laws.levels import GreyLevels
 from ..networks.unet import UNet
 from ..training.checkpoint import checkpoints, save_model
+from . import options
 from .options import MODEL, SETTINGS, number, shows_progress, whole
 from .sample import draw_samples
 

@@ -3,13 +3,15 @@
 # %% auto #0
 __all__ = ['StandardErrors', 'mean_rows', 'number', 'has_means', 'line', 'table', 'plot']
 
-# %% ../../nbs/workshop/laws/ledger.ipynb #23088496
+# %% ../../nbs/workshop/laws/ledger.ipynb #77b4404a
 import math
 from html import escape
 from typing import Any, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
+
+from ..palette import PALETTE, figure, style
 
 __all__ = ["StandardErrors", "has_means", "line", "mean_rows", "number", "plot", "table"]
 
@@ -48,7 +50,7 @@ def number(x: float, error: float) -> str:
     digits = min(6, max(1, 1 - math.floor(math.log10(error))))
     return f"{x:.{digits}f} ± {error:.{digits}f}"
 
-# %% ../../nbs/workshop/laws/ledger.ipynb #7d6d1d6b
+# %% ../../nbs/workshop/laws/ledger.ipynb #a4df074a
 def has_means(bound: Any) -> bool:
     "Is there anything to average, and is it at hand?"
     return len(bound.total) > 0 and not bound.total.is_meta
@@ -81,8 +83,6 @@ def table(bound: Any) -> str:
 
 def plot(bound: Any, ax: Any = None, title: str | None = None) -> Any:
     "The steps as a line over t, the two ends as marks with their values; returns the axes."
-    from diffusion_math.teach.plot import PALETTE, figure, style
-
     with style():
         ax = figure(height=3.0)[1] if ax is None else ax
         steps, mark = bound.steps.detach().mean(1).cpu().double(), "o-" if bound.T <= 60 else "-"

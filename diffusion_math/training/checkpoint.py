@@ -200,7 +200,7 @@ def _schedule(tensors: dict[str, Tensor]) -> Schedule:
             checks.schedule_values(name, tensors.pop(f"schedule.{name}"), *ends)
             for name, ends in TABLES.items()
         ]
-        log_alpha, log_alpha_bar, beta = map(_from_zero, torch.stack(tables))
+        log_alpha, log_alpha_bar, beta = map(from_zero, torch.stack(tables))
         schedule = Schedule(log_alpha, log_alpha_bar)
         schedule.beta = beta
     return schedule

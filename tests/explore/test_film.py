@@ -115,7 +115,7 @@ def test_a_trait_out_of_range(path, name, value, words):
         ),
         ({"times": [5, 4, 4, 2, 1, 0]}, ValueError, "times must fall, and end at 0"),
         ({"times": [6, 5, 4, 3, 2, 1]}, ValueError, "times must fall, and end at 0"),
-        ({"times": [5.0, 4, 3, 2, 1, 0]}, TypeError, "times must be an integer"),
+        ({"times": [5.0, 4, 3, 2, 1, 0]}, TypeError, "times must be a whole number"),
         ({"frame": 6}, ValueError, "frame must lie in"),
         ({"x_t": torch.zeros(101, 200, 1, 28, 28)}, ValueError, "at most 12000000 bytes"),
     ],

@@ -34,14 +34,16 @@ def test_the_compact_mixture_is_a_density_with_the_variances_of_the_full_one(par
     for rank in (1, 8, 35):
         directions, compact = _compact(q, rank)
         assert directions.shape == (3, rank, 36) and directions.dtype == torch.int8
-        U, full = compact._c.U, q._c
+        U, full = compact.components.U, q.components
         torch.testing.assert_close(
             U.mT @ U, torch.eye(rank, dtype=f64).expand(3, -1, -1), rtol=0, atol=1e-12
         )
         cov = torch.einsum("kdr,kr,ker->kde", full.U, full.var, full.U)
         along = torch.einsum("kdr,kde,ker->kr", U, cov, U)
-        torch.testing.assert_close(compact._c.var[:, :rank], along, rtol=1e-10, atol=1e-12)
-        trace = compact._c.var[:, :rank].sum(1) + (36 - rank) * compact._c.var[:, rank]
+        torch.testing.assert_close(compact.components.var[:, :rank], along, rtol=1e-10, atol=1e-12)
+        trace = (
+            compact.components.var[:, :rank].sum(1) + (36 - rank) * compact.components.var[:, rank]
+        )
         torch.testing.assert_close(trace, cov.diagonal(dim1=1, dim2=2).sum(1), rtol=1e-10, atol=0)
 
 
@@ -52,7 +54,7 @@ def test_of_all_mixtures_with_these_directions_it_is_the_likeliest():
     )
     q = GaussianMixture.fit(x, labels=torch.zeros(400, dtype=torch.long), floor=0.0)
     best = _compact(q, 2)[1]
-    c = best._c
+    c = best.components
     for factor in (
         torch.tensor([1.2, 1.0, 1.0]),
         torch.tensor([1.0, 0.8, 1.0]),
@@ -72,7 +74,7 @@ def test_a_mixture_of_round_bells_is_compact_already():
 
 
 def test_the_needle_is_log_q_of_the_picture(ours):
-    c = ours.q._c
+    c = ours.q.components
     cov = torch.einsum("kdr,kr,ker->kde", c.U, c.var[:, :6] - c.var[:, 6:], c.U) + c.var[
         :, 6:, None
     ] * torch.eye(144)
@@ -156,7 +158,7 @@ def test_a_trait_of_the_wrong_kind(ours, name, value):
         ({"labels": torch.full((60,), -1)}, ValueError, r"labels must lie in 0..255, got -1 to -1"),
         ({"rank": 0}, ValueError, r"rank must lie in 1..35, got 0"),
         ({"rank": 36}, ValueError, "got 36"),
-        ({"rank": 2.5}, TypeError, "rank must be an integer"),
+        ({"rank": 2.5}, TypeError, "rank must be a whole number"),
         ({"digit": 7}, ValueError, r"digit must be one of the labels \[0, 1, 2\], got 7"),
     ],
 )

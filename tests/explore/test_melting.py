@@ -55,7 +55,7 @@ def test_the_paths_are_draws_of_q():
     for t in (0, 10, 50):
         law = TWO.noised(linear_schedule(50).log_snr[t])
         w, m = law.weights, law.means[:, 0]
-        bells = [stats.norm(m[k].item(), law._c.var[k, 0].item() ** 0.5) for k in range(2)]
+        bells = [stats.norm(m[k].item(), law.components.var[k, 0].item() ** 0.5) for k in range(2)]
         cdf = lambda x, bells=bells, w=w: sum(w[k].item() * bells[k].cdf(x) for k in range(2))
         assert stats.kstest(paths[t].numpy(), cdf).pvalue > 6e-7
     q = linear_schedule(50)
@@ -124,7 +124,7 @@ def test_a_melting_trait_of_the_wrong_kind(name, value):
         ({"schedule": 3}, TypeError, "schedule must be a name or a Schedule, got int"),
         ({"schedule": "sigmoid"}, ValueError, "schedule must be one of"),
         ({"T": 0}, ValueError, r"T must lie in \[1, 1000\], got 0"),
-        ({"T": 2.5}, TypeError, "T must be an integer, got float"),
+        ({"T": 2.5}, TypeError, "T must be a whole number, got float"),
         ({"t": 1001}, ValueError, "t must lie in"),
     ],
 )

@@ -126,7 +126,7 @@ def test_a_trait_out_of_range(name, value, words):
         ),
         ({"schedule": 3}, TypeError, "schedule must be a name or a Schedule, got int"),
         ({"T": 0}, ValueError, r"T must lie in \[1, 1000\], got 0"),
-        ({"T": math.pi}, TypeError, "T must be an integer"),
+        ({"T": math.pi}, TypeError, "T must be a whole number"),
         ({"t": 200}, ValueError, "t must lie in"),
         ({"sampler": "walk"}, ValueError, "sampler must be one of"),
     ],
