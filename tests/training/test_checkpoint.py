@@ -152,7 +152,9 @@ def test_a_schedule_comes_back_to_the_bit(tmp_path, name):
     again = load_model(tmp_path / "m").q
     for table in NAMES:
         assert torch.equal(getattr(again.schedule, table), getattr(p.q.schedule, table)), table
-    assert all(torch.equal(again.tables.exact[law], table) for law, table in p.q.tables.exact.items())
+    assert all(
+        torch.equal(again.tables.exact[law], table) for law, table in p.q.tables.exact.items()
+    )
 
 
 def test_a_file_that_holds_log_snr_alone(kept, tmp_path):
