@@ -20,7 +20,7 @@ from tests.imports import PACKAGE, ROOT, imports, modules
 ALWAYS = ["tests/test_house.py", "tests/test_imports.py"]
 STORED = ["tests/notebooks/test_stored.py", "tests/notebooks/test_nbdev.py"]
 METADATA = {"settings.ini", "setup.py", "pyproject.toml", "MANIFEST.in", "Makefile", "README.md"}
-SECONDS = float(os.environ.get("DIFFUSION_MATH_CHECK_SECONDS", "55"))
+SECONDS = float(os.environ.get("DIFFUSION_MATH_CHECK_SECONDS", "45"))
 
 
 def differing(base: str = "HEAD") -> list[str]:
