@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from diffusion_math.teach.plot import (
-    INK,
     PALETTE,
     Board,
     Live,
@@ -235,17 +234,6 @@ def test_a_colour_bar_has_no_steps(outputs):
 def test_a_diverging_colour_bar_keeps_its_colours(outputs):
     plot_heat(torch.linspace(-1, 1, 100).view(10, 10), bar="C", limits=(-1, 1), alt="a table")
     assert len(np.unique(parts(outputs[0])[1].reshape(-1, 3), axis=0)) > 256
-
-
-def test_colours_are_apart():
-    rgb = np.array([matplotlib.colors.to_rgb(c) for c in [*PALETTE.values(), INK, "white"]])
-    gaps = np.abs(rgb[:, None] - rgb[None]).sum(-1) + 9 * np.eye(len(rgb))
-    assert (
-        np.delete(np.delete(gaps, 6, 0), 6, 1).min() > 0.3
-    )  # ink is nearly the black of the truth, on purpose
-
-
-# ---------------------------------------------------------------- images
 
 
 def test_values_become_grey_levels(outputs):
