@@ -74,7 +74,7 @@ def _evaluate(args: Namespace) -> None:
 # %% ../../nbs/workshop/command/evaluate.ipynb #391d95a6
 def _json_file(text: str) -> str:
     "The type of --json."
-    if text != "-" and Path(text).is_dir():
+    if text != "-" and (not text or Path(text).is_dir()):
         raise ArgumentTypeError(f"must be a file or -, got {text}")
     return text
 
@@ -119,7 +119,7 @@ skipped.""",
         "--T",
         None,
         "steps of the chain that is bounded (default: the model's own)",
-        type=whole(1),
+        type=whole(1, options.MOST_STEPS),
         metavar="N",
     )
     option(

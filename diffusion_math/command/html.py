@@ -5,6 +5,7 @@ __all__ = ['add_html']
 
 # %% ../../nbs/workshop/command/html.ipynb #8fc1c754
 import argparse
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,24 @@ from ..teach.pages import write_page
 __all__ = []
 
 # %% ../../nbs/workshop/command/html.ipynb #2f47dc2c
+def _check_notebook(path: Path) -> None:
+    "ValueError where a file is no notebook, or not a whole one: nbformat's own rules, and the widgets' state."
+    import nbformat
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an old notebook's cells have no names: they get some
+            notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        for kind in notebook["metadata"].get("widgets", {}).values():
+            [state.get("state") for state in kind.get("state", {}).values()]
+    except OSError:
+        raise
+    except Exception as error:  # a file that is something else makes nbformat raise almost anything
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path} is no notebook: {why}") from error
+
+
 def _html(args: argparse.Namespace) -> None:
     "diffusion-math html"
     out, names = args.out, [path.stem for path in {path.resolve() for path in args.notebooks}]
@@ -22,6 +41,7 @@ def _html(args: argparse.Namespace) -> None:
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"argument --out: two of the notebooks would be {twice}.html")
     for notebook in args.notebooks:
+        _check_notebook(notebook)
         print(write_page(notebook, args.out))
 
 
