@@ -4,7 +4,7 @@
 __all__ = ['Batch', 'Each', 'Numbers', 'Random', 'got', 'instance', 'function', 'one_of', 'name_or_function', 'only', 'whole',
            'count', 'number', 'positive', 'parts', 'unwanted', 'floating', 'tensor', 'some', 'holds', 'refuse',
            'finite', 'same_shape', 'matching', 'same_event', 'answer', 'nonzero', 'one_number', 'known_event',
-           'event_shape', 'times', 'each', 'rowwise', 'where_at_hand', 'log_snr', 'some_signal', 'weights',
+           'event_shape', 'times', 'real', 'each', 'rowwise', 'where_at_hand', 'log_snr', 'some_signal', 'weights',
            'schedule_values', 'never_rises', 'rising_levels', 'strides', 'grey_levels', 'variance']
 
 # %% ../nbs/workshop/checks.ipynb #c258775d
@@ -21,7 +21,7 @@ from torch import Generator, Tensor
 __all__ = [
     "Batch", "Each", "Numbers", "Random", "answer", "count", "each", "event_shape", "finite", "floating",
     "function", "got", "grey_levels", "holds", "instance", "known_event", "log_snr", "matching", "name_or_function",
-    "never_rises", "nonzero", "number", "one_number", "one_of", "only", "parts", "positive", "refuse",
+    "never_rises", "nonzero", "number", "one_number", "one_of", "only", "parts", "positive", "real", "refuse",
     "rising_levels", "rowwise", "same_event", "same_shape", "schedule_values", "some", "some_signal", "strides",
     "tensor", "times", "unwanted", "variance", "weights", "where_at_hand", "whole",
 ]  # fmt: skip
@@ -55,16 +55,23 @@ def function(name: str, value: Any, of: str) -> Callable:
 
 def one_of(name: str, value: Any, names: Sequence[str]) -> str:
     "value, which must be one of a few names."
-    if not isinstance(value, str) or value not in names:
-        raise ValueError(f"{name} must be one of {', '.join(names)}, got {value!r}")
+    fits = f"{name} must be one of {', '.join(names)}, got"
+    if not isinstance(value, str):
+        raise TypeError(f"{fits} {got(value)}")
+    if value not in names:
+        raise ValueError(f"{fits} {value!r}")
     return value
 
 
 def name_or_function(name: str, value: Any, names: Sequence[str], of: str) -> Any:
     "value, which must be one of a few names, or callable."
-    if not (callable(value) or isinstance(value, str) and value in names):
-        fits = ", ".join(map(repr, names))
-        raise ValueError(f"{name} must be {fits} or a function of {of}, got {value!r}")
+    if callable(value):
+        return value
+    fits = f"{name} must be {', '.join(map(repr, names))} or a function of {of}, got"
+    if not isinstance(value, str):
+        raise TypeError(f"{fits} {got(value)}")
+    if value not in names:
+        raise ValueError(f"{fits} {value!r}")
     return value
 
 
@@ -78,8 +85,9 @@ def only(given: Mapping[str, Any], names: Sequence[str]) -> tuple[str, Any]:
 # %% ../nbs/workshop/checks.ipynb #bffacb2c
 def whole(name: str, value: Any) -> int:
     "value as an int, of whatever kind it came."
+    truth = isinstance(value, bool) or isinstance(value, Tensor) and value.dtype == torch.bool
     try:
-        return index(None if isinstance(value, bool) else value)
+        return index(None if truth else value)
     except TypeError:
         raise TypeError(f"{name} must be a whole number, got {got(value)}") from None
 
@@ -98,17 +106,19 @@ def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf
     "value as a float in [low, high]; NaN lies nowhere."
     if not isinstance(value, Real) or isinstance(value, bool):
         raise TypeError(f"{name} must be a number, got {got(value)}")
-    if not low <= value <= high:
-        fits = f"lie in [{low:g}, {high:g}]" if high < math.inf else f"be {low:g} or more"
-        raise ValueError(f"{name} must {fits}, got {value:g}")
-    return float(value)
+    x, above = float(value), f"be {low:g} or more" if low > -math.inf else "be a number"
+    if not low <= x <= high:
+        fits = f"lie in [{low:g}, {high:g}]" if high < math.inf else above
+        raise ValueError(f"{name} must {fits}, got {x:g}")
+    return x
 
 
 def positive(name: str, value: Any) -> float:
     "value as a float above 0, and finite."
-    if not 0 < number(name, value) < math.inf:
-        raise ValueError(f"{name} must be above 0 and finite, got {value:g}")
-    return float(value)
+    x = number(name, value)
+    if not 0 < x < math.inf:
+        raise ValueError(f"{name} must be above 0 and finite, got {x:g}")
+    return x
 
 # %% ../nbs/workshop/checks.ipynb #715cdffb
 def parts(name: str, value: Any, of: str, number_of: Any) -> int:
@@ -224,13 +234,15 @@ def event_shape(shape: Any) -> torch.Size | None:
     "The shape of one x as a torch.Size; None stays None."
     if shape is None:
         return None
-    if not isinstance(shape, Iterable):
+    if not isinstance(shape, Iterable) or isinstance(shape, str) or getattr(shape, "ndim", 1) == 0:
         what = "a tuple such as (1, 28, 28)"
         raise TypeError(f"event_shape must be {what}, got {type(shape).__name__}")
     sizes = tuple(shape)
-    if not all(hasattr(size, "__index__") and size >= 0 for size in sizes):
-        raise ValueError(f"event_shape must hold whole numbers of 0 or more, got {sizes}")
-    return torch.Size(sizes)
+    try:
+        return torch.Size([count("event_shape", size, 0) for size in sizes])
+    except (TypeError, ValueError):
+        fits = "whole numbers of 0 or more"
+        raise ValueError(f"event_shape must hold {fits}, got {sizes}") from None
 
 # %% ../nbs/workshop/checks.ipynb #37b880b1
 def times(t: Any, x: Tensor, first: int, last: int) -> int | Tensor:
@@ -246,7 +258,7 @@ def times(t: Any, x: Tensor, first: int, last: int) -> int | Tensor:
         fits = f"an int or have shape ({len(x)},), one for each x"
         raise ValueError(f"t must be {fits}, got shape {tuple(t.shape)}")
     if t.device.type == "cpu" and t.numel() and not torch.compiler.is_compiling():
-        low, high = (int(v) for v in t.aminmax())
+        low, high = (int(v) for v in t.long().aminmax())
         if low < first or high > last:
             wrong = low if low < first else high
             raise ValueError(f"t must lie in {first}..{last}, got {wrong}")
@@ -254,11 +266,26 @@ def times(t: Any, x: Tensor, first: int, last: int) -> int | Tensor:
     return t if fits else t.to(x.device, torch.long, non_blocking=True)
 
 
+def real(name: str, value: Any, fits: str, **kind: Any) -> Tensor:
+    "value as a tensor of this kind, such as dtype=...; TypeError if it holds no real numbers: fits says what would."
+    read = value
+    if not isinstance(value, Tensor):
+        own = {"device": kind.get("device")} if hasattr(value, "dtype") else kind
+        try:
+            read = torch.as_tensor(None if isinstance(value, bool) else value, **own)
+        except (TypeError, ValueError, RuntimeError):
+            read = None
+    truth = read is not value and read is not None and read.dtype == torch.bool
+    if read is None or truth or read.is_complex():
+        raise TypeError(f"{name} must be {fits}, got {got(value)}")
+    return read.to(**kind) if kind else read
+
+
 def each(name: str, value: Any, x: Tensor) -> Tensor:
     "A number for all of the batch, or a (b,) tensor, as one for each x on x's device."
-    if not isinstance(value, (Tensor, Real)) or isinstance(value, bool):
+    if not isinstance(value, (Tensor, Real)):
         raise TypeError(f"{name} must be a number or a tensor, got {got(value)}")
-    value = torch.as_tensor(value, device=x.device)
+    value = real(name, value, "a number or a tensor", device=x.device)
     if value.shape not in ((), x.shape[:1]):
         fits = f"one number or have shape ({len(x)},)"
         raise ValueError(f"{name} must be {fits}, got {tuple(value.shape)}")
@@ -269,7 +296,10 @@ def rowwise(name: str, value: Any, x: Tensor) -> Tensor:
     "A number for all, or (b,), one for each x, in x's precision, shaped to broadcast against x."
     if not isinstance(value, (Real, Tensor)):
         raise TypeError(f"{name} must be a number or a tensor, got {got(value)}")
-    value = torch.as_tensor(value, dtype=x.dtype, device=x.device)
+    value = real(name, value, "a number or a tensor", dtype=x.dtype, device=x.device)
+    if value.shape not in ((), (1,), x.shape[:1]):
+        fits = f"one number or have shape ({len(x)},)"
+        raise ValueError(f"{name} must be {fits}, got {tuple(value.shape)}")
     return value.view(-1, *[1] * (x.ndim - 1)) if value.ndim == 1 else value
 
 
@@ -282,7 +312,7 @@ def where_at_hand(where: Tensor) -> Tensor:
 
 def log_snr(name: str, value: Any, x: Tensor) -> Tensor:
     "A noise level for all of the batch, or one for each x, as (b,) in float64 on x's device."
-    level = torch.as_tensor(value, dtype=torch.float64)
+    level = real(name, value, "a number or a tensor", dtype=torch.float64)
     if level.shape not in ((), (1,), tensor("x", x).shape[:1]):
         fits = f"a number or have shape ({len(x)},), one for each x"
         raise ValueError(f"{name} must be {fits}, got {tuple(level.shape)}")
@@ -292,7 +322,7 @@ def log_snr(name: str, value: Any, x: Tensor) -> Tensor:
 # %% ../nbs/workshop/checks.ipynb #5e1a7412
 def some_signal(log_snr: Any, better: str) -> Tensor:
     "A noise level in float64, above the one where nothing of x0 is left; `better` says who knows more."
-    level = torch.as_tensor(log_snr, dtype=torch.float64)
+    level = real("log_snr", log_snr, "a number or a tensor", dtype=torch.float64)
     if holds(torch.sigmoid(level) == 0):
         why = f"nothing of x0 is left in x_t; override {better}"
         raise ValueError(f"log_snr must be above -709, got {level.min().item():g}: {why}")
@@ -301,7 +331,7 @@ def some_signal(log_snr: Any, better: str) -> Tensor:
 # %% ../nbs/workshop/checks.ipynb #6dd8e519
 def weights(name: str, values: Any, like: Tensor, of: str) -> Tensor:
     "Weights above 0, one for each of like's numbers, in its precision and beside it."
-    values = torch.as_tensor(values, dtype=like.dtype)
+    values = real(name, values, "a list or tensor of numbers", dtype=like.dtype)
     if values.shape != like.shape:
         fits = f"shape {tuple(like.shape)}, one for each {of}"
         raise ValueError(f"{name} must have {fits}, got {tuple(values.shape)}")
@@ -312,11 +342,8 @@ def weights(name: str, values: Any, like: Tensor, of: str) -> Tensor:
 # %% ../nbs/workshop/checks.ipynb #129b7db3
 def schedule_values(name: str, values: Any, low: float, high: float) -> Tensor:
     "T values in [low, high] as float64 on the CPU; the error names the first that is out of range, and its t."
-    try:
-        values = torch.as_tensor(values, dtype=torch.float64, device="cpu").detach()
-    except (TypeError, ValueError) as error:
-        came = type(values).__name__
-        raise TypeError(f"{name} must be a list or tensor of numbers, got {came}") from error
+    fits = "a list or tensor of numbers"
+    values = real(name, values, fits, dtype=torch.float64, device="cpu").detach()
     if values.ndim != 1 or not len(values):
         shape = tuple(values.shape)
         raise ValueError(f"{name} must be a list of T >= 1 numbers, got shape {shape}")
@@ -340,14 +367,14 @@ def never_rises(name: str, table: Tensor, shown: Tensor) -> None:
 
 def rising_levels(name: str, values: Any) -> list[float]:
     "Noise levels from much noise to little, none without noise, as floats."
-    fits = f"{name} must be a list or a 1-d tensor of numbers, got"
-    try:
-        values = values if isinstance(values, Tensor) else torch.tensor(list(values)).double()
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{fits} {type(values).__name__}") from error
-    if values.ndim != 1:
-        raise ValueError(f"{fits} shape {tuple(values.shape)}")
-    levels = values.double().tolist()
+    fits = "a list or a 1-d tensor of numbers"
+    if not isinstance(values, Iterable) or isinstance(values, str):
+        raise TypeError(f"{name} must be {fits}, got {got(values)}")
+    values = values if hasattr(values, "dtype") else list(values)
+    row = real(name, values, fits, dtype=torch.float64)
+    if row.ndim != 1:
+        raise ValueError(f"{name} must be {fits}, got shape {tuple(row.shape)}")
+    levels = row.tolist()
     for before, level in zip([-math.inf, *levels], levels, strict=False):
         if not level < math.inf:
             why = "without noise there is no step to take"
@@ -369,20 +396,20 @@ def strides(name: str, levels: Sequence[float], step: float) -> list[tuple[float
 
 def grey_levels(levels: Any, low: float, high: float) -> float:
     "The distance between two of the grey levels that stand evenly from low to high."
-    if count("levels", levels) < 2:
-        raise ValueError(f"levels must be 2 or more, got {levels}")
-    if not -math.inf < low < high < math.inf:
+    steps = count("levels", levels, 2) - 1
+    if not -math.inf < number("low", low) < number("high", high) < math.inf:
         raise ValueError(f"low and high must be finite with low < high, got {low} and {high}")
-    return (high - low) / (levels - 1)
+    return (high - low) / steps
 
 # %% ../nbs/workshop/checks.ipynb #514e6292
 def variance(var: Any, mean: Tensor) -> Tensor:
     "var as a tensor beside mean: finite, 0 or more, broadcasting against it, and not lost in mean's dtype."
     if isinstance(var, Real) and not isinstance(var, bool):
+        var = float(var)
         if not 0 <= var < math.inf:
             raise ValueError(f"var must be finite and 0 or more, got {var:g}")
-        _kept(float(var), mean.dtype)
-        return torch.full((), float(var), dtype=mean.dtype, device=mean.device)
+        _kept(var, mean.dtype)
+        return torch.full((), var, dtype=mean.dtype, device=mean.device)
     if not isinstance(var, Tensor) or not var.is_floating_point():
         fits = (
             "a number or a floating-point tensor"

@@ -32,7 +32,8 @@ def even_steps(T: int) -> Float[Tensor, " n"]:
 
 def read_at(curve: Float[Tensor, " n"], T: int) -> Float[Tensor, " m"]:
     "A curve of n values read at T + 1 even places, by straight lines between its entries."
-    place = (len(curve) - 1) * even_steps(T)
+    even = torch.arange(checks.count("T", T) + 1, **EXACT)
+    place = even * (len(curve) - 1) / int(T)  # in this order an entry's own place is hit exactly
     at = place.floor().long().clamp(max=len(curve) - 2)
     share, left, right = place - at, curve[at], curve[at + 1]
     inner = torch.where(left == right, left, left + share * (right - left))

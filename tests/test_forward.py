@@ -5,7 +5,6 @@ with an independent way to the same thing: laws composed by hand, two densities 
 times. `relative` is the largest |a - b| / |b|.
 """
 
-import copy
 import math
 
 import mpmath
@@ -703,26 +702,6 @@ def test_a_t_for_each_x_equals_a_loop(event, dtype):
     assert not torch.equal(q.step(x, t).mean, q.step(x, t.flip(0)).mean)
 
 
-@pytest.mark.parametrize(
-    "dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64], ids=str
-)
-@pytest.mark.parametrize("t", [[1, 0, 1, 1, 2], [1, 1], [2, 2, 1]], ids=str)
-def test_t_may_be_any_integer_tensor(dtype, t, shape_checks_off):
-    "Also as many of them as there are entries in a table, where a byte could be taken for a mask."
-    q, x = ForwardProcess(Schedule.from_beta([0.1, 0.2, 0.3, 0.4])), torch.ones(len(t))
-    expected = q.marginal(x, torch.tensor(t))
-    with shape_checks_off():  # to the checks a byte is an unsigned integer and no Int
-        got = q.marginal(x, torch.tensor(t, dtype=dtype))
-    assert torch.equal(got.mean, expected.mean) and torch.equal(got.var, expected.var)
-
-
-@pytest.mark.parametrize("t", [np.int64(2), np.uint8(2)], ids=repr)
-def test_t_may_be_an_integer_of_numpy(t, shape_checks_off):
-    q, x = ForwardProcess(linear_schedule(3)), torch.ones(2)
-    with shape_checks_off():
-        assert torch.equal(q.step(x, t).mean, q.step(x, 2).mean)
-
-
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("event", EVENTS, ids=str)
 def test_a_batch_of_zero(event, dtype):
@@ -750,51 +729,6 @@ def test_small_dtypes_are_rounded_once(dtype, tolerance):
             got[law].dtype == dtype and relative(got[law][normal], exact[law][normal]) < tolerance
         )
         assert (got[law] > 0)[exact[law] > 2 * torch.finfo(dtype).tiny].all()
-
-
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_the_root_of_a_variance_is_rounded_once_too(dtype):
-    "The size of the noise is not the root of a rounded variance, of which half precision keeps few digits."
-    q, ts = ForwardProcess(linear_schedule()), list(range(1, 1001))
-    exact = {law: rows[-1].sqrt() for law, rows in numbers(q, ts).items()}
-    x, t = torch.zeros(1000, dtype=dtype), torch.tensor(ts)
-    for law, got in zip(exact, (q.step(x, t), q.marginal(x, t), q.posterior(x, x, t)), strict=True):
-        normal = exact[law] >= torch.finfo(dtype).tiny
-        assert got.std.dtype == dtype
-        assert relative(got.std[normal].double(), exact[law][normal]) < torch.finfo(dtype).eps
-        assert torch.equal(got.std > 0, exact[law] > 0)
-    for law in (q.step(x, 7), q.marginal(x, 7), q.posterior(x, x, 7)):
-        assert relative(law.std.double(), law.var.double().sqrt()) < torch.finfo(dtype).eps
-
-
-def test_a_cast_for_one_dtype_serves_no_other():
-    q, x = ForwardProcess(linear_schedule()), torch.ones(2, dtype=F64)
-    first = numbers(q, [500, 1000])
-    for dtype in DTYPES:
-        numbers(q, [500, 1000], dtype)
-    again = numbers(q, [500, 1000])
-    assert all(torch.equal(first[law], again[law]) for law in first)
-    q.step(x.float(), 3).var.mul_(2)  # what is handed out is a copy: the table stays as it is
-    assert q.step(x.float(), 3).var == ForwardProcess(linear_schedule()).step(x.float(), 3).var
-
-
-def test_two_processes_share_nothing():
-    a, b = ForwardProcess(linear_schedule(10)), ForwardProcess(constant_schedule(0.5, 10))
-    x = torch.ones(2)
-    a.step(x, 3), b.step(x, 3)
-    assert torch.equal(b.step(x, 3).var, torch.tensor(0.5)) and a.step(x, 3).var != 0.5
-    assert torch.equal(copy.deepcopy(b).step(x, 3).var, torch.tensor(0.5))
-
-
-@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
-def test_a_look_without_gradients_does_not_spoil_training_later(context):
-    q = ForwardProcess(linear_schedule(4))
-    with context():
-        laws(q, torch.ones(2, 2), 2)
-    for t in (2, torch.tensor([2, 2])):
-        x = torch.ones(2, 2, requires_grad=True)
-        sum(law.sample().sum() for law in laws(q, x, t)).backward()
-        assert x.grad.isfinite().all() and (x.grad > 0).all()
 
 
 def test_gradients_reach_x():

@@ -30,7 +30,6 @@ from diffusion_math.score import (
     tweedie,
     tweedie_cov,
 )
-from diffusion_math.slopes import trace_jacobian
 from tests.truth import Wrapped, error, seed, within
 
 F32, F64 = torch.float32, torch.float64
@@ -571,62 +570,6 @@ class TestLosses:
         x = torch.empty(4, 3, device="meta")
         assert dsm_loss(lambda x, level: -x * level[:, None].to(x), x, 0.0).device.type == "meta"
 
-
-class TestTrace:
-    @pytest.mark.parametrize("event", EVENTS)
-    def test_of_a_matrix(self, event):
-        d = math.prod(event)
-        A = normal(d, d)
-        f = lambda x: (x.reshape(len(x), d) @ A.T).view(x.shape)
-        x = normal(6, *event, draw=1)
-        assert error(trace_jacobian(f, x), A.trace().expand(6)) < 1e-12
-        draws = torch.stack(
-            [trace_jacobian(f, x[:1], probes=1, generator=seed(i))[0] for i in range(400)]
-        )
-        within(draws, A.trace()) if d > 1 else None
-        if d == 1:  # a sign squared is 1: exact
-            assert error(draws, A.trace().expand(400)) < 1e-12
-
-    def test_of_a_score(self):
-        "The divergence of the score of a Gaussian is minus the trace of its inverse covariance."
-        law = GaussianMixture(
-            [1.0], torch.zeros(1, 3, dtype=F64), torch.tensor([[0.5, 1.0, 2.0]], dtype=F64)
-        )
-        assert error(trace_jacobian(law.score, normal(4, 3)), torch.full((4,), -3.5)) < 1e-12
-
-    def test_more_probes_less_spread_by_the_known_amount(self):
-        A = normal(5, 5)
-        variance = (
-            2 * ((A + A.T).fill_diagonal_(0) / 2).square().sum()
-        )  # of one probe of random signs
-        one = trace_jacobian(
-            lambda x: x @ A.T, torch.zeros(20_000, 5, dtype=F64), probes=1, generator=seed(1)
-        )
-        four = trace_jacobian(
-            lambda x: x @ A.T, torch.zeros(20_000, 5, dtype=F64), probes=4, generator=seed(2)
-        )
-        within((one - A.trace()) ** 2, variance)
-        within((four - A.trace()) ** 2, variance / 4)
-
-    def test_gradients_with_respect_to_parameters(self):
-        w = torch.tensor([0.7, -0.2], dtype=F64, requires_grad=True)
-        x = normal(5, 2)
-        f = lambda x: torch.sin(w * x)
-        (slope,) = torch.autograd.grad(trace_jacobian(f, x).sum(), w)
-        assert error(slope, (torch.cos(w * x) - w * x * torch.sin(w * x)).sum(0).detach()) < 1e-12
-        with torch.no_grad():
-            assert not trace_jacobian(f, x).requires_grad
-        with torch.inference_mode():
-            assert error(trace_jacobian(f, x), (w * torch.cos(w * x)).sum(1)) < 1e-12
-
-    def test_of_a_constant_and_of_one_that_skips_a_coordinate(self):
-        x = normal(3, 2)
-        assert torch.equal(
-            trace_jacobian(lambda x: torch.ones(3, 2, dtype=F64), x).detach(),
-            torch.zeros(3, dtype=F64),
-        )
-        assert error(trace_jacobian(lambda x: x[:, :1].expand(3, 2), x), torch.ones(3)) < 1e-15
-
     def test_probes_leave_the_loss_unbiased(self):
         law, x = plane(), normal(1, 2)
         exact = hyvarinen_loss(law.score, x)
@@ -635,13 +578,11 @@ class TestTrace:
 
     @pytest.mark.bad_input
     @pytest.mark.parametrize("call, kind, words", [
-        (lambda x: trace_jacobian(lambda x: x[:1], x), ValueError, r"tensor of x's shape \(3, 2\), got \(1, 2\)"),
         (lambda x: hyvarinen_loss(lambda x: 3.0, x), ValueError, "tensor of x's shape .* got float"),
-        (lambda x: trace_jacobian(torch.sin, x, probes=0), ValueError, "probes must be 1 or more, got 0"),
         (lambda x: hyvarinen_loss(torch.sin, x, probes=1.5), TypeError, "probes must be a whole number"),
         (lambda x: hyvarinen_loss(torch.sin, [1.0]), TypeError, "x must be a floating-point tensor"),
     ])  # fmt: skip
-    def test_wrong_arguments(self, call, kind, words):
+    def test_wrong_arguments_of_hyvarinens(self, call, kind, words):
         with pytest.raises(kind, match=words):
             call(normal(3, 2))
 

@@ -80,6 +80,8 @@ def _levels(
     p: ReverseProcess, low: float | int, high: float | int, fine: float | int
 ) -> list[_Level]:
     "The grids of x_1, ..., x_T, in float64: the data's interval as it shrinks, and the noise on either side."
+    for name, value in (("low", low), ("high", high), ("fine", fine)):
+        checks.number(name, value)
     if not -math.inf < low < high < math.inf or not 0 < fine < math.inf:
         raise ValueError(
             f"low and high must be finite with low < high, fine above 0, got {low}, {high} and {fine}"

@@ -453,71 +453,6 @@ def test_a_noise_level_next_to_all_noise(kind, dtype, log_snr):
     )
 
 
-def test_small_variances_of_a_full_float32_covariance_are_kept():
-    "Variances of 1 and of 3e-5, well above float32's rounding, in 28 directions."
-    draw = torch.Generator().manual_seed(0)
-    turn, _ = torch.linalg.qr(torch.randn(28, 28, generator=draw, dtype=F64))
-    var = torch.full((28,), 3e-5, dtype=F64)
-    var[:4] = 1
-    cov = ((turn * var) @ turn.T).float()
-    cov = ((cov + cov.T) / 2)[None]
-    x = (turn @ (var.sqrt() * torch.randn(28, generator=draw, dtype=F64)))[None]
-    truth = torch.distributions.MultivariateNormal(
-        torch.zeros(28, dtype=F64), cov[0].double()
-    ).log_prob(x)
-    assert error(GaussianMixture([1.0], torch.zeros(1, 28), cov).log_prob(x.float()), truth) < 1e-5
-
-
-def test_a_singular_full_covariance_has_a_variance_of_0():
-    "A rank of 1 in two dimensions: points on the line through the mean, and nothing else."
-    q = GaussianMixture(
-        [1.0], torch.zeros(1, 2, dtype=F64), torch.tensor([[[4.0, 0.0], [0.0, 0.0]]], dtype=F64)
-    )
-    x = torch.tensor([[3.0, 0.0], [3.0, 1e-3]], dtype=F64)
-    assert q.log_prob(x).tolist() == [INF, -INF]
-    log_snr = 0.0  # scale^2 = 1/2: variances 4/2 + 1/2 and 1/2
-    truth = (
-        torch.distributions.Normal(0, torch.tensor([2.5, 0.5], dtype=F64).sqrt()).log_prob(x).sum(1)
-    )
-    assert error(q.noised(log_snr).log_prob(x), truth) < 1e-10
-
-
-def test_a_singular_float32_covariance_is_no_negative_one():
-    "Rank 3 in 6 dimensions, as float32 rounds it: its zeros come out a little above or below."
-    for seed in range(20):
-        root = torch.randn(1, 6, 3, generator=torch.Generator().manual_seed(seed))
-        q = GaussianMixture([1.0], torch.zeros(1, 6), root @ root.mT)
-        x, truth = torch.randn(4, 6), Law("full", (6,), k=1)
-        truth.weights, truth.means = torch.ones(1, dtype=F64), torch.zeros(1, 6, dtype=F64)
-        truth.covs = (root @ root.mT).double()
-        noised = truth.reference(0.0).log_prob(x.double())
-        assert error(q.noised(0.0).log_prob(x), noised) < 1e-5
-
-
-def test_a_rank_that_leaves_no_direction_out():
-    "Its floor has nothing to be the variance of: 0 there is no point mass."
-    law = Law("full")
-    var, U = torch.linalg.eigh(law.covs)
-    x = law.draw(10)
-    for floor in (0.0, 1.0):
-        q = GaussianMixture(law.weights, law.means, (U, var, torch.full((3,), floor)))
-        assert error(q.log_prob(x), law.q.log_prob(x)) < 1e-10
-        assert error(q.score(x), law.q.score(x)) < 1e-10
-        assert error(q.denoise_cov(x, 1.0), law.q.denoise_cov(x, 1.0)) < 1e-10
-
-
-def test_a_rank_of_0_is_isotropic():
-    law = Law("isotropic")
-    q = GaussianMixture(
-        law.weights, law.means, (torch.zeros(3, 3, 0), torch.zeros(3, 0), law.covs[:, 0, 0])
-    )
-    x = law.draw(10)
-    assert (
-        error(q.log_prob(x), law.q.log_prob(x)) < 1e-10
-        and error(q.denoise(x, 1.0), law.q.denoise(x, 1.0)) < 1e-10
-    )
-
-
 # ---- memory
 
 
@@ -744,61 +679,6 @@ def test_no_samples():
 
 
 # ---- fitting
-
-
-def test_fit_with_labels_is_a_share_a_mean_and_a_covariance_for_each():
-    x = torch.randn(90, 1, 2, 2) * torch.linspace(0.5, 2, 4).view(2, 2)
-    labels = torch.tensor([3, 7, 7]).repeat(30)
-    x[labels == 7] += 1
-    q = GaussianMixture.fit(x, labels=labels, floor=1e-2)
-    flat = x.double().view(90, 4)
-    groups = [flat[labels == label] for label in (3, 7)]
-    covs = [
-        torch.as_tensor(np.cov(g.T.numpy(), bias=True)) + 1e-2 * torch.eye(4, dtype=F64)
-        for g in groups
-    ]
-    bells = torch.distributions.MultivariateNormal(
-        torch.stack([g.mean(0) for g in groups]), torch.stack(covs)
-    )
-    weights = torch.tensor([1 / 3, 2 / 3], dtype=F64)
-    truth = torch.distributions.MixtureSameFamily(
-        torch.distributions.Categorical(weights), bells
-    ).log_prob(flat)
-    assert q.event_shape == (1, 2, 2) and q.weights.dtype == q.means.dtype == F64
-    assert error(q.weights, weights) < 1e-12 and error(q.means.flatten(1), bells.mean) < 1e-12
-    assert error(q.log_prob(x.double()), truth) < 1e-10
-    assert (
-        error(GaussianMixture.fit(x, labels=labels, floor=2e-2).log_prob(x.double()), truth) > 1e-3
-    )
-    assert q.log_prob(x).dtype == F32
-
-
-def test_fit_a_label_seen_once_or_fewer_times_than_there_are_pixels():
-    "What has no spread has the floor's."
-    x, floor = torch.randn(4, 5, dtype=F64), 0.1
-    q = GaussianMixture.fit(x, labels=torch.tensor([0, 1, 1, 1]), floor=floor)
-    alone = torch.distributions.MultivariateNormal(x[0], floor * torch.eye(5, dtype=F64)).log_prob(
-        x[:1]
-    )
-    cov = torch.as_tensor(np.cov(x[1:].T.numpy(), bias=True)) + floor * torch.eye(5, dtype=F64)
-    others = torch.distributions.MultivariateNormal(x[1:].mean(0), cov).log_prob(x[:1])
-    assert (
-        error(q.log_prob(x[:1]), torch.logaddexp(alone + math.log(0.25), others + math.log(0.75)))
-        < 1e-10
-    )
-
-
-def test_fit_by_em_is_what_scikit_learn_finds():
-    from sklearn.mixture import GaussianMixture as EM
-
-    x = Law("full", (2,)).draw(400)
-    q = GaussianMixture.fit(x, k=3, floor=1e-4, seed=1)
-    em = EM(3, reg_covar=1e-4, random_state=1).fit(x.numpy())
-    assert error(q.log_prob(x), em.score_samples(x.numpy())) < 1e-8
-    assert error(q.responsibilities(x), em.predict_proba(x.numpy())) < 1e-8
-    again = GaussianMixture.fit(x.float().view(400, 1, 2), k=3, floor=1e-4, seed=1)
-    assert again.event_shape == (1, 2) and error(again.means.view(3, 2), q.means) < 1e-4
-    assert q.log_prob(x).mean() > GaussianMixture.fit(x, k=1).log_prob(x).mean() + 0.1
 
 
 # ---- dtype, device, batch of 0

@@ -1,0 +1,312 @@
+"""Numbers by t: read off exactly, rounded once, cast once, and shared with nobody.
+
+Truths: numpy on the float64 numbers themselves, and the schedules that the curves come from.
+"""
+
+import copy
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffusion_math.tables import (
+    EXACT,
+    Tables,
+    countdown,
+    even_steps,
+    from_zero,
+    longer_steps,
+    read_at,
+)
+
+F16, BF16, F32, F64 = torch.float16, torch.bfloat16, torch.float32, torch.float64
+DTYPES = [F16, BF16, F32, F64]
+INF = math.inf
+EVENTS = [(), (2,), (1, 4, 4)]
+T = 1000
+SCALE = torch.linspace(1, 0.01, T + 1, dtype=F64)
+VAR = torch.logspace(-9, 0, T + 1, dtype=F64)
+
+
+def tables():
+    return Tables({"law": torch.stack([SCALE, VAR]), "other": torch.stack([VAR, SCALE])})
+
+
+# ---- the places of a curve
+
+
+@pytest.mark.parametrize("T", [1, 2, 3, 7, 1000, np.int64(10)])
+def test_even_steps_run_from_0_to_1_exactly(T, shape_checks_off):
+    with shape_checks_off():
+        got = even_steps(T)
+    assert got.dtype == F64 and got.tolist() == [i / int(T) for i in range(T + 1)]
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "T, kind, words",
+    [
+        (0, ValueError, "T must be 1 or more, got 0"),
+        (2.0, TypeError, "T must be a whole number, got float"),
+        (None, TypeError, "T must be a whole number, got NoneType"),
+    ],
+)
+def test_a_wrong_number_of_steps_is_named(T, kind, words):
+    with pytest.raises(kind, match=words):
+        even_steps(T)
+
+
+def test_a_zero_in_front():
+    x = torch.tensor([1.0, 2.0])
+    assert from_zero(x).tolist() == [0.0, 1.0, 2.0] and from_zero(x).dtype == F32
+    assert from_zero(x[:0]).tolist() == [0.0]
+
+
+curves = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30)
+
+
+@given(curves, st.integers(1, 70))
+def test_a_curve_between_its_entries_is_numpys_straight_line(values, T):
+    n = len(values) - 1
+    got = read_at(torch.tensor(values, dtype=F64), T)
+    truth = np.interp(np.arange(T + 1) * n / T, np.arange(n + 1), values)
+    assert np.allclose(got, truth, rtol=1e-9, atol=1e-6 * 1e-3 * max(map(abs, values)) + 1e-12)
+
+
+@given(curves, st.integers(1, 12))
+def test_at_its_own_places_a_curve_is_itself_to_the_last_bit(values, times):
+    curve = torch.tensor(values, dtype=F64)
+    assert torch.equal(read_at(curve, len(curve) - 1), curve)
+    assert torch.equal(read_at(curve, times * (len(curve) - 1))[::times], curve)
+
+
+def test_a_curve_that_falls_to_minus_infinity_has_no_nan():
+    "As log alpha_bar does where beta = 1: between two of them it stays, and at an entry it is the entry."
+    curve = torch.tensor([0.0, -1.0, -INF, -INF], dtype=F64)
+    assert read_at(curve, 6).tolist() == [0.0, -0.5, -1.0, -INF, -INF, -INF, -INF]
+    assert read_at(curve, 1).tolist() == [0.0, -INF]
+    assert read_at(curve, 3).tolist() == curve.tolist()
+
+
+@given(st.lists(st.floats(-5, 0), min_size=1, max_size=40), st.data())
+def test_longer_steps_multiply_what_lies_within_them(values, data):
+    log_alpha = from_zero(torch.tensor(values, dtype=F64))
+    T = data.draw(st.integers(1, len(values)))
+    got, kept = longer_steps(log_alpha, T)
+    ends = [round(len(values) * i / T) for i in range(T + 1)]
+    assert kept.tolist() == ends and got[0] == 0
+    for i, (a, b) in enumerate(zip(ends, ends[1:], strict=False), start=1):
+        assert got[i].item() == pytest.approx(math.fsum(values[a:b]), rel=1e-12, abs=1e-300)
+
+
+def test_as_many_longer_steps_as_there_are_are_the_same_steps():
+    log_alpha = from_zero(-torch.rand(50, dtype=F64))
+    got, kept = longer_steps(log_alpha, 50)
+    assert torch.equal(got, log_alpha) and kept.tolist() == list(range(51))
+
+
+def test_what_is_made_is_on_the_cpu_in_float64_whatever_the_defaults():
+    curve = torch.linspace(0, -5, 11, dtype=F64)
+    expected = [even_steps(7), read_at(curve, 7), *longer_steps(curve, 5)]
+    try:
+        torch.set_default_dtype(F16)
+        with torch.device("meta"):
+            got = [even_steps(7), read_at(curve, 7), *longer_steps(curve, 5)]
+    finally:
+        torch.set_default_dtype(F32)
+    assert all(torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(got, expected, strict=True))
+    assert EXACT == {"dtype": F64, "device": "cpu"}
+
+
+def test_the_way_down_with_a_bar_and_without(capsys):
+    assert list(countdown(3, False)) == [3, 2, 1] and list(countdown(0, False)) == []
+    assert capsys.readouterr().err == ""
+    assert list(countdown(3, True)) == [3, 2, 1]
+    assert "x_T to x_0: 100%" in capsys.readouterr().err
+
+
+# ---- a law's numbers at t
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("event", EVENTS, ids=str)
+def test_numbers_at_t_shaped_to_broadcast_and_rounded_once(event, dtype):
+    "The root of the variance too: it is not the root of a rounded variance, of which half precision keeps few digits."
+    x, t = torch.zeros(T, *event, dtype=dtype), torch.arange(1, T + 1)
+    got = tables().at("law", "x", x, t)
+    for ours, truth in zip(got, (SCALE, VAR, VAR.sqrt()), strict=True):
+        assert ours.dtype == dtype and ours.shape == (T, *[1] * len(event))
+        assert torch.equal(ours.flatten(), truth[1:].to(dtype))
+        for at in (1, 500, T):
+            alone = tables().at("law", "x", x, at)
+            assert all(v.shape == () and v.dtype == dtype for v in alone)
+    one = tables().at("law", "x", x, 500)
+    assert [v.item() for v in one] == [v.flatten()[499].item() for v in got]
+
+
+def test_in_half_precision_a_variance_may_be_gone_and_its_root_is_not():
+    x = torch.zeros(2, dtype=F16)
+    _, var, std = tables().at("law", "x", x, 1)
+    assert var == 0 < std  # 1e-9 is nothing in float16, its root 3e-5 is something
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize(
+    "dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16], ids=str
+)
+@pytest.mark.parametrize("t", [[1, 4, 1, 1, 2], [1, 1], [2, 2, 1]], ids=str)
+def test_t_may_be_any_integer_tensor(dtype, t, first, shape_checks_off):
+    "Also as many of them as there are entries in a table, where a byte could be taken for a mask."
+    made, x = Tables({"law": torch.stack([SCALE, VAR])[:, :5]}), torch.ones(len(t), 3)
+    with shape_checks_off():  # to the checks a byte is an unsigned integer and no Int
+        got = made.at("law", "x", x, torch.tensor(t, dtype=dtype), first)
+    assert got[0].flatten().tolist() == SCALE[t].float().tolist()
+
+
+@pytest.mark.parametrize("t", [np.int64(2), np.uint8(2), torch.tensor(2).item()], ids=repr)
+def test_t_may_be_an_integer_of_numpy(t, shape_checks_off):
+    with shape_checks_off():
+        got, made = tables().at("law", "x", torch.ones(2), t), tables()
+        assert got == made.at("law", "x", torch.ones(2), 2)
+        assert made.row("law", t, torch.ones(2)) == SCALE[2]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_a_batch_of_zero(dtype):
+    x = torch.zeros(0, 2, dtype=dtype)
+    for first in (0, 1):
+        for v in tables().at("law", "x", x, torch.zeros(0).long(), first):
+            assert v.shape == (0, 1) and v.dtype == dtype
+
+
+def test_a_cast_for_one_dtype_serves_no_other_and_none_a_law_of_another_name():
+    made = tables()
+    for _ in range(2):
+        for dtype in DTYPES:
+            for event in EVENTS:
+                x = torch.zeros(2, *event, dtype=dtype)
+                assert torch.equal(made.at("law", "x", x, 7)[0], SCALE[7].to(dtype))
+                assert torch.equal(made.at("other", "x", x, 7)[0], VAR[7].to(dtype))
+                assert torch.equal(made.row("law", 7, x, dtype), SCALE[7].to(dtype))
+
+
+def test_what_is_handed_out_is_a_copy():
+    made, x = tables(), torch.zeros(2, 3)
+    for t in (3, torch.tensor([3, 3])):
+        for first in (0, 1):
+            made.at("law", "x", x, t, first)[0].mul_(2)
+    assert torch.equal(made.at("law", "x", x, 3)[0], SCALE[3].float())
+
+
+def test_two_tables_share_nothing_and_a_copy_leaves_behind_what_was_cast():
+    a, b = Tables({"law": torch.stack([SCALE, VAR])}), Tables({"law": torch.stack([VAR, SCALE])})
+    x = torch.zeros(2)
+    assert (
+        a.at("law", "x", x, 3)[0] == SCALE[3].float()
+        and b.at("law", "x", x, 3)[0] == VAR[3].float()
+    )
+    size = len(pickle.dumps(tables()))
+    used = tables()
+    for dtype in DTYPES:
+        used.at("law", "x", x.to(dtype), 3), used.row("law", 3, x)
+    assert len(pickle.dumps(used)) == size
+    for again in (copy.deepcopy(used), pickle.loads(pickle.dumps(used)), copy.copy(used)):
+        assert torch.equal(again.at("law", "x", x, 3)[0], SCALE[3].float())
+        assert torch.equal(again.exact["law"], used.exact["law"])
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_a_look_without_gradients_does_not_spoil_training_later(context):
+    for t in (2, torch.tensor([2, 2])):
+        made = tables()
+        with context():
+            made.at("law", "x", torch.ones(2, 2), t), made.row("law", t, torch.ones(2, 2), F32)
+        x = torch.ones(2, 2, requires_grad=True)
+        scale, var, std = made.at("law", "x", x, t)
+        (scale * x + var + std + made.row("law", t, x, F32).view(-1, 1)).sum().backward()
+        assert torch.allclose(x.grad, SCALE[2].float().expand(2, 2))
+
+
+def test_a_law_is_made_once_and_only_where_it_is_not_there_yet():
+    calls, x = [], torch.zeros(2)
+
+    def make():
+        calls.append(0)
+        return torch.stack([VAR, SCALE])
+
+    made = tables()
+    assert made.at("law", "x", x, 3, make=make)[0] == SCALE[3].float() and not calls
+    for _ in range(2):
+        assert made.at(("new", 0.5), "x", x, 3, make=make)[0] == VAR[3].float()
+    assert calls == [0] and list(made.exact) == ["law", "other", ("new", 0.5)]
+
+
+def test_a_row_in_a_dtype_of_its_own():
+    made = tables()
+    for t in (3, torch.tensor([3, 1, T])):
+        got = made.row("law", t, torch.zeros(3, dtype=F16))
+        assert got.dtype == F64 and torch.equal(got, SCALE[t])
+        assert torch.equal(made.row("law", t, torch.zeros(3), F32), SCALE[t].float())
+
+
+@pytest.mark.parametrize(
+    "t", [2, torch.tensor([1, 2, 3]), torch.tensor([1, 2, 3], device="meta")], ids=str
+)
+@pytest.mark.parametrize("first", [0, 1])
+def test_on_another_device_nothing_is_looked_at(t, first):
+    x = torch.zeros(3, 2, device="meta")
+    got = [*tables().at("law", "x", x, t, first), tables().row("law", t, x)]
+    assert all(v.device.type == "meta" for v in got) and got[0].dtype == F32
+
+
+def test_compiled_it_is_one_graph(shape_checks_off):
+    made, x, t = tables(), torch.randn(4, 2), torch.tensor([1, 2, 500, T])
+    f = lambda x, t: sum(made.at("law", "x", x, t)) * x
+    with shape_checks_off():
+        f(x, t)
+        assert torch.equal(torch.compile(f, fullgraph=True, backend="eager")(x, t), f(x, t))
+
+
+# ---- wrong arguments
+
+X, T3 = torch.zeros(3, 2), torch.tensor([1, 2, 3])
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("seen", [False, True], ids=["first time", "again"])
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("x, t, kind, words", [
+    ([0.0], 1, TypeError, "x_prev must be a floating-point tensor, got list"),
+    (None, 1, TypeError, "x_prev must be a floating-point tensor, got NoneType"),
+    (X.long(), 1, TypeError, "x_prev must be a floating-point tensor, got torch.int64"),
+    (X[0, 0], 1, ValueError, r"x_prev must have shape \(b, \*event\), got a single number"),
+    (X, T + 1, ValueError, r"t must lie in [01]\.\.1000, got 1001"),
+    (X, -1, ValueError, r"t must lie in [01]\.\.1000, got -1"),
+    (X, T3 + T, ValueError, r"t must lie in [01]\.\.1000, got 1003"),
+    (X, T3 - 2, ValueError, r"t must lie in [01]\.\.1000, got -1"),
+    (X, T3[:2], ValueError, r"t must be an int or have shape \(3,\), one for each x, got shape \(2,\)"),
+    (X, T3[0], ValueError, r"t must be an int or have shape \(3,\), one for each x, got shape \(\)"),
+    (X, T3.float(), TypeError, "t must be an int or an integer tensor, got torch.float32"),
+    (X, T3 > 1, TypeError, "t must be an int or an integer tensor, got torch.bool"),
+    (X, 1.0, TypeError, "t must be an int or an integer tensor, got float"),
+    (X, np.arange(1, 4), TypeError, "t must be an int or an integer tensor, got ndarray"),
+])  # fmt: skip
+def test_a_wrong_argument_is_named(x, t, kind, words, first, seen):
+    "Where the short way reads a table before anybody has looked at t, too."
+    made = tables()
+    if seen:
+        made.at("law", "x_prev", X, T3, first)
+    with pytest.raises(kind, match=words):
+        made.at("law", "x_prev", x, t, first)
+
+
+@pytest.mark.bad_input
+def test_t_0_is_the_first_only_where_it_may_be():
+    for t in (0, T3 - 1):
+        assert (tables().at("law", "x", X, t, 0)[0] == 1).any()
+        with pytest.raises(ValueError, match=r"t must lie in 1\.\.1000, got 0"):
+            tables().at("law", "x", X, t)
