@@ -31,6 +31,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'diffusion_math.checks.only': ('workshop/checks.html#only', 'diffusion_math/checks.py'),
                                        'diffusion_math.checks.parts': ('workshop/checks.html#parts', 'diffusion_math/checks.py'),
                                        'diffusion_math.checks.positive': ('workshop/checks.html#positive', 'diffusion_math/checks.py'),
+                                       'diffusion_math.checks.real': ('workshop/checks.html#real', 'diffusion_math/checks.py'),
                                        'diffusion_math.checks.refuse': ('workshop/checks.html#refuse', 'diffusion_math/checks.py'),
                                        'diffusion_math.checks.rising_levels': ( 'workshop/checks.html#rising_levels',
                                                                                 'diffusion_math/checks.py'),
