@@ -152,7 +152,9 @@ def test_a_schedule_comes_back_to_the_bit(tmp_path, name):
     again = load_model(tmp_path / "m").q
     for table in NAMES:
         assert torch.equal(getattr(again.schedule, table), getattr(p.q.schedule, table)), table
-    assert all(torch.equal(again.tables.exact[law], table) for law, table in p.q.tables.exact.items())
+    assert all(
+        torch.equal(again.tables.exact[law], table) for law, table in p.q.tables.exact.items()
+    )
 
 
 def test_a_file_that_holds_log_snr_alone(kept, tmp_path):
@@ -414,3 +416,17 @@ def test_each_model_that_ships(name):
         w.dtype == torch.float32 and bool(w.isfinite().all())
         for w in p.network.state_dict().values()
     )
+
+
+def test_reading_a_model_draws_nothing_from_the_global_generator(tmp_path):
+    "A network is built with random weights before it gets those of the file: the next draw is still the seed's."
+    p = DDPM(UNet(width=8), ForwardProcess(linear_schedule(10)), (1, 8, 8))
+    save_model(p, tmp_path / "p.safetensors")
+    reads = [lambda: load_model(tmp_path / "p.safetensors")]
+    reads += [lambda name=name: load_pretrained(name) for name in disk.pretrained_names()]
+    for read in reads:
+        torch.manual_seed(3)
+        want = torch.rand(5)
+        torch.manual_seed(3)
+        read()
+        assert torch.equal(torch.rand(5), want)
