@@ -30,7 +30,6 @@ from diffusion_math.forward import (
     cosine_schedule,
     linear_schedule,
 )
-from diffusion_math.laws.chain import draw_terms
 from diffusion_math.reverse import ExactReverse, ReverseProcess
 from tests.truth import Wrapped, error, seed, within
 
@@ -431,12 +430,6 @@ class TestSimpleLoss:
         )
         assert torch.equal(t.sort().values, torch.arange(1, 11).repeat_interleave(2))
         assert not torch.equal(t, t.sort().values)
-
-    def test_and_every_t_is_as_likely_as_the_next(self):
-        p, x0 = DDPM(wave, process(10)), normal(3, 2)
-        t = [draw_terms(p.T, x0, seed(n), None, None)[0] for n in range(2000)]
-        share = torch.stack([(torch.stack(t) == k).double().mean(1) for k in range(1, 11)], 1)
-        within(share, 0.1)
 
     @pytest.mark.parametrize("loss", [simple_loss, elbo_loss])
     def test_reproducible_by_generator_and_trainable(self, loss):
@@ -897,22 +890,6 @@ class TestWhatTheNetworkGets:
             for step in (p.step(x_t, 4), p.ddim(x_t, 4, 1.0)):
                 assert error(step.mean, q.posterior(x_t, torch.full_like(x_t, 0.3), 4).mean) < 1e-12
 
-    def test_a_network_of_two_dtypes_gets_x_t_as_it_is(self):
-        class Mixed(torch.nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.code, self.body = torch.nn.Linear(1, 2).bfloat16(), torch.nn.Linear(2, 2)
-
-            def forward(self, x_t, log_snr):
-                return self.body(x_t) + self.code(log_snr[:, None].bfloat16()).to(x_t.dtype)
-
-        p = DDPM(Mixed(), process(5), (2,))
-        assert (
-            p.predict(normal(3, 2, dtype=F32), 2).eps.dtype
-            == p.sample(4, like=torch.empty(0)).dtype
-            == F32
-        )
-
     def test_a_function_gets_what_sample_was_asked_for(self):
         seen, network = set(), torch.nn.Linear(2, 2).bfloat16()
 
@@ -1005,12 +982,6 @@ class TestModule:
                     x = p.sample(2, seed(1), like=torch.zeros(1, dtype=like), eta=eta)
                     assert x.dtype == like and x.shape == (2, *event) and x.isfinite().all()
 
-    def test_copies_share_the_network(self):
-        p = DDPM(UNet(width=8), process(10), (1, 8, 8))
-        for other in (p.given(y=None), p.respace(5)):
-            assert other.network is p.network and isinstance(other, DDPM)
-            assert [*other.parameters()][0] is [*p.parameters()][0]
-
     @pytest.mark.parametrize("event", EVENTS[1:])
     def test_any_distribution_in_the_network_s_place(self, event):
         law, q = mixture(event), process(20)
@@ -1053,17 +1024,6 @@ class TestModule:
     def test_bad_arguments(self, change, kind, words):
         with pytest.raises(kind, match=words):
             DDPM(**({"network": wave, "q": process(10)} | change))
-
-    @pytest.mark.bad_input
-    @pytest.mark.parametrize(
-        "answer, got", [(lambda x: x[:, :1], r"\(2, 1\)"), (lambda x: 3.0, "float")]
-    )
-    def test_a_network_that_answers_something_else(self, answer, got):
-        p = DDPM(lambda x, level: answer(x), process(10))
-        with pytest.raises(
-            ValueError, match=rf"network must return a tensor of x_t's shape \(2, 3\), got {got}"
-        ):
-            p.step(normal(2, 3), 5)
 
     @pytest.mark.bad_input
     @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""Decoders against 300 digits of mpmath; bits per dimension; the estimators of the bound, unbiased and calibrated."""
+"""Decoders; bits per dimension; the estimators of the bound, unbiased and calibrated.
+
+The digits of a grey level's probability have their own tests: tests/laws/test_rounding.py.
+"""
 
 import math
 
@@ -21,6 +24,7 @@ from diffusion_math import (
     sums,
 )
 from diffusion_math.likelihood import NAMES, draw_times
+from tests.laws.test_rounding import gap_to, level, truth
 from tests.test_elbo import TWO, Bent, Fixed
 
 F64 = torch.float64

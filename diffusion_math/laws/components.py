@@ -166,8 +166,13 @@ def components_of(
 ) -> Components:
     "Components from any of the four ways to write their covariances, told apart by shape."
     k, d = means.shape
+    kind = {"dtype": means.dtype, "device": means.device}
     if isinstance(covs, tuple):
-        U, var, floor = (torch.as_tensor(c).to(means) for c in covs)
+        if len(covs) != 3:
+            raise ValueError(f"covs = (U, var, floor) must hold three tensors, got {len(covs)}")
+        U, var, floor = (
+            checks.real("covs", c, "tensors where it is a tuple", **kind) for c in covs
+        )
         if (
             U.ndim != 3
             or U.shape[:2] != (k, d)
@@ -182,7 +187,7 @@ def components_of(
         return Components(
             means, var[:, :d], _check_directions(U)
         )  # U with all d directions leaves none to the floor
-    covs = torch.as_tensor(covs).to(means)
+    covs = checks.real("covs", covs, "a tensor or a tuple (U, var, floor)", **kind)
     if covs.shape == (k,):
         return RoundComponents(means, _check_variances(covs[:, None]))
     if covs.shape in [(k, d), (k, *event)]:
@@ -210,7 +215,8 @@ def _eigen(covs: Float[Tensor, "k d d"]) -> tuple[Float[Tensor, "k d"], Float[Te
 
 def log_weights_of(weights: Sequence[float] | Tensor, means: Tensor) -> Float[Tensor, " k"]:
     "log of the weights; ValueError unless they are k shares that add to 1."
-    weights = torch.as_tensor(weights, dtype=torch.float64, device=means.device)
+    kind = {"dtype": torch.float64, "device": means.device}
+    weights = checks.real("weights", weights, "a list or tensor of numbers", **kind)
     if weights.shape != means.shape[:1]:
         raise ValueError(
             f"weights must have shape ({len(means)},), one for each mean, got {tuple(weights.shape)}"

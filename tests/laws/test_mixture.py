@@ -678,9 +678,6 @@ def test_no_samples():
     assert Law("full").q.sample(0).shape == (0, 3)
 
 
-# ---- fitting
-
-
 # ---- dtype, device, batch of 0
 
 
@@ -804,16 +801,9 @@ def make(weights=(0.5, 0.5), means=MEANS, covs=ONES):
     [
         (
             ValueError,
-            r"weights must have shape \(2,\), .*, got \(3,\)",
-            lambda: make([0.2, 0.3, 0.5]),
-        ),
-        (
-            ValueError,
             r"weights must be 0 or more and add to 1, got \[0.5, 0.6",
             lambda: make([0.5, 0.6]),
         ),
-        (ValueError, "weights must be 0 or more and add to 1", lambda: make([1.5, -0.5])),
-        (ValueError, "weights must be 0 or more and add to 1", lambda: make([0.5, math.nan])),
         (TypeError, "means must be a floating-point tensor", lambda: make(means=[[0.0], [1.0]])),
         (TypeError, "means must be a floating-point tensor", lambda: make(means=MEANS.long())),
         (
@@ -822,54 +812,7 @@ def make(weights=(0.5, 0.5), means=MEANS, covs=ONES):
             lambda: make([1.0], torch.tensor(0.0)),
         ),
         (ValueError, "means must", lambda: make([], torch.zeros(0, 3), torch.zeros(0))),
-        (
-            ValueError,
-            r"covs must have shape \(2,\), \(2, 3\), \(2, 3, 3\) or .* tuple \(U, var, floor\), got \(3,\)",
-            lambda: make(covs=torch.ones(3)),
-        ),
-        (
-            ValueError,
-            r"covs must have shape .*, got \(2, 3, 2\)",
-            lambda: make(covs=torch.ones(2, 3, 2)),
-        ),
-        (ValueError, r"covs must have shape .*, got \(\)", lambda: make(covs=1.0)),
-        (ValueError, "covs must hold no negative variance, got -1", lambda: make(covs=-ONES)),
-        (
-            ValueError,
-            "covs must hold no negative variance, got -1",
-            lambda: make(covs=-torch.ones(2, 3)),
-        ),
-        (
-            ValueError,
-            "covs must hold no negative variance, got -2",
-            lambda: make(covs=torch.diag(torch.tensor([1.0, 1, -2])).expand(2, 3, 3)),
-        ),
-        (
-            ValueError,
-            "covs must hold no negative variance, got nan",
-            lambda: make(covs=ONES * math.nan),
-        ),
-        (
-            ValueError,
-            "covs must be symmetric",
-            lambda: make(covs=torch.eye(3).roll(1, 0).expand(2, 3, 3)),
-        ),
-        (
-            ValueError,
-            "covs must be symmetric",
-            lambda: make(covs=1e-9 * torch.eye(3).roll(1, 0).expand(2, 3, 3)),
-        ),
-        (
-            ValueError,
-            r"covs = \(U, var, floor\) must have shapes \(2, 3, r\), \(2, r\) and \(2,\), got \(2, 3, 1\), \(2,\), ",
-            lambda: make(covs=(ALONG, ONES, ONES)),
-        ),
-        (
-            ValueError,
-            "covs must hold no negative variance, got -1",
-            lambda: make(covs=(ALONG, ONES[:, None], -ONES)),
-        ),
-        (ValueError, "covs .* orthonormal", lambda: make(covs=(2 * ALONG, ONES[:, None], ONES))),
+        (ValueError, r"covs must have shape .*, got \(3,\)", lambda: make(covs=torch.ones(3))),
         (
             TypeError,
             "x must be a floating-point tensor, got list",
