@@ -686,6 +686,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'diffusion_math/laws/grid.py'),
                                           'diffusion_math.laws.grid.GridChain.__init__': ( 'workshop/laws/grid.html#gridchain.__init__',
                                                                                            'diffusion_math/laws/grid.py'),
+                                          'diffusion_math.laws.grid.GridChain._within': ( 'workshop/laws/grid.html#gridchain._within',
+                                                                                          'diffusion_math/laws/grid.py'),
                                           'diffusion_math.laws.grid.GridChain.gap': ( 'workshop/laws/grid.html#gridchain.gap',
                                                                                       'diffusion_math/laws/grid.py'),
                                           'diffusion_math.laws.grid.GridChain.log_prob': ( 'workshop/laws/grid.html#gridchain.log_prob',
