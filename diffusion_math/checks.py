@@ -5,7 +5,7 @@ __all__ = ['Batch', 'Each', 'Numbers', 'Random', 'got', 'instance', 'function', 
            'count', 'number', 'positive', 'parts', 'unwanted', 'floating', 'tensor', 'some', 'holds', 'refuse',
            'finite', 'same_shape', 'matching', 'same_event', 'answer', 'nonzero', 'one_number', 'known_event',
            'event_shape', 'times', 'real', 'each', 'rowwise', 'where_at_hand', 'log_snr', 'some_signal', 'weights',
-           'schedule_values', 'never_rises', 'rising_levels', 'strides', 'grey_levels', 'variance']
+           'schedule_values', 'never_rises', 'rising_levels', 'strides', 'grey_levels', 'variance', 'variances']
 
 # %% ../nbs/workshop/checks.ipynb #c258775d
 import math
@@ -23,7 +23,7 @@ __all__ = [
     "function", "got", "grey_levels", "holds", "instance", "known_event", "log_snr", "matching", "name_or_function",
     "never_rises", "nonzero", "number", "one_number", "one_of", "only", "parts", "positive", "real", "refuse",
     "rising_levels", "rowwise", "same_event", "same_shape", "schedule_values", "some", "some_signal", "strides",
-    "tensor", "times", "unwanted", "variance", "weights", "where_at_hand", "whole",
+    "tensor", "times", "unwanted", "variance", "variances", "weights", "where_at_hand", "whole",
 ]  # fmt: skip
 
 # %% ../nbs/workshop/checks.ipynb #5cda2423
@@ -426,6 +426,13 @@ def variance(var: Any, mean: Tensor) -> Tensor:
     if var.device.type == "cpu" and not torch.compiler.is_compiling():
         _legal(var, mean.dtype)
     return var.to(mean.dtype)
+
+
+def variances(name: str, value: Any, x: Tensor) -> Tensor:
+    "The variance that a function has said, one for all or one for each x, shaped as by rowwise."
+    var = rowwise(name, value, x)
+    refuse(~((var >= 0) & (var < math.inf)), f"{name} must be finite and 0 or more, got", var)
+    return var
 
 
 def _kept(var: float, dtype: torch.dtype) -> None:

@@ -18,12 +18,12 @@ from .forward import ForwardProcess, Schedule, Time
 from .gaussian import Gaussian
 from .laws.chain import draw_terms, noised
 from .laws.rounding import left_unknown
-from .laws.terms import one_term
+from .laws.terms import one_term, term_cost
 from .likelihood import DiscretizedGaussian
 from .networks.ask import NO_NOISE, NO_SIGNAL, PREDICTS, AsksNetwork
 from .numerics import signal_and_noise
 from .reverse import ReverseProcess
-from .sums import mean_event
+from .sums import mean_event, wide
 from .tables import EXACT
 
 __all__ = ["DDPM", "Prediction", "elbo_loss", "simple_loss"]
@@ -146,9 +146,14 @@ class DDPM(AsksNetwork):
     def step(self, x_t: Batch, t: Time) -> Gaussian:
         "p(x_{t-1} | x_t), t in 1..T [DDPM eq. 1]: a point mass where its variance is 0."
         mean, *spread = self._back(None, x_t, t)
-        if callable(self.variance):
-            return Gaussian(mean, self.spread(x_t, t)[0])
-        return Gaussian.made(mean, *(self.spread(x_t, t) if self.variance == "beta" else spread))
+        own = self.variance == "posterior"
+        return Gaussian.made(mean, *(spread if own else self.spread(x_t, t)))
+
+    def cost(self, q: ForwardProcess, x0: Batch, x_t: Batch, t: Time) -> Each:
+        "ReverseProcess.cost, from the difference of the two x_0: that of the two means is lost in their rounding."
+        if q is self.q and getattr(self.step, "__func__", None) is DDPM.step:
+            return term_cost(self, x0, x_t, self.clean(x_t, t), t)
+        return super().cost(q, x0, x_t, t)
 
     def ddim(self, x_t: Batch, t: Time, eta: float = 0.0) -> Gaussian:
         """One step of DDIM [Song, Meng & Ermon 2021 eq. 12], t in 1..T: eta^2 of the posterior's variance.
@@ -160,7 +165,7 @@ class DDPM(AsksNetwork):
     def spread(self, x_t: Tensor, t: Time) -> tuple[Tensor, ...]:
         "The variance of p(x_{t-1} | x_t), and its root where that is at hand."
         if callable(self.variance):
-            return (checks.rowwise("variance(t)", self.variance(t), x_t),)
+            return (checks.variances("variance(t)", self.variance(t), x_t),)
         law = "step" if self.variance == "beta" else "posterior"
         return self.q.tables.at(law, "x_t", x_t, t)[-2:]
 
@@ -180,11 +185,11 @@ class DDPM(AsksNetwork):
         like: Tensor | None = None,
         eta: float = 1.0,
     ) -> Numbers:
-        "ReverseProcess.sample; with another eta than 1, by the steps of ddim."
+        "ReverseProcess.sample without noise in its last step [DDPM algorithm 2]; for eta below 1, by ddim's steps."
         like = self.like() if like is None else checks.floating("like", like)
         p = self.changed(asked=like.dtype)  # the walk itself is in float32 at least
         p = p if eta == 1 else p.changed(step=lambda x_t, t, by=p: by.ddim(x_t, t, eta))
-        return ReverseProcess.sample(p, n, generator, progress, trajectory, like)
+        return ReverseProcess.sample(p.quiet_end(), n, generator, progress, trajectory, like)
 
     def respace(self, T: int) -> "DDPM":
         "The same network on T of the noise levels: fewer and longer steps. ValueError: a variance that is a function."
@@ -233,6 +238,6 @@ def elbo_loss(
     pixels would teach nothing. Take .mean() of it to train. The exact sum of all terms is elbo(q, p, x0).
     """
     t, eps = draw_terms(checks.instance("p", p, DDPM).T, x0, generator, t, eps)
-    x_t = noised(p.q, x0, t, eps)
+    x0, x_t = wide(x0), noised(p.q, wide(x0), t, wide(eps))
     mean = p.predict(x_t, t).x0
     return p.q.marginal(x0, p.T).kl(p.prior(x0)) + p.T * one_term(p, x0, x_t, mean, t)

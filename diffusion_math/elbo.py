@@ -31,7 +31,7 @@ def step_cost(
 ) -> Float[Tensor, "k c b"]:
     "KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)) at each x_t, t in 2..T; eps (k, c, b, *event)."
     rows, times, x_t = noised_rows(q, x0, t, eps)
-    return q.posterior(x_t, rows, times).kl(p.checked_step(x_t, times)).view(eps.shape[:3])
+    return p.cost(q, rows, x_t, times).view(eps.shape[:3])
 
 
 def last_cost(

@@ -10,16 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from diffusion_math.numerics import (
-    log_normal,
-    log_or_never,
-    noise_like,
-    ratio_excess,
-    root,
-    scaled_square,
-)
-
-from . import checks
+from . import checks, numerics
 from .checks import Batch, Each, Numbers, Random
 from .sums import total, total_log, wide
 
@@ -52,11 +43,11 @@ class Gaussian:
         "The standard deviation, sqrt(var): the size of the noise, in var's shape."
         of, std = self._root
         at_hand = std is not None and of is self.var and not of.requires_grad
-        return std if at_hand else root(self.var)
+        return std if at_hand else numerics.root(self.var)
 
     def sample(self, generator: Random = None) -> Batch:
         "mean + std * eps with eps ~ N(0, I), (2.9): one draw for each mean, differentiable in mean and var."
-        return torch.addcmul(self.mean, self.std, noise_like(self.mean, generator))
+        return torch.addcmul(self.mean, self.std, numerics.noise_like(self.mean, generator))
 
     def log_prob(self, x: Batch) -> Float[Tensor, " m"]:
         """log N(x; mean, var) = -1/2 sum_i [(x_i - mean_i)^2 / var_i + log(2 pi var_i)], (b,), in nats.
@@ -64,7 +55,7 @@ class Gaussian:
         At a point mass +inf, elsewhere -inf, which wins. x: mean's shape, or a batch of 1 on either side.
         """
         x = checks.same_event("x", x, self.mean)
-        return total_log(log_normal(x, self.mean, self.var), self.mean)
+        return total_log(numerics.log_normal(x, self.mean, self.var), self.mean)
 
     def kl(self, other: "Gaussian") -> Float[Tensor, " m"]:
         """KL(self || other) = 1/2 sum_i [r_i - 1 - log r_i + (mean_i - mean'_i)^2 / var'_i], r = var/var', in nats.
@@ -72,13 +63,13 @@ class Gaussian:
         Between point masses 0 or inf; inf from or to a single one. Shapes as in log_prob.
         """
         checks.same_event("other", checks.instance("other", other, Gaussian).mean, self.mean)
-        excess = ratio_excess(self.var, other.var)
-        apart = scaled_square(self.mean, other.mean, other.var)
+        excess = numerics.ratio_excess(self.var, other.var)
+        apart = numerics.scaled_square(self.mean, other.mean, other.var)
         return total(0.5 * (excess + apart), self.mean)
 
     def entropy(self) -> Each:
         "1/2 sum_i log(2 pi e var_i), (b,), in nats: the mean of -log_prob; -inf where a variance is 0."
-        each = 0.5 * log_or_never(2 * math.pi * math.e * wide(self.var))
+        each = 0.5 * numerics.log_or_never(2 * math.pi * math.e * wide(self.var))
         return total(each.expand(self.mean.shape), self.mean)
 
     def __repr__(self) -> str:

@@ -100,7 +100,7 @@ def replicate(
     for some in pieces(t, x0.numel()):
         rows, times = x0.expand(len(some), *x0.shape).flatten(0, 1), some.flatten()
         x_t = q.marginal(rows, times).sample(generator)
-        cost = q.posterior(x_t, rows, times).kl(p.checked_step(x_t, times)).view(some.shape)
+        cost = p.cost(q, rows, x_t, times).view(some.shape)
         total = total + (cost / shares[some - 2].to(cost)).sum(0) / len(t)
     return total
 

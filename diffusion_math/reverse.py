@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from . import checks
-from .checks import Batch, Numbers, Random
+from .checks import Batch, Each, Numbers, Random
 from .distribution import Distribution
 from .forward import ForwardProcess, Time
 from .gaussian import Gaussian
@@ -48,6 +48,10 @@ class ReverseProcess(ABC):
         law = checks.instance("p.step", self.step(x_t, t), Gaussian, must="return")
         checks.answer("p.step", law.mean, x_t, of="x_t", what="a mean")
         return law
+
+    def cost(self, q: ForwardProcess, x0: Batch, x_t: Batch, t: Time) -> Each:
+        "KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)), (b,), t in 2..T: what one step counts for in the bound."
+        return q.posterior(x_t, x0, t).kl(self.checked_step(x_t, t))
 
     @torch.no_grad()
     def sample(

@@ -18,6 +18,7 @@ from diffusion_math import (
     Prediction,
     UNet,
     elbo,
+    elbo_estimate,
     elbo_loss,
     exact_elbo,
     simple_loss,
@@ -76,6 +77,13 @@ def beta_tilde(q):
     "The posterior's variance for every t, t = 0 included for its place alone."
     s = q.schedule
     return s.beta * s.noise_var.roll(1) / s.noise_var
+
+
+class Half(nn.Linear):
+    "A network that is told the noise level, and does not listen."
+
+    def forward(self, x_t, log_snr):
+        return super().forward(x_t)
 
 
 # ---------------------------------------------------------------- a prediction under its three names
@@ -228,6 +236,42 @@ class TestStep:
         assert torch.equal(p.step(x_t, 1).mean, x_t) and p.step(x_t, 1).var == 0
         assert torch.equal(p.ddim(x_t, 1).mean, x_t)
 
+    def test_a_term_in_float32_is_not_lost_in_the_rounding_of_two_means(self):
+        "At log SNR 20 a step moves x_0 by 1e-5: of the difference of two means near 1 one digit in three is left."
+        q = ForwardProcess(Schedule.from_log_snr(torch.linspace(20, -7, 1000)))
+        guess = normal(1, 64, draw=1).float()
+        x0 = guess + 1e-3 * normal(50, 64).float()
+        p = DDPM(lambda x_t, level: guess.to(x_t).expand(x_t.shape), q, predicts="x0")
+        for t in (2, 10, 300):
+            x_t = q.marginal(x0, t).sample(seed(2))
+            exact = q.posterior(x_t.double(), x0.double(), t).kl(p.step(x_t.double(), t))
+            for times in (t, torch.full((50,), t)):
+                got = p.cost(q, x0, x_t, times)
+                assert got.dtype == F32
+                assert (got / exact - 1).abs().max() < 20 * torch.finfo(F32).eps
+        bound = elbo(q, p, x0, lambda x_1: Gaussian(x_1, 1.0), generator=seed(3))
+        s = (
+            q.schedule
+        )  # the term does not depend on x_t: half a squared distance, by what the SNR falls
+        shares = 0.5 * (s.snr[1:-1] - s.snr[2:])[:, None] * (x0 - guess).double().square().sum(1)
+        assert ((bound.steps - shares).abs() / shares).max() < 40 * torch.finfo(F32).eps
+
+    def test_a_step_of_one_s_own_counts_in_the_bound(self):
+        "A subclass's, or a process's that was made for another q: the KL of the two laws that are there."
+
+        class Other(DDPM):
+            def step(self, x_t, t):
+                return Gaussian(super().step(x_t, t).mean + 1, 1.0)
+
+        q, x_t, x0 = process(20), normal(5, 2), normal(5, 2, draw=1)
+        for p, way in (
+            (Other(wave, q), q),
+            (DDPM(wave, q), process(20)),
+            (DDPM(wave, q), process(19)),
+        ):
+            law = way.posterior(x_t, x0, 7)
+            assert torch.equal(p.cost(way, x0, x_t, 7), law.kl(p.step(x_t, 7)))
+
     def test_the_network_is_told_the_noise_level(self):
         seen = []
         p = DDPM(lambda x, level: seen.append(level) or x, process())
@@ -301,8 +345,13 @@ class TestVariance:
         p = DDPM(wave, process(10), variance=lambda t: "small")
         with pytest.raises(TypeError, match=r"variance\(t\) must be a number or a tensor, got str"):
             p.step(normal(2, 2), 5)
-        with pytest.raises(ValueError, match="var must be finite and 0 or more"):
-            DDPM(wave, process(10), variance=lambda t: -1.0).step(normal(2, 2), 5)
+        words = r"variance\(t\) must be finite and 0 or more"
+        for wrong in (-1.0, math.nan, INF):
+            p = DDPM(wave, process(10), variance=lambda t, v=wrong: v)
+            with pytest.raises(ValueError, match=words):
+                p.step(normal(2, 2), 5)
+            with pytest.raises(ValueError, match=words):
+                elbo_loss(p, normal(2, 2), t=5)
 
 
 # ---------------------------------------------------------------- the term of the bound and the noise
@@ -552,6 +601,30 @@ class TestElboLoss:
         elbo_loss(p, torch.ones(8, 1, 2, 2), seed(1), t=torch.full((8,), 5)).mean().backward()
         assert scale.grad > 0
 
+    @pytest.mark.parametrize("own", [None, torch.float16, BF16], ids=str)
+    @pytest.mark.parametrize("dtype", [torch.float16, BF16], ids=str)
+    def test_in_half_precision_it_is_that_of_float32(self, dtype, own):
+        "On the way of two narrow humps a mean in bfloat16 is off by many standard deviations of a step."
+        law = GaussianMixture([0.5, 0.5], torch.tensor([[-1.0], [1.0]]), torch.tensor([0.01, 0.01]))
+        q = ForwardProcess(Schedule.from_log_snr(torch.linspace(14.5, -7, 1000)))
+        x0, t = law.sample(1000, seed(1)).to(dtype), torch.arange(1, 1001)
+        eps = torch.randn(1000, 1, generator=seed(2)).to(dtype)
+        network = law if own is None else Half(1, 1).to(own)
+        for says in ("eps", "v"):
+            p = DDPM(network, q, predicts=says, variance="beta")
+            got, want = (
+                elbo_loss(p, x0, t=t, eps=eps),
+                elbo_loss(p, x0.float(), t=t, eps=eps.float()),
+            )
+            assert got.dtype == F32 and torch.equal(got, want)
+            for bound in (
+                lambda x, p=p: elbo(q, p, x, generator=seed(3)).total,
+                lambda x, p=p: exact_elbo(q, p, x, nodes=20).total,
+                lambda x, p=p: elbo_estimate(q, p, x, 8, generator=seed(3)).total,
+            ):
+                got, want = bound(x0[:9]), bound(x0[:9].float())
+                assert got.dtype == F32 and torch.equal(got, want)
+
     def test_a_last_step_without_variance_is_refused(self):
         with pytest.raises(ValueError, match=r"p.step\(x_1, 1\) must have a variance above 0"):
             elbo_loss(DDPM(wave, process(10)), normal(3, 2), t=torch.tensor([1, 2, 3]))
@@ -621,7 +694,8 @@ def grid_walk(law, s, eta, beta):
         a, v, was_a, was_v = s.alpha_bar[t], s.noise_var[t], s.alpha_bar[t - 1], s.noise_var[t - 1]
         x0 = law.denoise(places[:, None], s.log_snr[t])[:, 0]
         eps, var = (places - a.sqrt() * x0) / v.sqrt(), eta**2 * was_v / v * s.beta[t]
-        mean, var = was_a.sqrt() * x0 + (was_v - var).sqrt() * eps, s.beta[t] if beta else var
+        mean, var = was_a.sqrt() * x0 + (was_v - var).sqrt() * eps, var
+        var = s.beta[t] if beta and t > 1 else var  # the last step adds no noise [DDPM algorithm 2]
         if var == 0:
             places = mean
             continue
@@ -673,6 +747,43 @@ class TestSample:
             assert abs(len(mine) / 20_000 - total) < 5 * (total * (1 - total) / 20_000).sqrt()
             assert abs(mine.mean() - middle) < 5 * (second / len(mine)).sqrt()
             assert abs(mine.var() - second) < 5 * ((fourth - second**2) / len(mine)).sqrt()
+
+    @pytest.mark.parametrize("variance", ["posterior", "beta", lambda t: 0.3, lambda t: 0.3 / t])
+    @pytest.mark.parametrize("event", EVENTS)
+    def test_the_last_step_adds_no_noise(self, event, variance):
+        "z = 0 at t = 1 [DDPM algorithm 2]; the steps before it, and what is drawn afterwards, are as they were."
+        p, one, two = DDPM(mixture(event), process(20), variance=variance), seed(1), seed(1)
+        path = p.sample(5, one, trajectory=True, like=torch.empty(0, dtype=F64))
+        assert torch.equal(path[0], p.step(path[1], 1).mean)
+        x = p.prior(path[0]).sample(two)
+        for t in range(20, 0, -1):
+            assert torch.equal(x, path[t])
+            x = p.step(x, t).sample(two)
+        assert torch.equal(x, path[0]) == (variance == "posterior")
+        assert torch.equal(torch.randn(3, generator=one), torch.randn(3, generator=two))
+        assert (p.step(path[1], 1).var > 0).all() == (
+            variance != "posterior"
+        )  # a density for the bound
+
+    def test_nor_does_that_of_a_subclass_or_of_few_steps(self):
+        class Noisy(DDPM):
+            def step(self, x_t, t):
+                return Gaussian(super().step(x_t, t).mean, 4.0)
+
+        for p in (
+            Noisy(wave, process(20), (2,)),
+            DDPM(wave, process(20), (2,), variance="beta").respace(1),
+        ):
+            path = p.sample(5, seed(1), trajectory=True)
+            assert torch.equal(path[0], p.step(path[1], 1).mean)
+
+    def test_pictures_stay_within_their_range(self):
+        "With variance beta and few steps, the noise of the last step alone took a third of the pixels out of it."
+        p = DDPM(
+            lambda x_t, level: torch.sign(x_t), process(1000), (1, 8, 8), "x0", "beta", images=True
+        )
+        x = p.respace(20).sample(20, seed(1))
+        assert x.abs().max() <= 1
 
     def test_eta_0_adds_no_noise(self):
         p = DDPM(mixture(), process(20))
@@ -851,6 +962,25 @@ class TestModule:
         )
         assert torch.equal(p.sample(500, seed(1)), path[0])
         assert set(seen) == {(dtype, F32)} and p.predict(normal(3, 1), 5).x0.dtype == F64
+
+    @pytest.mark.parametrize("like", [torch.float16, BF16, F32, F64], ids=str)
+    @pytest.mark.parametrize("own", [torch.float16, BF16, F32, F64], ids=str)
+    def test_draws_are_like_what_was_asked_for_whatever_the_network_s_dtype(self, own, like):
+        class Own(nn.Linear):
+            def forward(self, x_t, log_snr):
+                assert x_t.dtype == own
+                return super().forward(x_t)
+
+        law = mixture().to(own)
+        for network in (Own(2, 2).to(own), UNet(2, width=8, mults=(1,)).to(own), law, Wrapped(law)):
+            event = (2, 4, 4) if isinstance(network, UNet) else (2,)
+            for p in (
+                DDPM(network, process(3), event, "v"),
+                DDPM(network, process(3), event, "v", "beta"),
+            ):
+                for eta in (1, 0.5):
+                    x = p.sample(2, seed(1), like=torch.zeros(1, dtype=like), eta=eta)
+                    assert x.dtype == like and x.shape == (2, *event) and x.isfinite().all()
 
     @pytest.mark.parametrize("event", EVENTS[1:])
     def test_any_distribution_in_the_network_s_place(self, event):

@@ -29,10 +29,10 @@ def first_cost(p: Any, x0: Tensor, x_1: Tensor, mean: Tensor) -> Each:
     return -with_density(Gaussian(mean, p.spread(x_1, 1)[0])).log_prob(x0)
 
 
-def term_cost(p: Any, x0: Tensor, x_t: Tensor, mean: Tensor, t: Tensor) -> Each:
+def term_cost(p: Any, x0: Tensor, x_t: Tensor, mean: Tensor, t: int | Tensor) -> Each:
     "KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)), where the network's x_0 is mean; 0 in place of t = 1."
     of_x0, _, posterior, _ = p.q.tables.at("posterior", "x_t", x_t, t)
-    var, first = p.spread(x_t, t)[0], (t == 1).view(posterior.shape)
+    var, first = p.spread(x_t, t)[0], torch.as_tensor(t == 1).view(posterior.shape)
     point = (var == 0) & ~first
     of_x0 = wide(torch.where(first, 0, of_x0))
     each, safe = (wide(torch.where(first | point, 1, v)) for v in (posterior, var))

@@ -15,6 +15,7 @@ from .. import checks
 from ..checks import Batch
 from ..distribution import Distribution
 from ..forward import ForwardProcess
+from ..gaussian import Gaussian
 from ..laws.mixture import GaussianMixture
 from ..reverse import ReverseProcess
 from ..sums import level_by_level, wide_dtype
@@ -97,6 +98,15 @@ class AsksNetwork(ReverseProcess, nn.Module):
     def given(self, **cond: Any) -> "AsksNetwork":
         "The same p, told something more: p.given(y=3) calls network(x_t, log_snr, y=3)."
         return self.changed(cond=self.cond | cond)
+
+    def quiet_end(self) -> "AsksNetwork":
+        "The same p for a walk whose last step adds no noise: it ends in the mean of p(x_0 | x_1)."
+
+        def step(x_t: Batch, t: int) -> Gaussian:
+            law = self.checked_step(x_t, t)
+            return law if t > 1 else Gaussian.made(law.mean, torch.zeros_like(law.var))
+
+        return self.changed(checked_step=step)
 
     def through(self, q: ForwardProcess) -> "AsksNetwork":
         "The same network on the steps of another q."

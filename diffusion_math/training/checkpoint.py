@@ -273,7 +273,8 @@ def load_model(path: str | Path) -> DDPM:
     tensors, config = _unsealed(path)
     try:
         q = ForwardProcess(_schedule(tensors))
-        network = _build(config.pop("network"))
+        with torch.random.fork_rng(devices=[]):  # its first weights are random, and not kept
+            network = _build(config.pop("network"))
         network.load_state_dict({name: w.float() for name, w in tensors.items()})
         return DDPM(network.eval(), q, **config)
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:

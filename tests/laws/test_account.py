@@ -40,6 +40,21 @@ def test_the_account_adds_up(T, wrong):
     assert abs(ratio.mean() - got.model_error) < 5 * ratio.std() / 20_000**0.5
 
 
+@pytest.mark.parametrize(
+    "var, cure, held",
+    [(4.0, (-16, 16), "-0.0123"), (25.0, (-40, 40), "-0.317"), (1e-4, (-0.1, 0.1), r"\+5.3")],
+)
+def test_strips_that_miss_some_of_the_data_are_refused(var, cure, held):
+    "They read an entropy of 2.04 for 2.11, of 1.83 for 3.03, and a bound of -14 for a bell of width 0.01."
+    q = ForwardProcess(linear_schedule(10))
+    law = GaussianMixture([1.0], torch.zeros(1, 1).double(), torch.tensor([var]).double())
+    with pytest.raises(ValueError, match=f"low, high and strips must suit data: .* is 1 {held}"):
+        account(law, q, ExactReverse(q, law))
+    got = account(law, q, ExactReverse(q, law), *cure)
+    assert got.entropy == pytest.approx(0.5 * math.log(2 * math.pi * math.e * var), abs=1e-7)
+    assert abs(got.off) < 1e-6 and got.bound > got.entropy
+
+
 def test_the_account_of_a_thousand_steps():
     q = ForwardProcess(linear_schedule(1000))
     got = account(ONE, q, ExactReverse(q, ONE), -4, 5, strips=20)

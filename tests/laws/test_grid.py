@@ -65,7 +65,33 @@ def test_p_of_x0_integrates_to_1():
     for T in (1, 10, 100):
         p = ExactReverse(ForwardProcess(linear_schedule(T)), TWO)
         x = torch.linspace(-15, 15, 6001, dtype=F64)[:, None]
-        assert abs(GridChain(p).log_prob(x).exp().sum() * 0.005 - 1) < 1e-9
+        assert abs(GridChain(p, -15, 15).log_prob(x).exp().sum() * 0.005 - 1) < 1e-9
+
+
+@pytest.mark.parametrize("var", [4.0, 25.0])
+def test_beside_its_interval_nothing_is_said(var):
+    "Of an x_0 that the grids do not reach, a sum over them would say -70,000 where -14 is true."
+    q, law = (
+        ForwardProcess(linear_schedule(20)),
+        GaussianMixture([1.0], torch.zeros(1, 1).double(), torch.tensor([var]).double()),
+    )
+    p, x0 = ExactReverse(q, law), torch.linspace(-5, 5, 11, dtype=F64)[:, None]
+    chain, truth = GridChain(p), LinearChain(p)
+    assert torch.allclose(chain.log_prob(x0), truth.log_prob(x0), atol=1e-5)
+    for wrong in (9.0, -5.001, math.nan, math.inf):
+        for ask in (chain.log_prob, lambda x, chain=chain: chain.gap(q, x)):
+            with pytest.raises(ValueError, match="x0 must .*(low and high, -5 and 5|finite)"):
+                ask(torch.tensor([[0.0], [wrong]], dtype=F64))
+    wide = GridChain(p, -15, 15)
+    assert torch.allclose(wide.log_prob(x0 + 5), truth.log_prob(x0 + 5), atol=1e-9)
+
+
+def test_what_no_grid_holds_has_no_density():
+    "400 standard deviations out log p is -80,000; where a number in float64 ends, -inf says so."
+    q, x0 = ForwardProcess(linear_schedule(20)), torch.tensor([[0.0], [0.2], [4.0]], dtype=F64)
+    law = GaussianMixture([1.0], torch.zeros(1, 1).double(), torch.tensor([1e-4]).double())
+    got, truth = (chain(ExactReverse(q, law)).log_prob(x0) for chain in (GridChain, LinearChain))
+    assert torch.allclose(got[:2], truth[:2], atol=1e-6) and got[2] == -math.inf
 
 
 def test_the_gap_by_draws_of_paths():

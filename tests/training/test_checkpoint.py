@@ -468,3 +468,17 @@ def test_each_model_that_ships(name):
         w.dtype == torch.float32 and bool(w.isfinite().all())
         for w in p.network.state_dict().values()
     )
+
+
+def test_reading_a_model_draws_nothing_from_the_global_generator(tmp_path):
+    "A network is built with random weights before it gets those of the file: the next draw is still the seed's."
+    p = DDPM(UNet(width=8), ForwardProcess(linear_schedule(10)), (1, 8, 8))
+    save_model(p, tmp_path / "p.safetensors")
+    reads = [lambda: load_model(tmp_path / "p.safetensors")]
+    reads += [lambda name=name: load_pretrained(name) for name in disk.pretrained_names()]
+    for read in reads:
+        torch.manual_seed(3)
+        want = torch.rand(5)
+        torch.manual_seed(3)
+        read()
+        assert torch.equal(torch.rand(5), want)
