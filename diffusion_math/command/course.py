@@ -92,10 +92,9 @@ def copy_course(
     until then is noted as copied.
     """
     folder, source = Path(folder), Path(source or _source())
-    notes, report = (
-        _read_notes(folder),
-        {state: [] for state in ("new", "updated", "same", "kept", "beside")},
-    )
+    before = _read_notes(folder)
+    notes = dict(before)
+    report = {state: [] for state in ("new", "updated", "same", "kept", "beside")}
     try:
         for name in _shipped(source):
             content = (source / name).read_bytes()
@@ -106,7 +105,8 @@ def copy_course(
                     "kept" if _put(folder, beside, content, notes) == "kept" else "beside"
                 ].append(beside)
     finally:  # a copy that is cut short must know its own files again
-        write_file(folder / _NOTES, json.dumps({"sha256": notes}, indent=1).encode())
+        if notes != before:  # or one that nobody may write to would not open
+            write_file(folder / _NOTES, json.dumps({"sha256": notes}, indent=1).encode())
     return report
 
 # %% ../../nbs/workshop/command/course.ipynb #977f95f1

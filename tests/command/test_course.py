@@ -179,6 +179,19 @@ def opened(monkeypatch):
     return calls
 
 
+def test_a_read_only_copy_opens(tmp_path, opened, monkeypatch):
+    "As the system refuses to write; chmod does not stop root."
+    copy_course(tmp_path / "mine")
+
+    def refused(path, content):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(room, "write_file", refused)
+    assert main(["course", str(tmp_path / "mine")]) == 0 and len(opened) == 1
+    (tmp_path / "mine" / "index.ipynb").unlink()
+    assert main(["course", str(tmp_path / "mine")]) == 1 and len(opened) == 1
+
+
 def test_opens_the_copy(tmp_path, opened):
     assert main(["course", str(tmp_path / "mine"), "--port", "8899", "--no-browser"]) == 0
     assert opened == [(tmp_path / "mine", "index.ipynb", 8899, False, False)]
