@@ -232,7 +232,7 @@ function render({ model, el }) {
     facts.el,
     h("div", { class: "dm-grid" }, beta.el, x.el),
     h("div", { class: "dm-buttons" }, button(ui, "Reset", ui.reset)),
-    h("p", { class: "dm-note" }, "The right picture shows the slice between the two black ends: four standard deviations to each side of its mean."),
+    h("p", { class: "dm-note" }, "The right picture zooms in on the slice: four standard deviations to each side of its mean, as marked under it on the left."),
   );
   ui.start(draw, words);
   return ui.close;
