@@ -309,7 +309,7 @@ def where_at_hand(where: Tensor) -> Tensor:
         return where.nonzero().flatten()
     return torch.arange(len(where), device=where.device)
 
-
+# %% ../nbs/workshop/checks.ipynb #37b880e1
 def log_snr(name: str, value: Any, x: Tensor) -> Tensor:
     "A noise level for all of the batch, or one for each x, as (b,) in float64 on x's device."
     level = real(name, value, "a number or a tensor", dtype=torch.float64)

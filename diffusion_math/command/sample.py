@@ -75,45 +75,27 @@ def _sample(args: Namespace) -> None:
     print(f"{o.out}: {o.n} pictures by {o.steps} steps")
 
 # %% ../../nbs/workshop/command/sample.ipynb #603cce56
-def add_sample(subcommands: Any) -> None:
-    "The command `diffusion-math sample`."
-    option = options.subcommand(
-        subcommands,
-        "sample",
-        _sample,
-        "draw pictures from a model",
-        """examples:
+_EXAMPLES = """examples:
   diffusion-math sample --n 64 --out digits.png
   diffusion-math sample --model run --class 3 --steps 250 --eta 1 --out threes.npz
 
 A .png shows all pictures on one sheet; an .npz keeps each (images, and labels if it has classes), and can be
-read by train and evaluate. The same seed gives the same pictures on the same machine.""",
-    )
+read by train and evaluate. The same seed gives the same pictures on the same machine."""
+
+
+def add_sample(subcommands: Any) -> None:
+    "The command `diffusion-math sample`."
+    help, a_count = "draw pictures from a model", {"type": whole(1), "metavar": "N"}
+    option = options.subcommand(subcommands, "sample", _sample, help, _EXAMPLES)
     options.model_option(option)
-    option("--n", 64, "how many", type=whole(1), metavar="N")
+    fresh = "the share of fresh noise a step: 0 is DDIM, 1 is DDPM"
+    which = "the class to draw, by its name; all of them in turn, or none, which leaves it open"
+    option("--n", 64, "how many", **a_count)
     option("--out", Path("samples.png"), "FILE.png or FILE.npz", type=_picture_file, metavar="FILE")
-    option("--steps", 50, "steps from noise to a picture", type=whole(1), metavar="N")
-    option(
-        "--eta",
-        0.0,
-        "the share of fresh noise a step: 0 is DDIM, 1 is DDPM",
-        type=number(0, 1),
-        metavar="X",
-    )
-    option(
-        "--class",
-        None,
-        "the class to draw, by its name; all of them in turn, or none, which leaves it open "
-        "(default: all, if the model has classes)",
-        metavar="NAME",
-    )
-    option(
-        "--cols",
-        None,
-        "columns of the sheet (default: as many as make a square)",
-        type=whole(1),
-        metavar="N",
-    )
+    option("--steps", 50, "steps from noise to a picture", **a_count)
+    option("--eta", 0.0, fresh, type=number(0, 1), metavar="X")
+    option("--class", None, f"{which} (default: all, if the model has classes)", metavar="NAME")
+    option("--cols", None, "columns of the sheet (default: as many as make a square)", **a_count)
     option("--seed", 0, "of the noise", type=whole(0), metavar="N")
-    option("--batch", 256, "pictures at a time", type=whole(1), metavar="N")
+    option("--batch", 256, "pictures at a time", **a_count)
     option("--quiet", False, "no progress bar (default: one in a terminal)", action="store_true")

@@ -117,45 +117,20 @@ def _model_options(option: Callable) -> None:
 # %% ../../nbs/workshop/command/train.ipynb #12490bb8
 def _fit_options(option: Callable) -> None:
     "The training."
-    option("--steps", 2000, "steps of training", type=whole(1), metavar="N")
-    option("--batch", 128, "pictures a step", type=whole(1), metavar="N")
+    a_count, from_0 = {"type": whole(1), "metavar": "N"}, {"type": whole(0), "metavar": "N"}
+    a_share = {"type": number(0, 1), "metavar": "X"}
+    loss = "simple [DDPM eq. 14], or elbo: the bound, in bits/dim"
+    warmup = "steps until lr is reached (default: 100, or a tenth of the steps)"
+    option("--steps", 2000, "steps of training", **a_count)
+    option("--batch", 128, "pictures a step", **a_count)
     option("--lr", 2e-3, "the highest learning rate", type=number(0), metavar="X")
-    option(
-        "--loss",
-        "simple",
-        "simple [DDPM eq. 14], or elbo: the bound, in bits/dim",
-        choices=("simple", "elbo"),
-    )
-    option("--drop", 0.1, "how often a class is left out", type=number(0, 1), metavar="X")
-    option(
-        "--ema",
-        0.999,
-        "how slowly the average of the weights forgets",
-        type=number(0, 1),
-        metavar="X",
-    )
-    option(
-        "--warmup",
-        None,
-        "steps until lr is reached (default: 100, or a tenth of the steps)",
-        type=whole(0),
-        metavar="N",
-    )
-    option(
-        "--seed",
-        0,
-        "of the weights, the order, the noise and the samples",
-        type=whole(0),
-        metavar="N",
-    )
+    option("--loss", "simple", loss, choices=("simple", "elbo"))
+    option("--drop", 0.1, "how often a class is left out", **a_share)
+    option("--ema", 0.999, "how slowly the average of the weights forgets", **a_share)
+    option("--warmup", None, warmup, **from_0)
+    option("--seed", 0, "of the weights, the order, the noise and the samples", **from_0)
     option("--precision", "no", "no is float32, bf16 is autocast", choices=("no", "bf16"))
-    option(
-        "--accumulate",
-        1,
-        "pieces that a batch is split into, for less memory",
-        type=whole(1),
-        metavar="N",
-    )
+    option("--accumulate", 1, "pieces that a batch is split into, for less memory", **a_count)
 
 # %% ../../nbs/workshop/command/train.ipynb #e57864e0
 def add_train(subcommands: Any) -> None:
