@@ -87,7 +87,7 @@ class _Attention(nn.Module):
         y = F.scaled_dot_product_attention(*qkv.flatten(4).transpose(-1, -2).unbind(1))
         return x + self.out(y.transpose(-1, -2).reshape(x.shape))
 
-# %% ../../nbs/workshop/networks/unet.ipynb #9c94640e
+# %% ../../nbs/workshop/networks/unet.ipynb #9c9464a0
 def _blocks(widths: Sequence[int], out: int, level: int) -> nn.ModuleList:
     "Blocks one after another, from each of widths to out."
     return nn.ModuleList(_Block(a, out, level) for a in widths)
@@ -104,7 +104,7 @@ def _config(first: dict, then: dict, mults: Sequence[int]) -> dict[str, Any]:
         raise ValueError(f"heads must divide width * mults[-1], got {came}")
     return then | sizes | {"mults": mults}
 
-
+# %% ../../nbs/workshop/networks/unet.ipynb #9c94640e
 class UNet(nn.Module):
     """A small U-Net [Ronneberger et al. 2015; DDPM appendix B]: network(x_t, log_snr) -> (b, out_channels, h, w).
 
