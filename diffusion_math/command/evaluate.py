@@ -7,6 +7,7 @@ __all__ = ['add_evaluate']
 import json
 import sys
 from argparse import ArgumentTypeError, Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,52 @@ def _terms(text: str) -> int | str:
     "The type of --terms: a number, or all."
     return "all" if text == "all" else whole(1)(text)
 
+# %% ../../nbs/workshop/command/evaluate.ipynb #2cc111b1
+def _told_options(option: Callable) -> None:
+    "What the model is told, and where the numbers go."
+    option(
+        "--classes",
+        False,
+        "tell the model each picture's class (default: off)",
+        action="store_true",
+    )
+    option("--seed", 0, "of the choice and the noise", type=whole(0), metavar="N")
+    option("--batch", 128, "pictures at a time", type=whole(1), metavar="N")
+    option(
+        "--json",
+        None,
+        "write the numbers as JSON too; - is the standard output, the table then goes to the error "
+        "output (default: not)",
+        type=_json_file,
+        metavar="FILE|-",
+    )
+
+# %% ../../nbs/workshop/command/evaluate.ipynb #f38bc9cb
+def _bound_options(option: Callable) -> None:
+    "Of how many pictures, and in how many steps."
+    option(
+        "--n",
+        500,
+        "pictures to look at, chosen at random; all, if there are no more",
+        type=whole(1),
+        metavar="N",
+    )
+    option(
+        "--T",
+        None,
+        "steps of the chain that is bounded (default: the model's own)",
+        type=whole(1, options.MOST_STEPS),
+        metavar="N",
+    )
+    option(
+        "--terms",
+        20,
+        "how many of its steps each picture draws; all for every one",
+        type=_terms,
+        metavar="N|all",
+    )
+    _told_options(option)
+
 # %% ../../nbs/workshop/command/evaluate.ipynb #593313ff
 def add_evaluate(subcommands: Any) -> None:
     "The command `diffusion-math evaluate`."
@@ -108,40 +155,4 @@ skipped.""",
         "of digits and mnist, and of other data that have both",
         choices=("train", "test"),
     )
-    option(
-        "--n",
-        500,
-        "pictures to look at, chosen at random; all, if there are no more",
-        type=whole(1),
-        metavar="N",
-    )
-    option(
-        "--T",
-        None,
-        "steps of the chain that is bounded (default: the model's own)",
-        type=whole(1, options.MOST_STEPS),
-        metavar="N",
-    )
-    option(
-        "--terms",
-        20,
-        "how many of its steps each picture draws; all for every one",
-        type=_terms,
-        metavar="N|all",
-    )
-    option(
-        "--classes",
-        False,
-        "tell the model each picture's class (default: off)",
-        action="store_true",
-    )
-    option("--seed", 0, "of the choice and the noise", type=whole(0), metavar="N")
-    option("--batch", 128, "pictures at a time", type=whole(1), metavar="N")
-    option(
-        "--json",
-        None,
-        "write the numbers as JSON too; - is the standard output, the table then goes to the error "
-        "output (default: not)",
-        type=_json_file,
-        metavar="FILE|-",
-    )
+    _bound_options(option)

@@ -5,6 +5,7 @@ __all__ = ['SAMPLE', 'draw_samples', 'add_sample']
 
 # %% ../../nbs/workshop/command/sample.ipynb #92ec8691
 from argparse import ArgumentTypeError, Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,25 +75,9 @@ def _sample(args: Namespace) -> None:
     save_pictures(x, o.out, y, o.cols)
     print(f"{o.out}: {o.n} pictures by {o.steps} steps")
 
-# %% ../../nbs/workshop/command/sample.ipynb #603cce56
-def add_sample(subcommands: Any) -> None:
-    "The command `diffusion-math sample`."
-    option = options.subcommand(
-        subcommands,
-        "sample",
-        _sample,
-        "draw pictures from a model",
-        """examples:
-  diffusion-math sample --n 64 --out digits.png
-  diffusion-math sample --model run --class 3 --steps 250 --eta 1 --out threes.npz
-
-A .png shows all pictures on one sheet; an .npz keeps each (images, and labels if it has classes), and can be
-read by train and evaluate. The same seed gives the same pictures on the same machine.""",
-    )
-    options.model_option(option)
-    option("--n", 64, "how many", type=whole(1), metavar="N")
-    option("--out", Path("samples.png"), "FILE.png or FILE.npz", type=_picture_file, metavar="FILE")
-    option("--steps", 50, "steps from noise to a picture", type=whole(1), metavar="N")
+# %% ../../nbs/workshop/command/sample.ipynb #31598427
+def _draw_options(option: Callable) -> None:
+    "How they are drawn."
     option(
         "--eta",
         0.0,
@@ -117,3 +102,24 @@ read by train and evaluate. The same seed gives the same pictures on the same ma
     option("--seed", 0, "of the noise", type=whole(0), metavar="N")
     option("--batch", 256, "pictures at a time", type=whole(1), metavar="N")
     option("--quiet", False, "no progress bar (default: one in a terminal)", action="store_true")
+
+# %% ../../nbs/workshop/command/sample.ipynb #603cce56
+def add_sample(subcommands: Any) -> None:
+    "The command `diffusion-math sample`."
+    option = options.subcommand(
+        subcommands,
+        "sample",
+        _sample,
+        "draw pictures from a model",
+        """examples:
+  diffusion-math sample --n 64 --out digits.png
+  diffusion-math sample --model run --class 3 --steps 250 --eta 1 --out threes.npz
+
+A .png shows all pictures on one sheet; an .npz keeps each (images, and labels if it has classes), and can be
+read by train and evaluate. The same seed gives the same pictures on the same machine.""",
+    )
+    options.model_option(option)
+    option("--n", 64, "how many", type=whole(1), metavar="N")
+    option("--out", Path("samples.png"), "FILE.png or FILE.npz", type=_picture_file, metavar="FILE")
+    option("--steps", 50, "steps from noise to a picture", type=whole(1), metavar="N")
+    _draw_options(option)

@@ -114,19 +114,9 @@ def _model_options(option: Callable) -> None:
     option("--T", 1000, "steps of the process", type=whole(2, options.MOST_STEPS), metavar="N")
     option("--variance", "posterior", "of a step back", choices=("posterior", "beta"))
 
-# %% ../../nbs/workshop/command/train.ipynb #12490bb8
-def _fit_options(option: Callable) -> None:
-    "The training."
-    option("--steps", 2000, "steps of training", type=whole(1), metavar="N")
-    option("--batch", 128, "pictures a step", type=whole(1), metavar="N")
-    option("--lr", 2e-3, "the highest learning rate", type=number(0), metavar="X")
-    option(
-        "--loss",
-        "simple",
-        "simple [DDPM eq. 14], or elbo: the bound, in bits/dim",
-        choices=("simple", "elbo"),
-    )
-    option("--drop", 0.1, "how often a class is left out", type=number(0, 1), metavar="X")
+# %% ../../nbs/workshop/command/train.ipynb #44b14ea3
+def _finer_options(option: Callable) -> None:
+    "What matters less for the training."
     option(
         "--ema",
         0.999,
@@ -156,6 +146,21 @@ def _fit_options(option: Callable) -> None:
         type=whole(1),
         metavar="N",
     )
+
+# %% ../../nbs/workshop/command/train.ipynb #12490bb8
+def _fit_options(option: Callable) -> None:
+    "The training."
+    option("--steps", 2000, "steps of training", type=whole(1), metavar="N")
+    option("--batch", 128, "pictures a step", type=whole(1), metavar="N")
+    option("--lr", 2e-3, "the highest learning rate", type=number(0), metavar="X")
+    option(
+        "--loss",
+        "simple",
+        "simple [DDPM eq. 14], or elbo: the bound, in bits/dim",
+        choices=("simple", "elbo"),
+    )
+    option("--drop", 0.1, "how often a class is left out", type=number(0, 1), metavar="X")
+    _finer_options(option)
 
 # %% ../../nbs/workshop/command/train.ipynb #e57864e0
 def add_train(subcommands: Any) -> None:
