@@ -7,6 +7,7 @@ __all__ = ['add_evaluate']
 import json
 import sys
 from argparse import ArgumentTypeError, Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
