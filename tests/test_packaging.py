@@ -71,7 +71,7 @@ def call(*command, cwd: Path, **env: str) -> str:
 def checkout(tmp_path_factory):
     "A copy of the repository, so that building leaves nothing behind in it."
     folder = tmp_path_factory.mktemp("checkout") / "diffusion_math"
-    left_out = ".git .venv *.egg-info __pycache__ .*_cache .hypothesis build dist .ipynb_checkpoints _proc benchmarks"
+    left_out = ".git .venv .python *.egg-info __pycache__ .*_cache .hypothesis build dist .ipynb_checkpoints _proc benchmarks"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*left_out.split()))
     return folder
 
