@@ -160,8 +160,12 @@ def some(name: str, x: Any, one: str) -> Tensor:
 # %% ../nbs/workshop/checks.ipynb #68d6af07
 def holds(where: Tensor) -> bool:
     "Is it so anywhere? Asked where the answer is at hand: on the CPU, outside a graph that is compiled."
-    at_hand = where.device.type == "cpu" and not torch.compiler.is_compiling()
-    return at_hand and bool(where.any())
+    if where.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    try:
+        return bool(where.any())
+    except RuntimeError:  # mapped by torch.func.vmap: it is so for some, perhaps
+        return False
 
 
 def refuse(where: Tensor, text: str, values: Tensor | None = None) -> None:

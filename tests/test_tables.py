@@ -10,6 +10,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+import torch.autograd.forward_ad as forward_ad
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -310,3 +311,57 @@ def test_t_0_is_the_first_only_where_it_may_be():
         assert (tables().at("law", "x", X, t, 0)[0] == 1).any()
         with pytest.raises(ValueError, match=r"t must lie in 1\.\.1000, got 0"):
             tables().at("law", "x", X, t)
+
+
+# ---- inside a transform
+
+TRANSFORMS = {
+    "grad": torch.func.grad,
+    "jacrev": torch.func.jacrev,
+    "jacfwd": torch.func.jacfwd,
+    "hessian": torch.func.hessian,
+    "grad of grad": lambda f: torch.func.grad(lambda x: torch.func.grad(f)(x).sum()),
+    "grad of vmap": lambda f: torch.func.grad(
+        lambda x: torch.func.vmap(lambda y: f(y[None]))(x).sum()
+    ),
+    "vmap of grad": lambda f: torch.func.vmap(torch.func.grad(lambda y: f(y[None]))),
+    "jvp": lambda f: lambda x: torch.func.jvp(f, (x,), (x,))[1],
+    "dual numbers": lambda f: lambda x: dual(f, x),
+}
+
+
+def dual(f, x):
+    with forward_ad.dual_level():
+        return forward_ad.unpack_dual(f(forward_ad.make_dual(x, x))).tangent
+
+
+@pytest.mark.parametrize("then", TRANSFORMS)
+@pytest.mark.parametrize("first", TRANSFORMS)
+def test_numbers_first_met_inside_a_transform_serve_in_and_out_of_others(first, then):
+    "What is made inside torch.func.grad dies with it: kept, it stopped a second hessian, a copy and a pickle."
+    x = torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
+    make = lambda: torch.stack([SCALE.sqrt(), VAR])
+
+    def f(held):
+        def ask(y):
+            scale, var, std = held.at("law", "x", y, 500)
+            shift, _, _ = held.at("made", "x", y, torch.full(y.shape[:1], 7), make=make)
+            return ((scale * y + shift).square() / (var + std)).pow(2).sum() * held.row(
+                "other", 9, y
+            )
+
+        return ask
+
+    spoilt = tables()
+    got = TRANSFORMS[first](f(spoilt))(x)
+    again, other = TRANSFORMS[first](f(spoilt))(x), TRANSFORMS[then](f(spoilt))(x)
+    fresh = tables()
+    fresh.exact["made"] = make()
+    f(fresh)(x)  # all of it met outside
+    assert torch.equal(got, TRANSFORMS[first](f(fresh))(x)) and torch.equal(again, got)
+    assert torch.equal(other, TRANSFORMS[then](f(fresh))(x))
+    for held in (spoilt, copy.deepcopy(spoilt), pickle.loads(pickle.dumps(spoilt))):
+        y = x.clone().requires_grad_()
+        f(held)(y).backward()
+        assert torch.equal(y.grad, torch.func.grad(f(fresh))(x))
+        assert {*held.exact} <= {*fresh.exact}

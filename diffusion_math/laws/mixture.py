@@ -52,7 +52,7 @@ def responsibility(
 
 def score(c: Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor) -> Float[Tensor, "n d"]:
     "The gradient of log q: each component's own, -C^-1 (x - mean), by its share."
-    return -c.pull(x, s, 1 / c.noised_var(s, v), responsibility(c, log_w, x, s, v))
+    return -c.lean(x, s, v, responsibility(c, log_w, x, s, v))
 
 # %% ../../nbs/workshop/laws/mixture.ipynb #8c4a1a77
 def denoise(c: Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor) -> Float[Tensor, "n d"]:

@@ -18,7 +18,7 @@ from diffusion_math.laws.components import (
     log_weights_of,
     split,
 )
-from diffusion_math.laws.mixture import GaussianMixture
+from diffusion_math.laws.mixture import Empirical, GaussianMixture
 from tests.laws.test_mixture import KINDS, Law
 from tests.truth import error, seed
 
@@ -375,3 +375,99 @@ def test_wrong_covariances_are_named(covs, kind, words):
 def test_wrong_weights_are_named(weights, kind, words):
     with pytest.raises(kind, match=words):
         log_weights_of(weights, MEANS)
+
+
+# ---- derivatives of round components
+
+EVERY = ("few", "many", "points", "a point alone")
+
+
+def round_law(kind):
+    "A mixture of round Gaussians; 'many' are more than are taken one by one."
+    g = seed(3)
+    k = {"few": 3, "many": 700, "points": 5, "a point alone": 1}[kind]
+    means = torch.randn(k, 6, generator=g, dtype=F64)
+    if kind in ("few", "many"):
+        var = 0.2 + torch.rand(k, generator=g, dtype=F64)
+        return GaussianMixture(torch.ones(k, dtype=F64) / k, means, var)
+    return Empirical(means)
+
+
+def as_diagonal(law):
+    "The same law with a variance for each coordinate, which takes every difference by itself."
+    c = law.components
+    return GaussianMixture(law.weights, law.means, c.var.expand(c.means.shape))
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_round_components_have_derivatives_of_every_order_both_ways(kind):
+    law, level = round_law(kind).noised(0.5), torch.tensor(0.7, dtype=F64)
+    same = as_diagonal(law)
+    places = torch.cat(
+        [torch.randn(2, 6, generator=seed(4), dtype=F64), law.means[:1]]
+    )  # at a mean too
+    for x in places:
+        for ask in (
+            lambda m, y: m.log_prob(y[None])[0],
+            lambda m, y: m.score(y[None])[0, 0],
+            lambda m, y: m.denoise(y[None], level)[0, 0],
+            lambda m, y: m.noised(level).log_prob(y[None])[0],
+        ):
+            f, truth = (lambda y, m=m, ask=ask: ask(m, y) for m in (law, same))
+            for way in (
+                torch.func.grad,
+                torch.func.jacfwd,
+                torch.func.hessian,
+                lambda h: torch.func.jacrev(torch.func.jacrev(h)),
+                lambda h: torch.func.jacfwd(torch.func.jacfwd(h)),
+                lambda h: torch.func.grad(lambda y: torch.func.hessian(h)(y).sum()),
+                lambda h: lambda y: torch.autograd.functional.hessian(h, y),
+            ):
+                assert error(way(f)(x), way(truth)(x)) < 1e-10
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_and_with_respect_to_the_noise_the_means_and_the_variances(kind):
+    law, x = round_law(kind), torch.randn(2, 6, generator=seed(4), dtype=F64)
+    same, level = as_diagonal(law), torch.tensor(0.7, dtype=F64)
+    for ask in (
+        lambda m, at: m.noised(at).log_prob(x).sum(),
+        lambda m, at: m.noised_score(x, at)[0, 0],
+        lambda m, at: m.denoise(x, at)[1, 1],
+    ):
+        f, truth = (lambda at, m=m, ask=ask: ask(m, at) for m in (law, same))
+        for way in (torch.func.grad, torch.func.jacfwd, torch.func.hessian):
+            assert error(way(f)(level), way(truth)(level)) < 1e-9
+        levels = torch.tensor([-3.0, 0.0, 4.0], dtype=F64)
+        each = torch.stack([f(at) for at in levels])
+        assert error(torch.func.vmap(f)(levels), each) < 1e-12
+        slopes = torch.stack([torch.func.grad(f)(at) for at in levels])
+        assert error(torch.func.vmap(torch.func.grad(f))(levels), slopes) < 1e-11
+    if kind != "a point alone":
+        means, k = law.means, len(law.means)
+
+        def fitted(means, var, round_one):
+            covs = var if round_one else var[:, None].expand(k, 6)
+            return GaussianMixture(torch.ones(k) / k, means, covs).log_prob(x).sum()
+
+        var = torch.full((k,), 0.4, dtype=F64)
+        for i, start in enumerate((means, var)):
+            got, want = (
+                torch.autograd.functional.vjp(
+                    lambda m, v, one=one: fitted(m, v, one), (means, var)
+                )[1][i]
+                for one in (True, False)
+            )
+            assert error(got, want) < 1e-10 and got.shape == start.shape
+
+
+@pytest.mark.parametrize("k, d", [(2, 2), (3000, 2)])  # few and many
+def test_the_score_of_narrow_round_components_keeps_its_digits_in_float32(k, d):
+    "As the log-density does: with a variance of 1e-6 the expanded square left an error of 2e-3 of a deviation."
+    means = torch.randn(k, d, generator=seed(1), dtype=F64).float()
+    law = GaussianMixture(torch.ones(k) / k, means, torch.full((k,), 1e-6))
+    x = means[:50] + 1e-3 * torch.randn(means[:50].shape, generator=seed(2))
+    exact = law.to(F64).score(x.double())
+    slope = torch.func.grad(lambda y: law.log_prob(y).sum())(x)
+    for got in (law.score(x), slope):  # in units of a score, 1 / the standard deviation
+        assert ((got - exact) * 1e-3).abs().max() < 50 * torch.finfo(torch.float32).eps
