@@ -1,10 +1,11 @@
-# Three commands do it all:
+# These do it all:
 #
 #   make course    open the course in JupyterLab       PORT=8888, NO_BROWSER=1, ONCE=1 (stop as soon as it answers)
 #   make test      check everything                    PYTEST_ARGS="-k forward" for a part of it
+#   make check     lint, and the tests that your change needs first, in 90 seconds   BASE=main
 #   make bench     measure us beside the peers       MODE=full for all of it, DATA=DIR (the folder that holds MNIST/raw)
 #
-# Each first makes a virtual environment (the first two in .venv), and is quick when nothing changed.
+# Each first makes a virtual environment (all but the last in .venv), and is quick when nothing changed.
 
 PYTHON ?= python3
 PORT ?= 8888
@@ -14,16 +15,18 @@ BENCH ?= .bench
 BIN := $(VENV)/bin
 METADATA := settings.ini setup.py pyproject.toml
 MIN_PYTHON := $(shell sed -n 's/^min_python *= *//p' settings.ini)
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -e
-PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal --durations=10
+UNIT := --ignore=tests/notebooks --ignore=tests/browser
 yes = $(filter-out 0,$(1))
 
-.PHONY: help course test bench lint unit notebooks browser export clean-notebooks picture dist
+.PHONY: help course test check bench lint unit notebooks browser test-machines test-python mutants export clean-notebooks picture dist
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo "also: make lint | unit | notebooks | browser (parts of test), export, clean-notebooks, picture, dist"
+	@echo "also: make lint | unit | notebooks | browser (parts of test), export, clean-notebooks, picture, dist,"
+	@echo "      test-machines (as on other processors), test-python PY=python3.13 (LOWEST=1), mutants CHAPTER=03 (MODULE=1)"
 
 course: $(VENV)/.course
 	$(BIN)/diffusion-math course nbs --port $(PORT) $(if $(call yes,$(NO_BROWSER)),--no-browser) $(if $(call yes,$(ONCE)),--once)
@@ -31,18 +34,41 @@ course: $(VENV)/.course
 test: lint
 	$(PYTEST) $(PYTEST_ARGS)
 
+check: lint
+	$(BIN)/python -m pytest -n 2 --quiet -p tests.changed $$($(BIN)/python -m tests.changed $(BASE)) $(PYTEST_ARGS)
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
 
 unit: $(VENV)/.dev
-	$(PYTEST) --ignore=tests/notebooks --ignore=tests/browser $(PYTEST_ARGS)
+	$(PYTEST) $(UNIT) $(PYTEST_ARGS)
 
 notebooks: $(VENV)/.dev
 	$(PYTEST) tests/notebooks $(PYTEST_ARGS)
 
 browser: $(VENV)/.dev
 	$(PYTEST) tests/browser $(PYTEST_ARGS)
+
+# What computes, tested with the instructions, libraries, threads and seeds of other machines. ONE=1: one, by the commit.
+test-machines: $(VENV)/.dev
+	$(BIN)/python -m tests.machines $(if $(call yes,$(ONE)),--one) $(if $(call yes,$(ALL)),--all) -n auto --dist worksteal --quiet $(PYTEST_ARGS)
+
+# The unit tests and one chapter with another Python, in an environment of its own; LOWEST=1: with the lowest versions
+# that settings.ini allows.
+PY ?= python3.13
+OTHER = .python/$(notdir $(PY))$(if $(call yes,$(LOWEST)),-lowest)
+test-python:
+	@mkdir -p $(OTHER)
+	$(if $(call yes,$(LOWEST)),$(PY) tests/lowest.py > $(OTHER)/constraints.txt)
+	$(MAKE) --no-print-directory PYTHON=$(PY) VENV=$(OTHER)/venv CONSTRAINTS="$(if $(call yes,$(LOWEST)),-c $(OTHER)/constraints.txt)" $(OTHER)/venv/.dev
+	$(OTHER)/venv/bin/python -m pytest -n auto --dist worksteal --durations=10 $(UNIT) $(PYTEST_ARGS)
+	DIFFUSION_MATH_CHROMIUM= $(OTHER)/venv/bin/python -m pytest tests/notebooks/test_run.py -k 02_gaussians
+
+# Each equation of a chapter bent at one place: what did no check notice?
+CHAPTER ?= 03
+mutants: $(VENV)/.dev
+	$(BIN)/python -m tests.mutants $(CHAPTER) $(if $(call yes,$(MODULE)),--module)
 
 # Its own environment, with the peers from PyPI; one that fails to install is reported, and the others are measured.
 bench: $(BENCH)/.peers

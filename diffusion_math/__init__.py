@@ -6,19 +6,13 @@ Whatever loads PyTorch and nothing heavier is imported here. The rest comes when
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .data.digits import dequantize, digits, make_digits, mnist
 from .ddpm import DDPM, Prediction, elbo_loss, simple_loss
 from .distribution import Distribution
 from .elbo import Elbo, elbo, exact_elbo
 from .forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
 from .gaussian import Gaussian
-from .laws.account import Account, account
-from .laws.grid import GridChain
-from .laws.levels import GreyLevels
-from .laws.linear import LinearChain
 from .laws.mixture import Empirical, GaussianMixture
 from .likelihood import DiscretizedGaussian, Estimate, bits_per_dim, elbo_estimate
-from .networks.unet import UNet
 from .reverse import ExactReverse, ReverseProcess
 from .score import (
     annealed_langevin,
@@ -31,36 +25,9 @@ from .score import (
     tweedie_cov,
 )
 from .slopes import trace_jacobian
-from .teach.plot import (
-    PALETTE,
-    Board,
-    Live,
-    agree,
-    agree_mc,
-    figure,
-    mean_and_stderr,
-    plot_bars,
-    plot_contours,
-    plot_curves,
-    plot_density,
-    plot_field,
-    plot_heat,
-    plot_histograms,
-    plot_marks,
-    plot_paths,
-    plot_points,
-    plot_ruler,
-    plot_schedule,
-    shades,
-    show,
-    show_images,
-    show_points,
-    show_rows,
-    show_strip,
-    style,
-)
 
 if TYPE_CHECKING:
+    from .data.digits import dequantize, digits, make_digits, mnist
     from .data.pictures import Pictures, load_pictures, save_pictures
     from .explore.bound import BoundExplorer
     from .explore.film import FilmExplorer
@@ -72,14 +39,77 @@ if TYPE_CHECKING:
     from .explore.pixels import PixelsExplorer
     from .explore.reverse import ReverseExplorer
     from .explore.score import ScoreExplorer
+    from .laws.account import Account, account
+    from .laws.grid import GridChain
+    from .laws.levels import GreyLevels
+    from .laws.linear import LinearChain
+    from .networks.unet import UNet
+    from .palette import PALETTE, figure, style
     from .teach.catalogue import mystery
     from .teach.exercises import check, hint, progress
     from .teach.notation import NOTATION, notation_card
     from .teach.pages import write_page
+    from .teach.plot import (
+        Board,
+        Live,
+        agree,
+        agree_mc,
+        mean_and_stderr,
+        plot_bars,
+        plot_contours,
+        plot_curves,
+        plot_density,
+        plot_field,
+        plot_heat,
+        plot_histograms,
+        plot_marks,
+        plot_paths,
+        plot_points,
+        plot_ruler,
+        plot_schedule,
+        shades,
+        show,
+        show_images,
+        show_points,
+        show_rows,
+        show_strip,
+    )
     from .training.checkpoint import load_model, load_pretrained, save_model
     from .training.fit import TrainingRun, fit
 
-_LAZY = {  # module -> what comes from it when it is first asked for; most of them load anywidget or Pillow
+_LAZY = {  # module -> what comes from it when it is first asked for
+    "data.digits": ("dequantize", "digits", "make_digits", "mnist"),
+    "laws.account": ("Account", "account"),
+    "laws.grid": ("GridChain",),
+    "laws.levels": ("GreyLevels",),
+    "laws.linear": ("LinearChain",),
+    "networks.unet": ("UNet",),
+    "palette": ("PALETTE", "figure", "style"),
+    "teach.plot": (
+        "Board",
+        "Live",
+        "agree",
+        "agree_mc",
+        "mean_and_stderr",
+        "plot_bars",
+        "plot_contours",
+        "plot_curves",
+        "plot_density",
+        "plot_field",
+        "plot_heat",
+        "plot_histograms",
+        "plot_marks",
+        "plot_paths",
+        "plot_points",
+        "plot_ruler",
+        "plot_schedule",
+        "shades",
+        "show",
+        "show_images",
+        "show_points",
+        "show_rows",
+        "show_strip",
+    ),
     "data.pictures": ("Pictures", "load_pictures", "save_pictures"),
     "explore.bound": ("BoundExplorer",),
     "explore.film": ("FilmExplorer",),

@@ -134,7 +134,7 @@ def unwanted(name: str, value: Any, goes_with: str) -> None:
     if value is not None:
         raise ValueError(f"{name} go with {goes_with}")
 
-# %% ../nbs/workshop/checks.ipynb #8f1be696
+# %% ../nbs/workshop/checks.ipynb #4c2ba835
 def floating(name: str, x: Any) -> Tensor:
     "x, which must be a floating-point tensor."
     if not isinstance(x, Tensor) or not x.is_floating_point():
@@ -157,7 +157,7 @@ def some(name: str, x: Any, one: str) -> Tensor:
         raise ValueError(f"{name} must hold at least one {one}, got shape {tuple(x.shape)}")
     return x
 
-
+# %% ../nbs/workshop/checks.ipynb #68d6af07
 def holds(where: Tensor) -> bool:
     "Is it so anywhere? Asked where the answer is at hand: on the CPU, outside a graph that is compiled."
     if where.device.type != "cpu" or torch.compiler.is_compiling():
@@ -203,7 +203,7 @@ def same_event(name: str, x: Any, mean: Tensor) -> Tensor:
         raise ValueError(f"{name} must have shape {shape} like the mean, got {tuple(x.shape)}")
     return x
 
-
+# %% ../nbs/workshop/checks.ipynb #a5551148
 def answer(name: str, value: Any, x: Tensor, of: str = "x", what: str = "a tensor") -> Tensor:
     "What a function has said of x, which must be a tensor of its shape, or it would be broadcast."
     if not isinstance(value, Tensor) or value.shape != x.shape:
@@ -313,7 +313,7 @@ def where_at_hand(where: Tensor) -> Tensor:
         return where.nonzero().flatten()
     return torch.arange(len(where), device=where.device)
 
-
+# %% ../nbs/workshop/checks.ipynb #37b880e1
 def log_snr(name: str, value: Any, x: Tensor) -> Tensor:
     "A noise level for all of the batch, or one for each x, as (b,) in float64 on x's device."
     level = real(name, value, "a number or a tensor", dtype=torch.float64)

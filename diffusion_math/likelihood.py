@@ -104,7 +104,7 @@ def replicate(
         total = total + (cost / shares[some - 2].to(cost)).sum(0) / len(t)
     return total
 
-
+# %% ../nbs/05b_bits_per_dim.ipynb #d01383e1
 class Estimate:
     """An unbiased estimate of the negative ELBO from a few of its terms, in nats; elbo_estimate makes it.
 
@@ -128,7 +128,7 @@ class Estimate:
         mean = "" if self.total.is_meta or not b else f", mean {self.total.mean().item():.4g} nats"
         return f"Estimate(b={b}, replicates={r}{mean})"
 
-
+# %% ../nbs/05b_bits_per_dim.ipynb #d01383e2
 @torch.no_grad()
 def elbo_estimate(
     q: ForwardProcess,

@@ -19,7 +19,9 @@ or, for a few lines of a test, use the fixture:
 
 **Randomness.** Torch, numpy and `random` are seeded before each test, so a Monte Carlo test gives the same number
 every time, alone or among others, on one worker or many; under hypothesis, for every example too. It runs without a
-deadline (and with fixed examples where `CI` is set).
+deadline (and with fixed examples where `CI` is set). A test must not pass by the luck of a seed or of a machine, so
+two variables choose others (`make test-machines` runs the unit tests under several): DIFFUSION_MATH_TEST_SEED, the
+seed instead of 0, and DIFFUSION_MATH_TEST_THREADS, torch's threads instead of 1.
 
 **Markers.** `bad_input` as above; `gpu` for a test that needs a GPU (collected only where there is one); `browser`
 for a test that drives Chromium (the folder `tests/browser` and the fixtures below put it on). Where no Chromium is
@@ -54,15 +56,19 @@ from tests.lab import browser, find_chromium, lab, open_notebook, page  # noqa: 
 
 CHROMIUM = find_chromium()
 LAB_FIXTURES = {"browser", "page", "open_notebook"}
-torch.set_num_threads(1)  # the tensors here are small: a second thread waits longer than it works
+SEED = int(os.environ.get("DIFFUSION_MATH_TEST_SEED", "0"))
+THREADS = int(os.environ.get("DIFFUSION_MATH_TEST_THREADS", "1"))
+torch.set_num_threads(THREADS)  # the tensors are small: a second thread waits longer than it works
 
 
 class _TorchRandom:
     "Torch's generator as hypothesis knows `random`: every example starts from one seed, and it is put back after."
 
-    seed, getstate, setstate = map(
-        staticmethod, (torch.manual_seed, torch.get_rng_state, torch.set_rng_state)
-    )
+    getstate, setstate = map(staticmethod, (torch.get_rng_state, torch.set_rng_state))
+
+    @staticmethod
+    def seed(number):
+        torch.manual_seed(number + SEED)
 
 
 TORCH_RANDOM = _TorchRandom()  # hypothesis holds it by a weak reference alone
@@ -100,6 +106,12 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if item not in left_out]
 
 
+def pytest_report_header():
+    "What the numbers of this run depend on beside the code."
+    threads, kernels = torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()
+    return f"numbers: seed {SEED}, {threads} thread{'s' * (threads > 1)}, kernels for {kernels}"
+
+
 def pytest_terminal_summary(terminalreporter):
     if CHROMIUM is None:
         line = "NO CHROMIUM FOUND: the tests in the browser did not run, and the notebooks ran by nbclient instead"
@@ -107,9 +119,9 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def pytest_runtest_setup(item):
-    random.seed(0)
-    np.random.seed(0)
-    torch.manual_seed(0)
+    random.seed(SEED)
+    np.random.seed(SEED)
+    torch.manual_seed(SEED)
 
 
 @contextlib.contextmanager

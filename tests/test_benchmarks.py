@@ -20,16 +20,33 @@ def random_cov(d: int) -> torch.Tensor:
     return a @ a.T / d
 
 
-def test_frechet_of_commuting_gaussians_is_the_closed_form():
+def rounding(a: torch.Tensor, b: torch.Tensor) -> float:
+    """How far rounding may move the Fréchet distance of covariances with eigenvalues a and b that share eigenvectors.
+
+    The eigenvalues ab of A^(1/2) B A^(1/2) are known to delta = d eps |A| |B|: that is what rounding its entries and
+    eigh do to them. A root moves by delta / (2 sqrt(ab)) where ab is large, and by sqrt(delta) at most: at 0, all of it.
+    """
+    eps = torch.finfo(torch.float64).eps
+    delta = len(a) * eps * a.max() * b.max()
+    roots = torch.minimum(delta.sqrt(), delta / (2 * (a * b).sqrt()))
+    return (2 * roots.sum() + len(a) ** 2 * eps * (a + b).sum()).item()
+
+
+@pytest.mark.parametrize("zeros", [0, 3], ids=["regular", "singular"])
+@pytest.mark.parametrize("seed", range(5))
+def test_frechet_of_commuting_gaussians_is_the_closed_form(zeros, seed):
     "Where A and B share their eigenvectors, trace((sqrt A - sqrt B)^2) is a sum over eigenvalues."
-    d = 12
-    basis = torch.linalg.qr(torch.randn(d, d, dtype=torch.float64)).Q
-    a, b = torch.rand(2, d, dtype=torch.float64) + 0.1
-    a[:3] = 0  # a covariance may be singular
-    mean = torch.randn(2, d, dtype=torch.float64)
-    want = (mean[0] - mean[1]).square().sum() + (a.sqrt() - b.sqrt()).square().sum()
-    got = frechet_gaussians(mean[0], basis * a @ basis.T, mean[1], basis * b @ basis.T)
-    assert got == pytest.approx(want.item(), rel=1e-9)
+    d, generator = 12, torch.Generator().manual_seed(seed)
+    like = dict(dtype=torch.float64, generator=generator)
+    basis = torch.linalg.qr(torch.randn(d, d, **like)).Q
+    a, b = torch.rand(2, d, **like) + 0.1
+    a[:zeros] = 0  # a covariance may be singular
+    shift = torch.randn(d, **like)
+    want = shift.square().sum() + (a.sqrt() - b.sqrt()).square().sum()
+    got = frechet_gaussians(shift, basis * a @ basis.T, 0 * shift, basis * b @ basis.T)
+    tolerance = rounding(a, b) + 1e-14 * want.item()
+    assert tolerance < (1e-6 if zeros else 1e-12)  # the roots of 0 cost half the digits
+    assert got == pytest.approx(want.item(), rel=0, abs=tolerance)
 
 
 def test_frechet_of_any_gaussians_agrees_with_scipy():

@@ -1,11 +1,23 @@
-"A file is whole or as it was."
+"A file is whole or as it was, one process at a time has a lock, and what a killed one left is taken away."
 
+import errno
 import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
 
 import pytest
 
 from diffusion_math import files
-from diffusion_math.files import write_file
+from diffusion_math.files import locked, write_file
+
+ROOT = Path(__file__).resolve().parents[1]
+POSIX = pytest.mark.skipif(
+    os.name != "posix", reason="pipes, links and locks are the system's own elsewhere"
+)
 
 
 def test_it_is_written_and_its_folder_is_made(tmp_path):
@@ -45,3 +57,189 @@ def test_it_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda *names: (events.append("named"), replace(*names)))
     write_file(tmp_path / "a.bin", b"12345")
     assert events == [5, "named", "folder"]
+
+
+# ---- files that are no files
+
+
+@POSIX
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
+    pipe, came = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: came.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    write_file(pipe, b"numbers")
+    reader.join(20)
+    assert came == [b"numbers"] and pipe.is_fifo() and os.listdir(tmp_path) == ["pipe"]
+
+
+@POSIX
+def test_a_device_is_written_to_and_stays_a_device(tmp_path):
+    null = tmp_path / "null"
+    try:
+        os.mknod(null, 0o666 | 0o020000, os.stat("/dev/null").st_rdev)
+        write_file(null, b"")
+    except PermissionError:
+        pytest.skip("this user can make no device")
+    write_file(null, b"numbers")
+    assert null.is_char_device() and os.listdir(tmp_path) == ["null"]
+
+
+@POSIX
+def test_the_standard_output_is_added_to(tmp_path):
+    code = "import pathlib, diffusion_math.files as f; print('a table', flush=True); f.write_file(pathlib.Path('{}'), b'numbers')"
+    for name in ("/dev/stdout", "/dev/fd/1"):
+        with open(tmp_path / "out.txt", "w") as out:
+            run = [sys.executable, "-c", code.format(name)]
+            assert subprocess.run(run, stdout=out, cwd=ROOT, timeout=100).returncode == 0
+        assert (tmp_path / "out.txt").read_text() == "a table\nnumbers"
+
+
+@POSIX
+def test_a_link_stays_and_its_file_changes(tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a").symlink_to("b/file")
+    for content in (b"one", b"two"):
+        write_file(tmp_path / "a", content)
+        assert (tmp_path / "b" / "file").read_bytes() == content
+    assert (tmp_path / "a").is_symlink() and os.listdir(tmp_path / "b") == ["file"]
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(IsADirectoryError, match="a folder, where a file was to be written"):
+        write_file(tmp_path, b"x")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "open", lambda path, mode: open("/dev/full", mode), raising=False)
+    with pytest.raises(OSError) as caught:
+        write_file(tmp_path / "a.bin", b"12345")
+    assert caught.value.errno == errno.ENOSPC
+    assert str(caught.value).endswith(f"No space left on device: '{tmp_path / 'a.bin'}'")
+
+
+# ---- locks
+
+
+HOLDS = """if True:
+    import pathlib, sys, time
+    from diffusion_math.files import locked
+    with locked(pathlib.Path(sys.argv[1])):
+        print("held", flush=True)
+        time.sleep(float(sys.argv[2]))"""
+
+
+def holder(path, seconds):
+    "A process that holds a lock by now."
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, path, str(seconds)], stdout=subprocess.PIPE, cwd=ROOT
+    )
+    assert process.stdout.readline() == b"held\n"
+    return process
+
+
+@POSIX
+def test_one_process_at_a_time_has_a_lock(tmp_path):
+    path = tmp_path / "lock"
+    process = holder(path, 100)
+    with pytest.raises(BlockingIOError, match="another process holds it: '.*lock'"):
+        with locked(path, wait=False):
+            pytest.fail("two have it")
+    process.kill()  # the system lets go of what it held; the file is still there
+    process.wait()
+    assert path.exists()
+    with locked(path, wait=False):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+@POSIX
+def test_a_lock_can_be_waited_for(tmp_path):
+    process, began = holder(tmp_path / "lock", 0.5), time.monotonic()
+    with locked(tmp_path / "lock"):
+        assert time.monotonic() - began > 0.2
+    assert process.wait() == 0 and os.listdir(tmp_path) == []
+
+
+@POSIX
+def test_no_two_of_many_have_it_at_once(tmp_path):
+    "Each holder removes the file that the others wait for; a count in a file loses nothing."
+    (tmp_path / "count").write_text("0")
+
+    def work():
+        for _ in range(60):
+            with locked(tmp_path / "lock"):
+                count = int((tmp_path / "count").read_text())
+                time.sleep(1e-4)
+                (tmp_path / "count").write_text(str(count + 1))
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (tmp_path / "count").read_text() == "360" and os.listdir(tmp_path) == ["count"]
+
+
+# ---- kills
+
+
+def killed_at(moment, path):
+    "A process that writes path and dies at that moment; True where it came to its end before."
+    if child := os.fork():
+        return os.WIFEXITED(os.waitpid(child, 0)[1])
+    count = 0
+
+    def tick():
+        nonlocal count
+        count += 1
+        if count == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def ticking(of):
+        def hooked(*args, **kwargs):
+            tick()
+            result = of(*args, **kwargs)
+            tick()
+            return result
+
+        return hooked
+
+    for name in ("open", "fsync", "replace"):
+        setattr(os, name, ticking(getattr(os, name)))
+    write_file(path, b"%d" % moment)
+    os._exit(0)
+
+
+@POSIX
+def test_what_a_killed_process_left_is_taken_away_and_what_a_live_one_writes_is_not(tmp_path):
+    "It dies at its first moment, then at its second, ..."
+    (tmp_path / "mine.tmp").write_text("no business of anybody")
+    path, left = tmp_path / "a.bin", []
+    for moment in range(1, 50):
+        if killed_at(moment, path):
+            break
+        left.append(len({*os.listdir(tmp_path)} - {"a.bin", "mine.tmp"}))
+        assert not path.exists() or int(path.read_bytes()) <= moment
+    assert moment > 8 and max(left) >= 1 and int(path.read_bytes()) == moment
+    assert sorted(os.listdir(tmp_path)) == ["a.bin", "mine.tmp"]
+    held = tmp_path / f".b.bin.12345678{files.ASIDE}"
+    process = holder(held, 100)
+    write_file(tmp_path / "a.bin", b"x")
+    assert held.exists()
+    process.kill()
+    process.wait()
+    write_file(tmp_path / "a.bin", b"y")
+    assert sorted(os.listdir(tmp_path)) == ["a.bin", "mine.tmp"]
+
+
+def test_threads_that_write_one_file(tmp_path):
+    "Whole, and one of theirs."
+    contents = [bytes([i]) * 50_000 for i in range(8)]
+    work = [threading.Thread(target=write_file, args=(tmp_path / "a", c)) for c in contents]
+    for thread in work:
+        thread.start()
+    for thread in work:
+        thread.join()
+    assert (tmp_path / "a").read_bytes() in contents and os.listdir(tmp_path) == ["a"]

@@ -271,11 +271,10 @@ def test_an_estimate_of_no_data_shows_no_mean():
 def test_any_event_any_decoder(event, decoder):
     q = ForwardProcess(linear_schedule(5))
     p, x0 = Bent(q, 0, event), torch.randn(4, *event, dtype=F64)
-    got = elbo_estimate(q, p, x0, 4000, decoder=decoder)
+    # fifty replicates: with the usual four the error is Student's with 3 degrees, beyond 8.7 once in 300
+    got = elbo_estimate(q, p, x0, 4000, decoder=decoder, replicates=50)
     exact = elbo(q, p, x0, decoder, n=4000)
-    together = (
-        got.stderr.square() * 3 + exact.stderr.total.square()
-    ).sqrt()  # four replicates: a t with 3 degrees
+    together = (got.stderr.square() + exact.stderr.total.square()).sqrt()
     assert ((got.total - exact.total).abs() / together).max() < 5
     assert torch.allclose(got.bits_per_dim, got.total / math.prod(event) / math.log(2))
 

@@ -71,7 +71,7 @@ def call(*command, cwd: Path, **env: str) -> str:
 def checkout(tmp_path_factory):
     "A copy of the repository, so that building leaves nothing behind in it."
     folder = tmp_path_factory.mktemp("checkout") / "diffusion_math"
-    left_out = ".git .venv *.egg-info __pycache__ .*_cache .hypothesis build dist .ipynb_checkpoints _proc benchmarks"
+    left_out = ".git .venv .python *.egg-info __pycache__ .*_cache .hypothesis build dist .ipynb_checkpoints _proc benchmarks"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*left_out.split()))
     return folder
 
@@ -424,6 +424,7 @@ fi
 def run_make(folder: Path, *args: str, python: str = "fake/python3") -> subprocess.CompletedProcess:
     "Run make as from a fresh shell: what a make above this one was told must not reach it."
     own = {"PORT", "NO_BROWSER", "ONCE", "VENV", "PYTHON", "PYTEST_ARGS"}
+    own |= {"BASE", "ONE", "ALL", "PY", "LOWEST", "CONSTRAINTS", "CHAPTER", "MODULE"}
     env = {
         k: v
         for k, v in os.environ.items()
@@ -442,7 +443,11 @@ def make(folder: Path, *args: str) -> list[str]:
     done = run_make(folder, *args)
     assert done.returncode == 0, done.stderr
     lines = log.read_text().splitlines() if log.exists() else []
-    return [line for line in lines if " -c " not in line and not line.lstrip().startswith("import")]
+    return [
+        line
+        for line in lines
+        if not re.match(r"\S+ -c ", line) and not line.lstrip().startswith("import")
+    ]
 
 
 def test_make_course_installs_once_and_opens(fake_python, tmp_path):
@@ -461,7 +466,7 @@ def test_make_test_installs_once_and_runs_everything(fake_python, tmp_path):
     everything = [
         "ruff check .",
         "ruff format --check --quiet .",
-        "python -m pytest -n auto --dist worksteal",
+        "python -m pytest -n auto --dist worksteal --durations=10",
     ]
     assert rest == everything
     assert make(tmp_path, "test") == everything
@@ -486,11 +491,25 @@ def test_changed_metadata_installs_again(name, fake_python, tmp_path):
         ("export", "nbdev-export"),
         ("clean-notebooks", "nbdev-clean"),
         ("picture", "-m tests.imports"),
+        ("check", "-p tests.changed"),
+        ("test-machines", "-m tests.machines"),
+        ("mutants", "-m tests.mutants 03"),
         ("dist", "-m build"),
     ],
 )
 def test_the_smaller_targets(target, ran, fake_python, tmp_path):
     assert ran in make(tmp_path, target)[-1]
+
+
+def test_options_reach_the_smaller_targets(fake_python, tmp_path):
+    assert make(tmp_path, "mutants", "CHAPTER=05b", "MODULE=1")[-1].endswith("05b --module")
+    assert " --one " in make(tmp_path, "test-machines", "ONE=1")[-1]
+    assert "python -m tests.changed main" in make(tmp_path, "check", "BASE=main")
+    lines = make(tmp_path, "test-python", f"PY={fake_python}", "LOWEST=1")
+    assert lines[0] == "python3 tests/lowest.py"
+    assert lines[1] == "python3 -m venv .python/python3-lowest/venv"
+    assert " -c .python/python3-lowest/constraints.txt " in lines[2]  # of pip
+    assert lines[-1].endswith("tests/notebooks/test_run.py -k 02_gaussians")
 
 
 def test_an_old_python_is_told_so(tmp_path, fake_python):
@@ -506,12 +525,16 @@ def test_an_old_python_is_told_so(tmp_path, fake_python):
         assert not (tmp_path / ".venv").exists()
 
 
-def test_ci_and_the_workflow_call_the_same_two_targets():
+def test_ci_and_the_workflow_call_the_same_targets():
     ci, workflow = (ROOT / ".ci/run").read_text(), (ROOT / ".github/workflows/test.yml").read_text()
-    assert re.findall(r"^make .*", ci, re.M) == ['make test VENV="$fresh/venv"']
+    assert re.findall(r"^make .*", ci, re.M) == [
+        'make test VENV="$fresh/venv"',
+        'make test-machines ONE=1 VENV="$fresh/venv"',
+    ]
     assert re.findall(r"run: (make .*)", workflow) == [
         "make course NO_BROWSER=1 ONCE=1",
         "make test",
+        "make test-machines ONE=1",
     ]
     assert (
         "DIFFUSION_MATH_REQUIRE_BROWSER=1" in ci

@@ -5,6 +5,7 @@ __all__ = ['copy_course', 'add_course']
 
 # %% ../../nbs/workshop/command/course.ipynb #f67e5c0d
 import argparse
+import functools
 import hashlib
 import json
 import os
@@ -49,33 +50,83 @@ def _shipped(source: Path) -> list[str]:
     )
 
 # %% ../../nbs/workshop/command/course.ipynb #e2ca5b4a
-def _fingerprint(content: bytes) -> str:
-    "The SHA-256 of a file's content."
+def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _put(folder: Path, name: str, content: bytes, notes: dict[str, str]) -> str:
-    'Bring one file up to date, unless the reader changed it: "new", "updated", "same" or "kept".'
-    path, new = folder / name, _fingerprint(content)
-    old = _fingerprint(path.read_bytes()) if path.exists() else None
-    if old not in (None, new, notes.get(name)):
-        return "kept"
-    if old != new:
-        write_file(path, content)
-    notes[name] = new
-    return "new" if old is None else "same" if old == new else "updated"
+def _fingerprint(content: bytes) -> str:
+    "The SHA-256 of what a reader can write into a file: of a notebook, its cells without outputs; else all of it."
+    try:
+        cells = [
+            [cell["cell_type"], "".join(cell["source"]), cell.get("attachments") or {}]
+            for cell in json.loads(content)["cells"]
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError):  # no notebook, or a damaged one
+        return _sha256(content)
+    return _sha256(json.dumps(cells).encode())
 
-# %% ../../nbs/workshop/command/course.ipynb #e7b71238
-def _read_notes(folder: Path) -> dict[str, str]:
-    "What earlier copies into `folder` wrote: name -> SHA-256."
-    file = folder / _NOTES
-    if not file.exists():
+# %% ../../nbs/workshop/command/course.ipynb #c4f86a10
+@functools.cache
+def _home() -> dict[str, Any]:
+    "What JupyterLab would write into the metadata of a notebook that it opens here; nothing where there is no Jupyter."
+    try:
+        from ipykernel.ipkernel import IPythonKernel
+        from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+    except ImportError:
         return {}
     try:
-        return {
-            str(name): str(sha256)
-            for name, sha256 in json.loads(file.read_bytes())["sha256"].items()
-        }
+        spec = KernelSpecManager().get_kernel_spec("python3")
+    except NoSuchKernel:
+        return {}
+    kernel = {"name": "python3", "display_name": spec.display_name, "language": spec.language}
+    return {"kernelspec": kernel, "language_info": IPythonKernel.language_info}
+
+# %% ../../nbs/workshop/command/course.ipynb #e09b3c55
+def _at_home(name: str, content: bytes) -> bytes:
+    "A notebook for this machine: the same cells and outputs, with the kernel that is here. Any other file as it is."
+    if not name.endswith(".ipynb") or not _home():
+        return content
+    try:
+        notebook = json.loads(content)
+        notebook["metadata"] = notebook["metadata"] | _home()
+    except (ValueError, KeyError, TypeError):  # no notebook
+        return content
+    return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
+
+# %% ../../nbs/workshop/command/course.ipynb #5b1e09aa
+def _untouched(old: bytes, name: str, notes: dict[str, dict[str, str]]) -> bool:
+    "Is the file what an earlier copy wrote, but for what running it leaves in it?"
+    noted = notes["cells"].get(name)
+    return noted == _fingerprint(old) if noted else notes["sha256"].get(name) == _sha256(old)
+
+
+def _put(folder: Path, name: str, content: bytes, notes: dict[str, dict[str, str]]) -> str:
+    'Bring one file up to date, unless the reader changed it: "new", "updated", "same" or "kept".'
+    path, new, cells = folder / name, _sha256(content), _fingerprint(content)
+    old = path.read_bytes() if path.exists() else None
+    ours = old is None or _fingerprint(old) == cells or _untouched(old, name, notes)
+    if not ours:
+        return "kept"
+    known = notes["sha256"].get(name)  # None: the reader has these very cells from elsewhere
+    same = old is not None and (known in (None, new) or _sha256(old) == new)
+    if not same:
+        write_file(path, _at_home(name, content))
+    notes["sha256"][name], notes["cells"][name] = new, cells
+    return "new" if old is None else "same" if same else "updated"
+
+# %% ../../nbs/workshop/command/course.ipynb #e7b71238
+def _read_notes(folder: Path) -> dict[str, dict[str, str]]:
+    "What earlier copies wrote: the SHA-256, by name, of the files as they were shipped, and of their cells alone."
+    file = folder / _NOTES
+    if not file.exists():
+        return {"sha256": {}, "cells": {}}
+    try:
+        notes = json.loads(file.read_bytes())
+        found = {
+            "sha256": notes["sha256"],
+            "cells": notes.get("cells", {}),
+        }  # the first edition wrote no cells
+        return {k: {str(name): str(sha) for name, sha in v.items()} for k, v in found.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(
             f"{file} is damaged; delete it, and every file that differs counts as yours"
@@ -87,15 +138,15 @@ def copy_course(
 ) -> dict[str, list[str]]:
     """Copy the course into `folder` and return the names of the files: {"new", "updated", "same", "kept", "beside"}.
 
-    A file that was changed since it was copied is never written over; it is "kept". With `theirs` the new version of a
+    A file that was changed since it was copied is never written over; it is "kept". Outputs and metadata of a notebook
+    do not count: a newer version replaces them. With `theirs` the new version of a
     kept file is written beside it ("beside"). Raises OSError where a file cannot be read or written; what was copied
     until then is noted as copied.
     """
     folder, source = Path(folder), Path(source or _source())
-    notes, report = (
-        _read_notes(folder),
-        {state: [] for state in ("new", "updated", "same", "kept", "beside")},
-    )
+    before = _read_notes(folder)
+    notes = {kind: dict(names) for kind, names in before.items()}
+    report = {state: [] for state in ("new", "updated", "same", "kept", "beside")}
     try:
         for name in _shipped(source):
             content = (source / name).read_bytes()
@@ -106,7 +157,8 @@ def copy_course(
                     "kept" if _put(folder, beside, content, notes) == "kept" else "beside"
                 ].append(beside)
     finally:  # a copy that is cut short must know its own files again
-        write_file(folder / _NOTES, json.dumps({"sha256": notes}, indent=1).encode())
+        if notes != before:  # or one that nobody may write to would not open
+            write_file(folder / _NOTES, json.dumps(notes, indent=1).encode())
     return report
 
 # %% ../../nbs/workshop/command/course.ipynb #977f95f1

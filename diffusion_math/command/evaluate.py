@@ -7,6 +7,7 @@ __all__ = ['add_evaluate']
 import json
 import sys
 from argparse import ArgumentTypeError, Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def _evaluate(args: Namespace) -> None:
 # %% ../../nbs/workshop/command/evaluate.ipynb #391d95a6
 def _json_file(text: str) -> str:
     "The type of --json."
-    if text != "-" and Path(text).is_dir():
+    if text != "-" and (not text or Path(text).is_dir()):
         raise ArgumentTypeError(f"must be a file or -, got {text}")
     return text
 
@@ -84,64 +85,39 @@ def _terms(text: str) -> int | str:
     return "all" if text == "all" else whole(1)(text)
 
 # %% ../../nbs/workshop/command/evaluate.ipynb #593313ff
-def add_evaluate(subcommands: Any) -> None:
-    "The command `diffusion-math evaluate`."
-    option = options.subcommand(
-        subcommands,
-        "evaluate",
-        _evaluate,
-        "bound the bits that a model needs for pictures",
-        """examples:
+_EXAMPLES = """examples:
   diffusion-math evaluate --model ddpm_mnist_bits --data mnist --n 10000 --json bits.json
   diffusion-math evaluate --model run --data my_test_pictures --T 250 --terms all
 
 Prints the terms of the bound: prior, steps, reconstruction and total, in nats and bits/dim, with standard errors.
 Pictures are of 8 bits a number, scaled and cropped to the model's size; a file that cannot be read is named and
-skipped.""",
+skipped."""
+
+
+def _amount_options(option: Callable) -> None:
+    "How much is looked at, and how."
+    of_chain = {"type": whole(1, options.MOST_STEPS), "metavar": "N"}
+    terms, a_count = {"type": _terms, "metavar": "N|all"}, {"type": whole(1), "metavar": "N"}
+    option(
+        "--n", 500, "pictures to look at, chosen at random; all, if there are no more", **a_count
     )
+    option("--T", None, "steps of the chain that is bounded (default: the model's own)", **of_chain)
+    option("--terms", 20, "how many of its steps each picture draws; all for every one", **terms)
+    option("--seed", 0, "of the choice and the noise", type=whole(0), metavar="N")
+    option("--batch", 128, "pictures at a time", **a_count)
+
+
+def add_evaluate(subcommands: Any) -> None:
+    "The command `diffusion-math evaluate`."
+    help = "bound the bits that a model needs for pictures"
+    option = options.subcommand(subcommands, "evaluate", _evaluate, help, _EXAMPLES)
     options.model_option(option)
     options.data_options(option, "digits")
+    of = "of digits and mnist, and of other data that have both"
+    told = "tell the model each picture's class (default: off)"
+    where = "write the numbers as JSON too; - is the standard output, the table then goes to the error output"
     option("--quiet", False, "no progress bar (default: one in a terminal)", action="store_true")
-    option(
-        "--split",
-        "test",
-        "of digits and mnist, and of other data that have both",
-        choices=("train", "test"),
-    )
-    option(
-        "--n",
-        500,
-        "pictures to look at, chosen at random; all, if there are no more",
-        type=whole(1),
-        metavar="N",
-    )
-    option(
-        "--T",
-        None,
-        "steps of the chain that is bounded (default: the model's own)",
-        type=whole(1),
-        metavar="N",
-    )
-    option(
-        "--terms",
-        20,
-        "how many of its steps each picture draws; all for every one",
-        type=_terms,
-        metavar="N|all",
-    )
-    option(
-        "--classes",
-        False,
-        "tell the model each picture's class (default: off)",
-        action="store_true",
-    )
-    option("--seed", 0, "of the choice and the noise", type=whole(0), metavar="N")
-    option("--batch", 128, "pictures at a time", type=whole(1), metavar="N")
-    option(
-        "--json",
-        None,
-        "write the numbers as JSON too; - is the standard output, the table then goes to the error "
-        "output (default: not)",
-        type=_json_file,
-        metavar="FILE|-",
-    )
+    option("--split", "test", of, choices=("train", "test"))
+    _amount_options(option)
+    option("--classes", False, told, action="store_true")
+    option("--json", None, f"{where} (default: not)", type=_json_file, metavar="FILE|-")

@@ -5,6 +5,8 @@ __all__ = ['add_html']
 
 # %% ../../nbs/workshop/command/html.ipynb #8fc1c754
 import argparse
+import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,48 @@ from ..teach.pages import write_page
 __all__ = []
 
 # %% ../../nbs/workshop/command/html.ipynb #2f47dc2c
+def _check_notebook(path: Path) -> None:
+    "ValueError where a file is no notebook, or not a whole one: nbformat's own rules, and the widgets' state."
+    import nbformat
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an old notebook's cells have no names: they get some
+            notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        for kind in notebook["metadata"].get("widgets", {}).values():
+            [state.get("state") for state in kind.get("state", {}).values()]
+    except OSError:
+        raise
+    except Exception as error:  # a file that is something else makes nbformat raise almost anything
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path} is no notebook: {why}") from error
+
+
+def _places(notebooks: list[Path], out: Path) -> list[Path]:
+    "A folder within out for each of several notebooks, made: they stand in it as they stand to each other."
+    if out.is_file() or out.suffix and not out.is_dir():
+        raise ValueError(f"argument --out: must be a folder for several notebooks, got {out}")
+    whole = [path.resolve() for path in notebooks]
+    pages = [path.with_suffix("") for path in dict.fromkeys(whole)]
+    if twice := next((page for page in pages if pages.count(page) > 1), None):
+        raise ValueError(f"argument --out: two of the notebooks would be {twice.name}.html")
+    root = os.path.commonpath([path.parent for path in whole])
+    places = [out / path.parent.relative_to(root) for path in whole]
+    for place in places:
+        place.mkdir(parents=True, exist_ok=True)
+    return places
+
+
 def _html(args: argparse.Namespace) -> None:
     "diffusion-math html"
-    out, names = args.out, [path.stem for path in {path.resolve() for path in args.notebooks}]
-    if len(names) > 1 and out is not None:
-        if out.is_file() or out.suffix and not out.is_dir():
-            raise ValueError(f"argument --out: must be a folder for several notebooks, got {out}")
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise ValueError(f"argument --out: two of the notebooks would be {twice}.html")
-    for notebook in args.notebooks:
-        print(write_page(notebook, args.out))
+    if len({path.resolve() for path in args.notebooks}) == 1 or args.out is None:
+        places = [args.out] * len(args.notebooks)
+    else:
+        places = _places(args.notebooks, args.out)
+    for notebook, out in zip(args.notebooks, places, strict=True):
+        _check_notebook(notebook)
+        print(write_page(notebook, out))
 
 
 def add_html(subcommands: Any) -> None:
@@ -30,13 +64,14 @@ def add_html(subcommands: Any) -> None:
     html = subcommands.add_parser(
         "html",
         help="write notebooks as pages that need no network",
-        description="Write each NOTEBOOK, as it is stored, as one HTML page: explorables live, no kernel, no network.",
+        description="Write each NOTEBOOK, as it is stored, as one HTML page: explorables live, no kernel, no network. "
+        "A page runs the scripts that its notebook's outputs hold: open only those of notebooks that you trust.",
     )
     html.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK", help="the notebooks")
     html.add_argument(
         "-o",
         "--out",
         type=Path,
-        help="a file or a folder to write to (default: beside each notebook)",
+        help="a file or, for several notebooks, a folder to write to (default: beside each notebook)",
     )
     html.set_defaults(run=_html)

@@ -29,6 +29,18 @@ class _Version(argparse.Action):
         parser.exit()
 
 # %% ../../nbs/workshop/command/main.ipynb #ac5a7953
+def _one_line(error: BaseException) -> str:
+    "What an error says, or its name where it says nothing."
+    return " ".join(line.strip() for line in str(error).splitlines()) or type(error).__name__
+
+
+def _wants_memory(error: BaseException) -> bool:
+    "Is it PyTorch's or Python's way to say that the memory is full?"
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    text = str(error)
+    return named or "allocate memory" in text or "not enough memory" in text
+
+
 def _run(args: argparse.Namespace) -> int:
     "Run the command; its exit status, with what went wrong in one line."
     try:
@@ -37,7 +49,14 @@ def _run(args: argparse.Namespace) -> int:
         print(f"diffusion-math: {stop if str(stop) else 'stopped'}", file=sys.stderr)
         return 130
     except (OSError, ValueError, ImportError, FloatingPointError) as error:
-        print(f"diffusion-math: {error}", file=sys.stderr)
+        print(f"diffusion-math: {_one_line(error)}", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not _wants_memory(error):
+            raise
+        less = [f"--{name}" for name in ("batch", "n", "size", "width") if name in args.defaults]
+        told = f"the memory is not enough for this; a smaller {' or '.join(less)} needs less of it"
+        print(f"diffusion-math: {told} ({_one_line(error)})", file=sys.stderr)
         return 1
     return 0
 

@@ -270,6 +270,47 @@ export function button(ui, text, press) {
   return el;
 }
 
+const SLOP = 6; // pixels that a finger may wander before it is on its way
+
+// What a pointer does on an element: take(event) says what is held there, or null; move(held, event) moves it; drop() is
+// called when it is let go. A finger that swipes up or down scrolls the page, as it does everywhere else: nothing moves
+// until it goes sideways, or is lifted where it came down. Where firm(held) the finger has taken hold of something that
+// can go any way, and the page stays.
+function pointer(ui, element, { take, move, drop = () => {}, firm = () => false }) {
+  let [held, from] = [null, null]; // `from`: where a finger came down that may yet be on its way to scroll
+  const let_go = () => {
+    const was = held;
+    held = from = null;
+    if (was !== null) drop();
+  };
+  ui.listen(element, "pointerdown", (event) => {
+    if (event.button !== 0 || !event.isPrimary) return;
+    held = take(event);
+    if (held === null) return;
+    element.setPointerCapture(event.pointerId);
+    from = event.pointerType === "touch" && !firm(held) ? [event.clientX, event.clientY] : null;
+    if (!from) move(held, event);
+  });
+  ui.listen(element, "pointermove", (event) => {
+    if (held === null || !element.hasPointerCapture(event.pointerId)) return;
+    if (from) {
+      const [across, down] = [event.clientX - from[0], event.clientY - from[1]].map(Math.abs);
+      if (Math.max(across, down) < SLOP) return;
+      if (down >= across) return let_go();
+      from = null;
+    }
+    move(held, event);
+  });
+  ui.listen(element, "pointerup", (event) => {
+    if (held !== null && from) move(held, event); // a tap
+    let_go();
+  });
+  ui.listen(element, "pointercancel", let_go); // the page scrolls
+  ui.listen(element, "lostpointercapture", let_go);
+  const stay = (event) => held !== null && firm(held) && event.cancelable && event.preventDefault();
+  ui.listen(element, "touchstart", stay, { passive: false });
+}
+
 // The pointer on an element as a share of its width: move(share, event), 0 at its left edge and 1 at its right, less
 // the pixels inset() = [left, right]. Whatever can be done so must be possible by keyboard elsewhere.
 export function scrub(ui, element, inset, move) {
@@ -279,36 +320,29 @@ export function scrub(ui, element, inset, move) {
     move(Math.min(1, Math.max(0, (event.clientX - box.left - left) / (box.width - left - right))), event);
   };
   element.classList.add("dm-scrub");
-  ui.listen(element, "pointerdown", (event) => {
-    if (event.button !== 0) return;
-    element.setPointerCapture(event.pointerId);
-    at(event);
-  });
-  ui.listen(element, "pointermove", (event) => element.hasPointerCapture(event.pointerId) && at(event));
+  pointer(ui, element, { take: () => 0, move: (_, event) => at(event) });
 }
 
 // The pointer on a plot, in the plot's own numbers. take(x, y, event) says what is there to hold, or null;
-// move(held, x, y, event) moves it. Whatever can be done so must be possible by keyboard elsewhere.
-export function grab(ui, { canvas, at }, { take, move }) {
-  let held = null;
+// move(held, x, y, event) moves it; drop() lets it go; where firm(held), a finger that holds it does not scroll the page.
+// Whatever can be done so must be possible by keyboard elsewhere.
+export function grab(ui, { canvas, at }, { take, move, drop, firm }) {
   canvas.classList.add("dm-grab");
-  ui.listen(canvas, "pointerdown", (event) => {
-    held = event.button === 0 ? take(...at(event), event) : null;
-    if (held === null) return;
-    canvas.setPointerCapture(event.pointerId);
-    move(held, ...at(event), event);
-  });
-  ui.listen(canvas, "pointermove", (event) => {
-    if (held !== null && canvas.hasPointerCapture(event.pointerId)) move(held, ...at(event), event);
+  pointer(ui, canvas, {
+    take: (event) => take(...at(event), event),
+    move: (held, event) => move(held, ...at(event), event),
+    drop,
+    firm,
   });
 }
 
-// A button that plays. step(event) is called at every frame while it plays, and returns false to end. Where less motion
-// is asked for, nothing moves by itself: a press calls leap(event) once, which goes a good way at a time.
+// A button that plays. step(event) is called at every frame while it plays (event.first at the first), and returns false
+// to end. Where less motion is asked for, nothing moves by itself: a press calls leap(event) once, which goes a good way
+// at a time.
 export function player(ui, { play = "Play", pause = "Pause", leap: [word, leap], step }) {
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const el = button(ui, play, (event) => (still.matches ? leap(event) : running ? stop() : start()));
-  let running = 0;
+  let [running, first] = [0, true];
 
   const label = () => write(el, still.matches ? word : running ? pause : play);
   function stop() {
@@ -317,12 +351,15 @@ export function player(ui, { play = "Play", pause = "Pause", leap: [word, leap],
     label();
   }
   function start() {
+    first = true;
     running = requestAnimationFrame(turn);
     label();
   }
   function turn(now) {
     running = requestAnimationFrame(turn);
-    if (!el.isConnected || step({ type: "frame", timeStamp: performance.now(), now }) === false) stop();
+    const event = { type: "frame", timeStamp: performance.now(), now, first };
+    first = false;
+    if (!el.isConnected || step(event) === false) stop();
   }
   still.addEventListener("change", stop, { signal: ui.signal });
   ui.signal.addEventListener("abort", stop);

@@ -2,7 +2,7 @@
 // The frames came from Python once, a byte a pixel. Nothing is computed here but which frame is shown.
 import { button, curve, dot, explorable, floats, h, key, maths, memory, picture, player, plot, scrub, slider, ticks } from "./common.js";
 
-const PAUSE = 70; // milliseconds between frames
+const [LASTS, LONGEST] = [10_000, 500]; // milliseconds: of a film from its first frame to its last, of one frame at most
 
 // The values behind the bytes of one picture: 0 is `low`, 255 is `high`.
 export const unpack = (bytes, low, high) => Float32Array.from(bytes, (v) => low + ((high - low) * v) / 255);
@@ -79,13 +79,16 @@ function render({ model, el }) {
     const from = ui.state.frame === now.frames - 1 ? 0 : ui.state.frame; // at its end a film starts again
     ui.set({ frame: Math.min(now.frames - 1, from + by) }, event);
   };
+  const pause = Math.min(LONGEST, LASTS / (now.frames - 1));
   let last = 0;
   const play = player(ui, {
     leap: ["A tenth on", (event) => on(Math.max(1, Math.round(now.frames / 10)), event)],
     step(event) {
-      if (event.timeStamp - last < PAUSE) return true;
-      last = event.timeStamp;
-      on(1, event);
+      if (event.first) last = event.timeStamp - pause; // the first press shows at once that it plays
+      const due = Math.floor((event.timeStamp - last) / pause); // more than one where a frame is shorter than the screen's
+      if (due < 1) return true;
+      last += due * pause;
+      on(due, event);
       return ui.state.frame < now.frames - 1;
     },
   });

@@ -292,7 +292,8 @@ function render({ model, el }) {
   const reset = button(ui, "Reset", (event) => {
     ui.set({ ...model.get("_start"), pixels: bytes(now.digits[model.get("_start").digit]), eps: model.get("_eps") }, event);
   });
-  const says = h("span", { class: "dm-says" });
+  const says = h("p", { class: "dm-says" });
+  const range = h("p", { class: "dm-note" });
 
   function draw(state, colours) {
     now.update(state);
@@ -304,11 +305,13 @@ function render({ model, el }) {
     dialled.draw(state, colours);
     const text = `log q = ${whole(now.logQ)}: ${now.verdict}`;
     if (says.textContent !== text) says.textContent = text;
+    if (range.textContent !== between()) range.textContent = between();
   }
 
+  const between = () => `Of 100 held-out digits of class ${now.kind}, 98 lie between ${whole(now.typical[0])} and ${whole(now.typical[1])}.`;
+
   function words({ noise, pen }) {
-    const range = `Of 100 held-out digits of class ${now.kind}, 98 lie between ${whole(now.typical[0])} and ${whole(now.typical[1])}.`;
-    return `log q of the picture is ${whole(now.logQ)} nats: ${now.verdict}. ${range} Noise ${number(noise)}, pen: ${pen}.`;
+    return `log q of the picture is ${whole(now.logQ)} nats: ${now.verdict}. ${between()} Noise ${number(noise)}, pen: ${pen}.`;
   }
 
   const keys = h(
@@ -316,22 +319,27 @@ function render({ model, el }) {
     { class: "dm-keys" },
     key("bars", "this digit's class"),
     key("rest", "all held-out digits"),
-    key("red", "where 1 in 100 of the class is"),
+    key("red", "where only 2 in 100 of its class lie"),
   );
   ui.root.append(
     h(
       "div",
       { class: "dm-row" },
-      h("figure", { class: "dm-picture dm-drawn" }, paper.el, h("figcaption", { class: "dm-below" }, "Draw on it.")),
+      h(
+        "div",
+        { class: "dm-controls dm-drawn" },
+        h("figure", { class: "dm-picture" }, paper.el, h("figcaption", { class: "dm-below" }, "Draw on it.")),
+        h("div", { class: "dm-buttons dm-still" }, changes, fresh, reset),
+      ),
       h(
         "div",
         { class: "dm-controls" },
         h("div", { class: "dm-top" }, digit.el, pen.el),
         noise.el,
-        h("div", { class: "dm-buttons" }, changes, fresh, reset),
+        h("div", {}, says, range),
+        h("figure", {}, keys, dialled.canvas),
       ),
     ),
-    h("figure", { class: "dm-half" }, h("div", { class: "dm-top" }, keys, says), dialled.canvas),
     h("p", { class: "dm-note" }, maths("So that all of {q} fits into this page, its bells here keep the "), String(model.get("_size")[3]), " directions in which their digits vary most, and share one width in all others. The numbers differ from those of the full bells; the gauge reads alike."),
   );
   ui.start(draw, words);

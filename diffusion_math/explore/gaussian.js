@@ -15,9 +15,11 @@ import {
   memory,
   number,
   plane,
+  ticksBetween,
 } from "./common.js";
 
-const EDGE = 5;
+const EDGES = [5, 6, 8, 10, 12]; // how far the frame reaches from 0: no further than the widest ring needs
+const RINGS = [1, 2, 3];
 const LIMITS = { mu1: [-3, 3, 0.05], mu2: [-3, 3, 0.05], sigma1: [0.1, 3, 0.01], sigma2: [0.1, 3, 0.01], rho: [-0.99, 0.99, 0.01] };
 
 export const covariance = ({ sigma1, sigma2, rho }) => [
@@ -73,6 +75,13 @@ export function fromArm(x, y, other) {
   return { sigma1, sigma2, rho: parts[1] / (sigma1 * sigma2) };
 }
 
+// The smallest frame that holds the whole of the widest ring, which reaches 3 sigma to each side of the mean.
+export function edgeOf({ mu1, mu2, sigma1, sigma2 }) {
+  const most = Math.max(...RINGS);
+  const reach = Math.max(Math.abs(mu1) + most * sigma1, Math.abs(mu2) + most * sigma2);
+  return EDGES.find((edge) => reach <= edge);
+}
+
 function rounded(values) {
   const fit = ([name, value]) => {
     const [low, high, step] = LIMITS[name];
@@ -101,12 +110,14 @@ function computation(model) {
 function planePlot(ui, now) {
   const view = plane(ui, "samples in the plane with three ellipses around them, and arrows along the two axes of the ellipses");
   const ends = () => [now.mean, ...now.arms.map((arm) => arm.map((v, i) => v + now.mean[i]))];
+  let [edge, held] = [EDGES[0], false]; // the frame stands still while something is dragged in it
   grab(ui, view, {
     take(x, y) {
       const [px, py] = view.canvas.place(x, y);
       const far = ends().map((end) => Math.hypot(...view.canvas.place(...end).map((v, i) => v - [px, py][i])));
       const order = [1, 2, 0].sort((a, b) => far[a] - far[b]); // an arm's tip before the middle that it may touch
       if (far[order[0]] > 24) return null;
+      held = true;
       return { arm: order[0] - 1, other: Math.sqrt(now.eigen.values[order[0] === 1 ? 1 : 0]) };
     },
     move({ arm, other }, x, y, event) {
@@ -115,18 +126,24 @@ function planePlot(ui, now) {
         ui.set(rounded(fromArm(x - now.mean[0], y - now.mean[1], other)), event);
       }
     },
+    firm: () => true,
+    drop() {
+      held = false;
+      ui.redraw();
+    },
   });
 
   function draw(state, colours) {
-    const marks = [-4, -2, 0, 2, 4];
-    const frame = { x: [-EDGE, EDGE], y: [-EDGE, EDGE], xTicks: marks, yTicks: marks, xLabel: "first number", yLabel: "second number" };
+    if (!held) edge = edgeOf(state);
+    const marks = ticksBetween(-edge, edge, 6);
+    const frame = { x: [-edge, edge], y: [-edge, edge], xTicks: marks, yTicks: marks, xLabel: "first number", yLabel: "second number" };
     view.area(frame, colours, (context, X, Y) => {
       context.fillStyle = colours.data;
       context.globalAlpha = 0.55;
       for (const [x, y] of now.samples) context.fillRect(X(x) - 1.25, Y(y) - 1.25, 2.5, 2.5);
       context.globalAlpha = 1;
       const turn = Array.from({ length: 97 }, (_, i) => [Math.cos((i * Math.PI) / 48), Math.sin((i * Math.PI) / 48)]);
-      for (const r of [1, 2, 3]) {
+      for (const r of RINGS) {
         const ring = turn.map(([c, s]) => now.mean.map((m, i) => m + r * (c * now.arms[0][i] + s * now.arms[1][i])));
         curve(context, X, Y, ring, { colour: colours.ink, width: r === 1 ? 2 : 1 });
       }

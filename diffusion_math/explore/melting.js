@@ -129,6 +129,7 @@ function map(ui, now, moveMode) {
       if (held < 0) ui.set({ t: Math.round(Math.min(now.T, Math.max(0, x))) }, event);
       else moveMode(held, y, event);
     },
+    firm: (held) => held >= 0, // a bell goes up and down; elsewhere a swipe up or down is the page's
   });
 
   function nearMode(x, y) {

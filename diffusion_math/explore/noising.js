@@ -151,6 +151,32 @@ function chooseDigit(ui, { count, height, width, images }) {
 
 // ------------------------------------------------------------------------------------------------------- the views
 
+// The times of n frames from 0 to T: equal turns of the quarter circle on which (signal, noise) goes, so that each frame
+// shows as much change as the next. All are different, and they rise.
+export function frameTimes(logAlphaBar, n) {
+  const T = logAlphaBar.length - 1;
+  const angles = Array.from(logAlphaBar, (l) => Math.atan2(noise(l), signal(l)));
+  const even = angles[T] === 0; // beta = 0: nothing ever turns
+  const times = [0];
+  for (let k = 1; k < n; k++) {
+    const best = even ? Math.round((k * T) / (n - 1)) : nearest(angles, (k * angles[T]) / (n - 1));
+    times.push(Math.min(T - (n - 1 - k), Math.max(times[k - 1] + 1, best)));
+  }
+  times[n - 1] = T;
+  return times;
+}
+
+// Where t stands among the frames' times, as a share of the way from the first to the last; and back.
+export function shareOf(times, t) {
+  const k = Math.max(1, times.findIndex((time) => time >= t));
+  return (k - 1 + (t - times[k - 1]) / (times[k] - times[k - 1])) / (times.length - 1);
+}
+export function timeAt(times, share) {
+  const place = share * (times.length - 1);
+  const k = Math.min(times.length - 2, Math.floor(place));
+  return Math.round(times[k] + (place - k) * (times[k + 1] - times[k]));
+}
+
 // A row of frames from t = 0 to T and a marker at t, on a road whose ends lie under the middles of the end frames.
 function filmStrip(ui, now, moveTo) {
   const frames = h("div", { class: "dm-frames" });
@@ -161,35 +187,40 @@ function filmStrip(ui, now, moveTo) {
   const changed = memory();
   let room = 0;
   let side = 0;
-  let shown = [];
+  let [times, shown] = [[], []];
   ui.resized(el, (width) => (room = width));
   const inset = () => [side / 2, side / 2];
-  scrub(ui, box, inset, (share, event) => moveTo(Math.round(share * ui.state.T), event));
+  scrub(ui, box, inset, (share, event) => moveTo(timeAt(times, share), event));
 
-  function build(T) {
-    const most = room < 420 ? 5 : room < 640 ? 7 : 9;
-    const n = Math.min(T + 1, most);
+  function build(n) {
     side = Math.min(88, Math.floor((room - 8 * (n - 1)) / n));
-    shown = Array.from({ length: n }, (_, k) => {
-      const t = Math.round((k * T) / (n - 1));
-      const canvas = picture({ height: now.height, width: now.width, alt: `the digit at t = ${t}` });
+    shown = Array.from({ length: n }, () => {
+      const canvas = picture({ height: now.height, width: now.width, alt: "" });
       canvas.style.width = `${side}px`;
-      return { t, canvas };
+      return { canvas, label: h("span") };
     });
-    const label = (t) => h("span", {}, t ? String(t) : "t = 0");
-    frames.replaceChildren(...shown.map(({ t, canvas }) => h("div", { class: "dm-frame" }, canvas, label(t))));
+    frames.replaceChildren(...shown.map(({ canvas, label }) => h("div", { class: "dm-frame" }, canvas, label)));
     box.style.maxWidth = `${n * side + (n - 1) * 40}px`;
     road.style.margin = `0 ${side / 2}px`;
   }
 
+  function paint() {
+    times = frameTimes(now.table.logAlphaBar, shown.length);
+    shown.forEach(({ canvas, label }, k) => {
+      const t = times[k];
+      label.textContent = t ? String(t) : "t = 0";
+      canvas.setAttribute("aria-label", `the digit at t = ${t}`);
+      canvas.paint(noised(now.x0, now.eps, now.table.logAlphaBar[t]));
+    });
+  }
+
   function draw({ T, t }) {
     if (!room) return;
-    const rebuilt = changed("frames", T, room);
-    if (rebuilt) build(T);
-    if (changed("film", now.table, now.eps, now.x0) || rebuilt) {
-      for (const frame of shown) frame.canvas.paint(noised(now.x0, now.eps, now.table.logAlphaBar[frame.t]));
-    }
-    marker.style.left = `${(100 * t) / T}%`;
+    const n = Math.min(T + 1, room < 420 ? 5 : room < 640 ? 7 : 9);
+    const rebuilt = changed("frames", n, room);
+    if (rebuilt) build(n);
+    if (changed("film", now.table, now.eps, now.x0) || rebuilt) paint();
+    marker.style.left = `${100 * shareOf(times, t)}%`;
   }
   return { el, draw };
 }
@@ -198,6 +229,7 @@ function filmStrip(ui, now, moveTo) {
 function amountsPlot(ui, now, moveTo) {
   const { canvas, area, inset } = plot(ui, {
     alt: "two curves over t: the amount of the digit falls from 1, the amount of noise rises from 0",
+    left: 44,
   });
   scrub(ui, canvas, inset, (share, event) => moveTo(Math.round(share * ui.state.T), event));
 
@@ -208,7 +240,7 @@ function amountsPlot(ui, now, moveTo) {
     const times = [...Array.from({ length: Math.ceil(T / stride) }, (_, i) => i * stride), T];
     const upright = [0, 1].map((y) => [t, y]);
     const xTicks = [...ticks(T).filter((tick) => Number.isInteger(tick) && tick < 0.93 * T), T];
-    area({ x: [0, T], y: [0, 1], xTicks, yTicks: [0, 0.5, 1], xLabel: "t" }, colours, (context, X, Y) => {
+    area({ x: [0, T], y: [0, 1], xTicks, yTicks: [0, 0.5, 1], xLabel: "t", yLabel: "amount" }, colours, (context, X, Y) => {
       curve(context, X, Y, upright, { colour: colours.q, width: 2 });
       for (const { f, colour } of lines) {
         const points = times.map((i) => [i, f(table[i])]);
@@ -228,22 +260,26 @@ function circlePlot(ui, now, moveTo) {
   const view = plot(ui, {
     alt: "quarter circle from all digit, at the right, to all noise, at the top, with the point for step t",
     ratio: 1,
-    left: 32,
+    left: 44,
     right: 12,
     top: 10,
     bottom: 34,
   });
   const angle = (t) => Math.atan2(noise(now.table.logAlphaBar[t]), signal(now.table.logAlphaBar[t]));
   const times = (T) => Array.from({ length: T + 1 }, (_, t) => t);
+  const point = (a) => [Math.cos(a), Math.sin(a)];
   grab(ui, view, {
-    take: () => 0,
+    take(x, y) {
+      const [from, to] = [[x, y], point(angle(ui.state.t))].map((p) => view.canvas.place(...p));
+      return Math.hypot(from[0] - to[0], from[1] - to[1]) <= 22 ? "the point" : "the plane";
+    },
     move: (_, x, y, event) => moveTo(nearest(times(ui.state.T).map(angle), Math.atan2(y, Math.max(0, x))), event),
+    firm: (held) => held === "the point",
   });
 
   function draw({ t, T }, colours) {
-    const point = (a) => [Math.cos(a), Math.sin(a)];
     const arc = Array.from({ length: 61 }, (_, i) => point((i * Math.PI) / 120));
-    const frame = { x: [0, 1.05], y: [0, 1.05], xTicks: [0, 0.5, 1], yTicks: [0, 0.5, 1], xLabel: "amount of digit" };
+    const frame = { x: [0, 1.05], y: [0, 1.05], xTicks: [0, 0.5, 1], yTicks: [0, 0.5, 1], xLabel: "amount of digit", yLabel: "amount of noise" };
     view.area(frame, colours, (context, X, Y) => {
       curve(context, X, Y, arc, { colour: colours.rule, width: 2.5 });
       const every = Array.from({ length: Math.min(T, 10) + 1 }, (_, i) => Math.round((i * T) / Math.min(T, 10)));
@@ -261,6 +297,7 @@ function circlePlot(ui, now, moveTo) {
 function valuesPlot(ui, now) {
   const { canvas, area } = plot(ui, {
     alt: "histogram of the pixel values at step t, with the bell of the standard normal",
+    left: 44,
   });
   const keys = h(
     "figcaption",
@@ -287,6 +324,7 @@ function valuesPlot(ui, now) {
       xTicks: [-3, -2, -1, 0, 1, 2, 3],
       yTicks: ticks(top, 3),
       xLabel: "value of a pixel",
+      yLabel: "density",
     };
     area(frame, colours, (context, X, Y) => {
       context.fillStyle = blend(colours.noise, colours.data, Math.exp(now.at));
@@ -356,7 +394,7 @@ function render({ model, el }) {
     return `${which}Step ${t} of ${T}, ${name}, beta ${number(now.table.beta[t])}. ${mixture}`;
   }
 
-  const film = h("figcaption", {}, "From the digit to noise, in T steps. Every frame has the same noise image.");
+  const film = h("figcaption", {}, "From the digit to noise. From frame to frame the point on the circle turns equally far, and the noise image is the same.");
   const range =
     "Grey runs from \u22121 (black) to 1 (white). Values beyond are drawn black or white; the numbers keep them.";
   const half = (...parts) => h("figure", { class: "dm-half" }, ...parts);

@@ -87,6 +87,16 @@ function computation(model) {
   return now;
 }
 
+// Under the slice, the part of it that the other picture shows. An end that lies beyond the plot is not drawn.
+function bracket(context, X, Y, places, x, colour) {
+  const [low, high] = [places[0], places.at(-1)];
+  const [from, to] = [Math.max(-4, low), Math.min(4, high)];
+  const below = Y(x) + 10;
+  const line = (x0, y0, x1, y1) => curve(context, Number, Number, [[x0, y0], [x1, y1]], { colour, width: 2 });
+  line(X(from), below, X(to), below);
+  for (const end of [low, high].filter((v) => Math.abs(v) <= 4)) line(X(end), below - 5, X(end), below + 5);
+}
+
 // The cloud of pairs, and the slice at x_t.
 function cloud(ui, now, moveTo) {
   const view = plot(ui, {
@@ -94,7 +104,12 @@ function cloud(ui, now, moveTo) {
     ratio: 1.15,
     left: 44,
   });
-  grab(ui, view, { take: () => 0, move: (_, x, y, event) => moveTo(y, event) });
+  const near = (y) => Math.abs(view.canvas.place(0, y)[1] - view.canvas.place(0, ui.state.x)[1]) <= 22;
+  grab(ui, view, {
+    take: (x, y) => (near(y) ? "the slice" : "the plane"),
+    move: (_, x, y, event) => moveTo(y, event),
+    firm: (held) => held === "the slice",
+  });
 
   function draw({ x }, colours) {
     const frame = {
@@ -117,9 +132,7 @@ function cloud(ui, now, moveTo) {
         }
       }
       curve(context, X, Y, [[-4, x], [4, x]], { colour: colours.q, width: 2 });
-      const sd = 4 * Math.sqrt(now.best.variance);
-      const ends = [now.best.mean - sd, now.best.mean + sd];
-      curve(context, X, Y, ends.map((y) => [y, -4]), { colour: colours.ink, width: 5 });
+      bracket(context, X, Y, now.places, x, colours.ink);
     });
   }
   return { canvas: view.canvas, draw };
@@ -212,14 +225,14 @@ function render({ model, el }) {
 
   const keys = (...parts) => h("figcaption", { class: "dm-keys" }, ...parts);
   const half = (...parts) => h("figure", { class: "dm-half" }, ...parts);
-  const upper = [keys(key("dots", maths("pairs ({x}_t\u22121_, {x}_t_)")), key("q", maths("the slice at {x}_t_: drag it"))), pairs.canvas];
+  const upper = [keys(key("dots", maths("pairs ({x}_t\u22121_, {x}_t_)")), key("q", maths("the slice at {x}_t_: drag it")), key("bracket", "what the right picture shows")), pairs.canvas];
   const lower = [keys(key("q", maths("{q}({x}_t\u22121_ | {x}_t_), exactly")), key("bell", "the nearest Gaussian")), one.canvas];
   ui.root.append(
     h("div", { class: "dm-row" }, half(...upper), half(...lower)),
     facts.el,
     h("div", { class: "dm-grid" }, beta.el, x.el),
     h("div", { class: "dm-buttons" }, button(ui, "Reset", ui.reset)),
-    h("p", { class: "dm-note" }, "The right picture zooms in: it always shows four standard deviations to each side, the bar under the left one."),
+    h("p", { class: "dm-note" }, "The right picture zooms in on the slice: four standard deviations to each side of its mean, as marked under it on the left."),
   );
   ui.start(draw, words);
   return ui.close;

@@ -28,6 +28,7 @@ const GRID = 17; // arrows along each side
 const CELLS = 64;
 const SHARE = 0.2; // eta of (7.23): the annealed walk's step, in shares of the noise's variance
 const STEADY = 0.1; // the step at a fixed level, in shares of the narrowest variance there
+const SAME = 0.02; // tops that are no further apart are one
 const WALKS = 4; // steps of the annealed walk at each level
 const NAMES = { ascent: "ascent: uphill only", langevin: "Langevin: uphill with noise", annealed: "annealed Langevin", reverse: "reverse process" };
 const MOVING = ["annealed", "reverse"]; // those that lower the noise level as they go
@@ -57,7 +58,7 @@ export function ask(law, [x, y]) {
   const logs = law.map(({ logHeight }, k) => logHeight - 0.5 * (pulls[k][0] * pulls[k][2] + pulls[k][1] * pulls[k][3]));
   const top = Math.max(...logs);
   const sum = logs.reduce((total, l) => total + Math.exp(l - top), 0);
-  return { log: top + Math.log(sum), shares: logs.map((l) => Math.exp(l - top) / sum), pulls, nearest: logs.indexOf(top) };
+  return { log: top + Math.log(sum), shares: logs.map((l) => Math.exp(l - top) / sum), pulls };
 }
 
 // log q over a square grid of n x n cells from -EDGE to EDGE, row by row into `out`; the highest of them.
@@ -101,6 +102,38 @@ export function denoise(law, point) {
   return { mean, variance };
 }
 
+// The hills of q: the numbers of the bells, in groups that share a top. Where noise has made one hill of several bells,
+// their middles climb to the same top (by mean shift, which never goes down).
+export function hills(law) {
+  const groups = [];
+  for (const [k, bell] of law.entries()) {
+    const top = climb(law, bell.mean.map((m) => bell.scale * m));
+    const same = groups.find((group) => Math.hypot(top[0] - group.top[0], top[1] - group.top[1]) < SAME);
+    if (same) same.bells.push(k);
+    else groups.push({ top, bells: [k] });
+  }
+  return groups;
+}
+
+function climb(law, start) {
+  let [x, y] = start;
+  for (let i = 0; i < 1000; i++) {
+    const { shares } = ask(law, [x, y]);
+    let [a, b, d, u, v] = [0, 0, 0, 0, 0]; // where the bells' pulls, each by its share, add to 0
+    law.forEach(({ scale, mean, inverse: [p, q, r] }, k) => {
+      const [m, n, w] = [scale * mean[0], scale * mean[1], shares[k]];
+      [a, b, d] = [a + w * p, b + w * q, d + w * r];
+      [u, v] = [u + w * (p * m + q * n), v + w * (q * m + r * n)];
+    });
+    const det = a * d - b * b;
+    const next = [(d * u - b * v) / det, (a * v - b * u) / det];
+    const moved = Math.hypot(next[0] - x, next[1] - y);
+    [x, y] = next;
+    if (moved < 1e-7) break;
+  }
+  return [x, y];
+}
+
 // The smallest variance of any bell of q(x_t), along any direction.
 const narrowest = (law) =>
   Math.min(...law.map(({ C: [a, b, d] }) => (a * d - b * b) / ((a + d) / 2 + Math.hypot((a - d) / 2, b))));
@@ -142,7 +175,9 @@ function computation(model) {
   let { normal } = random(7);
 
   now.update = ({ t }) => {
-    if (changed("law", t)) now.law = lawAt(bells, now.table.logAlphaBar[t]);
+    if (!changed("law", t)) return;
+    now.law = lawAt(bells, now.table.logAlphaBar[t]);
+    now.hills = hills(now.law);
   };
   now.restart = () => {
     [now.points, now.walked] = [start, 0];
@@ -272,7 +307,8 @@ function render({ model, el }) {
     now.restart();
     ui.reset(event);
   });
-  const facts = readout([maths("{\u1fb1}_t_, what is left of the data"), "mean log q of the particles, nats", "particles nearest to each hill", "they should be"]);
+  const facts = readout([maths("{\u1fb1}_t_, what is left of the data"), "mean log q of the particles, nats", "hills that stand apart"]);
+  const counts = readout(["share of the particles on each hill", "it should be"]);
 
   function draw(state, colours) {
     now.update(state);
@@ -280,16 +316,19 @@ function render({ model, el }) {
     sampler.put(state.sampler);
     const asked = now.points.map((x) => ask(now.law, x));
     now.mean = asked.reduce((sum, { log }) => sum + log, 0) / asked.length;
-    now.shares = now.weights.map((_, k) => asked.filter(({ nearest }) => nearest === k).length / asked.length);
-    Object.assign(ui.root.explorable, { law: now.law, points: now.points, mean: now.mean });
+    const own = now.weights.map((_, k) => asked.reduce((sum, { shares }) => sum + shares[k], 0) / asked.length);
+    const [shares, right] = [own, now.weights].map((of) => now.hills.map(({ bells }) => bells.reduce((sum, k) => sum + of[k], 0)));
+    now.shares = shares;
+    Object.assign(ui.root.explorable, { law: now.law, points: now.points, mean: now.mean, hills: now.hills, shares });
     const percent = (values) => values.map((v) => `${Math.round(100 * v)} %`).join(", ");
-    facts.put([number(Math.exp(now.table.logAlphaBar[state.t])), now.mean.toFixed(2).replace("-", "\u2212"), percent(now.shares), percent(now.weights)]);
+    facts.put([number(Math.exp(now.table.logAlphaBar[state.t])), now.mean.toFixed(2).replace("-", "\u2212"), `${now.hills.length} of ${now.weights.length}`]);
+    counts.put([percent(shares), percent(right)]);
     view.draw(state, colours);
   }
 
   function words({ t, sampler: chosen }) {
     const shares = now.shares.map((v) => `${Math.round(100 * v)} %`).join(", ");
-    return `${NAMES[chosen]}. Noise level t = ${t} of ${now.T}. ${now.points.length} particles; nearest to each hill: ${shares}. Mean log q ${number(now.mean)}.`;
+    return `${NAMES[chosen]}. Noise level t = ${t} of ${now.T}. ${now.points.length} particles; hills that stand apart: ${now.hills.length} of ${now.weights.length}, with ${shares} of the particles. Mean log q ${number(now.mean)}.`;
   }
 
   const keys = h("figcaption", { class: "dm-keys" }, key("bars", maths("density {q}({x}_t_)")), key("arrow", "its score"), key("particle", `${now.points.length} particles`));
@@ -305,6 +344,7 @@ function render({ model, el }) {
         time.el,
         h("div", { class: "dm-buttons dm-still" }, play.el, one, fresh, reset),
         facts.el,
+        counts.el,
         h("p", { class: "dm-note" }, maths("Ascent and Langevin stay at the {t} of the slider. Annealed Langevin and the reverse process start from N(0, {I}) at {t} = "), `${now.T} and lower it as they go. Arrows show the root of the score's length.`),
       ),
     ),

@@ -1,14 +1,18 @@
 // Makes the stored widgets of a page live, with no kernel and no network. A classic script: as a module it would not run
 // from a file. The page holds the widgets' saved state in #widget-state, as a notebook does in its metadata, and an
-// element with data-widget="model id" for each place. What works here asks Python for nothing.
+// element with data-widget="model id" for each place. A text that several widgets share stands once, among the pieces.
+// What works here asks Python for nothing.
 (() => {
-  const saved = JSON.parse(document.getElementById("widget-state").textContent).state;
+  const { state: saved, pieces = [] } = JSON.parse(document.getElementById("widget-state").textContent);
   const models = new Map();
 
   function modelOf(id) {
     if (models.has(id)) return models.get(id);
     const { state, buffers = [] } = saved[id];
     const listeners = new Map();
+    for (const name of ["_esm", "_css"]) {
+      if (Array.isArray(state[name])) state[name] = state[name].map((i) => pieces[i]).join("");
+    }
     for (const { path, data } of buffers) {
       state[path[0]] = new DataView(Uint8Array.from(atob(data), (c) => c.charCodeAt(0)).buffer);
     }
@@ -43,4 +47,14 @@
       Object.assign(el, { model, module, listeners: model.listeners, close: module.default.render({ model, el }) });
     });
   }
+
+  // What scrolls sideways can be reached by key, and so be scrolled.
+  function reach() {
+    for (const el of document.querySelectorAll("pre, .equation, .wide")) {
+      if (el.scrollWidth > el.clientWidth) el.tabIndex = 0;
+      else el.removeAttribute("tabindex");
+    }
+  }
+  reach();
+  addEventListener("resize", reach);
 })();

@@ -6,6 +6,8 @@ __all__ = ['UNet']
 # %% ../../nbs/workshop/networks/unet.ipynb #1bfab9ba
 import math
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -40,9 +42,8 @@ class _Level(nn.Module):
     def __init__(self, width: int, classes: int | None):
         super().__init__()
         self.register_buffer("frequency", torch.arange(1, 17) * (math.pi / 2), persistent=False)
-        self.label = (
-            nn.Embedding(classes + 1, 32) if classes else None
-        )  # the last row: no class given
+        # the last row: no class given
+        self.label = nn.Embedding(classes + 1, 32) if classes else None
         self.mlp = nn.Sequential(
             nn.Linear(32, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
         )
@@ -61,10 +62,8 @@ class _Block(nn.Module):
         self.first = nn.Sequential(
             nn.GroupNorm(math.gcd(8, a), a), nn.SiLU(), nn.Conv2d(a, b, 3, padding=1)
         )
-        self.norm, self.level = (
-            nn.GroupNorm(math.gcd(8, b), b, affine=False),
-            nn.Linear(level, 2 * b),
-        )
+        self.norm = nn.GroupNorm(math.gcd(8, b), b, affine=False)
+        self.level = nn.Linear(level, 2 * b)
         self.second = nn.Conv2d(b, b, 3, padding=1)
         self.skip = nn.Identity() if a == b else nn.Conv2d(a, b, 1)
 
@@ -83,13 +82,27 @@ class _Attention(nn.Module):
         self.qkv, self.out = nn.Conv2d(width, 3 * width, 1), nn.Conv2d(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        split = (
-            self.qkv(self.norm(x)).unflatten(1, (3, self.heads, -1)).flatten(4).transpose(-1, -2)
-        )
-        y = F.scaled_dot_product_attention(
-            *split.unbind(1)
-        )  # of queries, keys, values: each (b, heads, h*w, c/heads)
+        qkv = self.qkv(self.norm(x)).unflatten(1, (3, self.heads, -1))
+        # queries, keys, values: each (b, heads, h*w, c/heads)
+        y = F.scaled_dot_product_attention(*qkv.flatten(4).transpose(-1, -2).unbind(1))
         return x + self.out(y.transpose(-1, -2).reshape(x.shape))
+
+# %% ../../nbs/workshop/networks/unet.ipynb #9c9464a0
+def _blocks(widths: Sequence[int], out: int, level: int) -> nn.ModuleList:
+    "Blocks one after another, from each of widths to out."
+    return nn.ModuleList(_Block(a, out, level) for a in widths)
+
+
+def _config(first: dict, then: dict, mults: Sequence[int]) -> dict[str, Any]:
+    "What a network was made with, once its sizes fit each other."
+    mults = [checks.count("mults", m) for m in mults]
+    sizes = first | {"patch": then["patch"], "heads": then["heads"]}
+    sizes = {name: checks.count(name, size) for name, size in sizes.items()}
+    checks.count("classes", 1 if then["classes"] is None else then["classes"])
+    if not mults or sizes["width"] * mults[-1] % sizes["heads"]:
+        came = f"{sizes['heads']}, {sizes['width']} and {tuple(mults)}"
+        raise ValueError(f"heads must divide width * mults[-1], got {came}")
+    return then | sizes | {"mults": mults}
 
 # %% ../../nbs/workshop/networks/unet.ipynb #9c94640e
 class UNet(nn.Module):
@@ -118,48 +131,28 @@ class UNet(nn.Module):
         waves: Sequence[int] = (),
     ):
         super().__init__()
-        sizes = dict(
-            channels=channels,
-            out_channels=channels if out_channels is None else out_channels,
-            width=width,
-            blocks=blocks,
-            patch=patch,
-            heads=heads,
-            classes=1 if classes is None else classes,
+        out_channels = channels if out_channels is None else out_channels
+        self.config = _config(
+            {"channels": channels, "out_channels": out_channels, "width": width, "blocks": blocks},
+            {"patch": patch, "heads": heads, "classes": classes, "waves": list(waves)},
+            mults,
         )
-        sizes, mults = (
-            {k: checks.count(k, n) for k, n in sizes.items()},
-            [checks.count("mults", m) for m in mults],
-        )
-        if not mults or width * mults[-1] % heads:
-            raise ValueError(
-                f"heads must divide width * mults[-1], got {heads}, {width} and {tuple(mults)}"
-            )
-        self.config = sizes | {"mults": mults, "waves": list(waves), "classes": classes}
-        self.classes, self.patch, out = classes, patch, sizes["out_channels"] * patch**2
-        widths, a, w, level, n = (
-            [width * m for m in mults],
-            width * mults[0],
-            width * mults[-1],
-            128,
-            range(blocks),
-        )
-        self.level, pairs = _Level(level, classes), list(zip(widths, widths[1:], strict=False))
-        self.stem = nn.Conv2d(channels * (1 + 2 * len(waves)) * patch**2, a, 3, padding=1)
-        self.down = nn.ModuleList(
-            nn.ModuleList(_Block(a, a, level) for _ in n) for a in widths[:-1]
-        )
+        self.classes, self.patch, level = classes, patch, 128
+        widths, n = [width * m for m in self.config["mults"]], range(blocks)
+        a, w, pairs = widths[0], widths[-1], list(pairwise(widths))
+        pixels = channels * (1 + 2 * len(waves)) * patch**2, out_channels * patch**2
+        self.level = _Level(level, classes)
+        self.stem = nn.Conv2d(pixels[0], a, 3, padding=1)
+        self.down = nn.ModuleList(_blocks([a] * blocks, a, level) for a in widths[:-1])
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in pairs)
         self.middle = nn.ModuleList(
             [_Block(w, w, level), _Attention(w, heads), _Block(w, w, level)]
         )
         self.grow = nn.ModuleList(nn.Conv2d(b, 4 * a, 1) for a, b in pairs)
-        self.up = nn.ModuleList(
-            nn.ModuleList(_Block(a if i else 2 * a, a, level) for i in n) for a in widths[:-1]
-        )
-        self.head = nn.Sequential(
-            nn.GroupNorm(math.gcd(8, a), a), nn.SiLU(), nn.Conv2d(a, out, 3, padding=1)
-        )
+        ups = [[a if i else 2 * a for i in n] for a in widths[:-1]]
+        self.up = nn.ModuleList(_blocks(up, a, level) for up, a in zip(ups, widths, strict=False))
+        norm = nn.GroupNorm(math.gcd(8, a), a)
+        self.head = nn.Sequential(norm, nn.SiLU(), nn.Conv2d(a, pixels[1], 3, padding=1))
         for name, parameter in self.named_parameters():
             if ".second." in name or ".out." in name or "head.2." in name:
                 nn.init.zeros_(parameter)  # each branch starts at 0, and so does the whole

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from .. import checks
 from ..forward import ForwardProcess, Schedule, constant_schedule
 from ..gaussian import Gaussian
 from ..reverse import ReverseProcess
@@ -1295,6 +1296,9 @@ def mystery(
     x0: Float[Tensor, "1 *event"], generator: Generator | None = None
 ) -> dict[str, Float[Tensor, "frames *event"]]:
     "Four films of x0 at t = 0, 5, 15, 30 and 60, each with one slip in its forward step; exercise 8.a asks which."
+    if len(checks.finite("x0", checks.some("x0", x0, "picture"))) != 1:
+        raise ValueError(f"x0 must hold one picture, (1, *event), got shape {tuple(x0.shape)}")
+    checks.instance("generator", generator, Generator, type(None))
     films = {letter: _film(x0, slip, generator) for letter, slip in _FILMS.items()}
     return {
         letter: torch.cat([film[t] for t in (0, 5, 15, 30, 60)]) for letter, film in films.items()

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..files import write_file
+from ..files import locked, write_file
 from .catalogue import CATALOGUE, KINDS, Dice, Exercise
 
 __all__ = ["check", "hint", "progress"]
@@ -327,13 +327,15 @@ def _one_more(kept: dict[str, dict], name: str, passed: bool) -> dict:
 
 def _record(name: str, passed: bool) -> str:
     "Note one more try; a line if something is wrong with the file."
-    kept: dict[str, dict] = {}
     try:
-        kept, line = _read(aside=True)
-        _write(kept | _SESSION | {name: _one_more(kept, name, passed)})
+        file = _file()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with locked(file.with_name(f".{file.name}.lock")):  # other notebooks count in it, too
+            kept, line = _read(aside=True)
+            _write(kept | _SESSION | {name: _one_more(kept, name, passed)})
         _SESSION.clear()
     except (OSError, ImportError):
-        _SESSION[name] = _one_more(kept, name, passed)
+        _SESSION[name] = _one_more(_read()[0], name, passed)
         line = "(This cannot be written down here. It is remembered until the notebook is closed.)"
     return line
 

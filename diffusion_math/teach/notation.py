@@ -148,7 +148,7 @@ _add(
 
 # %% ../../nbs/workshop/teach/notation.ipynb #3a649830
 _add(
-    ("", "schedules by name", "constant_schedule ; linear_schedule ; cosine_schedule", "3.10"),
+    ("", "schedules by name", "constant_schedule ; linear_schedule ; cosine_schedule", "3"),
     ("", "the training set itself, as a distribution", "Empirical", "workshop/laws/mixture"),
     ("", "the model of chapter 6, what it says, and its losses", "DDPM ; Prediction ; simple_loss ; elbo_loss", "6"),
     ("", "from one quantity of chapter 7 to another", "convert ; score_of ; tweedie ; tweedie_cov", "7"),
@@ -163,8 +163,8 @@ _add(
     ("", "trained models: keep, read back, and those that ship", "save_model ; load_model ; load_pretrained",
      "workshop/training/checkpoint"),
     ("", "pictures",
-     "show ; show_images ; show_strip ; show_rows ; show_points ; Live ; figure ; style ; PALETTE ; shades",
-     "workshop/teach/plot"),
+     "show ; show_images ; show_strip ; show_rows ; show_points ; Live ; shades", "workshop/teach/plot"),
+    ("", "the colours and their meaning, and an empty figure", "PALETTE ; style ; figure", "workshop/palette"),
     ("", "curves, counts and amounts",
      "plot_curves ; plot_density ; plot_schedule ; plot_histograms ; plot_bars ; plot_ruler ; plot_marks",
      "workshop/teach/plot"),

@@ -8,45 +8,67 @@ import json
 import re
 from html import escape
 from importlib.resources import files
+from itertools import count
+from os.path import commonprefix
 from pathlib import Path
 
 from ..files import write_file
+from .typeset import Typesetter
 
 __all__ = ["write_page"]
 
 # %% ../../nbs/workshop/teach/pages.ipynb #79ec88ae
 _FOLDER = files("diffusion_math") / "explore"
 _MATHS = re.compile(r"(```.*?```|`[^`\n]+`)|\$\$(.+?)\$\$|(?<![\\$])\$([^$\n]+?)\$", re.DOTALL)
-_TAG = re.compile(r"\\tag\{([^}]*)\}")
+_NUMBER = re.compile(r"\\tag\{([^}]*)\}")
 
 
-def _mathml(tex: str, block: bool) -> str:
-    "A formula as MathML, with its number if it has one; in words where it cannot be translated."
-    from latex2mathml.converter import convert
-
-    number = _TAG.search(tex)
-    tex = _TAG.sub("", tex).strip()
-    try:
-        maths = convert(tex, display="block" if block else "inline")
-    except (
-        Exception
-    ):  # the translator raises many kinds; the reader gets the source instead of nothing
-        maths = f"<code>{escape(tex)}</code>"
-    label = f"<span>({escape(number.group(1))})</span>" if number else ""
-    return f'<div class="equation">{maths}{label}</div>' if block else maths
+def _free_word(text: str) -> str:
+    "A word that the text does not hold."
+    return next(word for word in (f"tex{i}n" for i in count()) if word not in text)
 
 
-def _take_out(text: str, kept: list[str]) -> str:
-    "The text with a mark in the place of each formula, which goes to kept."
+def _take_out(text: str, kept: list[tuple[str, bool]], mark: str) -> str:
+    "The text with a mark in the place of each formula; kept gets its TeX, and whether it has a line of its own."
 
-    def mark(found: re.Match) -> str:
+    def out(found: re.Match) -> str:
         code, block, inline = found.groups()
         if code is not None:
             return code
-        kept.append(_mathml(block or inline, block is not None))
-        return f"formula{len(kept) - 1}elumrof"
+        kept.append((block or inline, block is not None))
+        return f"{mark}{len(kept) - 1}x"
 
-    return _MATHS.sub(mark, text)
+    return _MATHS.sub(out, text)
+
+
+def _words(tex: str) -> str:
+    "What is left of a formula in a name: its letters, digits and _."
+    return re.sub(r"\W+", "-", tex).strip("-")
+
+
+def _set(tex: str, block: bool, typesetter: Typesetter) -> str:
+    "A formula, with its number if it has one; the source of one that TeX does not know."
+    number, tex = _NUMBER.search(tex), _NUMBER.sub("", tex).strip()
+    try:
+        formula = typesetter.formula(tex, block)
+    except ValueError:
+        formula = f"<code>{escape(tex)}</code>"
+    label = f'<span class="number">({escape(number.group(1))})</span>' if number else ""
+    return f'<span class="equation">{formula}{label}</span>' if block else formula
+
+
+def _put_back(html: str, kept: list[tuple[str, bool]], mark: str, typesetter: Typesetter) -> str:
+    "The HTML with its formulas: set where they are read, in letters within a tag."
+    html = re.sub(rf"<p>\s*({mark}\d+x)\s*</p>", r"\1", html)
+
+    def back(found: re.Match) -> str:
+        tag, bracket, i = found.groups()
+        if tag:
+            return re.sub(rf"{mark}(\d+)x", lambda m: _words(kept[int(m.group(1))][0]), tag)
+        formula = _set(*kept[int(i)], typesetter)
+        return f'<span class="together">{bracket}{formula}</span>' if bracket else formula
+
+    return re.sub(rf"(<[^<>]*>)|([(\[]*){mark}(\d+)x", back, html)
 
 # %% ../../nbs/workshop/teach/pages.ipynb #1e46c81a
 _VIEW = re.compile(
@@ -74,32 +96,63 @@ def _place(body: str, state: dict) -> str:
 
     return _VIEW.sub(place, body)
 
+
+def _pieces(state: dict) -> tuple[dict, list[str]]:
+    "The state with the pieces' numbers in the place of the widgets' code and style, and the pieces."
+    code = sorted({model["state"]["_esm"] for model in state.values()})
+    start = commonprefix(code) if len(code) > 1 else ""
+    pieces: list[str] = []
+
+    def numbers(*texts: str) -> list[int]:
+        pieces.extend(dict.fromkeys(t for t in texts if t and t not in pieces))
+        return [pieces.index(t) for t in texts if t]
+
+    def slim(model: dict) -> dict:
+        values = dict(model["state"])
+        values["_esm"] = numbers(start, values["_esm"].removeprefix(start))
+        if "_css" in values:
+            values["_css"] = numbers(values["_css"])
+        return model | {"state": values}
+
+    return {name: slim(model) for name, model in state.items()}, pieces
+
 # %% ../../nbs/workshop/teach/pages.ipynb #4867efc5
 def _styles() -> str:
-    "The page's own style, and the colours of code in light and in dark."
+    "The page's own style, and the colours of code in light and in dark: each can be read on its ground."
     from pygments.formatters import HtmlFormatter
 
     light, dark = (
-        HtmlFormatter(style=name).get_style_defs(".highlight")
-        for name in ("friendly", "github-dark")
+        HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("xcode", "github-dark")
     )
     clear = ".highlight { background: none !important }"
     page = (_FOLDER / "page.css").read_text(encoding="utf-8")
-    return f"{page}\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n{clear}"
+    return (
+        f"{page}\n{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n{clear}"
+    )
+
+
+def _texts(notebook: dict) -> list[tuple[dict, str]]:
+    "Where the notebook has text in which JupyterLab sets formulas: a dictionary, and the key."
+    cells = [(cell, "source") for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
+    shown = (o.get("data", {}) for c in notebook["cells"] for o in c.get("outputs", ()))
+    kinds = ("text/markdown", "text/latex")
+    return cells + [(data, kind) for data in shown for kind in kinds if kind in data]
 
 
 def _body(path: Path, notebook: dict) -> str:
-    "The cells as HTML, by nbconvert's barest template."
+    "The cells as HTML, by nbconvert's barest template, and the formulas' glyphs."
     from nbconvert import HTMLExporter
 
-    kept: list[str] = []
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "markdown":
-            cell["source"] = _take_out(cell["source"], kept)
+    kept: list[tuple[str, bool]] = []
+    mark = _free_word(json.dumps(notebook))
+    for where, key in _texts(notebook):
+        where[key] = _take_out("".join(where[key]), kept, mark)
     exporter = HTMLExporter(template_name="basic", embed_images=True)
     body, _ = exporter.from_notebook_node(notebook, {"metadata": {"path": str(path.parent)}})
-    body = re.sub(r"<p>\s*formula(\d+)elumrof\s*</p>", r"formula\1elumrof", body)
-    return re.sub(r"formula(\d+)elumrof", lambda found: kept[int(found.group(1))], body)
+    body = re.sub(r"<table\b.*?</table>", r'<div class="wide">\g<0></div>', body, flags=re.DOTALL)
+    typesetter = Typesetter()
+    body = _put_back(body, kept, mark, typesetter)
+    return body + typesetter.glyphs()
 
 # %% ../../nbs/workshop/teach/pages.ipynb #b60f2e94
 _STATE = '<script id="widget-state" type="application/json">'  # by which a page of ours is known
@@ -121,11 +174,12 @@ def _target(path: Path, out: Path | None) -> Path:
 def _page(path: Path, notebook: dict, text: str) -> str:
     "The whole page; text is what the markdown cells say."
     heading, state = re.search(r"^# (.+)", text, re.MULTILINE), _state(notebook)
-    title = escape(heading.group(1) if heading else path.stem)
+    title = escape(heading.group(1).replace("$", "") if heading else path.stem)
     body = re.sub(
         r'(href="(?!https?:)[^"]+)\.ipynb', r"\1.html", _place(_body(path, notebook), state)
     )
-    saved = json.dumps({"state": state}, ensure_ascii=False).replace("</", "<\\/")
+    slim, pieces = _pieces(state)
+    saved = json.dumps({"state": slim, "pieces": pieces}, ensure_ascii=False).replace("</", "<\\/")
     script = (_FOLDER / "static.js").read_text(encoding="utf-8")
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -140,8 +194,9 @@ def write_page(notebook: str | Path, out: str | Path | None = None) -> Path:
     """Write a notebook, as it is stored, as one HTML page that needs no kernel and no network; returns its path.
 
     out: the file to write, or a folder; without it the page lies beside the notebook. Links to other notebooks lead to
-    their pages. FileNotFoundError, ValueError: a file that is not there, or is no notebook; ValueError: out is a
-    notebook, or holds something else than a page under a name that was not given. OSError: out is as it was.
+    their pages. The scripts that a stored output holds run in the page, as in nbconvert's. FileNotFoundError, ValueError:
+    a file that is not there, or is no notebook; ValueError: out is a notebook, or holds something else than a page under a
+    name that was not given. OSError: out is as it was.
     """
     import nbformat
 

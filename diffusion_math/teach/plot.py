@@ -11,9 +11,10 @@ import html
 import io
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import cycle
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .. import checks
 from ..palette import CSS, DPI, INK, PALETTE, RULE, STYLE, figure, style
 
 __all__ = [
@@ -29,6 +31,44 @@ __all__ = [
     "plot_points", "plot_ruler", "plot_schedule", "shades", "show", "show_images", "show_points", "show_rows",
     "show_strip", "style",
 ]  # fmt: skip
+
+# %% ../../nbs/workshop/teach/plot.ipynb #bb0dbf5f
+def _mapping(name: str, value: Any, some: bool = True) -> Mapping:
+    "value, which must have a name for each thing that is drawn."
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be a dict, a name for each thing, got {checks.got(value)}")
+    if some and not value:
+        raise ValueError(f"{name} must hold at least one {name[:-1]}, got none")
+    return value
+
+
+def _listed(name: str, value: Any, what: str) -> list:
+    "value as a list; text and what cannot be gone through are refused."
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} must be a list of {what}, got {checks.got(value)}")
+    return list(value)
+
+
+def _several(name: str, value: Any, n: int, what: str, finite: bool = True) -> tuple[float, ...]:
+    "value as n numbers; what says which they are."
+    numbers = _listed(name, value, "numbers")
+    if len(numbers) != n:
+        raise ValueError(f"{name} must be {what}, got {len(numbers)} numbers")
+    numbers = tuple(checks.number(name, _plain(v)) for v in numbers)
+    if finite and not all(abs(v) < float("inf") for v in numbers):
+        raise ValueError(f"{name} must be {what}, all finite, got {numbers}")
+    return numbers
+
+
+def _shortly(value: Any) -> str:
+    "A value as an error shows it, in a line; of a large one, its kind."
+    text = repr(value)
+    return text if len(text) <= 60 and "\n" not in text else checks.got(value)
+
+
+def _plain(value: Any) -> Any:
+    "A tensor or an array of one number as that number."
+    return value.item() if isinstance(value, Tensor | np.ndarray) and value.ndim == 0 else value
 
 # %% ../../nbs/workshop/teach/plot.ipynb #2e5a01f6
 def _file(fig: Any) -> tuple[str, bytes]:
@@ -69,6 +109,10 @@ def show(fig: Any, alt: str) -> None:
 
 def _publish(fig: Any, alt: str, above: str = "", **where: Any) -> None:
     "The picture below some HTML, in an output of its own, or in that which `where` names."
+    if not isinstance(alt, str):
+        raise TypeError(f"alt must say in words what the picture shows, got {checks.got(alt)}")
+    if not hasattr(fig, "savefig"):
+        raise TypeError(f"fig must be a figure of matplotlib's, got {checks.got(fig)}")
     alt = " ".join(alt.split())
     if not alt:
         raise ValueError("alt must say in words what the picture shows, got an empty text")
@@ -106,8 +150,7 @@ class Live:
         "As show. ValueError: an empty `alt`, a `done` that is not in [0, 1]."
         above = html.escape(note)
         if done is not None:
-            if not 0 <= done <= 1:
-                raise ValueError(f"done must lie in [0, 1], got {done}")
+            done = checks.number("done", _plain(done), 0, 1)
             above = f'<progress value="{done:g}" max="1" aria-label="progress"></progress> {above}'
         _publish(fig, alt, f"<div>{above}</div>" if above else "", **self._where)
         self._where["update"] = True
@@ -115,7 +158,7 @@ class Live:
 # %% ../../nbs/workshop/teach/plot.ipynb #02af7774
 def _picture(x: Tensor, name: str, value_range: tuple) -> np.ndarray:
     "One image tensor as an (h, w, 3) array of bytes."
-    low, high = value_range
+    low, high = _several("value_range", value_range, 2, "(low, high)")
     if not low < high:
         raise ValueError(f"value_range must be (low, high) with low < high, got {value_range}")
     if not isinstance(x, Tensor):
@@ -136,7 +179,8 @@ def _picture(x: Tensor, name: str, value_range: tuple) -> np.ndarray:
 # %% ../../nbs/workshop/teach/plot.ipynb #50eb422d
 def _pictures(images: Tensor | Sequence, value_range: tuple, name: str = "images") -> list:
     "A batch (n, c, h, w), one image, or a list of images (None stays None) as a list of arrays."
-    images = [images] if isinstance(images, Tensor) and images.ndim < 4 else list(images)
+    lone = isinstance(images, Tensor) and images.ndim < 4
+    images = [images] if lone else _listed(name, images, "images, or one tensor of them")
     if all(x is None for x in images):
         raise ValueError(f"{name} must hold at least one image, got none")
     named = [(f"{name}[{i}]", x) for i, x in enumerate(images)]
@@ -147,7 +191,7 @@ def _texts(texts: Sequence[str] | None, n: int, name: str) -> list[str]:
     "A list of `n` texts; empty ones for None."
     if isinstance(texts, str):
         raise TypeError(f"{name} must be a list of {n} texts, got one text: {texts!r}")
-    texts = [""] * n if texts is None else [str(t) for t in texts]
+    texts = [""] * n if texts is None else [str(t) for t in _listed(name, texts, "texts")]
     if len(texts) != n:
         raise ValueError(f"{name} must hold {n} texts, got {len(texts)}")
     return texts
@@ -227,13 +271,12 @@ def show_images(
     `value_range` maps to black and white; what lies beyond it is drawn as its nearest end. Without `alt` the
     titles are the words. ValueError: no image, a shape that is not one image, NaN, a wrong number of titles.
     """
+    size = checks.positive("size", _plain(size))
     n = len(pictures := _pictures(images, value_range))
     words, head = _extent(titles := _texts(titles, n, "titles"))
     w, h = _room(pictures, size)
     w, h = max(w + 12, words + 16), h + 12 + head
-    cols = min(n, max(1, int(1400 // w)) if cols is None else cols)
-    if cols < 1:
-        raise ValueError(f"cols must be at least 1, got {cols}")
+    cols = min(n, max(1, int(1400 // w)) if cols is None else checks.count("cols", cols))
     fig, ax = _canvas(w * cols, h * -(-n // cols))
     for i, (picture, title) in enumerate(zip(pictures, titles, strict=True)):
         x, y = w * (i % cols + 0.5), h * (i // cols) + head
@@ -262,7 +305,8 @@ def show_strip(
     words, foot = _extent(labels := _texts(labels, n, "labels"))
     texts = [] if arrows is None else _texts(arrows, n - 1, "arrows")
     gap = 8 if arrows is None else max(90, _extent(texts)[0] + 24)
-    size = size or _fitting(n, 1400 - (n - 1) * gap)
+    free = 1400 - (n - 1) * gap
+    size = _fitting(n, free) if size is None else checks.positive("size", _plain(size))
     w, h = _room(pictures, size)
     w = max(w, words + 8)
     fig, ax = _canvas(n * w + (n - 1) * gap + 8, h + foot + 8)
@@ -316,12 +360,12 @@ def show_rows(
     Each row's images as in `show_images`, with None where a place stays empty; a row may be shorter than others.
     ValueError: as in `show_images`; no row; a wrong number of columns.
     """
-    if not rows:
-        raise ValueError("rows must hold at least one row, got none")
+    _mapping("rows", rows)
     table = [_pictures(x, value_range, f"rows[{name!r}]") for name, x in rows.items()]
     n, left = max(map(len, table)), _extent(list(rows))[0] + 20
     words, head = _extent(columns := _texts(columns, n, "columns"))
-    size = size or _fitting(n, 1400 - left - 12 * n)
+    free = 1400 - left - 12 * n
+    size = _fitting(n, free) if size is None else checks.positive("size", _plain(size))
     w, h = _room([p for row in table for p in row], size)
     w, h = max(w + 12, words + 16), h + 12
     fig, ax = _canvas(left + n * w, head + len(table) * h)
@@ -356,6 +400,14 @@ def _numbers(x: Any, name: str) -> Tensor:
 _WHISKER = {"fmt": "none", "elinewidth": 1.2, "capsize": 2.5}
 
 
+def _one(value: Any, name: str) -> float:
+    "One number."
+    numbers = _numbers(value, name)
+    if numbers.numel() != 1 or numbers.is_complex():
+        raise ValueError(f"{name} must be one number, got shape {tuple(numbers.shape)}")
+    return numbers.item()
+
+
 def _like(x: np.ndarray, values: Any, name: str) -> np.ndarray:
     "Numbers as an array, one for each of `x`."
     values = _numbers(values, name).numpy()
@@ -366,34 +418,46 @@ def _like(x: np.ndarray, values: Any, name: str) -> np.ndarray:
 
 def _by_name(given: Mapping | None, names: Sequence[str], what: str) -> Mapping:
     "What is told by name, if each name is that of something drawn."
-    if given and not set(given) <= set(names):
+    given = {} if given is None else _mapping(what, given, some=False)
+    if not set(given) <= set(names):
         raise ValueError(f"{what} must have keys among {list(names)}, got {list(given)}")
-    return given or {}
+    return given
 
 # %% ../../nbs/workshop/teach/plot.ipynb #ac30f4bc
 _OWN = {"entropy": "data", "model's error": "accent", "gap": "noise"}  # the parts of the bound
 
 
-def _color(name: Any) -> Any:
+def _color(name: Any, what: str = "color") -> Any:
     "A colour of the palette by its name, or matplotlib's own as it is."
-    return PALETTE.get(name, name)
+    from matplotlib.colors import is_color_like
+
+    if not is_color_like(color := PALETTE.get(name, name) if isinstance(name, str) else name):
+        known = ", ".join(PALETTE)
+        raise ValueError(
+            f"{what} must be one of {known}, or a colour of matplotlib's, got {_shortly(name)}"
+        )
+    return color
 
 
 def _colors(names: Sequence[str], colors: Mapping | Sequence | None) -> list:
     "A colour for each name: as told, else its own, else the next of the palette that is free."
     if isinstance(colors, str):
         raise TypeError(f"colors must be a list or a dict of colours, got one text: {colors!r}")
+    if colors is not None and not isinstance(colors, Mapping):
+        colors = _listed("colors", colors, "colours, or a dict of them")
     if colors is None:
         free = cycle([k for k in ("q", "p", "data", "accent", "noise") if k not in names])
         own = _OWN | {key: key for key in PALETTE}
         chosen = [own.get(name) or next(free, "q") for name in names]
     elif len(colors) != len(names):
-        raise ValueError(f"colors must hold one colour for each of {list(names)}, got {colors}")
+        raise ValueError(
+            f"colors must hold one colour for each of {list(names)}, got {_shortly(colors)}"
+        )
     elif isinstance(colors, Mapping) and set(colors) != set(names):
-        raise ValueError(f"colors must have the keys {list(names)}, got {list(colors)}")
+        raise ValueError(f"colors must have the keys {list(names)}, got {_shortly(list(colors))}")
     else:
         chosen = [colors[name] for name in names] if isinstance(colors, Mapping) else list(colors)
-    return [_color(color) for color in chosen]
+    return [_color(color, "colors") for color in chosen]
 
 # %% ../../nbs/workshop/teach/plot.ipynb #a9953fd7
 @contextmanager
@@ -405,13 +469,29 @@ def _drawing(ax: Any, look: Mapping, **usual: Any) -> Iterator:
     """
     told = {key: value for key, value in look.items() if value is not None or key == "legend"}
     words = usual | told
-    size = {key: words.pop(key) for key in ("width", "height") if key in words}
+    keys = [key for key in ("width", "height") if key in words]
+    size = {key: checks.positive(key, _plain(words.pop(key))) for key in keys}
     place = words.pop("legend", "best")
+    if not isinstance(place, str | bool | None):
+        raise TypeError(
+            f"legend must be a place, such as 'above', or None, got {checks.got(place)}"
+        )
+    if not (ax is None or hasattr(ax, "get_xaxis_transform")):
+        raise TypeError(f"ax must be one pair of axes of matplotlib's, got {checks.got(ax)}")
     with style():
         ax = figure(**size)[1] if ax is None else ax
         yield ax
         ax.set(**{k: v for k, v in words.items() if k in told or not getattr(ax, f"get_{k}")()})
         _legend(ax, place)
+
+
+def _place_known(place: str | bool) -> None:
+    "ValueError for a place that matplotlib has not."
+    from matplotlib.legend import Legend
+
+    if place not in ("beside", True, *Legend.codes):
+        known = ", ".join(["above", "beside", *Legend.codes])
+        raise ValueError(f"legend must be one of {known}, or None, got {_shortly(place)}")
 
 
 def _legend(ax: Any, place: str | bool | None) -> None:
@@ -421,8 +501,10 @@ def _legend(ax: Any, place: str | bool | None) -> None:
         pad = 2.2 if ax.get_title() else 0.3
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=n, borderaxespad=pad)
     elif n and place:
+        _place_known(place)
         corner = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
-        ax.legend(**(corner if place == "beside" else {"loc": place}))
+        usual = {"loc": "best" if place is True else place}
+        ax.legend(**(corner if place == "beside" else usual))
     elif ax.get_legend():
         ax.get_legend().remove()
 
@@ -459,7 +541,8 @@ def _draw_curves(
     ax: Any, x: Any, curves: Mapping, colors: Any, lines: Any, fill: bool, errors: Any = None
 ) -> None:
     "The curves of `plot_curves` on axes that are there."
-    palette, errors = _colors(names := list(curves), colors), _by_name(errors, names, "errors")
+    names = list(_mapping("curves", curves, some=False))
+    palette, errors = _colors(names, colors), _by_name(errors, names, "errors")
     lines = (
         dict.fromkeys(names, lines) if isinstance(lines, str) else _by_name(lines, names, "lines")
     )
@@ -503,7 +586,11 @@ def _line(ax: Any, x: np.ndarray | None, y: Any, line: str, label: str, **kwargs
         return
     size = {"|": 12, "_": 11}.get(mark, 4 if stroke else 6)
     thin = {"linewidth": 0.8, "alpha": 0.8} if y.ndim == 2 else {}
-    ax.plot(x, y, line, markersize=size, **thin, **kwargs)[0].set_label(label)
+    try:
+        ax.plot(x, y, line, markersize=size, **thin, **kwargs)[0].set_label(label)
+    except ValueError as error:
+        fits = "a format of matplotlib's without a colour, such as 'o-'"
+        raise ValueError(f"lines must be {fits}, got {line!r}") from error
 
 # %% ../../nbs/workshop/teach/plot.ipynb #6582647a
 def plot_density(
@@ -534,7 +621,7 @@ def shades(color: str, n: int) -> list[str]:
     "`n` shades of a colour of the palette or of matplotlib's, from a light one to the colour itself."
     from matplotlib.colors import to_hex, to_rgb
 
-    full = np.array(to_rgb(_color(color)))
+    full, n = np.array(to_rgb(_color(color))), checks.count("n", n, 0)
     return [to_hex(1 - share * (1 - full)) for share in np.linspace(1.0, 0.35, n)[::-1]]
 
 # %% ../../nbs/workshop/teach/plot.ipynb #dc26dbac
@@ -549,6 +636,10 @@ def plot_schedule(
 
     A schedule offers `T`, `alpha_bar` of length T + 1, and `noise_var`, which is 1 - alpha_bar without cancellation.
     """
+    for name, s in _mapping("schedules", schedules).items():
+        if not (hasattr(s, "T") and hasattr(s, "alpha_bar") and hasattr(s, "noise_var")):
+            came = checks.got(s)
+            raise TypeError(f"schedules[{name!r}] must have T, alpha_bar and noise_var, got {came}")
     with _drawing(ax, look | {"title": title}, height=3.0, xlabel="t / T", ylabel="scale") as ax:
         for (name, s), line in zip(schedules.items(), cycle(["-", "--", ":", "-."]), strict=False):
             if len(s.alpha_bar) != s.T + 1:
@@ -577,7 +668,8 @@ def plot_histograms(
     The bins lie between the two ends of `xlim` if it is given, else between the least and the greatest of all numbers.
     ValueError: a sample that is empty, or has a number that isn't finite.
     """
-    values = {name: _numbers(x, f"samples[{name!r}]").flatten() for name, x in samples.items()}
+    named, bins = _mapping("samples", samples).items(), checks.count("bins", bins)
+    values = {name: _numbers(x, f"samples[{name!r}]").flatten() for name, x in named}
     for name, x in values.items():
         if len(x) == 0 or not x.isfinite().all():
             raise ValueError(f"samples[{name!r}] must hold finite numbers, and at least one")
@@ -600,6 +692,8 @@ def plot_marks(
     **look: Any,
 ) -> Any:
     "Draw an upright line at each of `marks`, name -> x, its name beside its head, each a step lower than the last."
+    named = _mapping("marks", marks, some=False).items()
+    marks = {name: _one(at, f"marks[{name!r}]") for name, at in named}
     with _drawing(ax, look) as ax:
         across = ax.get_xaxis_transform()
         for i, (name, at) in enumerate(marks.items()):
@@ -624,6 +718,7 @@ def plot_bars(
 
     `errors`: by name, half the length of a whisker on each bar. ValueError: another number of bars than of places.
     """
+    x, bars = _listed("x", x, "names or numbers"), _mapping("bars", bars)
     named = all(isinstance(place, str) for place in x)
     places = np.arange(len(x)) if named else _numbers(x, "x").numpy()
     errors = _by_name(errors, list(bars), "errors")
@@ -653,7 +748,7 @@ def plot_ruler(
 
     `colors`: by part, or by row where rows are numbers. `errors`: by row, half the length of the whisker at its end.
     """
-    table = {name: _parts(row, f"rows[{name!r}]") for name, row in rows.items()}
+    table = {n: _parts(row, f"rows[{n!r}]") for n, row in _mapping("rows", rows).items()}
     parts = list(dict.fromkeys(part for row in table.values() for part in row))
     single, errors = parts == [""], _by_name(errors, list(rows), "errors")
     palette = [_colors(list(rows), colors)] if single else _colors(parts, colors)
@@ -665,7 +760,8 @@ def plot_ruler(
             end = end + long
         if not single:
             end = _mark_sums(ax, rows, end)
-        _values(ax, end, [float(errors.get(name, 0.0)) for name in rows])
+        half = [_one(errors.get(name, 0.0), f"errors[{name!r}]") for name in rows]
+        _values(ax, end, half)
         ax.set_yticks(place, list(rows))
         ax.set(ylim=(len(rows) - 0.4, -0.6), xmargin=0.12)
     return _shown(ax, alt)
@@ -676,7 +772,7 @@ def _parts(row: Any, name: str) -> dict[str, float]:
     if hasattr(row, "model_error"):
         return dict(zip(_OWN, (row.entropy, row.model_error, row.gap), strict=True))
     row = row if isinstance(row, Mapping) else {"": row}
-    return {part: float(_numbers(amount, f"{name}, {part}")) for part, amount in row.items()}
+    return {part: _one(amount, f"{name}, {part}") for part, amount in row.items()}
 
 
 def _mark_sums(ax: Any, rows: Mapping, ends: np.ndarray) -> np.ndarray:
@@ -714,7 +810,8 @@ def plot_points(
     ValueError: not (n, 2), or a coordinate that is not finite.
     """
     points = _plane(x, "x")
-    area = min(14.0, max(2.0, 4000 / max(1, len(points)))) if size is None else size
+    area = min(14.0, max(2.0, 4000 / max(1, len(points))))
+    area = area if size is None else checks.positive("size", _plain(size))
     with _drawing(ax, look | {"title": title}, **_SQUARE) as ax:
         color = _color(color)
         ax.scatter(*points.T, s=area, color=color, alpha=0.6, linewidths=0, label=label)
@@ -727,6 +824,8 @@ _SQUARE = {"width": 3.6, "height": 3.6, "xlabel": "$x_1$", "ylabel": "$x_2$"}
 
 def _plane(x: Tensor, name: str) -> np.ndarray:
     "Points of the plane as an array (n, 2)."
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} must be a tensor of points (n, 2), got {checks.got(x)}")
     if x.ndim != 2 or x.shape[1] != 2:
         raise ValueError(f"{name} must be (n, 2), got {tuple(x.shape)}")
     wrong = int((~x.isfinite()).any(1).sum())
@@ -739,7 +838,9 @@ def show_points(
     panels: Mapping[str, Tensor], alt: str, color: str = "p", size: float | None = None, **look: Any
 ) -> None:
     "Show points, name -> (n, 2), in a row of panels of one scale; a panel named like a colour of the palette has it."
-    n = len(panels)
+    n, color = len(_mapping("panels", panels)), _color(color)
+    for name, x in panels.items():
+        _plane(x, f"panels[{name!r}]")
     width = min(9.5, 0.6 + 2.4 * n)
     shape = {"width": width, "height": (width - 0.6) / n + 0.95, "squeeze": False}
     fig, axes = figure(1, n, sharex=True, sharey=True, **shape)
@@ -763,6 +864,8 @@ def plot_contours(
 
     The lines are where it lies k^2 / 2 nats below its top, k = 0.5, 1, ... 4: k standard deviations from a bell's mean.
     """
+    checks.function("log_prob", log_prob, "points (n, 2)")
+    span = checks.positive("span", _plain(span))
     line = torch.linspace(-span, span, 161, dtype=torch.float64)
     height = _numbers(log_prob(torch.cartesian_prod(line, line)), "log_prob(points)")
     if height.shape != (161**2,):
@@ -786,6 +889,8 @@ def plot_paths(
     **look: Any,
 ) -> Any:
     "Draw n paths in the plane, each a line from a dot at paths[0]. ValueError: not (steps, n, 2)."
+    if not isinstance(paths, Tensor):
+        raise TypeError(f"paths must be a tensor (steps, n, 2), got {checks.got(paths)}")
     if paths.ndim != 3 or paths.shape[2] != 2:
         raise ValueError(f"paths must be (steps, n, 2), got {tuple(paths.shape)}")
     steps = paths.detach().cpu().double().numpy()
@@ -814,6 +919,10 @@ def plot_field(
     from matplotlib.colors import LogNorm
 
     along = _like(feet := _plane(x, "x"), _plane(arrows, "arrows"), "arrows")
+    if lengths is not None:
+        lengths = _several("lengths", lengths, 2, "(shortest, longest)")
+        if not 0 < lengths[0] < lengths[1]:
+            raise ValueError(f"lengths must be above 0, the longest last, got {lengths}")
     long = np.linalg.norm(along, axis=1).clip(1e-300)
     unit = _apart(x) / (1.0 if lengths else long.max() ** 0.5)
     ends = unit * along / (long if lengths else long**0.5)[:, None]
@@ -865,10 +974,13 @@ def plot_heat(
     from matplotlib.colors import LinearSegmentedColormap
 
     table = _numbers(values, "values").numpy()
-    if table.ndim != 2:
+    if table.ndim != 2 or not table.size or table.dtype.kind == "c":
         raise ValueError(f"values must be (rows, columns), got {table.shape}")
-    low, high = (table.min(), table.max()) if limits is None else limits
-    pair = ("white", _color(color)) if isinstance(color, str) else color
+    ends = (table.min(), table.max()) if limits is None else limits
+    low, high = ends if limits is None else _several("limits", limits, 2, "(least, greatest)")
+    if extent is not None:
+        extent = _several("extent", extent, 4, "(left, right, bottom, top)")
+    pair = _shade_pair(color)
     signed = low < 0 < high and isinstance(color, str)
     shade = "RdBu_r" if signed else LinearSegmentedColormap.from_list("shades", pair)
     over = {} if extent is None else {"extent": extent, "origin": "lower", "aspect": "auto"}
@@ -876,6 +988,13 @@ def plot_heat(
         shown = ax.imshow(table, cmap=shade, vmin=low, vmax=high, **over)
         _color_bar(shown, ax, bar)
     return _shown(ax, alt)
+
+# %% ../../nbs/workshop/teach/plot.ipynb #a3d65def
+def _shade_pair(color: Any) -> tuple:
+    "The two ends of the shades: white and a colour, or the two colours that were given."
+    if isinstance(color, tuple | list) and len(color) == 2:
+        return tuple(_color(end) for end in color)
+    return ("white", _color(color))
 
 # %% ../../nbs/workshop/teach/plot.ipynb #b171e609
 class Board:
@@ -1003,8 +1122,8 @@ def agree(a: Any, b: Any, tol: float = 1e-10, what: str | None = None) -> None:
     AssertionError: another shape, a difference above `tol` (with the worst place and both values), or a NaN in either.
     An infinity equals only the same infinity. `what` is put before the message.
     """
-    if not 0 <= tol < torch.inf:
-        raise ValueError(f"tol must be finite and at least 0, got {tol}")
+    if not (isinstance(tol, Real) and 0 <= tol < torch.inf) or isinstance(tol, bool):
+        raise ValueError(f"tol must be finite and at least 0, got {_shortly(tol)}")
     a, b = _pair(a, b, ("a", "b"))
     head = f"{what}: " if what else ""
     if a.numel() == 0:
@@ -1029,6 +1148,8 @@ def mean_and_stderr(samples: Float[Tensor, "*shape"], dim: int = 0) -> tuple[Ten
     Both have the shape of `samples` without `dim`.
     ValueError: fewer than two samples, from which no error can be told.
     """
+    checks.tensor("samples", samples)
+    dim = checks.count("dim", dim, -samples.ndim, samples.ndim - 1)
     n = samples.shape[dim]
     if n < 2:
         raise ValueError(f"samples must be at least 2 along dim {dim}, got {n}")
@@ -1040,13 +1161,16 @@ def agree_mc(
 ) -> None:
     """Check |estimate - truth| <= sigmas * stderr, element by element; print the worst: "1.3 standard errors apart".
 
-    AssertionError: beyond `sigmas`, NaN, shapes that differ, or a standard error that is not positive and finite (there
-    only exactly equal values pass). `what` is put before the message.
+    AssertionError: beyond `sigmas`, NaN, shapes that differ, or a standard error that is not finite, or below 0; where
+    it is 0 only exactly equal values pass. `what` is put before the message.
     """
-    if not 0 < sigmas < torch.inf:
-        raise ValueError(f"sigmas must be positive and finite, got {sigmas}")
+    if not (isinstance(sigmas, Real) and 0 < sigmas < torch.inf) or isinstance(sigmas, bool):
+        raise ValueError(f"sigmas must be positive and finite, got {_shortly(sigmas)}")
     estimate, truth = _pair(estimate, truth, ("estimate", "truth"))
     estimate, stderr = _pair(estimate, stderr, ("estimate", "stderr"))
+    truth = truth.reshape(estimate.shape)
+    if stderr.is_complex():
+        raise TypeError("stderr must be real, got complex numbers")
     head = f"{what}: " if what else ""
     _check_mc(estimate, truth, stderr, sigmas, head)
 
@@ -1057,7 +1181,7 @@ def _check_mc(estimate: Tensor, truth: Tensor, stderr: Tensor, sigmas: float, he
         raise AssertionError(f"{head}nothing to compare: all are empty, {tuple(estimate.shape)}")
     usable = (stderr > 0) & (stderr < torch.inf)
     apart = torch.where(usable, (estimate - truth).abs() / stderr, torch.inf)
-    apart = torch.where(estimate == truth, 0.0, apart)
+    apart = torch.where((estimate == truth) & (usable | (stderr == 0)), 0.0, apart)
     worst, place, index = _worst(apart)
     if not worst <= sigmas:
         why = f"{worst:.1f} standard errors apart, at most {sigmas:g} allowed"

@@ -5,11 +5,12 @@ __all__ = ['LOSSES', 'TrainingRun', 'fit']
 
 # %% ../../nbs/workshop/training/fit.ipynb #22529191
 import hashlib
+import json
 import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from operator import index
 from pathlib import Path
@@ -20,10 +21,17 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from diffusion_math.training.checkpoint import (
+    checkpoints,
+    described,
+    load_checkpoint,
+    save_checkpoint,
+)
+
 from .. import checks
 from ..ddpm import DDPM, elbo_loss, simple_loss
+from ..files import locked
 from ..laws.chain import draw_terms
-from .checkpoint import checkpoints, load_checkpoint, save_checkpoint
 
 __all__ = ["TrainingRun", "fit"]
 
@@ -55,6 +63,9 @@ class _Plan:
             ("weight_decay", math.inf),
         ):
             setattr(self, name, checks.number(name, getattr(self, name), 0, high))
+        for name in ("lr", "weight_decay"):
+            if getattr(self, name) == math.inf:
+                raise ValueError(f"{name} must be finite, got inf")
         for name in ("warmup", "seed"):
             value = getattr(self, name)
             try:
@@ -413,7 +424,7 @@ def _fingerprint(data: Tensor, labels: Tensor | None) -> str:
 def _resume(engine: _Engine, folder: Path, state: dict[str, Any]) -> list[float]:
     "Go on from the newest checkpoint, if it is of this run; the losses until then."
     parts, saved = load_checkpoint(folder)
-    process = saved.get("process", state["process"])  # older checkpoints do not tell
+    process = state["process"] | saved.get("process", {})  # what older checkpoints do not tell
     before = {**saved.get("plan", {}), **process, "data": saved.get("data")}
     for name, now in {**state["plan"], **state["process"], "data": state["data"]}.items():
         if before.get(name) != now:
@@ -437,7 +448,20 @@ def _resume(engine: _Engine, folder: Path, state: dict[str, Any]) -> list[float]
     return saved["losses"]
 
 # %% ../../nbs/workshop/training/fit.ipynb #63e003db
-def _told(p: DDPM, plan: _Plan, data: Tensor, labels: Tensor | None) -> dict[str, Any]:
+def _network_told(network: nn.Module, precision: str) -> dict[str, Any]:
+    "What shapes of weights do not tell of a network, such as its heads; and in which precision it computes."
+    try:
+        told = described(getattr(network, "_orig_mod", network))
+    except TypeError:  # somebody's own
+        told = {}
+    told = {"network": json.dumps(told, sort_keys=True)} if told else {}
+    kinds = sorted({str(w.dtype).removeprefix("torch.") for w in network.parameters()})
+    return told | {"precision": precision, "weights": " and ".join(kinds)}
+
+
+def _told(
+    p: DDPM, plan: _Plan, data: Tensor, labels: Tensor | None, precision: str
+) -> dict[str, Any]:
     "What a checkpoint says of its run, so that no other goes on from it."
     level = (
         p.q.schedule.log_snr.float().numpy().tobytes()
@@ -445,9 +469,24 @@ def _told(p: DDPM, plan: _Plan, data: Tensor, labels: Tensor | None) -> dict[str
     variance = p.variance if isinstance(p.variance, str) else "function"
     process = {"predicts": p.predicts, "variance": variance, "images": bool(p.images)}
     process |= {"schedule": hashlib.sha256(level).hexdigest()}
+    process |= _network_told(p.network, precision)
     return {"plan": asdict(plan), "process": process, "data": _fingerprint(data, labels)}
 
 # %% ../../nbs/workshop/training/fit.ipynb #35efd9ce
+@contextmanager
+def _alone(folder: Path | None, first: bool) -> Iterator[None]:
+    "Of all runs, and of a run's processes the first, the only one that writes to folder now."
+    with ExitStack() as stack:
+        if folder is not None and first:
+            folder.mkdir(parents=True, exist_ok=True)  # an error now, and not after some steps
+            try:
+                stack.enter_context(locked(folder / ".fit.lock", wait=False))
+            except BlockingIOError:
+                what = f"{folder} is written to by another run"
+                raise ValueError(f"{what}: wait for its end, or choose another folder") from None
+        yield
+
+
 def _start(
     engine: _Engine, folder: Path | None, resume: bool, state: dict[str, Any], accelerator: Any
 ) -> list[float]:
@@ -456,7 +495,6 @@ def _start(
         raise ValueError("resume=True needs the folder of the run, got folder=None")
     losses = []
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)  # an error now, rather than after the first steps
         if checkpoints(folder) and not resume:
             raise ValueError(
                 f"{folder} holds a run already: resume=True goes on with it, or choose another folder"
@@ -592,8 +630,11 @@ def fit(
         _loss_of(loss, data),
         None if folder is None else Path(folder),
     )
-    state = {} if folder is None else _told(p, plan, data, labels)
-    with _accelerator(precision, plan.batch, accumulate) as accelerator:
+    state = {} if folder is None else _told(p, plan, data, labels, precision)
+    with (
+        _accelerator(precision, plan.batch, accumulate) as accelerator,
+        _alone(folder, accelerator.is_main_process),
+    ):
         engine = _Engine(p.to(accelerator.device).network, plan)
         losses = _start(engine, folder, resume, state, accelerator)
         batches = _Batches(

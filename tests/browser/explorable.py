@@ -119,6 +119,16 @@ def near(canvas, x, y, reach=2):
     return {bytes(pixel[:3]).hex() for pixel in pixels}
 
 
+def inked(canvas, x, y, reach=2):
+    "Is there anything dark within a few pixels of a point of a plot? A thin line is blurred, and lies on nothing."
+    script = """(c, [x, y, reach]) => {
+        const [i, j] = c.place(x, y).map(v => Math.round(v * devicePixelRatio) - reach);
+        return Array.from(c.getContext('2d').getImageData(i, j, 2 * reach + 1, 2 * reach + 1).data);
+    }"""
+    pixels = np.array(canvas.evaluate(script, [float(x), float(y), reach])).reshape(-1, 4)
+    return bool(((pixels[:, 3] >= 60) & (pixels[:, :3].max(1) < 80)).any())
+
+
 def drag_on(page, canvas, start, end, steps=6):
     "Drag from one point of a plot to another."
     page.mouse.move(*place(canvas, *start)[1])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.browser import layout
 from tests.browser.explorable import ROOT, serious, settled
 from tests.browser.widgets import EVERY, make
 
@@ -28,6 +29,19 @@ def test_accessible_in_any_light_and_no_wider_than_the_page(show, name, width, s
         return Math.min(box.width, box.height) < 24;
     }}).map(e => e.outerHTML)""")
     assert small == []  # a finger can hit each of them
+
+
+@every
+@pytest.mark.parametrize("width", [320, 360, 760, 1000])
+def test_everything_stands_in_its_place(show, page, name, width):
+    layout.watch(page)
+    root = show(make(name), width=width).locator(ROOT)
+    for key in ("Home", "End"):
+        for slider in root.locator(".dm-range").all():
+            slider.press(key)
+        settled(page)
+        assert layout.strayed(root) + layout.outside(root) + layout.on_top(root) == []
+        assert layout.written(root)[0] == []
 
 
 @every

@@ -6,7 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from tests.browser.explorable import ROOT, drag, serious
+from tests.browser import layout
+from tests.browser.explorable import ROOT, drag, serious, settled
 from tests.browser.widgets import EVERY
 from tests.lab import OpenNotebook, new_page, notebook
 
@@ -24,6 +25,7 @@ every = pytest.mark.parametrize("name", EVERY)
 def nb(lab, browser):
     "A notebook that shows them all, run once."
     with new_page(browser) as page:
+        layout.watch(page)
         nb = OpenNotebook(lab, page, notebook(CELLS, lab.root / "explorables.ipynb").name)
         assert nb.run_all(), nb.errors()
         page.wait_for_function(f"document.querySelectorAll('{ROOT} canvas').length > {len(EVERY)}")
@@ -105,6 +107,71 @@ for name, sample in EVERY.items():
     seen = json.loads(nb.run("print(json.dumps(seen))"))
     for name in EVERY:
         assert seen[name][-1] == last[name] and len(seen[name]) <= 101, name
+
+
+@pytest.fixture(params=[1280, 900, 640])
+def width(nb, request):
+    "A JupyterLab so wide; its side bar takes some of that."
+    nb.page.set_viewport_size({"width": request.param, "height": 900})
+    settled(nb.page)
+    yield request.param
+    nb.page.set_viewport_size({"width": 1280, "height": 900})
+    settled(nb.page)
+
+
+@every
+def test_everything_stands_in_its_place(nb, name, width):
+    "JupyterLab has rules of its own for what an output holds: they must not move a label from its value."
+    root = nb.page.locator(ROOT).nth(PLACES[name])
+    root.scroll_into_view_if_needed()
+    settled(nb.page)
+    assert layout.strayed(root) + layout.outside(root) + layout.on_top(root) == []
+    wrong, seen = layout.written(root)
+    assert wrong == [] and seen > 4
+    assert len(root.evaluate(layout.PAIRS)) >= len(EVERY[name].sliders)
+
+
+SWITCH = """on => {
+    // what our style sheet, of which each widget brings a copy, says of lists of names and numbers
+    window.put ??= [...document.styleSheets].flatMap(sheet => [...sheet.cssRules])
+        .filter(rule => rule.selectorText?.startsWith('.dm-explorable .dm-readout')).map(rule => [rule, rule.style.cssText]);
+    for (const [rule, css] of window.put) rule.style.cssText = on ? css : '';
+    return window.put.length;
+}"""
+
+
+@pytest.mark.parametrize("name", ["melting", "reverse", "score"])
+def test_what_jupyterlab_would_do_is_noticed(nb, name):
+    "JupyterLab floats each dt and dd of an output, a fifth and four fifths wide."
+    root = nb.page.locator(ROOT).nth(PLACES[name])
+    assert layout.strayed(root) == []
+    assert nb.page.evaluate(SWITCH, False) >= len(EVERY)
+    assert layout.strayed(root) != []
+    nb.page.evaluate(SWITCH, True)
+    assert layout.strayed(root) == []
+
+
+def test_what_leaves_its_frame_is_noticed(nb):
+    root = nb.page.locator(ROOT).nth(PLACES["score"])
+    wide = ".dm-plot { max-width: none !important; width: 150% !important }"
+    style = nb.page.add_style_tag(content=wide)
+    assert layout.outside(root) != []
+    style.evaluate("e => e.remove()")
+    assert layout.outside(root) == []
+    script = """c => {
+        const g = c.getContext('2d');
+        for (const x of [5, 9]) g.fillText('a long word', x, 50);
+        g.fillText('more', -9, 9);
+    }"""
+    root.locator(".dm-plot").evaluate(script)
+    wrong, _ = layout.written(root)
+    assert sorted(text.split("' ")[1][:6] for text in wrong) == ["is cut", "is wri"]
+    assert layout.on_top(root) == []
+    root.locator("dd").first.evaluate(
+        "e => { e.style.cssText = 'position: relative; top: -16px'; }"
+    )
+    assert layout.on_top(root) != []
+    root.locator("dd").first.evaluate("e => { e.style.cssText = ''; }")
 
 
 def test_no_serious_violation_in_jupyterlab(nb):

@@ -1,6 +1,7 @@
 "The denoising film in the browser: the frames of Python, and a play button."
 
 import numpy as np
+import pytest
 import torch
 
 from diffusion_math.explore.film import FilmExplorer
@@ -61,6 +62,22 @@ def test_play_runs_to_the_end_and_starts_again(show):
         "button", name="A tenth on"
     ).click()  # no motion: a press is a leap, from the start again
     shows(page, widget, 2, 0)
+
+
+@pytest.mark.parametrize("frames, lasts", [(21, 10), (101, 10), (1001, 10), (4, 1.5)])
+def test_a_film_lasts_ten_seconds(show, page, frames, lasts):
+    "However many frames it has; of a short one, no frame stays longer than half a second."
+    page.clock.install()
+    show(FilmExplorer(torch.randn(frames, 1, 1, 12, 12)))
+    page.clock.pause_at(page.evaluate("Date.now() + 1000"))
+    page.get_by_role("button", name="Play").click()
+    at = f"{STATE}.state.frame"
+    page.clock.run_for(1000 * lasts / 2)
+    assert page.evaluate(at) == pytest.approx((frames - 1) / 2, abs=1 + 0.01 * frames)
+    page.clock.run_for(1000 * lasts * 0.44)
+    assert page.evaluate(at) < frames - 1 or frames == 4
+    page.clock.run_for(1000 * lasts * 0.1)
+    assert page.evaluate(at) == frames - 1
 
 
 def test_a_film_without_guesses(show):

@@ -4,10 +4,23 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion_math.data.digits import digits
 from diffusion_math.explore.gaussian import GaussianExplorer
 from diffusion_math.explore.pixels import PixelsExplorer
 from diffusion_math.teach.plot import PALETTE
-from tests.browser.explorable import call, colour_at, drag_on, levels, many, mixed, near, seeded
+from tests.browser.explorable import (
+    call,
+    colour_at,
+    colours,
+    drag_on,
+    inked,
+    levels,
+    many,
+    mixed,
+    near,
+    place,
+    seeded,
+)
 from tests.browser.noising import images
 
 STATE = "document.querySelector('.dm-explorable').explorable"
@@ -78,6 +91,50 @@ def test_a_tip_that_meets_the_middle_is_refused_quietly(show):
     assert all(np.isfinite(v) for v in state.values()) and state["sigma1"] >= 0.1
 
 
+def reach(plane):
+    "How far from 0 the frame of a plane reaches, at its right: 10 pixels from the canvas's edge."
+    (x0, _), (x1, _) = (plane.evaluate("(c, v) => c.place(v, 0)", v) for v in (0, 1))
+    return (plane.evaluate("c => c.clientWidth") - 10 - x0) / (x1 - x0)
+
+
+@pytest.mark.parametrize(
+    "mean, sd, rho, edge",
+    [
+        ((0.5, 0), (1.5, 1), 0.6, 5),
+        ((-3, 3), (3, 3), -0.99, 12),
+        ((0, 0), (2, 1), 0, 6),
+        ((0, 1), (0.1, 3), 0.5, 10),
+        ((-3, 0), (1.6, 0.1), 0, 8),
+    ],
+)
+def test_the_widest_ring_stays_in_the_frame(show, mean, sd, rho, edge):
+    widget = GaussianExplorer(mean, sd, rho, generator=seeded())
+    plane = show(widget).locator(".dm-plot")
+    assert reach(plane) == pytest.approx(edge) and all(
+        abs(m) + 3 * s <= edge for m, s in zip(mean, sd, strict=True)
+    )
+    turn = torch.linspace(0, 2 * np.pi, 50, dtype=torch.float64)
+    values, axes = widget.eigen
+    ring = widget.mean + 3 * (torch.stack([turn.cos(), turn.sin()], 1) * values.sqrt()) @ axes.mT
+    for x, y in ring.tolist():
+        assert inked(plane, x, y), (x, y)
+
+
+def test_the_frame_stands_still_while_a_tip_is_dragged(show):
+    "If it grew under the pointer, the same place would mean ever more."
+    page = show(GaussianExplorer((0, 0), (1, 0.5), 0, generator=seeded()))
+    plane = page.locator(".dm-plot")
+    assert reach(plane) == pytest.approx(5)
+    page.mouse.move(*place(plane, 1, 0)[1])
+    page.mouse.down()
+    page.mouse.move(*place(plane, 2.5, 0)[1], steps=8)
+    assert reach(plane) == pytest.approx(5)
+    assert page.evaluate(f"{STATE}.state.sigma1") == pytest.approx(2.5, abs=0.03)
+    page.mouse.up()
+    assert reach(plane) == pytest.approx(8)
+    assert page.evaluate(f"{STATE}.state.sigma1") == pytest.approx(2.5, abs=0.03)
+
+
 # --------------------------------------------------------------------------------------------------------- two pixels
 
 
@@ -100,13 +157,13 @@ def test_the_covariances_are_the_package_s(show, pixels):
 def test_pixels_can_be_dragged_on_the_digit_and_in_the_matrix(show, pixels):
     page = show(pixels)
     digit, cloud, matrix = page.locator(".dm-plot").all()
-    first, second = (PALETTE[name][1:].lower() for name in ("q", "accent"))
-    assert first in near(digit, 10, 10.5) and second in near(digit, 14, 12.5)
+    ink = "1f2328"
+    assert ink in near(digit, 10, 10.5) and ink in near(digit, 14, 12.5)
     drag_on(page, digit, (10.5, 10.5), (5.5, 20.5))  # column, row
     pixels.first = 20 * 28 + 5
     close(page.evaluate(f"{STATE}.covariance"), pixels.covariance)
     assert page.get_by_label("first pixel, row", exact=True).input_value() == "20"
-    assert first in near(digit, 5, 20.5)
+    assert ink in near(digit, 5, 20.5)
     drag_on(page, digit, (14.5, 12.5), (99, 99))  # beyond the corner: the corner
     assert page.evaluate(f"{STATE}.state.second") == 783
     drag_on(page, matrix, (700, 50), (300.5, 400.5))
@@ -122,6 +179,115 @@ def test_pixels_can_be_dragged_on_the_digit_and_in_the_matrix(show, pixels):
     page.wait_for_function(
         "document.querySelector('[aria-live]').textContent.includes('row 10, column 19')"
     )
+
+
+def handles(digit):
+    return np.array(digit.evaluate("c => c.handles()"))
+
+
+def test_each_pixel_has_a_handle_of_its_own(show):
+    "Beside the other handle and the other pixel, and inside the picture, wherever the two are: side by side, in a corner, one."
+    page = show(PixelsExplorer(images(5)))
+    digit = page.locator(".dm-plot").first
+    left, top = digit.evaluate("c => c.place(0, 0)")
+    right, bottom = digit.evaluate("c => c.place(28, 28)")
+    g = np.random.default_rng(0)
+    pairs = [
+        (0, 0),
+        (0, 1),
+        (27, 27),
+        (783, 783),
+        (783, 755),
+        (756, 0),
+        (406, 406),
+        (406, 407),
+        (406, 434),
+    ]
+    for first, second in pairs + g.integers(0, 784, (200, 2)).tolist():
+        script = "([name, v]) => document.querySelector('[data-widget]').model.set(name, v)"
+        page.evaluate(script, ["first", first])
+        page.evaluate(script, ["second", second])
+        one, two = handles(digit)
+        pixels = [
+            digit.evaluate("(c, p) => c.place(...p)", [p % 28 + 0.5, p // 28 + 0.5])
+            for p in (first, second)
+        ]
+        assert np.hypot(*(one - two)) >= 18.5  # two rims of 9 pixels, and a gap
+        assert np.hypot(*(one - pixels[1])) >= 9 and np.hypot(*(two - pixels[0])) >= 9
+        for (x, y), pixel in zip((one, two), pixels, strict=True):
+            assert left + 9 <= x <= right - 9 and top + 9 <= y <= bottom - 9
+            assert np.hypot(x - pixel[0], y - pixel[1]) == pytest.approx(22)
+
+
+def test_two_pixels_on_one_place_can_be_told_apart_and_dragged(show):
+    page = show(PixelsExplorer(images(5), first=(14, 14), second=(14, 14)))
+    digit = page.locator(".dm-plot").first
+    box = digit.bounding_box()
+    step = np.subtract(digit.evaluate("c => c.place(5, 3)"), digit.evaluate("c => c.place(0, 0)"))
+    for which, now in (
+        ("second", [406, 406 + 5 + 3 * 28]),
+        ("first", [411 + 3 * 28, 411 + 3 * 28]),
+    ):
+        start = handles(digit)[["first", "second"].index(which)] + (box["x"], box["y"])
+        page.mouse.move(*start)
+        page.mouse.down()
+        page.mouse.move(
+            *(start + step), steps=6
+        )  # by five columns and three rows, as far as the pointer
+        page.mouse.up()
+        assert page.evaluate(f"[{STATE}.state.first, {STATE}.state.second]") == now
+
+
+def test_orange_means_one_thing(show):
+    "A covariance above 0; not a pixel, and nothing that is moved by hand."
+    page = show(PixelsExplorer(images(5)))
+    orange = "rgb(213, 94, 0)"
+    script = """orange => Array.from(document.querySelectorAll('.dm-explorable *'), e => [e, '::before', '::-webkit-slider-thumb']
+        .map((part, i) => getComputedStyle(e, i ? part : null)).flatMap(s => [s.color, s.backgroundColor, s.borderTopColor])
+        .includes(orange) && e.className).filter(Boolean)"""
+    assert page.evaluate(script, orange) == ["dm-key dm-key-positive"]
+    hand = (
+        "getComputedStyle(document.querySelector('.dm-range')).getPropertyValue('--dm-hand').trim()"
+    )
+    assert page.evaluate(hand) == "#1f2328"
+    q = PALETTE["q"][1:].lower()
+    for plot in (0, 1):
+        assert q not in colours(page, f".dm-third:nth-child({plot + 1}) .dm-plot")
+
+
+def test_a_dot_of_the_matrix_is_the_strongest_of_its_block(show):
+    page = show(PixelsExplorer(images(5)))
+    table = torch.randn(22, 22, generator=seeded(), dtype=torch.float64)
+    got = call(
+        page,
+        "(s => [s.side, Array.from(s.values)])(m.strongest(a[0], 22, 4))",
+        table.flatten().tolist(),
+    )
+    want = [
+        max(table[i : i + 4, j : j + 4].flatten().tolist(), key=abs)
+        for i in range(0, 22, 4)
+        for j in range(0, 22, 4)
+    ]
+    assert got == [6, want]
+
+
+@pytest.mark.parametrize("dots, pale", [(200, False), (784, True)])
+def test_the_matrix_is_neither_pale_nor_striped(show, dots, pale):
+    "No cell of its picture is smaller than a pixel, and where digits covary it shows so; cell by cell it would be pale."
+    pixels = PixelsExplorer(digits("test")[:200])
+    assert "DOTS = 200;" in pixels._esm
+    pixels._esm = pixels._esm.replace("DOTS = 200;", f"DOTS = {dots};")
+    matrix = show(pixels).locator(".dm-plot").nth(2)
+    (x0, _), (x1, _) = (matrix.evaluate("(c, v) => c.place(v, 0)", v) for v in (0, 784))
+    assert ((x1 - x0) / (784 / -(-784 // dots)) < 1) == pale
+    blocks = pixels.table.view(196, 4, 196, 4).permute(0, 2, 1, 3).flatten(2)
+    strongest = blocks.gather(2, blocks.abs().argmax(2, keepdim=True))[..., 0]
+    strong = (strongest > 0.5).nonzero()
+    free = (4 * strong - torch.tensor([pixels.first, pixels.second])).abs().amin(1) > 20
+    places = [(4 * j + 2, 4 * i + 2) for i, j in strong[free][::10].tolist()]
+    shown = np.mean([levels(colour_at(matrix, *place)) for place in places], 0)
+    share = (255 - shown[2]) / 255  # of the full orange, which has no blue
+    assert len(places) > 20 and (share < 0.6 if pale else share > 0.75), share
 
 
 def test_the_matrix_s_colours_are_the_covariances(show):

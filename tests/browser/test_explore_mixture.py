@@ -9,7 +9,7 @@ from diffusion_math.explore.reverse import ReverseExplorer
 from diffusion_math.forward import Schedule, cosine_schedule
 from diffusion_math.laws.mixture import GaussianMixture
 from diffusion_math.teach.plot import PALETTE
-from tests.browser.explorable import call, colour_at, drag_on, levels, mixed, place, seeded
+from tests.browser.explorable import call, colour_at, drag_on, inked, levels, mixed, place, seeded
 
 STATE = "document.querySelector('.dm-explorable').explorable"
 
@@ -213,6 +213,24 @@ def test_the_step_back_s_numbers_are_the_package_s(show, widget):
         close(kl, widget.kl)
         assert kl == pytest.approx(widget.kl, rel=1e-3, abs=1e-25)  # the small ones too
     close(page.evaluate(f"{STATE}.pairs"), widget.pairs)
+
+
+@pytest.mark.parametrize("beta, x", [(0.01, 0.5), (0.1, -3.5), (0.3, 1), (0.9, 0)])
+def test_what_the_right_picture_shows_is_marked_under_the_slice(show, beta, x):
+    "A line from four standard deviations below the mean to four above, with its ends; no more than the plot holds."
+    widget = ReverseExplorer(beta=beta, x=x, generator=seeded())
+    page = show(widget)
+    plot = page.locator(".dm-plot").first
+    mean, sd = widget.best.mean.item(), widget.best.std.item()
+    unit = plot.evaluate("c => c.place(0, 0)[1] - c.place(0, 1)[1]")
+    for y in torch.linspace(max(-3.9, mean - 4 * sd), min(3.9, mean + 4 * sd), 9).tolist():
+        assert inked(plot, y, x - 10 / unit), y
+    for end in (mean - 4 * sd, mean + 4 * sd):
+        if abs(end) < 3.9:
+            assert inked(plot, end, x - 6 / unit, 1)
+            beyond = end + 0.1 * (1 if end > mean else -1)
+            assert not inked(plot, beyond, x - 10 / unit, 1)
+    assert "what the right picture shows" in page.locator(".dm-keys").first.inner_text()
 
 
 def test_the_step_back_answers_a_drag(show):

@@ -8,7 +8,7 @@ from diffusion_math.explore.score import ScoreExplorer
 from diffusion_math.forward import Schedule
 from diffusion_math.laws.mixture import GaussianMixture
 from diffusion_math.teach.plot import PALETTE
-from tests.browser.explorable import call, colour_at, levels, mixed, near, seeded
+from tests.browser.explorable import ROOT, call, colour_at, levels, mixed, near, seeded
 
 STATE = "document.querySelector('.dm-explorable').explorable"
 MEANS, VARIANCES = (
@@ -136,6 +136,50 @@ def test_the_samplers_walk(show):
     )  # the last one inside: above the others
     said = "document.querySelector('[aria-live]').textContent"
     page.wait_for_function(f"{said}.startsWith('reverse process. Noise level t = 0')")
+
+
+def test_hills_that_noise_has_merged_are_one(show):
+    "Three at first; at t = 100 a single one, which holds all particles: nothing is counted for hills that are no more."
+    widget = ScoreExplorer(generator=seeded())
+    page = show(widget)
+    counts = []
+    for t in range(0, 101, 5):
+        widget.t = t
+        sets(page, t=t)
+        found = page.evaluate(f"{STATE}.hills")
+        counts.append(len(found))
+        assert sorted(k for hill in found for k in hill["bells"]) == [0, 1, 2]
+        for hill in found:  # a top: no slope, and downhill all around
+            top = torch.tensor([hill["top"]], dtype=torch.float64)
+            around = top + 0.05 * torch.tensor([[1, 0], [-1, 0], [0, 1], [0, -1]]).double()
+            assert widget.law.score(top).norm() < 1e-3
+            assert (widget.law.log_prob(around) < widget.law.log_prob(top)).all()
+        places = torch.cartesian_prod(*2 * [torch.linspace(-3, 3, 121, dtype=torch.float64)])
+        p = widget.law.log_prob(places).view(121, 121)
+        tops = torch.nn.functional.max_pool2d(p[None], 3, 1, 1)[0] == p
+        if t not in (25, 30, 35, 40):  # while they merge, the grid is too coarse to tell
+            assert tops.sum() == len(found), t
+        assert len(page.evaluate(f"{STATE}.shares")) == len(found)
+        assert sum(page.evaluate(f"{STATE}.shares")) == pytest.approx(1)
+    assert counts[0] == 3 and counts[-1] == 1 and counts == sorted(counts, reverse=True)
+    text = page.locator(ROOT).inner_text()
+    assert "1 of 3" in text and text.count("100 %") == 2
+
+
+def test_the_share_of_a_hill_is_right_on_average(show):
+    "Of draws from q(x_t) each hill gets its bells' weights: a particle counts for each bell by its share of the density there."
+    widget = ScoreExplorer(t=20, generator=seeded())
+    page = show(widget)
+    x = widget.law.sample(4000, seeded(1))
+    code = "(points => a[1].map((_, k) => points.map(x => m.ask(a[0], x).shares[k])))(a[2])"
+    shares = torch.tensor(call(page, code, page.evaluate(f"{STATE}.law"), [0, 1, 2], x.tolist()))
+    means, errors = shares.mean(1), shares.std(1) / 4000**0.5
+    assert ((means - torch.tensor([0.5, 0.3, 0.2])).abs() < 4.5 * errors).all()
+    shown = torch.tensor(page.evaluate(f"{STATE}.shares"))
+    points = page.evaluate(f"{STATE}.points")
+    own = torch.tensor(call(page, code, page.evaluate(f"{STATE}.law"), [0, 1, 2], points)).mean(1)
+    hills = page.evaluate(f"{STATE}.hills")
+    close(shown, [sum(own[k].item() for k in hill["bells"]) for hill in hills])
 
 
 def test_play_and_pause(show):

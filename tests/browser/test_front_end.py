@@ -16,6 +16,7 @@ from diffusion_math.forward import (
     linear_schedule,
 )
 from diffusion_math.teach.plot import PALETTE
+from tests.browser import layout
 from tests.browser.explorable import (
     ROOT,
     as_grey,
@@ -136,11 +137,64 @@ def test_the_canvas_shows_x_t(show, kind, T, t):
     shows(show(explorer), explorer.x_t)
 
 
+def frame_times(page):
+    return [int(text.replace("t = ", "")) for text in page.locator(".dm-frame").all_inner_texts()]
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        linear_schedule(1000),
+        cosine_schedule(1000),
+        linear_schedule(50),
+        constant_schedule(0.02, 200),
+    ],
+    ids=["linear", "cosine", "short", "constant"],
+)
+def test_the_frames_of_the_strip_are_equally_far_apart(show, schedule):
+    "Not in t: on the quarter circle of the two amounts. On the linear schedule five of nine would be nothing but noise."
+    page = show(NoisingExplorer(images(1), schedule, generator=seeded()))
+    times = frame_times(page)
+    angles = torch.atan2(schedule.noise_var.sqrt(), schedule.alpha_bar.sqrt())
+    turns = angles[times].diff()
+    coarse = angles.diff().max()  # no t lies nearer to where a frame should stand
+    assert (turns - angles[-1] / 8).abs().max() <= coarse + 1e-9
+    assert sum(schedule.alpha_bar[t].sqrt().item() < 0.1 for t in times) <= 1
+
+
+def test_the_times_of_the_frames_rise_from_0_to_T_and_the_marker_goes_with_them(show, explorer):
+    page = show(explorer)
+    times = """(() => { const { logAlphaBar } = m.schedule({ kind: a[0], T: a[1], beta: a[2] });
+        const n = Math.min(a[1] + 1, 9), times = m.frameTimes(logAlphaBar, n);
+        const back = Array.from({ length: a[1] + 1 }, (_, t) => m.timeAt(times, m.shareOf(times, t)));
+        return [times, back]; })()"""
+    for kind, T, beta in [
+        *(("constant", T, b) for T in (1, 2, 8, 20, 1000) for b in (0, 1e-5, 0.3, 1)),
+        *((kind, T, 0) for kind in ("linear", "cosine") for T in (1, 3, 8, 9, 1000)),
+    ]:
+        found, back = call(page, times, kind, T, beta)
+        assert found[0] == 0 and found[-1] == T and (np.diff(found) > 0).all(), (kind, T, beta)
+        assert back == list(range(T + 1)), (kind, T, beta)
+
+
+def test_every_axis_has_its_name(show, page, explorer):
+    layout.watch(page)
+    show(explorer)
+    names = [[text for text, *_ in texts] for texts in page.evaluate(
+        "Array.from(document.querySelectorAll('.dm-plot'), c => c.texts)")]  # fmt: skip
+    want = [
+        ("t", "amount"),
+        ("amount of digit", "amount of noise"),
+        ("value of a pixel", "density"),
+    ]
+    assert all(name in own for own, both in zip(names, want, strict=True) for name in both)
+
+
 def test_the_film_strip_goes_from_the_digit_to_x_T(show, explorer):
     page = show(explorer)
     frames = page.locator(".dm-frame")
-    times = [int(text.replace("t = ", "")) for text in frames.all_inner_texts()]
-    assert times[0] == 0 and times[-1] == 20 and len(times) == 9
+    times = frame_times(page)
+    assert times[0] == 0 and times[-1] == 20 and len(times) == frames.count() == 9
     for i, t in enumerate(times):
         q = ForwardProcess(explorer.q.schedule).marginal(explorer.x0[0], t)
         shown = greys(page, f".dm-frame:nth-child({i + 1}) canvas")
@@ -313,10 +367,14 @@ def test_many_digits_are_chosen_by_a_slider(show):
 def test_the_curves_and_the_strip_can_be_pointed_at(show, explorer):
     page = show(explorer)
     box = page.locator(".dm-plot").first.bounding_box()
-    page.mouse.click(box["x"] + 34 + 0.75 * (box["width"] - 50), box["y"] + 60)
+    page.mouse.click(box["x"] + 44 + 0.75 * (box["width"] - 60), box["y"] + 60)
     assert page.get_by_label(TIME).input_value() == "15"
-    page.locator(".dm-frame").nth(4).click()
-    assert page.get_by_label(TIME).input_value() == "10"
+    for i, t in enumerate(frame_times(page)):
+        frame = page.locator(".dm-frame").nth(i)
+        frame.click()  # its middle: the frame's own t, and the marker right below
+        assert page.get_by_label(TIME).input_value() == str(t)
+        box, marker = frame.bounding_box(), page.locator(".dm-marker").bounding_box()
+        assert box["x"] + box["width"] / 2 == pytest.approx(marker["x"] + 6, abs=1)
 
 
 def test_the_two_amounts_are_a_point_on_a_quarter_circle(show, explorer):

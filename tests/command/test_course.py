@@ -1,7 +1,9 @@
 "diffusion-math course: it hands over the course, and never writes over what the reader changed."
 
+import hashlib
 import json
 import os
+import platform
 import sys
 from pathlib import Path
 
@@ -38,7 +40,16 @@ def test_the_whole_course_is_copied(tmp_path):
     assert shipped <= set(report["new"]) and "03_forward_process.ipynb" in shipped
     assert any(name.startswith("workshop/") for name in report["new"])
     for name in report["new"]:
-        assert (tmp_path / "mine" / name).read_bytes() == (ROOT / "nbs" / name).read_bytes()
+        ours, theirs = (
+            (folder / name).read_bytes() for folder in (ROOT / "nbs", tmp_path / "mine")
+        )
+        if name.endswith(".ipynb"):  # all the same, but for the kernel that is here
+            ours, theirs = json.loads(ours), json.loads(theirs)
+            assert theirs["metadata"].pop("language_info")["version"] == platform.python_version()
+            assert theirs["metadata"].pop("kernelspec")["name"] == "python3"
+            del ours["metadata"]["kernelspec"]
+            ours["metadata"].pop("language_info", None)
+        assert ours == theirs
     again = copy_course(tmp_path / "mine")
     assert states(again) == {"same": report["new"]}
 
@@ -84,6 +95,125 @@ def test_a_deleted_file_comes_back(tmp_path):
     copy_course(mine, source=source)
     (mine / "a.ipynb").unlink()
     assert states(copy_course(mine, source=source)) == {"new": ["a.ipynb"]}
+
+
+def page(*cells, output: str = "", **metadata) -> str:
+    "A notebook as text: a heading, and cells of code with an output."
+    code = {"cell_type": "code", "metadata": {}, "execution_count": None}
+    put = [{"output_type": "stream", "name": "stdout", "text": output}] if output else []
+    made = [{"cell_type": "markdown", "metadata": {}, "source": "# A page"}]
+    made += [{**code, "source": source, "outputs": put} for source in cells]
+    return json.dumps({"cells": made, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
+
+
+def test_a_notebook_that_was_opened_and_run_is_not_yours(tmp_path):
+    "Its outputs and metadata differ, its cells do not: it stays as it is until a newer version comes, and goes along."
+    source, mine = write(tmp_path / "source", a=page("x = 1"), b=page("y = 1")), tmp_path / "mine"
+    copy_course(mine, source=source)
+    ran = page("x = 1", output="hello", language_info={"name": "python", "version": "9.9"})
+    write(mine, a=ran, b=page("y = 2"))
+    assert states(copy_course(mine, source=source)) == {"same": ["a.ipynb"], "kept": ["b.ipynb"]}
+    assert texts(mine)["a.ipynb"] == ran
+    write(source, a=page("x = 3"), b=page("y = 3"))
+    assert states(copy_course(mine, source=source)) == {"updated": ["a.ipynb"], "kept": ["b.ipynb"]}
+    assert '"x = 3"' in texts(mine)["a.ipynb"] and '"y = 2"' in texts(mine)["b.ipynb"]
+
+
+def test_new_outputs_reach_a_notebook_that_is_not_yours(tmp_path):
+    source, mine = write(tmp_path / "source", a=page("x = 1", output="old")), tmp_path / "mine"
+    copy_course(mine, source=source)
+    write(mine, a=page("x = 1", output="mine"))
+    write(source, a=page("x = 1", output="new"))
+    assert states(copy_course(mine, source=source)) == {"updated": ["a.ipynb"]}
+    assert '"new"' in texts(mine)["a.ipynb"]
+    assert states(copy_course(mine, source=source)) == {"same": ["a.ipynb"]}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        page("x = 1 "),
+        page("x = 1", ""),
+        page(),
+        page("x = 1").replace("# A page", "# My page"),
+        page("x = 1").replace('"code"', '"raw"'),
+        page("x = 1").replace(
+            '"# A page"', '"# A page", "attachments": {"a.png": {"image/png": "iVBO"}}'
+        ),
+        page("x = 1")[:-1],
+        "{}",
+        "",
+    ],
+)
+def test_whatever_a_reader_can_write_makes_it_theirs(tmp_path, changed):
+    source, mine = write(tmp_path / "source", a=page("x = 1")), tmp_path / "mine"
+    copy_course(mine, source=source)
+    write(mine, a=changed)
+    assert changed != page("x = 1")
+    for version in ("x = 1", "x = 2"):
+        write(source, a=page(version))
+        assert states(copy_course(mine, source=source)) == {"kept": ["a.ipynb"]}
+        assert texts(mine) == {"a.ipynb": changed}
+
+
+def test_notes_of_the_first_edition_are_understood(tmp_path):
+    "They hold the SHA-256 of whole files."
+    source, mine = (
+        write(tmp_path / "source", a=page("1"), b=page("2"), c=page("3")),
+        tmp_path / "mine",
+    )
+    old = {"a": page("1"), "b": page("old"), "c": page("old")}
+    write(mine, **(old | {"a": page("1", output="ran"), "c": page("mine")}))
+    sha = {f"{name}.ipynb": hashlib.sha256(text.encode()).hexdigest() for name, text in old.items()}
+    (mine / ".diffusion_math.json").write_text(json.dumps({"sha256": sha}))
+    assert states(copy_course(mine, source=source)) == {
+        "same": ["a.ipynb"],
+        "updated": ["b.ipynb"],
+        "kept": ["c.ipynb"],
+    }
+
+
+def test_a_copy_without_jupyter_is_to_the_letter(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "_home", dict)
+    source, mine = write(tmp_path / "source", a=page("x = 1")), tmp_path / "mine"
+    copy_course(mine, source=source)
+    assert texts(mine) == texts(source)
+
+
+def opened_and_left(open_notebook, path):
+    "Whether JupyterLab counts the notebook as changed, once its kernel has said all that it has to say."
+    nb = open_notebook(path)
+    return nb.page.evaluate("""async () => {
+        const { context, sessionContext } = window.jupyterapp.shell.currentWidget;
+        const { kernel } = sessionContext.session;
+        await Promise.all([kernel.info, kernel.spec, context.ready]);
+        await kernel.requestKernelInfo();
+        for (let i = 0; i < 30; i++) await new Promise(requestAnimationFrame);
+        return context.model.dirty;
+    }""")
+
+
+def test_opening_a_chapter_does_not_change_it(lab, open_notebook):
+    "And as it lies in the repository, without the kernel that is here, it does: so the test sees it."
+    copy_course(lab.root / "mine")
+    path = lab.root / "mine" / "03_forward_process.ipynb"
+    before = path.read_bytes()
+    assert opened_and_left(open_notebook, "mine/03_forward_process.ipynb") is False
+    assert path.read_bytes() == before
+    assert opened_and_left(open_notebook, "03_forward_process.ipynb") is True
+
+
+def test_a_chapter_that_jupyterlab_ran_and_saved_is_not_yours(lab, open_notebook):
+    source, mine = write(lab.root / "source", a=page("print('hello')")), lab.root / "theirs"
+    copy_course(mine, source=source)
+    before = texts(mine)
+    nb = open_notebook("theirs/a.ipynb")
+    assert nb.run_all()
+    nb.page.evaluate("window.jupyterapp.shell.currentWidget.context.save()")
+    assert texts(mine) != before and "hello\\n" in texts(mine)["a.ipynb"]
+    assert states(copy_course(mine, source=source)) == {"same": ["a.ipynb"]}
+    write(source, a=page("print('again')"))
+    assert states(copy_course(mine, source=source)) == {"updated": ["a.ipynb"]}
 
 
 DEEDS = st.sampled_from(["edit", "release", "copy", "copy --theirs"])
@@ -154,9 +284,8 @@ def test_damaged_notes_are_an_error(tmp_path, content, capsys):
 def test_the_notes_hold_fingerprints_only(tmp_path):
     copy_course(tmp_path / "mine", source=write(tmp_path / "source", a="a1"))
     notes = json.loads((tmp_path / "mine" / ".diffusion_math.json").read_text())
-    assert notes == {
-        "sha256": {"a.ipynb": "f55ff16f66f43360266b95db6f8fec01d76031054306ae4a4b380598f6cfd114"}
-    }
+    sha = "f55ff16f66f43360266b95db6f8fec01d76031054306ae4a4b380598f6cfd114"
+    assert notes == {"sha256": {"a.ipynb": sha}, "cells": {"a.ipynb": sha}}
 
 
 def test_what_the_command_says(tmp_path, capsys, monkeypatch):
@@ -177,6 +306,19 @@ def opened(monkeypatch):
     calls = []
     monkeypatch.setattr(room, "_open_lab", lambda *args: calls.append(args))
     return calls
+
+
+def test_a_read_only_copy_opens(tmp_path, opened, monkeypatch):
+    "As the system refuses to write; chmod does not stop root."
+    copy_course(tmp_path / "mine")
+
+    def refused(path, content):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(room, "write_file", refused)
+    assert main(["course", str(tmp_path / "mine")]) == 0 and len(opened) == 1
+    (tmp_path / "mine" / "index.ipynb").unlink()
+    assert main(["course", str(tmp_path / "mine")]) == 1 and len(opened) == 1
 
 
 def test_opens_the_copy(tmp_path, opened):

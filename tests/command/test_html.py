@@ -1,6 +1,9 @@
 "diffusion-math html: a page for each notebook, in a folder if there are several."
 
 import os
+import re
+
+import pytest
 
 from diffusion_math.command.main import main
 from tests.teach.test_pages import notebook
@@ -29,9 +32,10 @@ def test_several_notebooks_need_a_folder(tmp_path, capsys, monkeypatch):
             f"diffusion-math: argument --out: must be a folder for several notebooks, got {out}\n"
         )
         assert capsys.readouterr().err == said
-    assert main(["html", "a.ipynb", "more/a.ipynb", "-o", "site"]) == 1
+    (tmp_path / "a.json").write_text(notebook("# One"))
+    assert main(["html", "a.ipynb", "a.json", "-o", "site"]) == 1
     assert "argument --out: two of the notebooks would be a.html" in capsys.readouterr().err
-    assert sorted(os.listdir()) == ["a.ipynb", "b.ipynb", "file", "more"]
+    assert sorted(os.listdir()) == ["a.ipynb", "a.json", "b.ipynb", "file", "more"]
     assert (
         main(["html", "a.ipynb", "more/a.ipynb"])
         == main(["html", "a.ipynb", "b.ipynb", "-o", "site"])
@@ -41,3 +45,25 @@ def test_several_notebooks_need_a_folder(tmp_path, capsys, monkeypatch):
         "a.html",
         "a.ipynb",
     ]
+
+
+def test_notebooks_of_several_folders_keep_their_places_and_their_links(tmp_path, capsys):
+    room = tmp_path / "nbs" / "workshop" / "room.v1"
+    room.mkdir(parents=True)
+    (tmp_path / "nbs" / "a.ipynb").write_text(notebook("[there](workshop/room.v1/a.ipynb)"))
+    (room / "a.ipynb").write_text(notebook("[back](../../a.ipynb)"))
+    names = [str(tmp_path / "nbs" / "a.ipynb"), str(room / "a.ipynb")]
+    site = tmp_path / "site"
+    assert main(["html", *names, "-o", str(site)]) == 0
+    pages = [site / "a.html", site / "workshop" / "room.v1" / "a.html"]
+    assert capsys.readouterr().out.split() == [str(page) for page in pages]
+    for page in pages:
+        (link,) = re.findall(r'href="([^#"][^"]*)"', page.read_text())
+        assert (page.parent / link).resolve() in pages
+
+
+def test_help_says_that_pages_run_what_notebooks_hold(capsys):
+    with pytest.raises(SystemExit):
+        main(["html", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "runs the scripts that its notebook's outputs hold" in said

@@ -1,11 +1,13 @@
 "The command `diffusion-math`: its help, its exit status, and one line for each error that has a reason."
 
+import json
 import os
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from diffusion_math import DDPM, ForwardProcess, UNet, cosine_schedule, save_model
 from diffusion_math.command.main import main
@@ -63,7 +65,7 @@ def test_help_tells_every_default(command, capsys):
         ("train --ema 2", "train: argument --ema: must be a number in [0, 1], got 2"),
         ("train --size 3x", "train: argument --size: must be a number of pixels"),
         ("train --predicts y", "train: argument --predicts: invalid choice"),
-        ("train --width 2", "argument --width: must be a whole number of 4 or more"),
+        ("train --width 2", "argument --width: must be a whole number from 4 to 4096, got 2"),
         ("sample --n -3", "sample: argument --n: must be a whole number of 1 or more, got -3"),
         ("sample --eta nan", "sample: argument --eta: must be a number in [0, 1], got nan"),
         (
@@ -77,6 +79,14 @@ def test_help_tells_every_default(command, capsys):
         ("evaluate --split all", "evaluate: argument --split: invalid choice"),
         ("evaluate --seed 99999999999999999999", "argument --seed"),
         ("learn", "invalid choice: 'learn'"),
+        (
+            "train --T 1000000000",
+            "argument --T: must be a whole number from 2 to 1000000, got 1000000000",
+        ),
+        ("train --width 1000000000", "argument --width: must be a whole number from 4 to 4096"),
+        ("train --mults 1000000000", "argument --mults: must be a whole number from 1 to 64"),
+        ("train --blocks 1000000000", "argument --blocks: must be a whole number from 1 to 64"),
+        ("evaluate --T 1000000000", "argument --T: must be a whole number from 1 to 1000000"),
         ("", "the following arguments are required"),
     ],
 )
@@ -117,6 +127,24 @@ def test_options_that_do_not_fit(argv, words, capsys):
             "sample --model m.safetensors --steps 2 --class 1",
             "argument --class: the model was trained without classes",
         ),
+        (
+            "sample --model m.safetensors --n 1000000000 --steps 2",
+            "argument --n: 1,000,000,000 pictures of 3 x 8 x 8 would take 3,072 GB, and this machine has",
+        ),
+        (
+            "train --data plain.npz --batch 1000000000",
+            "argument --batch: 1,000,000,000 pictures of 3 x 8 x 8 would take",
+        ),
+        (
+            "train --data plain.npz --width 4096 --mults 64 64",
+            "argument --width: a network of [0-9,]+ weights would take",
+        ),
+        (
+            "train --data plain.npz --size 1000000",
+            "argument --data: size: 2 pictures of 3 x 1,000,000",
+        ),
+        ("html broken.ipynb", "broken.ipynb is no notebook: "),
+        ("html deep.ipynb", "deep.ipynb is no notebook: "),
         ("sample --model m.safetensors --device warp", "argument --device: warp cannot be used"),
         ("sample --model m.safetensors --steps 2 --n 1 --out file.txt/a.png", "file.txt"),
     ],
@@ -126,6 +154,10 @@ def test_errors_that_have_a_reason(argv, words, tmp_path, capsys, monkeypatch):
     Path("empty").mkdir()
     Path("file.txt").write_text("text")
     np.savez("plain.npz", images=shades(2, 0, 256))
+    cell = {"cell_type": "code", "metadata": {}, "outputs": 3, "source": 4, "execution_count": None}
+    book = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    Path("broken.ipynb").write_text(json.dumps(book))
+    Path("deep.ipynb").write_text("[" * 100_000)
     p = DDPM(UNet(3, width=4), ForwardProcess(cosine_schedule(20)), (3, 8, 8), "v", images=True)
     save_model(p, "m.safetensors")
     before = sorted(os.listdir())
@@ -143,3 +175,44 @@ def test_only_what_a_command_needs_is_loaded(tmp_path):
     )
     done = python(code, cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command, name", [
+    ("train --data", "data"), ("train --data digits --out", "out"), ("train --data digits --root", "root"),
+    ("sample --model", "model"), ("sample --device", "device"), ("evaluate --data", "data"), ("evaluate --json", "json"),
+])  # fmt: skip
+def test_an_empty_name_is_not_the_folder_one_stands_in(
+    command, name, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main([*command.split(), ""])
+    assert stop.value.code == 2 and f"argument --{name}: must " in told(capsys)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("error", [
+    MemoryError(),
+    MemoryError("Unable to allocate 7.45 GiB for an array"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried"),
+    RuntimeError("DefaultCPUAllocator: not enough memory:\nyou tried to allocate 8 bytes."),
+    torch.OutOfMemoryError("CUDA out of memory."),
+])  # fmt: skip
+def test_a_full_memory_is_told_in_one_line(error, monkeypatch, capsys, tmp_path):
+    def full(*args):
+        raise error
+
+    monkeypatch.setattr("diffusion_math.command.sample.draw_samples", full)
+    assert main(["sample", "--device", "cpu", "--n", "1", "--out", str(tmp_path / "a.png")]) == 1
+    assert "the memory is not enough for this; a smaller --batch or --n needs less of it" in told(
+        capsys
+    )
+
+
+def test_another_error_is_a_bug_and_keeps_its_traceback(monkeypatch, tmp_path):
+    def wrong(*args):
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr("diffusion_math.command.sample.draw_samples", wrong)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        main(["sample", "--device", "cpu", "--n", "1", "--out", str(tmp_path / "a.png")])

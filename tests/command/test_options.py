@@ -67,3 +67,35 @@ def test_the_first_of_several_processes(monkeypatch):
     assert first_process()
     monkeypatch.setenv("RANK", "1")
     assert not first_process()
+
+
+@pytest.mark.parametrize(
+    "content", ["{", '{"options": {}, "classes": 3}', '{"options": {}, "classes": ["a"]}']
+)
+def test_the_settings_of_a_folder_are_no_model_s(tmp_path, monkeypatch, run, content):
+    "Neither a model that ships nor a file of any name reads what lies where one stands, or beside it."
+    (tmp_path / SETTINGS).write_text(content)
+    (tmp_path / "alone.safetensors").write_bytes((run / MODEL).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert load_named("ddpm_mnist", "cpu")[1] == [str(digit) for digit in range(10)]
+    assert load_named("alone.safetensors", "cpu")[1] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    "name", "warp meta mps xla hpu mkldnn cpu:-1 cuda:x privateuseone vulkan".split()
+)
+def test_devices_that_are_not_there(name, capsys):
+    if torch.accelerator.is_available() and name == torch.accelerator.current_accelerator().type:
+        pytest.skip("it is there")
+    with pytest.raises(
+        ValueError, match=f"^argument --device: {name} cannot be used: it must be cpu"
+    ):
+        load_named("ddpm_mnist", name)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_accelerator_that_torch_was_built_for_and_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+    p, _ = load_named("ddpm_mnist", None)
+    assert next(p.parameters()).device.type == "cpu"

@@ -4,6 +4,7 @@ Most tests call `main` in this process; what a shell sees (Ctrl-C, the exit stat
 """
 
 import json
+import math
 import os
 import re
 import signal
@@ -276,3 +277,82 @@ def test_a_loss_that_is_not_finite_is_told(tmp_path, photos, capsys):
         "the loss or its gradient at step .* was not finite",
         capsys.readouterr().err.splitlines()[-1],
     )
+
+
+@pytest.mark.parametrize(
+    "name, value, why",
+    [
+        ("steps", "many", "must be a whole number of 1 or more, got many"),
+        ("steps", None, ""),
+        ("T", 10**9, "must be a whole number from 2 to 1000000"),
+        ("width", 10**9, ""),
+        ("mults", 3, "a list was expected"),
+        ("mults", ["a"], ""),
+        ("size", 8, r"it would be read as \[8, 8\]"),
+        ("size", [8], ""),
+        ("schedule", "x", "it must be one of cosine, linear, log_snr"),
+        ("data", 3, ""),
+        ("data", ["a"], ""),
+        ("root", 3, ""),
+        ("accumulate", 0, ""),
+        ("every", None, ""),
+        ("levels", "no", "true or false was expected"),
+        ("classes", 1, ""),
+        ("lr", math.nan, ""),
+        ("seed", 1e30, ""),
+        ("nonsense", 4, "there is no such option"),
+    ],
+)
+def test_settings_that_nobody_could_have_given(run, tmp_path, name, value, why, capsys):
+    settings = json.loads((run / "settings.json").read_text())
+    settings["options"][name] = value
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    assert main(["train", "--out", str(tmp_path), "--resume"]) == 1
+    words = (
+        rf"settings.json is damaged: its {name} is .*{why}.*; put it right, or choose another --out"
+    )
+    assert re.search(words, told(capsys)) and os.listdir(tmp_path) == ["settings.json"]
+
+
+def test_settings_of_an_older_version(run, tmp_path):
+    "They hold `version`, which is no option of train's."
+    settings = json.loads((run / "settings.json").read_text())
+    assert "version" not in settings["options"]
+    settings["options"]["version"] = None
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    assert main(["train", "--out", str(tmp_path), "--resume", "--quiet"]) == 0
+    assert same(weights(tmp_path), weights(run))
+
+
+def test_nothing_to_resume(tmp_path, capsys):
+    assert main(["train", "--out", str(tmp_path / "none"), "--resume"]) == 1
+    assert "argument --resume: " in (said := told(capsys)) and "holds no run to go on with" in said
+
+
+@pytest.mark.skipif(os.name != "posix", reason="nothing is locked elsewhere")
+def test_a_run_while_another_writes_to_its_folder(tmp_path, photos, capsys):
+    out = tmp_path / "run"
+    argv = ["train", "--data", str(photos), "--out", str(out), *SMALL]
+    first = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *argv, "--steps", "1000000"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 100
+        while not (out / "settings.json").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        before = (out / "settings.json").read_bytes()
+        assert main([*argv, "--steps", "2"]) == 1
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert "argument --out: " in said and (
+            "another run writes to" in said or "holds a run" in said
+        )
+        assert main([*argv, "--steps", "1000000", "--resume"]) == 1
+        assert "argument --out: another run writes to" in capsys.readouterr().err.splitlines()[-1]
+        assert (out / "settings.json").read_bytes() == before
+    finally:
+        first.kill()
+        first.wait()

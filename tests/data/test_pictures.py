@@ -1,6 +1,9 @@
 "Pictures of the reader's own: what is in a file or an array comes out as levels, and what cannot be read is told."
 
+import io
 import re
+import subprocess
+import time
 import zipfile
 from pathlib import Path
 
@@ -11,8 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
+from torchvision.transforms.v2 import functional as v2
 
 from diffusion_math import digits, load_pictures, save_pictures
+from diffusion_math.data import pictures
+from diffusion_math.data.digits import to_levels
 from diffusion_math.data.pictures import SUFFIXES, Pictures
 from tests.data.test_digits import write_idx
 
@@ -492,3 +498,102 @@ def test_kinds_that_cannot_be_saved(tmp_path, x, labels, error, words):
         with pytest.raises(error, match=re.escape(words)):
             save_pictures(x, tmp_path / name, labels)
     assert list(tmp_path.iterdir()) == []
+
+
+# ---- files that are not what they seem
+
+
+def test_a_very_long_picture_takes_an_instant(tmp_path):
+    "A kilobyte of PNG: scaled first and cropped then, it took 7 GB."
+    for i, size in enumerate(((1_000_000, 1), (1, 1_000_000))):
+        Image.new("L", size, 40 * i + 40).save(tmp_path / f"{i}.png")
+    assert all(file.stat().st_size < 5000 for file in tmp_path.iterdir())
+    began = time.process_time()
+    x = load_pictures(tmp_path).x
+    assert time.process_time() - began < 5
+    assert torch.equal(to_levels(x)[:, 0, 0, 0], torch.tensor([40, 80]).byte())
+    assert x.shape == (2, 1, 32, 32) and float(x.flatten(1).std(1).max()) == 0
+
+
+@pytest.mark.parametrize("shape", [(7, 60), (60, 7), (5, 900), (901, 4)])
+def test_the_middle_of_a_long_picture_is_what_stays(shape):
+    "Against scaling all of it; grey rises evenly, so a shift by a pixel would be seen."
+    h, w = shape
+    ramp = torch.linspace(0, 255, max(h, w)).round().byte()
+    levels = (ramp[None, :].expand(h, w) if w > h else ramp[:, None].expand(h, w))[None]
+    size = (8, 8)
+    scale = max(8 / h, 8 / w)
+    whole = v2.resize(levels, [max(8, round(h * scale)), max(8, round(w * scale))], antialias=True)
+    want = v2.center_crop(whole, list(size)).int()
+    got = pictures._fitted(levels, size).int()
+    step = 255 / max(h, w) / scale  # of grey, from one pixel to the next
+    assert got.shape == want.shape and (got - want).abs().max() <= step / 2 + 1
+
+
+def test_a_picture_of_too_many_pixels_is_named_and_skipped(tmp_path):
+    "Its head says so: nothing is unpacked."
+    Image.new("1", (12_000, 10_000)).save(tmp_path / "huge.png")
+    Image.new("L", (8, 8)).save(tmp_path / "small.png")
+    heard = []
+    x = load_pictures(tmp_path, skip=lambda path, why: heard.append((path.name, why))).x
+    assert x.shape == (1, 1, 8, 8) and [name for name, _ in heard] == ["huge.png"]
+    assert "12,000 x 10,000 pixels are more than 100,000,000" in heard[0][1]
+    load_pictures(tmp_path, 8, 1, skip=lambda path, why: heard.append((path.name, why)))
+    assert [name for name, _ in heard] == ["huge.png"] * 2
+
+
+def test_no_program_is_started_for_a_picture(tmp_path, monkeypatch):
+    "Pillow hands EPS, whatever its ending, to Ghostscript."
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n%%EOF\n"
+    (tmp_path / "a.png").write_bytes(eps)
+    Image.new("L", (8, 8)).save(tmp_path / "b.png")
+    for name in ("Popen", "run", "check_call", "check_output"):
+        monkeypatch.setattr(subprocess, name, lambda *a, **k: pytest.fail("a program was started"))
+    heard = []
+    for how in ((), (8, 1)):
+        load_pictures(tmp_path, *how, skip=lambda path, why: heard.append(f"{path.name}: {why}"))
+    assert len(heard) == 2 and all("a.png: cannot identify image file" in line for line in heard)
+
+
+def test_every_ending_is_read(tmp_path):
+    for ending in pictures.SUFFIXES:
+        Image.new("1" if ending == ".pbm" else "L", (8, 8), 1).save(tmp_path / f"a{ending}")
+    assert len(load_pictures(tmp_path).x) == len(pictures.SUFFIXES)
+
+
+def header(text):
+    "The beginning of an .npy file."
+    head = text.encode() + b" " * (118 - len(text)) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", header("{{{{"), header("(" * 90), header("{'descr': 1}"),
+                                     header("{'descr':'|u1','fortran_order':False,'shape':'x',}")])  # fmt: skip
+def test_an_npz_whose_array_is_none(tmp_path, content):
+    for name in ("images", "labels"):
+        with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+            archive.writestr(f"{name}.npy", content)
+            if name == "labels":
+                array = io.BytesIO()
+                np.save(array, np.zeros((2, 8, 8), np.uint8))
+                archive.writestr("images.npy", array.getvalue())
+        with pytest.raises(ValueError, match="a.npz cannot be read: "):
+            load_pictures(tmp_path / "a.npz")
+
+
+def test_sizes_that_cannot_fit(tmp_path):
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    np.savez(tmp_path / "a.npz", images=np.zeros((2, 8, 8), np.uint8))
+    for source in (tmp_path, tmp_path / "a.npz"):
+        with pytest.raises(
+            ValueError, match="size: [12] pictures of 1 x 1,000,000 x 1,000,000 would take .* GB"
+        ):
+            load_pictures(source, 10**6)
+
+
+@pytest.mark.parametrize("source", ["", " "])
+def test_an_empty_name_is_not_the_folder_one_stands_in(source):
+    with pytest.raises(
+        ValueError, match="source must be digits, mnist, a folder or an .npz file, got an empty"
+    ):
+        load_pictures(source)

@@ -41,7 +41,9 @@ def test_the_compact_mixture_is_a_density_with_the_variances_of_the_full_one(par
         cov = torch.einsum("kdr,kr,ker->kde", full.U, full.var, full.U)
         along = torch.einsum("kdr,kde,ker->kr", U, cov, U)
         torch.testing.assert_close(compact.components.var[:, :rank], along, rtol=1e-10, atol=1e-12)
-        trace = compact.components.var[:, :rank].sum(1) + (36 - rank) * compact.components.var[:, rank]
+        trace = (
+            compact.components.var[:, :rank].sum(1) + (36 - rank) * compact.components.var[:, rank]
+        )
         torch.testing.assert_close(trace, cov.diagonal(dim1=1, dim2=2).sum(1), rtol=1e-10, atol=0)
 
 

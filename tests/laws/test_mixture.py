@@ -567,9 +567,11 @@ def test_noised_data_and_their_average_by_hand(event, log_snr):
     s, v = signal_and_noise(log_snr)
     q, guesses, covs = Empirical(data), [], []
     for x, log_prob in zip(x_t.reshape(5, -1), q.noised(log_snr).log_prob(x_t), strict=True):
-        height = (2 * math.pi * v.item()) ** (-d / 2)
-        each = [height * math.exp(-((x - s * y).square().sum() / (2 * v)).item()) for y in flat]
-        assert log_prob.item() == pytest.approx(math.log(math.fsum(each) / 12), abs=1e-10)
+        log_height = -d / 2 * math.log(2 * math.pi * v.item())
+        logs = [log_height - ((x - s * y).square().sum() / (2 * v)).item() for y in flat]
+        top = max(logs)  # far from all data their own densities are smaller than any number
+        each = [math.exp(log - top) for log in logs]
+        assert log_prob.item() == pytest.approx(top + math.log(math.fsum(each) / 12), abs=1e-10)
         share = torch.tensor(each, dtype=F64) / math.fsum(each)
         guesses.append(share @ flat)
         covs.append(torch.einsum("k,kd,ke->de", share, flat - guesses[-1], flat - guesses[-1]))

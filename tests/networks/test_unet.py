@@ -5,6 +5,7 @@ import json
 import math
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -199,7 +200,10 @@ def test_traced_whole_agrees(small, shape_checks_off):
 @pytest.mark.skipif(
     shutil.which("g++") is None and shutil.which("clang++") is None, reason="needs a C++ compiler"
 )
-def test_compiled_agrees(shape_checks_off):
+def test_compiled_agrees(shape_checks_off, monkeypatch):
+    "With a cache for these instructions alone: torch would take up code that a run for others left behind."
+    kept = Path(tempfile.gettempdir(), f"compiled-{torch.backends.cpu.get_cpu_capability()}")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(kept))
     network = awake(UNet(1, width=4, mults=[1], heads=1)).eval()
     x, level = inputs(2, 1, 6, 5)
     with shape_checks_off(), torch.no_grad():

@@ -1,4 +1,5 @@
-"""Every notebook runs once, from a fresh kernel: in a real JupyterLab where a Chromium is found, else by nbclient.
+"""Every notebook runs once, from a fresh kernel: in a real JupyterLab where it has a picture or a widget to show there
+and a Chromium is found, else by nbclient. A page whose cells print, or say nothing, looks alike in both.
 
 Copies run; the repository's notebooks are left as they are. Negative controls show that a notebook that raises, and a
 widget that does not come up, are noticed.
@@ -9,6 +10,7 @@ import shutil
 
 import nbclient
 import nbformat
+import pytest
 
 from tests.conftest import CHROMIUM
 from tests.lab import cell_errors, environment, notebook
@@ -52,8 +54,32 @@ def run_by_nbclient(path, home) -> list[dict]:
     return nb.cells
 
 
-def run_in_jupyterlab(name, open_notebook) -> list[dict]:
+def has_to_show(cells: list[dict]) -> bool:
+    "Whether some output is more than text: a picture, a widget, Markdown."
+    shown = {
+        k for row in kinds(cells) for kind in row for k in ([kind] if type(kind) is str else kind)
+    }
+    return not shown <= {"stdout", "stderr", "text/plain"}
+
+
+def wait_for_pictures(nb, stored, seconds: float = 60) -> None:
+    "JupyterLab cleans the HTML of a notebook that it does not trust yet; our pictures and their alternatives stay."
+    alts = [alt for text in stored.html() for alt in re.findall(r'<img [^>]*alt="([^"]+)"', text)]
+    nb.page.wait_for_function(
+        """n => {
+            const images = [...document.querySelectorAll('.jp-OutputArea img[alt]')];
+            return images.length === n && images.every(image => image.complete && image.naturalWidth > 0);
+        }""",
+        arg=len(alts),
+        timeout=1000 * seconds,
+    )
+
+
+def run_in_jupyterlab(name, stored, open_notebook) -> list[dict]:
+    "Open it, see the stored pictures before anything runs, run it."
     nb = open_notebook(name)
+    if name[0].isdigit():
+        wait_for_pictures(nb, stored)
     ran = nb.run_all()
     cells = nb.cells()
     assert ran, cell_errors(cells)
@@ -67,17 +93,30 @@ def run_in_jupyterlab(name, open_notebook) -> list[dict]:
     return cells
 
 
-def test_runs_from_a_fresh_kernel(name, stored, request, tmp_path):
-    if CHROMIUM:
-        cells = run_in_jupyterlab(name, request.getfixturevalue("open_notebook"))
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    "A folder with a copy of the notebooks."
+    folder = tmp_path_factory.mktemp("notebooks")
+    shutil.copytree(NBS, folder / "nbs", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    return folder
+
+
+def test_runs_from_a_fresh_kernel(name, stored, request, home):
+    if CHROMIUM and has_to_show(stored.cells):
+        cells = run_in_jupyterlab(name, stored, request.getfixturevalue("open_notebook"))
     else:
-        shutil.copytree(NBS, tmp_path / "nbs")
-        cells = run_by_nbclient(tmp_path / "nbs" / name, tmp_path)
+        cells = run_by_nbclient(home / "nbs" / name, home)
     assert cell_errors(cells) == []
     assert not_run(cells) == []
     assert kinds(cells) == kinds(stored.cells), (
         "the stored outputs are stale: run the notebook and store it again"
     )
+
+
+def test_what_shows_more_than_text_runs_in_jupyterlab(stored_chapter):
+    "Every chapter does, with pictures that are stored."
+    assert has_to_show(stored_chapter.cells)
+    assert any("<img " in text for text in stored_chapter.html())
 
 
 def test_a_notebook_that_raises_is_noticed(open_notebook):
@@ -101,20 +140,11 @@ def test_a_notebook_that_raises_is_noticed_without_a_browser(tmp_path):
     assert cell_errors(cells) == ["cell 1: ZeroDivisionError: division by zero"]
 
 
-def test_stored_pictures_show_before_anything_runs(chapter, stored_chapter, open_notebook):
-    "JupyterLab cleans the HTML of a notebook that it does not trust yet; our pictures and their alternatives stay."
-    nb = open_notebook(chapter)
-    alts = [
-        alt
-        for text in stored_chapter.html()
-        for alt in re.findall(r'<img [^>]*alt="([^"]+)"', text)
-    ]
-    assert alts
-    nb.page.wait_for_function(
-        """n => {
-            const images = [...document.querySelectorAll('.jp-OutputArea img[alt]')];
-            return images.length === n && images.every(image => image.complete && image.naturalWidth > 0);
-        }""",
-        arg=len(alts),
-        timeout=20_000,
-    )
+def test_a_stored_picture_that_does_not_show_is_noticed(page):
+    class Stored:
+        html = staticmethod(lambda: ['<img alt="one" src="x">', '<img alt="two" src="y">'])
+
+    page.set_content('<div class="jp-OutputArea"><img alt="one" src="data:,"></div>')
+    nb = type("Opened", (), {"page": page})
+    with pytest.raises(Exception, match="Timeout"):
+        wait_for_pictures(nb, Stored, seconds=1)

@@ -11,6 +11,7 @@ import sys
 import textwrap
 import tokenize
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -110,43 +111,51 @@ def test_which_cells_should(source, speaks):
     assert should_speak(source) == speaks
 
 
+SCREEN = 35  # lines of code in the body of a function
+CELL = 60  # lines of a cell that holds several definitions
+
+
 def code_lines(source: str) -> int:
-    "The lines of code in a cell: without docstrings, comments and blank lines."
-    docs = set()
-    for node in ast.walk(ast.parse(source)):
-        if (
-            isinstance(node, ast.FunctionDef | ast.ClassDef)
-            and ast.get_docstring(node, clean=False) is not None
-        ):
-            docs |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
-    lines = enumerate(source.splitlines(), 1)
-    return sum(bool(re.match(r"\s*[^#\s]", line)) and number not in docs for number, line in lines)
+    "The lines of code in some source: without comments and blank lines."
+    return sum(bool(re.match(r"\s*[^#\s]", line)) for line in source.splitlines())
+
+
+def bodies(source: str) -> Iterator[tuple[str, str]]:
+    "The body of each function and method in a cell, under its name; docstring and signature are read apart."
+    tree, lines = ast.parse(source), source.splitlines()
+    methods = [n for kind in tree.body if isinstance(kind, ast.ClassDef) for n in kind.body]
+    for node in [*tree.body, *methods]:
+        if isinstance(node, ast.FunctionDef):
+            documented = ast.get_docstring(node) is not None and len(node.body) > 1
+            first = node.body[1 if documented else 0].lineno
+            yield node.name, "\n".join(lines[first - 1 : node.end_lineno])
+
+
+def too_long(source: str) -> list[str]:
+    "What does not fit a screen in an exported cell. A class is whole where it is defined: its methods must fit."
+    found = [f"{name}: {n}" for name, body in bodies(source) if (n := code_lines(body)) > SCREEN]
+    several = len(ast.parse(source).body) > 1
+    return found + [f"cell: {code_lines(source)}"] * (several and code_lines(source) > CELL)
 
 
 def test_cells_fit_a_screen(stored):
-    "At most 40 lines, and 25 of code if exported. A class is whole where it is defined: its methods must fit instead."
-    too_long = []
     for source in [cell["source"] for cell in stored.code]:
         if any(name.startswith("export") for name in directives(source)):
-            body = ast.parse(source).body
-            whole_class = len(body) == 1 and isinstance(body[0], ast.ClassDef)
-            parts = (
-                [ast.get_source_segment(source, node) for node in body[0].body]
-                if whole_class
-                else [source]
-            )
-            lengths = [(code_lines(textwrap.dedent("    " + part)), part) for part in parts]
-            too_long += [(n, part[:200]) for n, part in lengths if n > 25]
-        elif len(source.splitlines()) > 40:
-            too_long.append((len(source.splitlines()), source[:200]))
-    assert too_long == []
+            assert too_long(source) == []
+        else:
+            assert len(source.splitlines()) <= 40
 
 
-def test_how_lines_are_counted():
-    assert (
-        code_lines('def f():\n    """Two\n    lines."""\n\n    # a remark\n    return 1  # another')
-        == 2
+def test_a_function_that_needs_scrolling_is_noticed():
+    head, line = (
+        'def f(\n    x,\n    y,\n):\n    """Two\n    lines."""\n',
+        "    x = 1  # one\n\n    # a remark\n",
     )
+    assert too_long(head + SCREEN * line) == []
+    assert too_long(head + (SCREEN + 1) * line) == [f"f: {SCREEN + 1}"]
+    method = "class A:\n" + textwrap.indent(head + (SCREEN + 1) * line, "    ")
+    assert too_long(method) == [f"f: {SCREEN + 1}"]
+    assert too_long("x = 1\n" * (CELL + 1)) == [f"cell: {CELL + 1}"]
 
 
 def test_no_star_imports(stored):

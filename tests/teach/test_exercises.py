@@ -7,6 +7,7 @@ import errno
 import inspect
 import json
 import math
+import os
 import subprocess
 import sys
 import textwrap
@@ -746,6 +747,48 @@ def test_a_failed_write_leaves_the_old_file_whole(said, file, monkeypatch):
     assert file.read_bytes() == before and [p.name for p in file.parent.iterdir()] == [
         "progress.json"
     ]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="nothing is locked elsewhere")
+def test_many_notebooks_count_at_once_and_none_is_lost(file):
+    "120 checks from 24 processes, each with an exercise of its own; and all of them with one more."
+    children = []
+    for i in range(24):
+        if not (child := os.fork()):
+            for _ in range(4):
+                exercises._record(f"own.{i}", False)
+            exercises._record("all", True)
+            os._exit(0)
+        children.append(child)
+    assert {os.waitpid(child, 0)[1] for child in children} == {0}
+    kept = json.loads(file.read_text())
+    assert kept.pop("all") == {"passed": True, "tries": 24}
+    assert kept == {f"own.{i}": {"passed": False, "tries": 4} for i in range(24)}
+    assert [path.name for path in file.parent.iterdir()] == ["progress.json"]
+
+
+def test_tries_from_before_count_where_nothing_can_be_written(said, capsys, file, monkeypatch):
+    for _ in range(2):
+        said("3.a", lambda x, beta, eps: x)
+    monkeypatch.setattr(exercises, "locked", refused)
+    assert "cannot be written down" in said("3.a", lambda x, beta, eps: x)
+    assert "tried 3 times" in listed(capsys)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("args, error, words", [
+    ((3,), TypeError, "x0 must be a floating-point tensor, got int"),
+    ((None,), TypeError, "x0 must be a floating-point tensor, got NoneType"),
+    ((torch.zeros(1, 2).long(),), TypeError, "x0 must be a floating-point tensor, got torch.int64"),
+    ((torch.zeros(()),), ValueError, r"x0 must have shape \(b, \*event\)"),
+    ((torch.zeros(2, 3),), ValueError, r"x0 must hold one picture, \(1, \*event\), got shape \(2, 3\)"),
+    ((torch.zeros(0, 3),), ValueError, "x0 must hold at least one picture, got shape"),
+    ((torch.full((1, 3), torch.nan),), ValueError, "x0 must be finite, got nan"),
+    ((torch.zeros(1, 3), 0), TypeError, "generator must be a Generator or a NoneType, got int"),
+])  # fmt: skip
+def test_what_no_film_can_be_made_of(args, error, words):
+    with pytest.raises(error, match=words):
+        mystery(*args)
 
 
 def test_without_the_variable_it_is_the_systems_own_folder(monkeypatch, tmp_path):

@@ -3,10 +3,21 @@
 import json
 import os
 import re
+from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
-from diffusion_math.teach.pages import _mathml, _take_out, write_page
+from diffusion_math.teach.pages import (
+    _free_word,
+    _pieces,
+    _set,
+    _state,
+    _take_out,
+    _words,
+    write_page,
+)
+from diffusion_math.teach.typeset import Typesetter
 from tests.lab import ROOT
 
 CHAPTER = ROOT / "nbs" / "03_forward_process.ipynb"
@@ -45,14 +56,98 @@ def test_a_chapter_asks_no_server(page):
     assert page.startswith("<!doctype html>") and "<title>3 · The forward process</title>" in page
 
 
-def test_every_equation_of_a_chapter_is_mathml_with_its_number(page):
+def test_every_equation_of_a_chapter_is_a_picture_with_its_number(page):
     source = "\n".join(
         "".join(cell["source"]) for cell in cells() if cell["cell_type"] == "markdown"
     )
     tags = re.findall(r"\\tag\{([^}]*)\}", source)
-    assert len(tags) > 10 and [tag for tag in tags if f"<span>({tag})</span>" not in page] == []
-    assert page.count('<div class="equation"><math') == source.count("$$") // 2
-    assert "elumrof" not in page and "<code>\\" not in page
+    missing = [tag for tag in tags if f'<span class="number">({tag})</span>' not in page]
+    assert len(tags) > 10 and missing == []
+    shown = page.count('<span class="equation"><span class="formula"><svg')
+    assert shown == source.count("$$") // 2
+    assert not re.search(r"tex\d+n\d+x", page) and "<code>\\" not in page
+
+
+class Formulas(HTMLParser):
+    "What a page says within its formulas, its equations and its headings, and the headings' names."
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.texts, self.names, self.inside = [], [], []
+        self.feed(page.split("<body>")[1].split("<script id=")[0])
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        place = (attributes.get("class") or "").split()
+        if tag in ("math", "h1", "h2", "h3") or "equation" in place:
+            self.inside.append(tag)
+        if tag in ("h1", "h2", "h3"):
+            self.names.append(attributes["id"])
+
+    def handle_endtag(self, tag):
+        if self.inside and self.inside[-1] == tag:
+            self.inside.pop()
+
+    def handle_data(self, text):
+        self.texts += [text] if self.inside else []
+
+
+@pytest.mark.parametrize("name", ["02_gaussians", "05_elbo", "index", "workshop/teach/pages"])
+def test_no_tex_is_left_on_a_page(name, tmp_path):
+    page = write_page(ROOT / "nbs" / f"{name}.ipynb", tmp_path).read_text(encoding="utf-8")
+    found = Formulas(page)
+    assert [text for text in found.texts if "\\" in text or "$" in text] == [] and found.texts
+    assert all(re.fullmatch(r"[^\s<>\"$\\]+", name) for name in found.names) and found.names
+
+
+def test_a_card_of_symbols_is_set_too():
+    "The notation card is Markdown that a cell showed."
+    source = Path(ROOT, "nbs", "index.ipynb").read_text(encoding="utf-8")
+    shown = "".join(
+        "".join(output.get("data", {}).get("text/markdown", ""))
+        for cell in json.loads(source)["cells"]
+        for output in cell.get("outputs", ())
+    )
+    assert shown.count("$") > 100
+
+
+def test_a_formula_in_a_heading_is_set_there_and_spelt_in_its_name(tmp_path):
+    (tmp_path / "a.ipynb").write_text(notebook(r"## 5.3 Why not $p(x_0)$?", r"[up](#top) $q$"))
+    page = write_page(tmp_path / "a.ipynb").read_text()
+    (heading,) = re.findall(r"<h2.*?</h2>", page, re.DOTALL)
+    assert heading.startswith('<h2 id="5.3-Why-not-p-x_0?">5.3 Why not <span class="formula"><svg')
+    assert 'href="#5.3-Why-not-p-x_0?"' in heading and heading.count("<svg") == 1
+    assert _words(r"\mathcal N(x; \mu)") == "mathcal-N-x-mu"
+
+
+def test_a_notebook_may_hold_any_mark(tmp_path):
+    marks = "formula0elumrof formula7elumrof tex0n0x tex1n9x"
+    (tmp_path / "a.ipynb").write_text(notebook(f"{marks} $x$"))
+    page = write_page(tmp_path / "a.ipynb").read_text()
+    assert f"<p>{marks} <span" in page and page.count("<math>") == 1
+    assert _free_word("tex0n") == "tex1n" and _free_word("") == "tex0n"
+
+
+def test_a_bracket_and_its_formula_stay_together(tmp_path):
+    (tmp_path / "a.ipynb").write_text(notebook("noise ($d$ is 2)"))
+    page = write_page(tmp_path / "a.ipynb").read_text()
+    assert 'noise <span class="together">(<span class="formula">' in page
+
+
+def test_what_widgets_share_stands_once_on_a_page(page):
+    state = _state(json.loads(CHAPTER.read_text(encoding="utf-8")))
+    slim, pieces = _pieces(state)
+    assert len(state) >= 4 and len(pieces) == len(set(pieces))
+    for name, model in state.items():
+        for text in ("_esm", "_css"):
+            whole = "".join(pieces[i] for i in slim[name]["state"][text])
+            assert whole == model["state"][text]
+    common = (ROOT / "diffusion_math" / "explore" / "common.js").read_text(encoding="utf-8")
+    line = max(common.splitlines(), key=len).strip()
+    whole = json.dumps(line, ensure_ascii=False)[1:-1].replace("</", "<\\/")
+    assert page.count(whole) == 1
+    one = {"a": {"state": {"_esm": "x"}}}
+    assert _pieces(one) == ({"a": {"state": {"_esm": [0]}}}, ["x"]) and _pieces({}) == ({}, [])
 
 
 def test_every_widget_of_a_chapter_has_its_place(page):
@@ -74,24 +169,24 @@ def test_links_to_chapters_lead_to_their_pages(page):
 @pytest.mark.parametrize(
     "text, left",
     [
-        ("a $x_t$ and $$y$$", "a formula0elumrof and formula1elumrof"),
+        ("a $x_t$ and $$y$$", "a mark0x and mark1x"),
         ("`$HOME` and ```\n$$x$$\n```", "`$HOME` and ```\n$$x$$\n```"),
         (r"costs 3 \$ or 4 \$", r"costs 3 \$ or 4 \$"),
-        ("| $a_1$ | $b_1$ |", "| formula0elumrof | formula1elumrof |"),
+        ("| $a_1$ | $b_1$ |", "| mark0x | mark1x |"),
     ],
 )
 def test_what_is_a_formula(text, left):
-    assert _take_out(text, []) == left
+    assert _take_out(text, [], "mark") == left
 
 
-def test_a_formula_is_mathml_and_one_that_cannot_be_is_shown_as_it_is():
-    block = _mathml(r"\sqrt{\bar\alpha_t}\,x_0 \tag{3.9}", True)
-    assert block.startswith('<div class="equation"><math') and block.endswith(
-        "<span>(3.9)</span></div>"
-    )
+def test_a_formula_that_cannot_be_set_is_shown_as_it_is():
+    set_ = Typesetter()
+    block = _set(r"\sqrt{\bar\alpha_t}\,x_0 \tag{3.9}", True, set_)
+    assert block.startswith('<span class="equation"><span class="formula"><svg')
+    assert block.endswith('</span><span class="number">(3.9)</span></span>')
     assert "<msqrt>" in block and "tag" not in block
-    assert _mathml("x < y", False).count("<math") == 1
-    assert _mathml(r"\frac", False) == r"<code>\frac</code>"
+    assert _set("x < y", False, set_).count("<math") == 1
+    assert _set(r"\frac<", False, set_) == r"<code>\frac&lt;</code>"
 
 
 def test_widgets_that_need_python_say_so(tmp_path):

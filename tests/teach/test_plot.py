@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from diffusion_math import constant_schedule
+from diffusion_math.teach import plot
 from diffusion_math.teach.plot import (
-    INK,
     PALETTE,
     Board,
     Live,
@@ -237,17 +238,6 @@ def test_a_diverging_colour_bar_keeps_its_colours(outputs):
     assert len(np.unique(parts(outputs[0])[1].reshape(-1, 3), axis=0)) > 256
 
 
-def test_colours_are_apart():
-    rgb = np.array([matplotlib.colors.to_rgb(c) for c in [*PALETTE.values(), INK, "white"]])
-    gaps = np.abs(rgb[:, None] - rgb[None]).sum(-1) + 9 * np.eye(len(rgb))
-    assert (
-        np.delete(np.delete(gaps, 6, 0), 6, 1).min() > 0.3
-    )  # ink is nearly the black of the truth, on purpose
-
-
-# ---------------------------------------------------------------- images
-
-
 def test_values_become_grey_levels(outputs):
     show_images([torch.full((28, 28), v) for v in (-1.0, 0.0, 1.0, -7.0, 7.0)])
     assert levels(parts(outputs[0])[1]) == {0, 128, 255}
@@ -397,7 +387,7 @@ def test_many_images_in_a_row_fit_the_page(outputs):
         ),
         (lambda x: show_images([x], titles="a"), TypeError, "titles must be a list of 1 texts"),
         (lambda x: show_images([x], value_range=(1, -1)), ValueError, "low < high"),
-        (lambda x: show_images([x], cols=0), ValueError, "cols must be at least 1, got 0"),
+        (lambda x: show_images([x], cols=0), ValueError, "cols must be 1 or more, got 0"),
         (
             lambda x: show_strip([x, x], arrows=["a", "b"]),
             ValueError,
@@ -1009,7 +999,6 @@ def test_an_honest_average_passes_and_a_biased_one_does_not(capsys):
         (1.0, 0.5, 0.1, 5.01, "5.0 standard errors apart"),
         (torch.tensor([1.0]), 0.9, 0.1, 5, "1.0 standard errors apart"),
         (1.0, 1.0, 0.0, 5, "0.0 standard errors apart"),
-        (1.0, 1.0, math.nan, 5, "0.0 standard errors apart"),
         (torch.tensor([1.0, 2.0]), [1.0, 2.1], [0.0, 0.1], 5, "at most 1.0 standard errors apart"),
     ],
 )
@@ -1026,6 +1015,9 @@ def test_within_its_error(estimate, truth, stderr, sigmas, words, capsys):
         (1.0, 0.9, math.nan, "must be positive and finite"),
         (1.0, 0.9, math.inf, "must be positive and finite"),
         (1.0, 0.9, -0.1, "must be positive and finite"),
+        (1.0, 1.0, math.nan, "1.0 and 1.0, standard error nan: a standard error must be positive"),
+        (1.0, 1.0, math.inf, "must be positive and finite"),
+        (1.0, 1.0, -0.1, "must be positive and finite"),
         (math.nan, 0.9, 0.1, "nan and 0.9"),
         (math.inf, 0.9, 0.1, "inf and 0.9"),
         (0.9, math.nan, 0.1, "0.9 and nan"),
@@ -1047,3 +1039,58 @@ def test_beyond_its_error(estimate, truth, stderr, words, capsys):
 def test_a_check_that_could_not_fail_is_refused(sigmas):
     with pytest.raises(ValueError, match="sigmas must be positive and finite"):
         agree_mc(1.0, 2.0, 0.1, sigmas)
+
+
+# ---- an error names what it is about
+
+POINTS, TABLE = torch.zeros(5, 2), torch.zeros(3, 4)
+NAMES = "images titles alt cols value_range size labels arrows rows columns".split()
+CALLS = {
+    plot.show: dict(fig=None, alt="a"),
+    plot.show_images: dict(images=torch.zeros(2, 1, 4, 4), titles=None, alt="a", cols=None, value_range=(-1, 1), size=1.0),
+    plot.show_strip: dict(images=torch.zeros(2, 1, 4, 4), labels=None, arrows=None, alt="a", value_range=(-1, 1), size=1.0),
+    plot.show_rows: dict(rows={"a": torch.zeros(2, 1, 4, 4)}, columns=None, alt="a", value_range=(-1, 1), size=1.0),
+    plot.plot_curves: dict(x=[1.0, 2.0], curves={"a": [1.0, 2.0]}, ax=None, alt="a", colors=None, lines=None, errors=None,
+                           width=None, height=None, legend=None),
+    plot.plot_density: dict(x=torch.zeros(2), curves={"a": [1.0, 2.0]}, ax=None, alt="a", colors=None, lines=None),
+    plot.shades: dict(color="q", n=3),
+    plot.plot_schedule: dict(schedules={"a": constant_schedule(0.1, 3)}, ax=None, alt="a"),
+    plot.plot_histograms: dict(samples={"a": [1.0, 2.0]}, ax=None, alt="a", colors=None, bins=5),
+    plot.plot_marks: dict(marks={"a": 1.0}, ax=None, alt="a", color="q"),
+    plot.plot_bars: dict(x=["u", "v"], bars={"a": [1.0, 2.0]}, ax=None, alt="a", colors=None, errors=None),
+    plot.plot_ruler: dict(rows={"a": 1.0}, ax=None, alt="a", colors=None, errors=None),
+    plot.plot_points: dict(x=POINTS, ax=None, alt="a", color="q", size=None),
+    plot.show_points: dict(panels={"a": POINTS}, alt="a", color="q", size=None),
+    plot.plot_contours: dict(log_prob=lambda x: -x.square().sum(1), ax=None, alt="a", color="q", span=2.0),
+    plot.plot_paths: dict(paths=torch.zeros(3, 5, 2), ax=None, alt="a", color="q"),
+    plot.plot_field: dict(x=POINTS, arrows=POINTS, ax=None, alt="a", color="q", lengths=None),
+    plot.plot_heat: dict(values=TABLE, ax=None, alt="a", color="q", limits=None, extent=None),
+    plot.mean_and_stderr: dict(samples=torch.zeros(4), dim=0),
+    plot.agree: dict(a=1.0, b=1.0, tol=1e-3),
+    plot.agree_mc: dict(estimate=1.0, truth=1.0, stderr=0.1, sigmas=5.0),
+}  # fmt: skip
+WRONG = [3, -1.5, math.nan, "none of all", object(), [object()], {"zz": object()}, b"x", 1j, torch.zeros(2, 2, 2, 2, 2),
+         torch.tensor([math.nan]), [[1.0], [1.0, 2.0]], print, [], {}, (), (1.0, math.nan), True]  # fmt: skip
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+def test_an_error_names_the_argument(call, outputs):
+    "Each argument in turn is something else; what may be taken is taken."
+    silent = []
+    for name in CALLS[call]:
+        for value in WRONG:
+            kind = CALLS[call] | {name: value}
+            if call is plot.show and name == "alt":
+                kind["fig"] = plot.figure()[0]
+            try:
+                call(**kind)
+            except (TypeError, ValueError, AssertionError) as error:
+                told = str(error)
+                if re.match("not equal|shapes differ|nothing to compare", told):
+                    continue  # that is what agree is for
+                if not re.search(rf"\b{name}\b", told) or "\n" in told:
+                    silent.append((name, repr(value)[:40], type(error).__name__, told[:110]))
+            except Exception as error:
+                silent.append((name, repr(value)[:40], type(error).__name__, str(error)[:110]))
+    assert not silent, "\n".join(map(str, silent))

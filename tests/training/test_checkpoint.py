@@ -209,9 +209,50 @@ def test_any_damage_of_the_header_is_told_or_harmless(kept, tmp_path):
     assert told > size / 7 * 0.5
 
 
+def numbers_at(content):
+    "Where a file's numbers begin."
+    return 8 + int.from_bytes(content[:8], "little")
+
+
+def test_any_flipped_bit_of_the_numbers_is_told(kept, tmp_path):
+    whole, path = kept.read_bytes(), tmp_path / "flipped.safetensors"
+    first = numbers_at(whole)
+    places = torch.randint(8 * first, 8 * len(whole), (110,)).tolist() + [
+        8 * first,
+        8 * len(whole) - 1,
+    ]
+    for bit in places:
+        path.write_bytes(
+            whole[: bit // 8] + bytes([whole[bit // 8] ^ 1 << bit % 8]) + whole[bit // 8 + 1 :]
+        )
+        with pytest.raises(ValueError, match="flipped.safetensors is damaged: the SHA-256 of its"):
+            load_model(path)
+
+
+def test_what_is_told_of_the_numbers_is_sealed_too(kept, tmp_path):
+    "A model that predicts something else would still draw: noise."
+    content = kept.read_bytes()
+    assert content.count(b'\\"predicts\\": \\"v\\"') == 1
+    (tmp_path / "m").write_bytes(
+        content.replace(b'\\"predicts\\": \\"v\\"', b'\\"predicts\\":\\"x0\\"')
+    )
+    with pytest.raises(ValueError, match="m is damaged: the SHA-256"):
+        load_model(tmp_path / "m")
+
+
+def test_a_file_from_before_there_were_fingerprints(kept, tmp_path):
+    again = load_model(rewrite(kept, tmp_path / "old"))
+    assert "sha256" not in disk._metadata(tmp_path / "old") and "sha256" in disk._metadata(kept)
+    want = load_model(kept).network.state_dict()
+    assert all(torch.equal(w, want[name]) for name, w in again.network.state_dict().items())
+
+
 def rewrite(kept, path, change_tensors=None, change_metadata=None):
     tensors, metadata = load_file(kept), disk._metadata(kept)
     (change_tensors or (lambda t: None))(tensors)
+    metadata.pop(
+        "sha256"
+    )  # as the versions before this one wrote it: any damage is loaded and looked at
     metadata = (change_metadata or (lambda m: m))(metadata)
     save_file(tensors, path, {"diffusion_math": json.dumps(metadata)})
     return path
@@ -358,6 +399,16 @@ def test_refuses_what_it_cannot_keep(tmp_path, make, error, words):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "dtype", [torch.int8, torch.bool, torch.complex64, torch.float8_e5m2, "float16", 16]
+)
+def test_a_dtype_that_holds_no_fractions(tmp_path, dtype):
+    with pytest.raises(TypeError, match="dtype must be one of torch.float16, .*, or None, got "):
+        save_model(model(), tmp_path / "m", dtype)
+    assert not list(tmp_path.iterdir())
+
+
 def test_weights_too_large_for_the_dtype(tmp_path):
     p = model()
     with torch.no_grad():
@@ -410,6 +461,7 @@ def test_each_model_that_ships(name):
     p = load_pretrained(name)
     assert p.event_shape == (1, 28, 28) and p.T == 1000 and p.images and not p.network.training
     assert (ASSETS / f"{name}.safetensors").stat().st_size <= 2.5e6
+    assert len(disk._metadata(ASSETS / f"{name}.safetensors")["sha256"]) == 64
     x = p.respace(4).sample(2, torch.Generator().manual_seed(0))
     assert x.shape == (2, 1, 28, 28) and bool(x.isfinite().all())
     assert all(

@@ -22,6 +22,7 @@ from diffusion_math import (
     DDPM,
     ForwardProcess,
     GaussianMixture,
+    GreyLevels,
     TrainingRun,
     UNet,
     cosine_schedule,
@@ -806,3 +807,77 @@ def test_and_others_are_not(change, words, shape_checks_off):
 
 def test_points_network_is_what_it_says():
     assert Points(classes=3)(torch.zeros(4, 2), torch.zeros(4)).shape == (4, 2)
+
+
+# ---- two runs, one folder
+
+
+HOLDS = """if True:
+    import pathlib, sys, time
+    from diffusion_math.files import locked
+    with locked(pathlib.Path(sys.argv[1])):
+        print("held", flush=True)
+        time.sleep(100)"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="nothing is locked elsewhere")
+def test_a_folder_that_another_run_writes_to(tmp_path, straight):
+    code = [sys.executable, "-c", HOLDS, tmp_path / ".fit.lock"]
+    process = subprocess.Popen(code, stdout=subprocess.PIPE, cwd=ROOT)
+    assert process.stdout.readline() == b"held\n"
+    words = "is written to by another run: wait for its end, or choose another folder"
+    with pytest.raises(ValueError, match=words):
+        fit(model(), points(), folder=tmp_path, **SHORT)
+    assert os.listdir(tmp_path) == [".fit.lock"]
+    process.kill()
+    process.wait()
+    assert digest(fit(model(), points(), folder=tmp_path, **SHORT)) == straight
+    assert sorted(os.listdir(tmp_path)) == ["step-00000012"]
+
+
+def pictured(heads=2, levels=None, **kind):
+    torch.manual_seed(0)
+    network = UNet(1, None if levels is None else 10, width=8, mults=[1], heads=heads, **kind)
+    network = network if levels is None else GreyLevels(network, levels)
+    return DDPM(network, ForwardProcess(cosine_schedule(9)), (1, 4, 4), "x0")
+
+
+@pytest.mark.parametrize(
+    "first, change, words",
+    [
+        ({}, dict(precision="bf16"), "a run with precision = no, got bf16"),
+        ({}, dict(p=pictured(heads=4)), 'a run with network = .*"heads": 2.*, got .*"heads": 4'),
+        ({}, dict(p=pictured().to(torch.float64)), "a run with weights = float32, got float64"),
+        (dict(levels=256), dict(p=pictured(levels=16)), '"levels": 256.*, got .*"levels": 16'),
+    ],
+)
+def test_another_precision_or_other_heads_do_not_go_on(tmp_path, first, change, words):
+    "The weights of all of them have the same shapes."
+    x = torch.zeros(20, 1, 4, 4)
+    fit(pictured(**first), x, folder=tmp_path, **SHORT)
+    with pytest.raises(ValueError, match=words):
+        fit(
+            change.pop("p", None) or pictured(**first),
+            x,
+            folder=tmp_path,
+            resume=True,
+            **SHORT | change,
+        )
+    assert fit(pictured(**first), x, folder=tmp_path, resume=True, **SHORT).step == 12
+
+
+def test_a_checkpoint_from_before_it_told_its_network(tmp_path):
+    x = torch.zeros(20, 1, 4, 4)
+    fit(pictured(), x, folder=tmp_path, **SHORT)
+    file = tmp_path / "step-00000012" / "state.json"
+    state = json.loads(file.read_text())
+    for name in ("seal", "process.network", "process.precision", "process.weights"):
+        del (state["process"] if "." in name else state)[name.rpartition(".")[2]]
+    file.write_text(json.dumps(state | {"seal": disk._seal(state)}))
+    assert fit(pictured(heads=4), x, folder=tmp_path, resume=True, **SHORT).step == 12
+
+
+@pytest.mark.parametrize("name", ["lr", "weight_decay"])
+def test_an_infinite_step(name):
+    with pytest.raises(ValueError, match=f"{name} must be finite, got inf"):
+        fit(model(), points(), **SHORT | {name: math.inf})

@@ -1,0 +1,136 @@
+"A finger on a phone: a swipe up or down scrolls the page, wherever it starts; a drag to the side moves what is there."
+
+import contextlib
+
+import pytest
+
+from tests.browser.explorable import ROOT, place, settled
+from tests.browser.static_page import static_page
+from tests.browser.widgets import make
+
+TALL = "body { margin: 0; padding: 300px 0 1500px }"
+
+
+@contextlib.contextmanager
+def phone(browser, tmp_path, name):
+    "A page on a phone with room above and below; page.finger(points) goes through these points of the window."
+    context = browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)  # fmt: skip
+    page = context.new_page()
+    file = tmp_path / "page.html"
+    viewport = '<meta name="viewport" content="width=device-width">'
+    html = static_page(make(name), style=TALL).replace("<title>", viewport + "<title>")
+    file.write_text(html, encoding="utf-8")
+    page.goto(file.as_uri())
+    page.wait_for_selector(f"{ROOT} canvas")
+    settled(page)
+    wire = context.new_cdp_session(page)
+
+    def finger(*points, moves=12):
+        def touch(kind, *at):
+            spots = [{"x": x, "y": y} for x, y in at]
+            wire.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": spots})
+            settled(page)
+
+        touch("touchStart", points[0])
+        for (x0, y0), (x1, y1) in zip(points[:-1], points[1:], strict=True):
+            for i in range(1, moves + 1):
+                touch("touchMove", (x0 + (x1 - x0) * i / moves, y0 + (y1 - y0) * i / moves))
+        touch("touchEnd")
+
+    page.finger = finger
+    yield page
+    context.close()
+
+
+def state(page):
+    return page.evaluate("({ ...document.querySelector('.dm-explorable').explorable.state })")
+
+
+def scrolled(page):
+    return page.evaluate("window.scrollY")
+
+
+def at(page, plot, x, y):
+    "A point of a plot in the window, after it was brought to the middle of it."
+    plot.evaluate("e => e.scrollIntoView({ block: 'center' })")
+    settled(page)
+    return place(plot, x, y)[1]
+
+
+SWIPES = {  # where a finger may swipe over each: the plot, and a point of it at which there is nothing to hold
+    "melting": (0, (500, 1)),
+    "reverse": (0, (-2, 2.5)),
+    "gaussian": (0, (-4, 4)),
+    "pixels": (2, (700, 100)),
+    "noising": (1, (0.2, 0.2)),
+}
+
+
+@pytest.mark.parametrize("name", SWIPES)
+def test_a_swipe_up_scrolls_and_moves_nothing(browser, tmp_path, name):
+    with phone(browser, tmp_path, name) as page:
+        plot = page.locator(".dm-plot").nth(SWIPES[name][0])
+        x, y = at(page, plot, *SWIPES[name][1])
+        before, top = state(page), scrolled(page)
+        page.finger((x, y), (x + 4, y - 220))
+        page.wait_for_function("top => window.scrollY > top + 100", arg=top)
+        assert state(page) == before
+
+
+@pytest.mark.parametrize("where", [".dm-strip", ".dm-plot"])
+def test_a_swipe_over_the_strip_or_the_curves_scrolls(browser, tmp_path, where):
+    with phone(browser, tmp_path, "noising") as page:
+        place_ = page.locator(where).first
+        place_.evaluate("e => e.scrollIntoView({ block: 'center' })")
+        box = place_.bounding_box()
+        x, y = box["x"] + 0.7 * box["width"], box["y"] + 0.5 * box["height"]
+        before, top = state(page), scrolled(page)
+        page.finger((x, y), (x, y - 200))
+        page.wait_for_function("top => window.scrollY > top + 100", arg=top)
+        assert state(page) == before
+        box = place_.bounding_box()
+        x, y, top = box["x"] + 0.7 * box["width"], box["y"] + 0.5 * box["height"], scrolled(page)
+        page.finger((x, y), (x - 120, y + 5))
+        assert state(page)["t"] < before["t"] + 10 and state(page)["t"] != before["t"]
+        assert scrolled(page) == top
+
+
+def test_a_drag_to_the_side_moves_t_of_melting(browser, tmp_path):
+    with phone(browser, tmp_path, "melting") as page:
+        plot = page.locator(".dm-plot").first
+        start, end = at(page, plot, 300, 1), at(page, plot, 700, 0.8)
+        top = scrolled(page)
+        page.finger(start, end)
+        assert abs(state(page)["t"] - 700) < 8 and scrolled(page) == top
+        page.finger(at(page, plot, 450, -1))  # a tap
+        assert abs(state(page)["t"] - 450) < 8 and scrolled(page) == top
+
+
+def test_a_bell_of_melting_goes_up_under_the_finger(browser, tmp_path):
+    with phone(browser, tmp_path, "melting") as page:
+        plot = page.locator(".dm-plot").first
+        before, start, end = state(page), at(page, plot, 0, -2), at(page, plot, 0, 0.5)
+        top = scrolled(page)
+        page.finger(start, end)
+        after = state(page)
+        assert after["means"][0] == pytest.approx(0.5, abs=0.1) and after["t"] == before["t"]
+        assert scrolled(page) == top
+
+
+def test_the_slice_of_the_step_back_goes_up_under_the_finger(browser, tmp_path):
+    with phone(browser, tmp_path, "reverse") as page:
+        plot = page.locator(".dm-plot").first
+        x = state(page)["x"]
+        start, end = at(page, plot, 1, x), at(page, plot, 1, x + 2)
+        top = scrolled(page)
+        page.finger(start, end)
+        assert state(page)["x"] == pytest.approx(x + 2, abs=0.1) and scrolled(page) == top
+
+
+def test_the_middle_of_the_gaussian_goes_under_the_finger(browser, tmp_path):
+    with phone(browser, tmp_path, "gaussian") as page:
+        plot = page.locator(".dm-plot").first
+        start, end = at(page, plot, 0.5, 0), at(page, plot, 0.5, 2)
+        top = scrolled(page)
+        page.finger(start, end)
+        assert state(page)["mu2"] == pytest.approx(2, abs=0.15) and scrolled(page) == top

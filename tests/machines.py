@@ -1,0 +1,106 @@
+"""The unit tests as other machines would run them: python -m tests.machines [--one | NAME ...] [pytest's arguments]
+
+Sums are rounded in another order by other instructions, other libraries and another number of threads, and a Monte
+Carlo test draws other numbers from another seed. A test whose tolerance is derived passes all the same. By default the
+tests of what computes run under each setting in turn (`--all` takes every unit test); `--one` picks one setting by the
+commit, so that each run of the CI sees one and all get their turn.
+
+A BLAS variable that the machine sets is kept: some builds compute wrong results without it.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from tests.imports import GROUND, PACKAGE, ROOT, modules, room
+
+SETTINGS = {
+    "oldest": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "MKL_CBWR": "COMPATIBLE",
+        "OPENBLAS_CORETYPE": "Prescott",
+        "DIFFUSION_MATH_TEST_SEED": "1",
+    },
+    "avx2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "DIFFUSION_MATH_TEST_SEED": "2",
+        "DIFFUSION_MATH_TEST_THREADS": "2",
+    },
+    "avx512": {
+        "ATEN_CPU_CAPABILITY": "avx512",
+        "DIFFUSION_MATH_TEST_SEED": "3",
+        "DIFFUSION_MATH_TEST_THREADS": "2",
+    },
+}
+BLAS = ("OPENBLAS_", "MKL_", "BLIS_", "NVPL_")
+COMPUTES = {GROUND, "chapters", "laws", "networks"}
+
+
+def fits(name: str, capability: str) -> bool:
+    "Whether a processor that torch calls so can do what a setting asks for."
+    order = ["DEFAULT", "AVX2", "AVX512"]
+    asked = SETTINGS[name]["ATEN_CPU_CAPABILITY"].upper()
+    known = capability in order  # other processors, such as Arm's, have names of their own
+    return asked == "DEFAULT" or known and order.index(asked) <= order.index(capability)
+
+
+def changes(name: str, environ: dict[str, str]) -> dict[str, str]:
+    "What a setting changes in an environment: all that it names but the BLAS variables that are set there."
+    kept = {key for key in SETTINGS[name] if key.startswith(BLAS) and key in environ}
+    return {key: value for key, value in SETTINGS[name].items() if key not in kept}
+
+
+def chosen(names: list[str], commit: str) -> str:
+    "One of the settings, by the commit."
+    return names[int(commit[:8], 16) % len(names)]
+
+
+def paths() -> list[str]:
+    "The tests of what computes."
+    found = ["tests/test_benchmarks.py"]
+    for name, path in modules(PACKAGE).items():
+        *folder, module = name.split(".")
+        test = Path("tests", *folder, f"test_{module}.py")
+        if room(name, path) in COMPUTES and (ROOT / test).is_file():
+            found.append(test.as_posix())
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(SETTINGS)}; all by default")
+    parser.add_argument("--one", action="store_true", help="one of them, by the commit")
+    parser.add_argument("--all", action="store_true", help="every unit test, not the fast ones")
+    given, pytest_args = parser.parse_known_args()
+    capability = torch.backends.cpu.get_cpu_capability()
+    names = [n for n in SETTINGS if fits(n, capability) and n in (given.names or SETTINGS)]
+    if given.one:
+        git = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+        commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
+        names = [chosen(names, commit or "0")]
+    outside = ["tests", "--ignore=tests/notebooks", "--ignore=tests/browser"]
+    failed = []
+    for name in names:
+        changed = changes(name, dict(os.environ))
+        print(f"\n==== as on another machine, {name!r}:", flush=True)
+        print("     " + " ".join(f"{k}={v}" for k, v in changed.items()), flush=True)
+        command = [sys.executable, "-m", "pytest", *(outside if given.all else paths())]
+        if subprocess.run([*command, *pytest_args], cwd=ROOT, env=os.environ | changed).returncode:
+            failed.append(name)
+    print(
+        f"\n==== {', '.join(names)}: {'failed: ' + ', '.join(failed) if failed else 'all passed'}"
+    )
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()

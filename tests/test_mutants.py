@@ -1,0 +1,135 @@
+"tests/mutants.py: a bent equation is noticed where a check can fail, and a check that cannot is reported."
+
+import ast
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.imports import ROOT
+from tests.mutants import bends, cells, module_of, notebook
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+
+def words(code):
+    "What may be bent in some code, in words."
+    return [bend.words() for bend in bends(ast.parse(code))]
+
+
+def pages(tmp_path, *page):
+    "A notebook of these cells; those that begin with $$ are text."
+    kinds = [("markdown" if source.startswith("$$") else "code", source) for source in page]
+    path = tmp_path / "chapter.ipynb"
+    path.write_text(json.dumps({"cells": [{"cell_type": k, "source": s} for k, s in kinds]}))
+    return path
+
+
+def mutants(*args):
+    "The report of a run of its own."
+    command = [
+        sys.executable,
+        "-m",
+        "tests.mutants",
+        *map(str, args),
+        "--jobs",
+        "2",
+        "--patience",
+        "2",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    return done.stdout + done.stderr
+
+
+def test_each_place_of_an_equation_can_be_bent():
+    assert words("y = a + b") == ["sign: a + b  ->  a - b"]
+    assert words("y = -a") == ["sign: -a  ->  a"]
+    assert words("y = a.sqrt()") == ["root: a.sqrt()  ->  a"]
+    assert words("y = math.sqrt(a)") == ["root: math.sqrt(a)  ->  a"]
+    assert words("y = a ** 0.5") == ["root: a ** 0.5  ->  a"]
+    assert words("y = a ** 2") == ["power: a ** 2  ->  a"]
+    assert words("y = a.square()") == ["square: a.square()  ->  a"]
+    assert words("y = beta[t]") == ["index: beta[t]  ->  beta[t - 1]"]
+    assert words("y = beta[3]") == ["index: beta[3]  ->  beta[3 + 1]"]
+    assert words("y = 2 * a") == ["factor: 2 * a  ->  2 / a", "factor: 2 * a  ->  a"]
+    assert words("y = a / b") == ["factor: a / b  ->  a * b"]
+    assert words("y = a.sum(1)") == ["factor: a.sum(1)  ->  a.mean(1)"]
+
+
+def test_what_is_no_equation_is_left_alone():
+    for code in (
+        "agree(a + b, c / d)",
+        "assert a + b == c",
+        "print(a + b)",
+        "plot_curves(x, -y)",
+        "def f(a: 2 * n = 1 + 1): ...",
+        "y = f(dim=-1)",
+        "y = [-2.0, a[-1]]",
+        "raise ValueError(a + b)",
+        "y = 1.0 * a / 1",
+    ):
+        assert [w for w in words(code) if not w.startswith("factor: 1.0 * a")] == [], code
+
+
+def test_a_bend_is_put_back():
+    tree = ast.parse("y = a + b")
+    (bend,) = bends(tree)
+    with bend.applied():
+        assert ast.unparse(tree) == "y = a - b"
+    assert ast.unparse(tree) == "y = a + b"
+
+
+def test_the_cells_of_an_equation_are_those_that_name_it_or_stand_below_it(tmp_path):
+    page = ["x = 1 + 1", "$$y = x \\tag{7.1}$$", "y = x * 3", "z = y - x  # (7.2)"]
+    assert [cell.equations for cell in cells(pages(tmp_path, *page))] == [
+        (),
+        ("(7.1)",),
+        ("(7.2)",),
+    ]
+
+
+def test_a_bent_equation_is_noticed_and_a_blind_check_reported(tmp_path):
+    path = pages(
+        tmp_path,
+        "from diffusion_math import agree\nside, height = 3.0, 5.0",
+        "$$ A = s h / 2 \\tag{7.1} $$",
+        "area = side * height / 2",
+        "agree(area, 7.5)",
+        "$$ d = s - h \\tag{7.2} $$",
+        "apart = side - height",
+        "agree(abs(apart - apart), 0.0)",
+        "forever = 1 + 1  # (7.3)\nwhile forever != 2: pass",
+    )
+    said = mutants(path)
+    assert "cell 2, (7.1): 3 of 3 bends noticed" in said
+    assert "cell 5, (7.2): 0 of 1 bends noticed" in said
+    assert "NOT NOTICED  sign: side - height  ->  side + height" in said
+    assert "cell 7, (7.3): 1 of 1 bends noticed" in said  # it would run for ever
+    assert said.endswith("4 of 5 bends were noticed.\n")
+
+
+def test_the_functions_of_a_module_are_bent_where_the_chapter_calls_them(tmp_path):
+    page = [
+        "import torch\nfrom diffusion_math import Gaussian, agree",
+        "one = Gaussian(torch.zeros(1), 4.0)",
+        "#| default_exp gaussian",
+        "#| export\nraise RuntimeError('made a second time')",
+        "agree(Gaussian(torch.zeros(1), 4.0).entropy()[0], 2.112085713764618, tol=1e-6)",
+    ]
+    said = mutants(pages(tmp_path, *page), "--module")
+    missed, whole = said.split("Gaussian.entropy: ")[1].split(" bends")[0].split(" of ")
+    assert missed == whole and int(whole) >= 4
+    assert "Gaussian.kl: 0 of" in said and "NOT NOTICED  factor: 0.5 * (excess + apart)" in said
+
+
+def test_a_chapter_that_fails_as_it_stands_is_refused(tmp_path):
+    said = mutants(pages(tmp_path, "assert 1 == 2  # (7.1)"))
+    assert said == "the chapter fails as it stands: AssertionError: \n"
+
+
+def test_every_chapter_is_found_by_its_number():
+    assert notebook("3").name == "03_forward_process.ipynb"
+    assert notebook("5b").name == notebook("05b").name == "05b_bits_per_dim.ipynb"
+    assert module_of(cells(notebook("02"))).__name__ == "diffusion_math.gaussian"
