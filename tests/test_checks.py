@@ -80,6 +80,7 @@ KINDS = {
     "real": (lambda v: checks.real("n", v, "a number", dtype=F64), NUMBER, REAL | ROWS),
     "each": (lambda v: checks.each("n", v, X), NUMBER_OR_TENSOR, REAL - {"fraction"} | TENSORS),
     "rowwise": (lambda v: checks.rowwise("n", v, X), NUMBER_OR_TENSOR, REAL | TENSORS),
+    "variances": (lambda v: checks.variances("n", v, X), NUMBER_OR_TENSOR, REAL | TENSORS),
     "log_snr": (lambda v: checks.log_snr("n", v, X), NUMBER_OR_TENSOR, REAL | ROWS),
     "log_snr, x": (lambda v: checks.log_snr("log_snr", torch.zeros(9), v), "x must be a floating-point tensor, got {got}",
                    FLOATS),
@@ -238,6 +239,11 @@ ASKED = {
         (("y", T3[:2], X), "y must be one number or have shape (3,), got (2,)"),
         (("y", X, X), "y must be one number or have shape (3,), got (3, 2)"),
         (("y", T3[:1], X), "y must be one number or have shape (3,), got (1,)"),
+    ],
+    checks.variances: [
+        (("v(t)", -1, X), "v(t) must be finite and 0 or more, got -1"),
+        (("v(t)", NAN, X), "v(t) must be finite and 0 or more, got nan"),
+        (("v(t)", torch.tensor([0.0, 1.0, INF]), X), "v(t) must be finite and 0 or more, got inf"),
     ],
     checks.rowwise: [
         (("variance(t)", X[:2, 0], X), "variance(t) must be one number or have shape (3,), got (2,)"),
