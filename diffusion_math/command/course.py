@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 import os
+import platform
 import signal
 import sys
 import threading
@@ -66,20 +67,31 @@ def _fingerprint(content: bytes) -> str:
     return _sha256(json.dumps(cells).encode())
 
 # %% ../../nbs/workshop/command/course.ipynb #c4f86a10
+_LANGUAGE = {  # what Python's kernel says of itself
+    "name": "python",
+    "version": platform.python_version(),
+    "mimetype": "text/x-python",
+    "codemirror_mode": {"name": "ipython", "version": sys.version_info.major},
+    "pygments_lexer": "ipython3",
+    "nbconvert_exporter": "python",
+    "file_extension": ".py",
+}
+
+
 @functools.cache
 def _home() -> dict[str, Any]:
     "What JupyterLab would write into the metadata of a notebook that it opens here; nothing where there is no Jupyter."
     try:
-        from ipykernel.ipkernel import IPythonKernel
-        from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+        from jupyter_core.paths import jupyter_path
     except ImportError:
         return {}
-    try:
-        spec = KernelSpecManager().get_kernel_spec("python3")
-    except NoSuchKernel:
-        return {}
-    kernel = {"name": "python3", "display_name": spec.display_name, "language": spec.language}
-    return {"kernelspec": kernel, "language_info": IPythonKernel.language_info}
+    for folder in jupyter_path("kernels"):  # Jupyter's own search would load IPython: a second
+        file = Path(folder, "python3", "kernel.json")
+        if file.is_file():
+            spec = json.loads(file.read_bytes())
+            kernel = {"name": "python3"} | {k: spec[k] for k in ("display_name", "language")}
+            return {"kernelspec": kernel, "language_info": _LANGUAGE}
+    return {}
 
 # %% ../../nbs/workshop/command/course.ipynb #e09b3c55
 def _at_home(name: str, content: bytes) -> bytes:

@@ -26,10 +26,9 @@ from .. import checks
 from ..palette import CSS, DPI, INK, PALETTE, RULE, STYLE, figure, style
 
 __all__ = [
-    "Board", "Live", "PALETTE", "agree", "agree_mc", "figure", "mean_and_stderr", "plot_bars", "plot_contours",
-    "plot_curves", "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths",
-    "plot_points", "plot_ruler", "plot_schedule", "shades", "show", "show_images", "show_points", "show_rows",
-    "show_strip", "style",
+    "Board", "Live", "agree", "agree_mc", "mean_and_stderr", "plot_bars", "plot_contours", "plot_curves",
+    "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths", "plot_points",
+    "plot_ruler", "plot_schedule", "shades", "show", "show_images", "show_points", "show_rows", "show_strip",
 ]  # fmt: skip
 
 # %% ../../nbs/workshop/teach/plot.ipynb #bb0dbf5f

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import subprocess
 import sys
 from pathlib import Path
 
@@ -420,3 +421,17 @@ def test_it_says_so_when_the_page_never_comes(tmp_path):
     )
     done = python(code, cwd=tmp_path)
     assert done.returncode == 1 and "did not serve no_such_page.ipynb within 5 s" in done.stderr
+
+
+def test_the_language_is_what_the_kernel_says_of_itself():
+    "Asked in another process: once its kernel is loaded, progress bars take this one for a notebook."
+    code = (
+        "import json; from ipykernel.ipkernel import IPythonKernel\n"
+        "from jupyter_client.kernelspec import KernelSpecManager\n"
+        "spec = KernelSpecManager().get_kernel_spec('python3')\n"
+        "print(json.dumps([IPythonKernel.language_info, spec.display_name]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    home = room._home()
+    told = [home["language_info"], home["kernelspec"]["display_name"]]
+    assert told == json.loads(done.stdout)
