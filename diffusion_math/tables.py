@@ -59,7 +59,7 @@ def countdown(T: int, progress: bool) -> Iterable:
 
     return tqdm(times, desc="x_T to x_0", unit="step")
 
-# %% ../nbs/workshop/tables.ipynb #8ff85f28
+# %% ../nbs/workshop/tables.ipynb #8ff85fa1
 def outlives(x: Tensor) -> bool:
     "Can x be kept? What is made inside torch.func.grad or jvp is a wrapper that dies with it: it has no memory."
     if torch.compiler.is_compiling():
@@ -69,7 +69,7 @@ def outlives(x: Tensor) -> bool:
     except RuntimeError:
         return False
 
-
+# %% ../nbs/workshop/tables.ipynb #8ff85f28
 class Tables:
     """The numbers of Gaussian laws for every t, each law (rows, T+1) in float64, the last row its variance.
 
