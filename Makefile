@@ -20,13 +20,13 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal --durations=10
 UNIT := --ignore=tests/notebooks --ignore=tests/browser
 yes = $(filter-out 0,$(1))
 
-.PHONY: help course test check bench lint unit notebooks browser test-machines test-python mutants export clean-notebooks picture dist
+.PHONY: help course test check bench lint unit notebooks browser test-machines test-python mutants minutes export clean-notebooks picture dist
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^#   //p' Makefile
 	@echo "also: make lint | unit | notebooks | browser (parts of test), export, clean-notebooks, picture, dist,"
-	@echo "      test-machines (as on other processors), test-python PY=python3.13 (LOWEST=1), mutants CHAPTER=03 (MODULE=1)"
+	@echo "      test-machines (as on other processors), test-python PY=python3.13 (LOWEST=1), mutants CHAPTER=03 (MODULE=1), minutes"
 
 course: $(VENV)/.course
 	$(BIN)/diffusion-math course nbs --port $(PORT) $(if $(call yes,$(NO_BROWSER)),--no-browser) $(if $(call yes,$(ONCE)),--once)
@@ -78,6 +78,10 @@ $(BENCH)/.peers: $(METADATA) benchmarks/peers.py
 	$(MAKE) --no-print-directory VENV=$(BENCH) $(BENCH)/.dev
 	$(BENCH)/bin/python benchmarks/peers.py
 	@touch $@
+
+# How long each chapter takes to read, counted in the stored notebooks.
+minutes: $(VENV)/.dev
+	$(BIN)/python -m tests.minutes
 
 # The modules are written from the notebooks, never by hand.
 export: $(VENV)/.dev
