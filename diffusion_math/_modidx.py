@@ -1293,6 +1293,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                  'diffusion_math/teach/pages.py'),
                                             'diffusion_math.teach.pages._state': ( 'workshop/teach/pages.html#_state',
                                                                                    'diffusion_math/teach/pages.py'),
+                                            'diffusion_math.teach.pages._stills': ( 'workshop/teach/pages.html#_stills',
+                                                                                    'diffusion_math/teach/pages.py'),
                                             'diffusion_math.teach.pages._styles': ( 'workshop/teach/pages.html#_styles',
                                                                                     'diffusion_math/teach/pages.py'),
                                             'diffusion_math.teach.pages._take_out': ( 'workshop/teach/pages.html#_take_out',

@@ -85,14 +85,27 @@ def _state(notebook: dict) -> dict:
     return {name: model for name, model in saved.items() if "_esm" in model.get("state", {})}
 
 
-def _place(body: str, state: dict) -> str:
-    "The page's body with a place for each widget."
+def _stills(notebook: dict) -> dict[str, str]:
+    "The stored picture of each widget that has one, as HTML: model id -> img."
+    stills = {}
+    for out in (out for cell in notebook["cells"] for out in cell.get("outputs", ())):
+        data = out.get("data", {})
+        if (view := data.get("application/vnd.jupyter.widget-view+json")) and "image/png" in data:
+            png, says = ("".join(data.get(kind, "")) for kind in ("image/png", "text/plain"))
+            image = f'<img alt="{escape(says)}" src="data:image/png;base64,{png.strip()}">'
+            stills[view["model_id"]] = image
+    return stills
+
+
+def _place(body: str, state: dict, stills: dict[str, str]) -> str:
+    "The page's body with a place for each widget; where it needs Python, its picture, and words that say so."
 
     def place(found: re.Match) -> str:
         name = json.loads(found.group(1)).get("model_id", "")
         if name in state:
             return f'<div data-widget="{escape(name)}"></div>'
-        return '<p class="no-widget">These sliders need Python: open the notebook in JupyterLab to move them.</p>'
+        words = "These sliders need Python: open the notebook in JupyterLab to move them."
+        return f'{stills.get(name, "")}<p class="no-widget">{words}</p>'
 
     return _VIEW.sub(place, body)
 
@@ -175,9 +188,8 @@ def _page(path: Path, notebook: dict, text: str) -> str:
     "The whole page; text is what the markdown cells say."
     heading, state = re.search(r"^# (.+)", text, re.MULTILINE), _state(notebook)
     title = escape(heading.group(1).replace("$", "") if heading else path.stem)
-    body = re.sub(
-        r'(href="(?!https?:)[^"]+)\.ipynb', r"\1.html", _place(_body(path, notebook), state)
-    )
+    body = _place(_body(path, notebook), state, _stills(notebook))
+    body = re.sub(r'(href="(?!https?:)[^"]+)\.ipynb', r"\1.html", body)
     slim, pieces = _pieces(state)
     saved = json.dumps({"state": slim, "pieces": pieces}, ensure_ascii=False).replace("</", "<\\/")
     script = (_FOLDER / "static.js").read_text(encoding="utf-8")

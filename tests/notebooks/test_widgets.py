@@ -5,11 +5,16 @@ diffusion_math/explore changes or moves, the stored ones are out of date; `pytho
 writes today's front ends and names into the notebooks, which is what running them again would do.
 """
 
+import base64
+import io
 import json
 import re
 
+from PIL import Image
+
 import diffusion_math
 from diffusion_math.explore.explorable import Explorable
+from tests import stills
 
 from .conftest import NAMES, NBS
 
@@ -45,6 +50,26 @@ def test_each_explorable_that_a_cell_makes_is_shown_and_stored(stored):
     assert sorted(name for made, _ in cells for name in made) == sorted(
         k.__name__ for _, k in widgets(stored.json)
     )
+
+
+def test_each_stored_widget_has_its_still(stored):
+    saved = stills.states(stored.json)
+    for name, out in stills.outputs(stored.json):
+        assert stills.drawn_from(out) == stills.fingerprint(name, saved), "make stills"
+
+
+def test_a_still_of_another_state_is_noticed():
+    state = {"model": {"state": {"t": 3, "layout": "IPY_MODEL_look"}}, "look": {"state": {}}}
+    mark = stills.fingerprint("model", state)
+    again = {"a": {"state": {"t": 3, "layout": "IPY_MODEL_b"}}, "b": {"state": {}}}
+    assert stills.fingerprint("a", again) == mark  # a widget's id is another in each run
+    again["a"]["state"]["t"] = 4
+    assert stills.fingerprint("a", again) != mark
+    picture = io.BytesIO()
+    Image.new("RGB", (9, 9), "red").save(picture, "PNG")
+    png = base64.b64encode(stills.marked(picture.getvalue(), mark)).decode()
+    assert stills.drawn_from({"data": {"image/png": png}}) == mark
+    assert stills.drawn_from({"data": {}}) is None
 
 
 def today(state: dict, kind: type) -> dict[str, str]:

@@ -214,6 +214,13 @@ def test_widgets_that_need_python_say_so(tmp_path):
     file.write_text(notebook("# Title", metadata={"widgets": kinds}, outputs=[view]))
     page = write_page(file).read_text()
     assert "These sliders need Python" in page and 'data-widget="abc"' not in page
+    assert "<img" not in page
+    view["data"] |= {"image/png": "iVBORw0K\n", "text/plain": "<a> & b"}
+    file.write_text(notebook("# Title", metadata={"widgets": kinds}, outputs=[view]))
+    still = (
+        '<img alt="&lt;a&gt; &amp; b" src="data:image/png;base64,iVBORw0K"><p class="no-widget">'
+    )
+    assert still in write_page(file).read_text()
 
 
 def test_text_in_a_widget_s_state_cannot_end_the_script(tmp_path):

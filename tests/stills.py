@@ -1,0 +1,162 @@
+"""A still of each explorable, for readers where nothing can be dragged.   make stills   or   python -m tests.stills NB...
+
+A stored explorable is an output of two kinds: the live widget, and a picture of it. JupyterLab and our pages show the
+first; GitHub, nbviewer and an e-mail show the second. The picture is what Chromium shows of the stored state, in light
+colours; of sliders that need Python, it is the picture that they show. Drawn anew only where the state or the front end
+changed: a picture remembers, by a fingerprint, what it was drawn from.
+"""
+
+import argparse
+import base64
+import hashlib
+import io
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+NBS = ROOT / "nbs"
+VIEW, STATE = (f"application/vnd.jupyter.widget-{kind}+json" for kind in ("view", "state"))
+PNG = "image/png"
+WIDTH = 840  # CSS pixels of the page; the picture has as many
+MARK = "drawn from"
+UNSEEN = 8  # of 255 grey levels
+INSIDE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
+WORDS = re.compile(r" Run this cell in JupyterLab to drag it\.")
+
+
+def states(notebook: dict) -> dict[str, dict]:
+    "The stored widgets of a notebook: model id -> model."
+    return notebook["metadata"].get("widgets", {}).get(STATE, {}).get("state", {})
+
+
+def outputs(notebook: dict) -> Iterator[tuple[str, dict]]:
+    "Each output that shows a widget, with the widget's model id."
+    for cell in notebook["cells"]:
+        for out in cell.get("outputs", []):
+            if VIEW in out.get("data", {}):
+                yield out["data"][VIEW]["model_id"], out
+
+
+def family(name: str, saved: dict[str, dict]) -> dict[str, dict]:
+    "A widget's model and those that it refers to, by id."
+    found, due = {}, [name]
+    while due:
+        name = due.pop()
+        if name in saved and name not in found:
+            found[name] = saved[name]
+            due += re.findall(r"IPY_MODEL_(\w+)", json.dumps(saved[name]["state"]))
+    return found
+
+
+def fingerprint(name: str, saved: dict[str, dict]) -> str:
+    "Of all that a widget is drawn from, whatever ids it has today."
+    models = family(name, saved)
+    text = json.dumps([models[key] for key in models], sort_keys=True)
+    for i, key in enumerate(models):
+        text = text.replace(key, str(i))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def words(out: dict) -> str:
+    "What the picture shows, in words."
+    return WORDS.sub("", "".join(out["data"].get("text/plain", "")))
+
+
+def marked(png: bytes, mark: str) -> bytes:
+    """The PNG, with the mark of what it was drawn from in its own text.
+
+    In 256 colours where no pixel is then off by more than an eye sees; else in all of its own.
+    """
+    import numpy as np
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    few = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    off = np.abs(np.asarray(few.convert("RGB"), int) - np.asarray(image, int)).max()
+    file, text = io.BytesIO(), PngInfo()
+    text.add_text(MARK, mark)
+    (few if off <= UNSEEN else image).save(file, "PNG", optimize=True, pnginfo=text)
+    return file.getvalue()
+
+
+def from_python(name: str, saved: dict[str, dict]) -> bytes | None:
+    "The picture that a widget of plain sliders shows; None where it shows none."
+    for model in family(name, saved).values():
+        if found := INSIDE.search(json.dumps(model["state"])):
+            return base64.b64decode(found.group(1))
+    return None
+
+
+def from_chromium(notebook: dict, names: list[str]) -> dict[str, bytes]:
+    "What Chromium shows of explorables, as PNGs."
+    from playwright.sync_api import sync_playwright
+
+    from diffusion_math.teach.pages import write_page
+    from tests.lab import FLAGS, find_chromium
+
+    shown = [out for name, out in outputs(notebook) if name in names]
+    cell = {"cell_type": "code", "execution_count": None, "id": "stills", "metadata": {}}
+    cell |= {"outputs": shown, "source": []}
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        alone, page_at = Path(folder, "stills.ipynb"), Path(folder, "stills.html")
+        alone.write_text(json.dumps(notebook | {"cells": [cell]}), encoding="utf-8")
+        write_page(alone, page_at)
+        chromium = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        page = chromium.new_page(viewport={"width": WIDTH, "height": 1000})
+        page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        page.goto(page_at.as_uri())
+        page.evaluate(
+            "Promise.all([...document.querySelectorAll('[data-widget]')].map(e => e.ready))"
+        )
+        page.wait_for_timeout(500)  # a plot is drawn once its width is known
+        pictures = {}
+        for place in page.locator("[data-widget]").all():
+            place.scroll_into_view_if_needed()
+            pictures[place.get_attribute("data-widget")] = place.screenshot()
+        chromium.close()
+    return pictures
+
+
+def drawn_from(out: dict) -> str | None:
+    "The mark of what an output's still was drawn from; None: it has no still."
+    from PIL import Image
+
+    png = out["data"].get(PNG)
+    return png and Image.open(io.BytesIO(base64.b64decode(png))).text.get(MARK)
+
+
+def draw(notebook: dict[str, Any]) -> list[str]:
+    "Put the stills that are missing or out of date into a notebook; what was drawn, in words."
+    saved = states(notebook)
+    marks = {name: fingerprint(name, saved) for name, _ in outputs(notebook)}
+    due = [(name, out) for name, out in outputs(notebook) if drawn_from(out) != marks[name]]
+    live = [name for name, _ in due if "_esm" in saved.get(name, {}).get("state", {})]
+    pictures = from_chromium(notebook, live) if live else {}
+    for name, out in due:
+        png = pictures.get(name) or from_python(name, saved)
+        if png is None:
+            print(f"no picture in {words(out)!r}")
+            continue
+        text = base64.b64encode(marked(png, marks[name])).decode()
+        out["data"] = dict(sorted((out["data"] | {PNG: text}).items()))
+    return [words(out) for _, out in due]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(NBS.rglob("[!.]*.ipynb")))
+    for path in parser.parse_args().notebooks:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        if drawn := draw(notebook):
+            text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+            path.write_text(text, encoding="utf-8")
+            print(f"{path.name}: {len(drawn)} drawn, {len(text) / 1e6:.2f} MB", *drawn, sep="\n  ")
+
+
+if __name__ == "__main__":
+    main()
