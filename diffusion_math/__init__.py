@@ -29,6 +29,7 @@ from .slopes import trace_jacobian
 if TYPE_CHECKING:
     from .data.digits import dequantize, digits, make_digits, mnist
     from .data.pictures import Pictures, load_pictures, save_pictures
+    from .explore.bell import BellExplorer
     from .explore.bound import BoundExplorer
     from .explore.film import FilmExplorer
     from .explore.gauge import GaugeExplorer
@@ -111,6 +112,7 @@ _LAZY = {  # module -> what comes from it when it is first asked for
         "show_strip",
     ),
     "data.pictures": ("Pictures", "load_pictures", "save_pictures"),
+    "explore.bell": ("BellExplorer",),
     "explore.bound": ("BoundExplorer",),
     "explore.film": ("FilmExplorer",),
     "explore.gauge": ("GaugeExplorer",),
@@ -131,7 +133,7 @@ _LAZY = {  # module -> what comes from it when it is first asked for
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
 __all__ = [
-    "NOTATION", "PALETTE", "Account", "Board", "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution",
+    "NOTATION", "PALETTE", "Account", "BellExplorer", "Board", "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution",
     "Elbo", "Empirical", "Estimate", "ExactReverse", "FilmExplorer", "ForwardProcess", "GaugeExplorer", "Gaussian",
     "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "LinearChain", "Live", "MeltingExplorer",
     "NetworkExplorer", "NoisingExplorer", "Pictures", "PixelsExplorer", "Prediction", "ReverseExplorer",

@@ -179,6 +179,7 @@ _add(
     ("", "checks that speak", "agree ; agree_mc ; mean_and_stderr", "workshop/teach/plot"),
     ("", "to drag: a digit into noise", "NoisingExplorer", "workshop/explore/noising"),
     ("", "to drag: a digit to draw on, and its density", "GaugeExplorer", "workshop/explore/gauge"),
+    ("", "to drag: a bell", "BellExplorer", "workshop/explore/bell"),
     ("", "to drag: a bell in the plane", "GaussianExplorer", "workshop/explore/gaussian"),
     ("", "to drag: two pixels and their covariance", "PixelsExplorer", "workshop/explore/pixels"),
     ("", "to drag: a density that melts", "MeltingExplorer", "workshop/explore/melting"),

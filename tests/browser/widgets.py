@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 
+from diffusion_math.explore.bell import BellExplorer
 from diffusion_math.explore.bound import BoundExplorer
 from diffusion_math.explore.explorable import Explorable
 from diffusion_math.explore.film import FilmExplorer
@@ -75,6 +76,13 @@ EVERY = {
         "beta",
         3,
         ("w.kl", "e.kl"),
+    ),
+    "bell": Sample(
+        lambda: BellExplorer(1, 0.3, generator=seeded()),
+        ("μ mean: where the middle is", "σ standard deviation: how wide"),
+        "mu",
+        3,
+        ("w.draws", "e.draws"),
     ),
     "gaussian": Sample(
         lambda: GaussianExplorer((0.5, 0), (1.5, 1), 0.6, generator=seeded()),

@@ -1,0 +1,47 @@
+"The bell: what it takes, what it refuses, and that its numbers are the package's."
+
+import math
+
+import pytest
+import torch
+
+from diffusion_math.explore.bell import BellExplorer
+from tests.truth import refuses, seed
+
+f64 = torch.float64
+
+
+@pytest.mark.parametrize("mu, sigma", [(0, 1), (-3, 0.05), (3, 3), (0.7, 0.3)])
+def test_the_law_is_that_of_its_two_numbers(mu, sigma):
+    x = torch.linspace(-8, 8, 33, dtype=f64)[:, None]
+    theirs = torch.distributions.Normal(torch.tensor(mu, dtype=f64), sigma).log_prob(x[:, 0])
+    ours = BellExplorer(mu, sigma).law
+    got = torch.cat([ours.log_prob(at[None]) for at in x])
+    torch.testing.assert_close(got, theirs, rtol=1e-10, atol=1e-10)
+
+
+def test_its_draws_are_draws_of_it():
+    draws = torch.cat([BellExplorer(-2, 0.5, generator=seed(s)).draws for s in range(50)])
+    n = len(draws)
+    assert abs(draws.mean() + 2) < 5 * 0.5 / n**0.5
+    assert abs(draws.var() - 0.25) < 5 * 0.25 * (2 / n) ** 0.5
+
+
+@pytest.mark.parametrize(
+    "name, value, words",
+    [
+        ("mu", 3.5, r"mu must lie in \[-3, 3\], got 3.5"),
+        ("mu", math.nan, "got nan"),
+        ("sigma", 0, r"sigma must lie in \[0.05, 3\], got 0.0"),
+        ("sigma", math.inf, "sigma must lie in"),
+    ],
+)
+def test_a_trait_of_the_bell_out_of_range(name, value, words):
+    refuses(BellExplorer(), name, value, words, "wide")
+
+
+def test_it_starts_where_it_is_told_and_remembers():
+    ours = BellExplorer(2, 0.5, generator=seed())
+    assert ours._start == {"mu": 2, "sigma": 0.5} and len(ours.draws) == 200
+    with pytest.raises(ValueError, match="sigma must lie in"):
+        BellExplorer(sigma=4)
