@@ -452,6 +452,8 @@ _slip(
     lambda x, b, e: (1 - b) ** 0.5 * (x + b**0.5 * e),
     lambda x, b, e: (1 - b) ** 0.5 * (x + e),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #3a5c0de1
 _slip(
     "3.a",
     "You took 1 − √β. The root is over all of 1 − β.",
@@ -587,6 +589,8 @@ _slip(
     "You took the right number of steps, but the first ones. The steps ahead are s + 1 … t.",
     _jump(lambda b, s, t: (1 - b[1 : t - s + 1]).prod()),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #3b5c0de1
 _slip(
     "3.b",
     "You used one step's α alone. Each step from s + 1 to t leaves its share, so multiply them all.",
@@ -653,6 +657,8 @@ _slip(
     "Both roots are missing: √a x + √(1−a) ε, with a the share that is left.",
     _jump(_left, lambda a: a, lambda a: 1 - a),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #3b5c0de2
 _slip(
     "3.b",
     "Your scales are swapped: the root of what is left belongs to x.",
