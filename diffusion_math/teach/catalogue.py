@@ -452,6 +452,8 @@ _slip(
     lambda x, b, e: (1 - b) ** 0.5 * (x + b**0.5 * e),
     lambda x, b, e: (1 - b) ** 0.5 * (x + e),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #3a5c0de1
 _slip(
     "3.a",
     "You took 1 − √β. The root is over all of 1 − β.",
@@ -468,6 +470,17 @@ _slip(
     "Your noise has variance 1, whatever β is: scale ε by √β.",
     lambda x, b, e: (1 - b) ** 0.5 * x + e,
 )
+_slip(
+    "3.a",
+    "You divided by √(1−β), so your image got stronger. The mean of (3.3) is √(1−β) times x.",
+    lambda x, b, e: x / (1 - b) ** 0.5 + b**0.5 * e,
+    lambda x, b, e: x / (1 - b) ** 0.5 + b * e,
+)
+_slip(
+    "3.a",
+    "You cut the result at −1 and 1. Only the screen does that: x_t itself may be blacker than black.",
+    lambda x, b, e: one_step(x, b, e).clamp(-1, 1),
+)
 _slip("3.a", "The noise is missing: that is the mean of (3.3).", lambda x, b, e: (1 - b) ** 0.5 * x)
 _slip(
     "3.a",
@@ -476,30 +489,47 @@ _slip(
 )
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #a9ee2933
-def jump(x0, beta, t, eps):
-    alpha_bar = (1 - beta[1 : t + 1]).prod()
-    return alpha_bar**0.5 * x0 + (1 - alpha_bar) ** 0.5 * eps
+def jump(x, beta, s, t, eps):
+    left = (1 - beta[s + 1 : t + 1]).prod()
+    return left**0.5 * x + (1 - left) ** 0.5 * eps
 
 
-def _jump(alpha_bar: Callable, signal=lambda a: a**0.5, noise=lambda a: (1 - a) ** 0.5) -> Callable:
-    "A jump with another alpha_bar, or with other scales."
+def _jump(left: Callable, signal=lambda a: a**0.5, noise=lambda a: (1 - a) ** 0.5) -> Callable:
+    "A jump that leaves another share of the variance, or with other scales."
 
-    def wrong(x0, beta, t, eps):
-        left = alpha_bar(beta, t)
-        return signal(left) * x0 + noise(left) * eps
+    def wrong(x, beta, s, t, eps):
+        share = left(beta, s, t)
+        return signal(share) * x + noise(share) * eps
 
     return wrong
 
 
-def _left(beta, t):
+def _left(beta, s, t):
+    return (1 - beta[s + 1 : t + 1]).prod()
+
+
+def _bar(beta, t):
+    "ᾱ_t, the share that is left of x_0."
     return (1 - beta[: t + 1]).prod()
 
 
-def _one_noise(x0, beta, t, eps):
+def _one_noise(x, beta, s, t, eps):
     "Step by step, with the same noise each time."
-    for k in range(1, t + 1):
-        x0 = (1 - beta[k]) ** 0.5 * x0 + beta[k] ** 0.5 * eps
-    return x0
+    for k in range(s + 1, t + 1):
+        x = (1 - beta[k]) ** 0.5 * x + beta[k] ** 0.5 * eps
+    return x
+
+
+def _s_and_t(d: Dice) -> dict:
+    "Two times with two steps or more between them."
+    s = 1 + d.index % 3
+    return {
+        "x": d.picture(),
+        "beta": d.betas(),
+        "s": s,
+        "t": min(5, s + 2 + d.index % 2),
+        "eps": d.picture(),
+    }
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #f5a2b263
 _add(
@@ -507,14 +537,17 @@ _add(
         "3.b",
         "the jump to step t",
         jump,
-        lambda d: {"x0": d.picture(), "beta": d.betas(), "t": 3 + d.index % 3, "eps": d.picture()},
+        _s_and_t,
         hints=(
-            "What is left of x_0's variance after each step? Multiply.",
-            "ᾱ_t = α_1 ⋯ α_t with α = 1 − β, then √ᾱ_t x_0 + √(1−ᾱ_t) ε, (3.9).",
+            "Which steps still lie ahead of x_s? What do they leave of its variance, and how much noise do they add?",
+            "With a = α_{s+1} ⋯ α_t, which is ᾱ_t / ᾱ_s: √a x_s + √(1−a) ε, as (3.9) but from s on.",
         ),
         edges=(
-            ("At t = 0 no step was taken, and x_0 did not come back.", lambda a: a | {"t": 0}),
-            ("At t = 1 the jump is one step, and yours was not.", lambda a: a | {"t": 1}),
+            (
+                "At t = s no step lies ahead, and x_s did not come back.",
+                lambda a: a | {"t": a["s"]},
+            ),
+            ("At s = 0 it is the jump from x_0, (3.9), and yours was not.", lambda a: a | {"s": 0}),
         ),
     )
 )
@@ -522,88 +555,142 @@ _add(
 # %% ../../nbs/workshop/teach/catalogue.ipynb #515600e6
 _slip(
     "3.b",
-    "You used this step's α alone. ᾱ_t is the product of all of them, from step 1 to step t.",
-    _jump(lambda beta, t: 1 - beta[t]),
+    "You jumped as if x were x_0. The first s steps are behind it already: only the α of steps s + 1 … t "
+    "are to be multiplied.",
+    _jump(lambda b, s, t: _bar(b, t)),
+)
+_slip(
+    "3.b",
+    "Your product begins one step early. x_s has step s behind it, so the first factor is α_{s+1}.",
+    _jump(lambda b, s, t: (1 - b[s : t + 1]).prod()),
+)
+_slip(
+    "3.b",
+    "Your product leaves out the first step ahead: it must begin with α_{s+1}.",
+    _jump(lambda b, s, t: (1 - b[s + 2 : t + 1]).prod()),
 )
 _slip(
     "3.b",
     "Your product ends one step early: it must include α_t.",
-    _jump(lambda beta, t: (1 - beta[1:t]).prod()),
+    _jump(lambda b, s, t: (1 - b[s + 1 : t]).prod()),
+)
+_slip(
+    "3.b",
+    "Your product begins and ends one step early: α_s is behind you, and α_t still ahead.",
+    _jump(lambda b, s, t: (1 - b[s:t]).prod()),
 )
 _slip(
     "3.b",
     "Your product holds one step too many: it must end with α_t.",
-    _jump(lambda beta, t: (1 - beta[: t + 2]).prod()),
+    _jump(lambda b, s, t: (1 - b[s + 1 : t + 2]).prod()),
 )
 _slip(
     "3.b",
-    "Your product leaves out the first step. beta[0] is 0 and belongs to no step; step 1 is beta[1].",
-    _jump(lambda beta, t: (1 - beta[2 : t + 1]).prod()),
+    "You took the right number of steps, but the first ones. The steps ahead are s + 1 … t.",
+    _jump(lambda b, s, t: (1 - b[1 : t - s + 1]).prod()),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #3b5c0de1
+_slip(
+    "3.b",
+    "You used one step's α alone. Each step from s + 1 to t leaves its share, so multiply them all.",
+    _jump(lambda b, s, t: 1 - b[t]),
 )
 _slip(
     "3.b",
-    "Your product holds every step up to the last. It must end with α_t.",
-    _jump(lambda beta, t: (1 - beta).prod()),
+    "You added the β up. The shares that are left multiply: take the product of the α.",
+    _jump(lambda b, s, t: 1 - b[s + 1 : t + 1].sum()),
 )
 _slip(
     "3.b",
-    "You added the β up. The shares that are left multiply: ᾱ is a product of the α.",
-    _jump(lambda beta, t: 1 - beta[: t + 1].sum()),
+    "You multiplied the β. What is left is the product of the α, and α = 1 − β.",
+    _jump(lambda b, s, t: b[s + 1 : t + 1].prod()),
+    _jump(lambda b, s, t: 1 - b[s + 1 : t + 1].prod()),
 )
 _slip(
     "3.b",
-    "You multiplied the β. ᾱ is the product of the α, and α = 1 − β.",
-    _jump(lambda beta, t: beta[1 : t + 1].prod()),
-    _jump(lambda beta, t: 1 - beta[1 : t + 1].prod()),
+    "You took α to a power. That is right for a β that never changes. These differ.",
+    _jump(lambda b, s, t: (1 - b[t]) ** (t - s)),
 )
 _slip(
     "3.b",
-    "You took α to the power t. That is right for a β that never changes. These differ.",
-    _jump(lambda beta, t: (1 - beta[t]) ** t),
-)
-_slip("3.b", "Your image is scaled by ᾱ. A root is missing: √ᾱ.", _jump(_left, signal=lambda a: a))
-_slip(
-    "3.b",
-    "Your noise is scaled by its variance, 1 − ᾱ. Take the root.",
-    _jump(_left, noise=lambda a: 1 - a),
-)
-_slip(
-    "3.b", "Both roots are missing: √ᾱ x_0 + √(1−ᾱ) ε.", _jump(_left, lambda a: a, lambda a: 1 - a)
+    "Your ratio stands on its head: what is left of x_s is ᾱ_t / ᾱ_s, which is at most 1.",
+    _jump(lambda b, s, t: _bar(b, s) / _bar(b, t)),
 )
 _slip(
     "3.b",
-    "Your scales are swapped: √ᾱ belongs to the image.",
-    _jump(_left, lambda a: (1 - a) ** 0.5, lambda a: a**0.5),
+    "You subtracted ᾱ_t from ᾱ_s. Shares multiply, so what lies between the two is a ratio: ᾱ_t / ᾱ_s.",
+    _jump(lambda b, s, t: 1 - (_bar(b, s) - _bar(b, t))),
+    _jump(lambda b, s, t: _bar(b, s) - _bar(b, t)),
 )
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #11fa2417
 _slip(
     "3.b",
-    "You took 1 − √ᾱ for the noise. The root is over all of 1 − ᾱ.",
+    "Your noise is as large as if it were all new. Some of it is in x_s already: add only what the steps "
+    "s + 1 … t add, variance 1 − α_{s+1} ⋯ α_t.",
+    lambda x, b, s, t, e: _left(b, s, t) ** 0.5 * x + (1 - _bar(b, t)) ** 0.5 * e,
+)
+_slip(
+    "3.b",
+    "You took the difference of the two noise variances. But the noise that is in x_s shrinks on the way, "
+    "so more than the difference is new.",
+    lambda x, b, s, t, e: _left(b, s, t) ** 0.5 * x + (_bar(b, s) - _bar(b, t)) ** 0.5 * e,
+)
+_slip(
+    "3.b",
+    "Your noise is right, and x is scaled as if it were x_0: only the steps s + 1 … t shrink x_s.",
+    lambda x, b, s, t, e: _bar(b, t) ** 0.5 * x + (1 - _left(b, s, t)) ** 0.5 * e,
+)
+_slip(
+    "3.b",
+    "x is scaled by the share of the variance that is left. Take its root.",
+    _jump(_left, signal=lambda a: a),
+)
+_slip(
+    "3.b",
+    "Your noise is scaled by its variance. Take the root.",
+    _jump(_left, noise=lambda a: 1 - a),
+)
+_slip(
+    "3.b",
+    "Both roots are missing: √a x + √(1−a) ε, with a the share that is left.",
+    _jump(_left, lambda a: a, lambda a: 1 - a),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #3b5c0de2
+_slip(
+    "3.b",
+    "Your scales are swapped: the root of what is left belongs to x.",
+    _jump(_left, lambda a: (1 - a) ** 0.5, lambda a: a**0.5),
+)
+_slip(
+    "3.b",
+    "You took 1 − √a for the noise. The root is over all of 1 − a.",
     _jump(_left, noise=lambda a: 1 - a**0.5),
 )
 _slip(
     "3.b",
     "You walked step by step, with the same eps each time. Each step draws noise of its own. All of it "
-    "together is one noise of variance 1 − ᾱ_t.",
+    "together is one noise of variance 1 − α_{s+1} ⋯ α_t.",
     _one_noise,
 )
 _slip(
     "3.b",
-    "You added up the variances of the noise. But each step also shrinks the noise that is there already: "
-    "what remains is 1 − ᾱ_t.",
-    lambda x0, b, t, e: _left(b, t) ** 0.5 * x0 + b[: t + 1].sum() ** 0.5 * e,
+    "You added up the variances of the noise. But each step also shrinks the noise of the steps before it.",
+    lambda x, b, s, t, e: _left(b, s, t) ** 0.5 * x + b[s + 1 : t + 1].sum() ** 0.5 * e,
 )
 _slip(
     "3.b",
-    "Your noise has variance 1, whatever t is: scale it by √(1−ᾱ_t).",
-    lambda x0, b, t, e: _left(b, t) ** 0.5 * x0 + e,
+    "Your noise has variance 1, whatever s and t are: scale it.",
+    lambda x, b, s, t, e: _left(b, s, t) ** 0.5 * x + e,
 )
 _slip(
     "3.b",
-    "Your noise is that of the last step alone. The noise of all t steps adds up to variance 1 − ᾱ_t.",
-    lambda x0, b, t, e: _left(b, t) ** 0.5 * x0 + b[t] ** 0.5 * e,
+    "Your noise is that of the last step alone. All the steps from s + 1 to t add some.",
+    lambda x, b, s, t, e: _left(b, s, t) ** 0.5 * x + b[t] ** 0.5 * e,
 )
+_slip("3.b", "The noise is missing.", lambda x, b, s, t, e: _left(b, s, t) ** 0.5 * x)
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #4f117724
 def bayes(prior, likelihood, dx):

@@ -184,7 +184,7 @@ def test_one_step_jump_and_mean_back_are_the_forward_process_own():
             CATALOGUE["3.a"].right(x, s.beta[t], eps), step.mean + step.std * eps
         )
         torch.testing.assert_close(
-            CATALOGUE["3.b"].right(x, s.beta, t, eps), leap.mean + leap.std * eps
+            CATALOGUE["3.b"].right(x, s.beta, 0, t, eps), leap.mean + leap.std * eps
         )
         torch.testing.assert_close(CATALOGUE["4.b"].right(x, y, s, t), q.posterior(x, y, t).mean)
         torch.testing.assert_close(
@@ -192,6 +192,25 @@ def test_one_step_jump_and_mean_back_are_the_forward_process_own():
         )
         score = -(leap.mean + leap.std * eps - leap.mean) / leap.var
         torch.testing.assert_close(CATALOGUE["7.a"].right(eps, s.alpha_bar[t]), score)
+
+
+def test_the_jump_from_any_step_is_the_chain_own():
+    "Step by step, mean and variance; and from x_0 to s and on to t is from x_0 to t."
+    s = Schedule.from_beta([0.1, 0.2, 0.3, 0.05, 0.4])
+    jump, q = CATALOGUE["3.b"].right, ForwardProcess(s)
+    one, none = (torch.full((1,), value, dtype=torch.float64) for value in (1.0, 0.0))
+    for start in range(6):
+        mean, var = one, none
+        for t in range(start, 6):
+            if t > start:
+                step = q.step(mean, t)
+                mean, var = step.mean, s.alpha[t] * var + step.var
+            torch.testing.assert_close(jump(one, s.beta, start, t, none), mean)
+            torch.testing.assert_close(jump(none, s.beta, start, t, one) ** 2, var)
+            scale, noise = jump(one, s.beta, start, t, none), jump(none, s.beta, start, t, one)
+            before, after = q.marginal(one, start), q.marginal(one, t)
+            torch.testing.assert_close(scale * before.mean, after.mean)
+            torch.testing.assert_close(scale**2 * before.var + noise**2, after.var[None])
 
 
 def test_the_others_agree_with_torch():
@@ -270,11 +289,16 @@ def in_place(x, beta, eps):
     return x
 
 
-def by_loop(x0, beta, t, eps):
+def by_loop(x, beta, s, t, eps):
     signal, var = 1.0, 0.0
-    for k in range(1, t + 1):
+    for k in range(s + 1, t + 1):
         signal, var = signal * math.sqrt(1 - beta[k]), (1 - float(beta[k])) * var + float(beta[k])
-    return signal * x0 + math.sqrt(var) * eps
+    return signal * x + math.sqrt(var) * eps
+
+
+def by_ratio(x, beta, s, t, eps):
+    alpha_bar = (1 - beta).cumprod(0)
+    return from_left(x, alpha_bar[t] / alpha_bar[s], eps)
 
 
 def from_left(x0, left, eps):
@@ -314,8 +338,8 @@ OTHERWISE = [
     ("3.a", lambda x, beta, eps: (1 - beta).sqrt().expand_as(x) * x + beta.sqrt().view(*[1] * x.ndim) * eps),
     ("3.a", lambda x, b, e: torch.tensor(np.sqrt(1 - b.numpy()) * x.numpy() + np.sqrt(b.numpy()) * e.numpy())),
     ("3.b", by_loop),
-    ("3.b", lambda x0, beta, t, eps: from_left(x0, (1 - beta).cumprod(0)[t], eps)),
-    ("3.b", lambda x0, beta, t, eps: from_left(x0, torch.log1p(-beta)[: t + 1].sum().exp(), eps)),
+    ("3.b", by_ratio),
+    ("3.b", lambda x, beta, s, t, eps: from_left(x, torch.log1p(-beta)[s + 1 : t + 1].sum().exp(), eps)),
     ("4.b", lambda x_t, x0, s, t: ForwardProcess(s).posterior(x_t, x0, t).mean),
     ("4.b", lambda x_t, x0, s, t: (s.alpha_bar[t - 1].sqrt() * s.beta[t] * x0
                                    + s.alpha[t].sqrt() * s.noise_var[t - 1] * x_t) / s.noise_var[t]),
