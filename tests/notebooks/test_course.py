@@ -7,10 +7,14 @@ import re
 import pytest
 
 from diffusion_math.teach.catalogue import CATALOGUE, Dice
+from tests import minutes
 
 from .conftest import NAMES, NBS, Notebook
 
 CHAPTERS = [name for name in NAMES if re.match(r"0[1-8]_", name)]
+NUMBERED = sorted(
+    (name for name in NAMES if name[0].isdigit()), key=lambda name: name.replace("_", " ")
+)
 EXERCISES = [(name, cell) for name in CHAPTERS for cell in Notebook(NBS / name).code
              if "exercise" in cell["metadata"].get("tags", ())]  # fmt: skip
 PATH = re.compile(r"\*Pictures only:\* ((?:\d\.\d+(?:, )?)+) \(about (\d+) minutes\)\.")
@@ -65,7 +69,7 @@ def test_an_exercise_stands_before_its_answer(course_chapter):
     assert not keeps or max(places) < keeps[0]
 
 
-@pytest.mark.parametrize("course_chapter", [name for name in NAMES if name[0].isdigit()])
+@pytest.mark.parametrize("course_chapter", NUMBERED)
 def test_a_chapter_ends_with_three_questions_whose_answers_are_folded(course_chapter):
     text = "\n".join(cell["source"] for cell in Notebook(NBS / course_chapter).markdown)
     (end,) = re.findall(r"(?ms)^## Three questions\n(.*?)(?=^## )", text)
@@ -94,17 +98,27 @@ def test_the_path_of_pictures_leads_to_pictures(course_chapter):
     assert len(named) >= 3 and set(named) <= pictures(course_chapter)
 
 
+@pytest.mark.parametrize("numbered", NUMBERED)
+def test_a_chapter_takes_the_minutes_that_it_says(numbered):
+    "Counted by tests/minutes.py; one sitting, with a resting place if it is a long one."
+    first, needs = Notebook(NBS / numbered).cells[0]["source"], minutes.of(NBS / numbered)
+    assert re.search(rf"(?m)^About {needs.stated} minutes\b", first), needs
+    assert needs.stated <= minutes.MOST
+    text = "\n".join(cell["source"] for cell in Notebook(NBS / numbered).markdown)
+    assert needs.stated <= 45 or "resting place" in first and "*A resting place.*" in text
+
+
 def test_the_front_page_marks_both_paths():
     "Its table says of each chapter what the chapter itself says."
     text = "\n".join(cell["source"] for cell in Notebook(NBS / "index.ipynb").markdown)
-    row = r"(?m)^\| \[[^]]*\]\((0[1-8]_\w+\.ipynb)\) \| ((?:\d\.\d+(?:, )?)+ \| \d+ \| \d+) \|$"
-    rows = dict(re.findall(row, text))
-    assert list(rows) == CHAPTERS
-    for chapter, row in rows.items():
-        sections, short, long = row.split(" | ")
+    row = r"(?m)^\| \[[^]]*\]\((\d\w+\.ipynb)\)(?: \(optional\))? \| [^|]+ \| ([^|]*) \| (\d+) \| [^|]*\|$"
+    rows = {name: (path, whole) for name, path, whole in re.findall(row, text)}
+    assert list(rows) == NUMBERED
+    for chapter, (path, whole) in rows.items():
         first = Notebook(NBS / chapter).cells[0]["source"]
-        assert PATH.findall(first) == [(sections, short)]
-        assert re.search(rf"(?m)^About {long} minutes", first)
+        says = [f"{sections}: {short}" for sections, short in PATH.findall(first)]
+        assert says == ([path] if path else []) and (path or chapter not in CHAPTERS)
+        assert re.search(rf"(?m)^About {whole} minutes\b", first)
 
 
 def test_the_front_page_shows_an_untouched_course():
