@@ -68,13 +68,14 @@ def parts(bundle):
     "The text alternative, the picture and the width on the page of one output."
     found = re.fullmatch(
         r'<img alt="([^"<>]*)" src="data:image/(png|webp);base64,([A-Za-z0-9+/=]+)" width="(\d+)"'
-        r' style="max-width:100%">',
+        r' style="max-width:100%;box-sizing:border-box;padding:8px;border-radius:8px;background:#fff">',
         bundle["text/html"],
     )
     assert found, bundle["text/html"][:200]
     picture = Image.open(io.BytesIO(base64.b64decode(found[3])))
     assert picture.format == found[2].upper()
-    return html.unescape(found[1]), np.asarray(picture.convert("RGB")).astype(int), int(found[4])
+    width = int(found[4]) - 16  # less the margin of its sheet
+    return html.unescape(found[1]), np.asarray(picture.convert("RGB")).astype(int), width
 
 
 def drawn(fig):
