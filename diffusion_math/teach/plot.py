@@ -78,8 +78,9 @@ def _drawn(fig: Any, dpi: int = DPI) -> Any:
 
     drawn = io.BytesIO()
     with style():
-        fig.savefig(drawn, format="png", dpi=dpi)
-    return Image.open(drawn).convert("RGB")
+        fig.savefig(drawn, format="rgba", dpi=dpi)
+    size = int(fig.get_figwidth() * dpi), int(fig.get_figheight() * dpi)
+    return Image.frombytes("RGBA", size, drawn.getvalue()).convert("RGB")
 
 
 def _file(fig: Any) -> tuple[str, bytes]:
@@ -197,7 +198,7 @@ def _film(first: Any, *rest: Any, seconds: float, hold: float) -> str:
             ax.set_position(like.get_position())
         frames.append(_drawn(fig, FILM_DPI))
     times = [round(1000 * (hold if i in (0, len(others)) else seconds)) for i in range(len(frames))]
-    lossless = {"lossless": True, "quality": 80, "minimize_size": True}
+    lossless = {"lossless": True, "quality": 80, "method": 2}
     frames[0].save(
         file, "WEBP", save_all=True, append_images=frames[1:], duration=times, loop=0, **lossless
     )
