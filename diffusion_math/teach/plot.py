@@ -203,7 +203,7 @@ def _film(first: Any, *rest: Any, seconds: float, hold: float) -> str:
         file, "WEBP", save_all=True, append_images=frames[1:], duration=times, loop=0, **lossless
     )
     film = _img_of("webp", file.getvalue(), first, alt)
-    return f"<details open><summary>A film. Click here to put it away.</summary>{film}</details>"
+    return f"<details open><summary>A film (click here to put it away, or to bring it back)</summary>{film}</details>"
 
 
 FILM_DPI = 144  # pixels an inch of a film: fewer than of a still, since a film has many
