@@ -70,6 +70,7 @@ if TYPE_CHECKING:
         plot_schedule,
         shades,
         show,
+        show_film,
         show_images,
         show_points,
         show_rows,
@@ -106,6 +107,7 @@ _LAZY = {  # module -> what comes from it when it is first asked for
         "plot_schedule",
         "shades",
         "show",
+        "show_film",
         "show_images",
         "show_points",
         "show_rows",
@@ -144,8 +146,8 @@ __all__ = [
     "make_digits", "mean_and_stderr", "mnist", "mystery", "notation_card", "plot_bars", "plot_contours",
     "plot_curves", "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths",
     "plot_points", "plot_ruler", "plot_schedule", "progress", "save_model", "save_pictures", "score_of", "shades",
-    "show", "show_images", "show_points", "show_rows", "show_strip", "simple_loss", "style", "trace_jacobian",
-    "tweedie", "tweedie_cov", "write_page",
+    "show", "show_film", "show_images", "show_points", "show_rows", "show_strip", "simple_loss", "style",
+    "trace_jacobian", "tweedie", "tweedie_cov", "write_page",
 ]  # fmt: skip
 
 

@@ -243,47 +243,27 @@ _slip(
 _slip("1.b", "Your draws have no middle: add mean[pick].", lambda w, m, s, k, e: s[k] * e)
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #32673a7a
-def covariance(x):
-    centred = x - x.mean(0)
-    return centred.T @ centred / len(x)
+def variance_of_mean(C):
+    return C.sum() / len(C) ** 2
 
 
-def _over(x, centre, divide):
-    "A table of dot products of x's columns, centred and divided in some way."
-    c = x - centre
-    return c.T @ c / divide
-
-
-def _images_with_images() -> list[Callable]:
-    "All the ways to take dot products in the wrong direction."
-    centres = (
-        lambda y: 0,
-        lambda y: y.mean(0),
-        lambda y: y.mean(1, keepdim=True),
-        lambda y: y.mean(),
-    )
-    counts = (
-        lambda x: 1,
-        len,
-        lambda x: len(x) - 1,
-        lambda x: x.shape[1],
-        lambda x: x.shape[1] - 1,
-    )
-    return [lambda x, c=c, n=n: _over(x.T, c(x.T), n(x)) for c in centres for n in counts]
+def _table(d: Dice) -> Tensor:
+    "A covariance matrix, of two pixels or of a few, that are related."
+    x = d.normal(3, 2) if d.small else d.normal(d.whole(6, 9), d.whole(3, 5))
+    x = x + 0.4 * x.sum(1, keepdim=True)
+    return d._kept(torch.cov(x.T, correction=0))
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #f6389ece
 _add(
     Exercise(
         "2.a",
-        "the covariance of pixels",
-        covariance,
-        lambda d: {
-            "x": d.normal(3, 2) + 1 if d.small else d.normal(d.whole(6, 9), d.whole(3, 4)) * 0.7 + 2
-        },
+        "the variance of the mean grey",
+        variance_of_mean,
+        lambda d: {"C": _table(d)},
         hints=(
-            "A pixel is a column of x. Make each column's mean 0. Then which product gives all dot products of "
-            "columns at once?",
-            "C = (x − x̄)ᵀ (x − x̄) / n, with n the number of images, (2.5).",
+            "How far is a mean grey from its own mean? It is the average of d deviations, one a pixel. Square that "
+            "average: which products appear, and what is each on average over the images?",
+            "All d² products of two deviations appear, each divided by d². Their averages are the entries of C, (2.5).",
         ),
     )
 )
@@ -291,73 +271,80 @@ _add(
 # %% ../../nbs/workshop/teach/catalogue.ipynb #b6d84d3d
 _slip(
     "2.a",
-    "The pixels are not centred. Subtract each pixel's mean over the images first, or a pixel that is "
-    "always bright seems to vary.",
-    lambda x: _over(x, 0, len(x)),
-    lambda x: _over(x, 0, len(x) - 1),
+    "You counted the diagonal alone, as if the pixels were unrelated. Each pair of pixels adds its covariance.",
+    lambda C: C.trace() / len(C) ** 2,
+    lambda C: C.trace(),
 )
 _slip(
     "2.a",
-    "You did not divide by the number of images: with twice as many images the table would double.",
-    lambda x: _over(x, x.mean(0), 1),
-    lambda x: _over(x, 0, 1),
+    "That is the average of the variances: what one pixel has, and not what the mean of d pixels has.",
+    lambda C: C.trace() / len(C),
 )
 _slip(
     "2.a",
-    "Your table compares images with images. It should compare pixels with pixels, summed over the "
-    "images: turn x around.",
-    *_images_with_images(),
+    "That is the variance of the sum. The mean is the sum times 1/d, and a factor goes into the variance "
+    "squared, (2.4).",
+    lambda C: C.sum(),
 )
 _slip(
     "2.a",
-    "You divided by n − 1. Many books do, to make up for a mean that was estimated. (2.5) divides by n.",
-    lambda x: _over(x, x.mean(0), len(x) - 1),
+    "You divided by d once. A factor goes into the variance squared, (2.4): divide by d².",
+    lambda C: C.sum() / len(C),
 )
 _slip(
     "2.a",
-    "You divided by the number of pixels. Divide by the number of images.",
-    lambda x: _over(x, x.mean(0), x.shape[1]),
-    lambda x: _over(x, 0, x.shape[1]),
+    "You counted each pair of pixels once. In the square of a sum it comes twice, as ab and as ba.",
+    lambda C: C.triu().sum() / len(C) ** 2,
+    lambda C: C.triu().mean() * 2 / (1 + 1 / len(C)),
 )
 _slip(
     "2.a",
-    "You subtracted each image's own mean. Subtract each pixel's mean over the images: x.mean(0).",
-    lambda x: _over(x, x.mean(1, keepdim=True), len(x)),
+    "You left the variances out. A pixel is a pair with itself, too.",
+    lambda C: (C.sum() - C.trace()) / len(C) ** 2,
+    lambda C: (C.sum() - C.trace()) / (len(C) * (len(C) - 1)),
 )
 _slip(
     "2.a",
-    "You subtracted one mean for the whole table. Each pixel has its own: x.mean(0).",
-    lambda x: _over(x, x.mean(), len(x)),
+    "That is a standard deviation. The variance is asked, its square.",
+    lambda C: C.mean().sqrt(),
 )
 _slip(
     "2.a",
-    "That is the correlation: each entry was divided by two standard deviations. A covariance is not.",
-    lambda x: torch.corrcoef(x.T),
+    "You averaged the standard deviations. That would be right if all pixels moved together, with correlation 1.",
+    lambda C: C.diagonal().sqrt().mean() ** 2,
 )
 _slip(
     "2.a",
-    "You kept the variances alone. The table also holds every pair of different pixels.",
-    lambda x: x.var(0, correction=0),
-    lambda x: torch.diag(x.var(0, correction=0)),
+    "You have a number for each pixel: its covariance with the mean grey. Average once more.",
+    lambda C: C.mean(0),
 )
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #1df32907
-def draw_gaussian(mu, var, eps):
-    return mu + var**0.5 * eps
+def more_noise(x, var, new_var, eps):
+    return x + (new_var - var) ** 0.5 * eps
 
 
 _add(
     Exercise(
         "2.b",
-        "a draw from a Gaussian",
-        draw_gaussian,
-        lambda d: {"mu": d.picture(), "var": d.between(0.1, 0.6), "eps": d.picture()},
+        "more noise on a noisy image",
+        more_noise,
+        lambda d: {
+            "x": d.picture(),
+            "var": d.between(0.1, 0.4),
+            "new_var": d.between(0.6, 1.5),
+            "eps": d.picture(),
+        },
         hints=(
-            "σ² is the variance. Which of σ and σ² has the units of x?",
-            "x = μ + σ ε, where σ is the root of the variance, (2.8).",
+            "Which of the two adds when independent noise is added, the variance or the standard deviation? How much "
+            "of it is missing?",
+            "The variance new_var − var is missing, (2.4), and a draw is scaled by the root of its variance, (2.8).",
         ),
         edges=(
-            ("At variance 0 the draw was not the mean.", lambda a: a | {"var": _number(a, 0.0)}),
+            (
+                "With new_var = var nothing is missing, and x should stay as it is.",
+                lambda a: a | {"new_var": a["var"]},
+            ),
         ),
     )
 )
@@ -365,32 +352,58 @@ _add(
 # %% ../../nbs/workshop/teach/catalogue.ipynb #db6ced4b
 _slip(
     "2.b",
-    "Your noise is scaled by the variance. A draw is scaled by the standard deviation, its root.",
-    lambda m, v, e: m + v * e,
-    lambda m, v, e: m + v**2 * e,
+    "You took the difference of the standard deviations. They do not add; the variances do, (2.4).",
+    lambda x, v, w, e: x + (w**0.5 - v**0.5) * e,
 )
 _slip(
     "2.b",
-    "You scaled the mean as well. First scale eps, then shift it by μ.",
-    lambda m, v, e: v**0.5 * (m + e),
-    lambda m, v, e: v * (m + e),
+    "You found the variance that is missing, and scaled eps by it. A draw is scaled by the standard deviation, "
+    "its root.",
+    lambda x, v, w, e: x + (w - v) * e,
+    lambda x, v, w, e: x + (w - v) ** 2 * e,
 )
 _slip(
     "2.b",
-    "You divided eps by its scale. A larger variance must make a wider draw.",
-    lambda m, v, e: m + e / v**0.5,
-    lambda m, v, e: m + e / v,
-    lambda m, v, e: (m + e) / v**0.5,
+    "You added all of new_var, but x has noise of variance var already. Now it has new_var + var.",
+    lambda x, v, w, e: x + w**0.5 * e,
+    lambda x, v, w, e: x + w * e,
+)
+_slip(
+    "2.b",
+    "You added the two variances. What is missing is their difference.",
+    lambda x, v, w, e: x + (w + v) ** 0.5 * e,
+    lambda x, v, w, e: x + (w + v) * e,
+)
+_slip(
+    "2.b",
+    "You stretched x. That widens its noise, but it stretches the image as well. Leave x, and add to it.",
+    lambda x, v, w, e: x * (w / v) ** 0.5,
+    lambda x, v, w, e: x * w / v,
+    lambda x, v, w, e: x * (w / v) ** 0.5 + e,
+)
+_slip(
+    "2.b",
+    "You took the ratio of the variances. When noise is added variances add, so what is missing is a difference.",
+    lambda x, v, w, e: x + (w / v) ** 0.5 * e,
+    lambda x, v, w, e: x + w / v * e,
+    lambda x, v, w, e: x + (w / v - 1) ** 0.5 * e,
 )
 _slip(
     "2.b",
     "Your eps has its sign turned. As a law that is the same, since −ε is as likely as ε. For this eps "
     "it is not.",
-    lambda m, v, e: m - v**0.5 * e,
+    lambda x, v, w, e: x - (w - v) ** 0.5 * e,
 )
-_slip("2.b", "The mean is missing: your draw sits around 0.", lambda m, v, e: v**0.5 * e)
-_slip("2.b", "The variance is missing: your draw always has variance 1.", lambda m, v, e: m + e)
-_slip("2.b", "The noise is missing: that is the mean.", lambda m, v, e: m)
+_slip(
+    "2.b",
+    "The image is missing: your answer sits around 0.",
+    lambda x, v, w, e: (w - v) ** 0.5 * e,
+    lambda x, v, w, e: w**0.5 * e,
+)
+_slip(
+    "2.b", "You added eps as it is, with variance 1, whatever is missing.", lambda x, v, w, e: x + e
+)
+_slip("2.b", "No noise was added: that is x.", lambda x, v, w, e: x)
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #d85b320b
 def one_step(x, beta, eps):

@@ -163,7 +163,7 @@ _add(
     ("", "trained models: keep, read back, and those that ship", "save_model ; load_model ; load_pretrained",
      "workshop/training/checkpoint"),
     ("", "pictures",
-     "show ; show_images ; show_strip ; show_rows ; show_points ; Live ; shades", "workshop/teach/plot"),
+     "show ; show_images ; show_strip ; show_rows ; show_points ; show_film ; Live ; shades", "workshop/teach/plot"),
     ("", "the colours and their meaning, and an empty figure", "PALETTE ; style ; figure", "workshop/palette"),
     ("", "curves, counts and amounts",
      "plot_curves ; plot_density ; plot_schedule ; plot_histograms ; plot_bars ; plot_ruler ; plot_marks",

@@ -223,7 +223,10 @@ def test_the_others_agree_with_torch():
         w.exp().mean().log().item() - 5000, rel=1e-12
     )
     x = torch.randn(8, 3, dtype=torch.float64)
-    torch.testing.assert_close(CATALOGUE["2.a"].right(x), torch.cov(x.T, correction=0))
+    mean_grey = x.mean(1).var(correction=0)
+    torch.testing.assert_close(CATALOGUE["2.a"].right(torch.cov(x.T, correction=0)), mean_grey)
+    noisy = CATALOGUE["2.b"].right(*torch.tensor([0.0, 0.09, 0.25, 1.0], dtype=torch.float64))
+    assert noisy.item() == pytest.approx(0.4)  # 3, 4, 5
     prior, like = torch.rand(2, 50, dtype=torch.float64)
     assert (CATALOGUE["4.a"].right(prior, like, 0.1) * 0.1).sum().item() == pytest.approx(1)
     pixels = torch.randn(4, 1, 3, 3, dtype=torch.float64)
@@ -318,20 +321,21 @@ OTHERWISE = [
     ("1.b", lambda w, m, s, pick, eps: torch.stack([m[k] + s[k] * e for k, e in zip(pick, eps, strict=True)])),
     ("1.b", lambda w, m, s, pick, eps: [float(m[k] + s[k] * e) for k, e in zip(pick, eps, strict=True)]),
     ("1.b", lambda w, m, s, pick, eps: torch.nn.functional.one_hot(pick, 3).to(m.dtype) @ m + s[pick] * eps),
-    ("2.b", lambda mu, var, eps: mu + math.sqrt(var) * eps),
-    ("2.b", lambda mu, var, eps: Gaussian(mu, var).mean + Gaussian(mu, var).std * eps),
-    ("2.b", lambda eps, var, mu: mu + var.sqrt() * eps),                              # our names, in another order
-    ("2.b", lambda m, v, e: m + np.sqrt(v.item()) * e),                                      # other names, in our order
-    ("2.b", lambda *args: args[0] + args[1] ** 0.5 * args[2]),
-    ("2.b", lambda mu, var, eps, extra=1: mu + var**0.5 * eps * extra),
-    ("2.b", lambda mu, var, eps: torch.addcmul(mu, var.sqrt(), eps).double()),
-    ("2.b", lambda mu, var, eps: (mu + var.sqrt() * eps).float()),
-    ("2.b", lambda mu, var, eps: (mu + var.sqrt() * eps).requires_grad_()),
-    ("2.a", lambda x: torch.cov(x.T, correction=0)),
-    ("2.a", lambda x: np.cov(x.numpy(), rowvar=False, bias=True)),
-    ("2.a", lambda x: x.T @ x / len(x) - torch.outer(x.mean(0), x.mean(0))),
-    ("2.a", lambda x: torch.einsum("ni,nj->ij", x - x.mean(0), x - x.mean(0)) / x.shape[0]),
-    ("2.a", lambda x: [[((a - a.mean()) * (b - b.mean())).mean().item() for a in x.T] for b in x.T]),
+    ("2.b", lambda x, var, new_var, eps: x + math.sqrt(new_var - var) * eps),
+    ("2.b", lambda x, var, new_var, eps: Gaussian(x, new_var - var).mean + Gaussian(x, new_var - var).std * eps),
+    ("2.b", lambda eps, new_var, var, x: x + (new_var - var).sqrt() * eps),           # our names, in another order
+    ("2.b", lambda m, v, w, e: m + np.sqrt(w.item() - v.item()) * e),                        # other names, in our order
+    ("2.b", lambda *args: args[0] + (args[2] - args[1]) ** 0.5 * args[3]),
+    ("2.b", lambda x, var, new_var, eps, extra=1: x + (new_var - var) ** 0.5 * eps * extra),
+    ("2.b", lambda x, var, new_var, eps: torch.addcmul(x, (new_var - var).sqrt(), eps).double()),
+    ("2.b", lambda x, var, new_var, eps: (x + (new_var - var).sqrt() * eps).float()),
+    ("2.b", lambda x, var, new_var, eps: (x + (new_var - var).sqrt() * eps).requires_grad_()),
+    ("2.a", lambda C: C.mean()),
+    ("2.a", lambda C: float(np.mean(C.numpy()))),
+    ("2.a", lambda C: C.mean(0).mean(0, keepdim=True)),
+    ("2.a", lambda C: torch.full((len(C),), 1 / len(C), dtype=C.dtype) @ C @ torch.full((len(C),), 1 / len(C), dtype=C.dtype)),
+    ("2.a", lambda C: sum(C[i, j] for i in range(len(C)) for j in range(len(C))) / len(C) ** 2),
+    ("2.a", lambda C: (C.trace() + 2 * C.triu(1).sum()) / len(C) ** 2),
     ("3.a", in_place),
     ("3.a", lambda x, beta, eps: math.sqrt(1 - beta) * x + math.sqrt(beta) * eps),
     ("3.a", lambda x, beta, eps: x * (1 - beta.item()) ** 0.5 + eps * beta.item() ** 0.5),
@@ -556,21 +560,31 @@ def test_a_scaled_answer_is_wrong_and_shown(name, factor):
 
 
 def test_one_small_input_says_what_came_and_what_was_due(said):
-    out = said("2.b", lambda mu, var, eps: mu + 1.3 * var.sqrt() * eps)
+    out = said("2.b", lambda x, var, new_var, eps: x + 1.3 * (new_var - var).sqrt() * eps)
     first, came, due = out.splitlines()
     assert (
-        first.startswith("2.b  not yet. For mu = [[")
+        first.startswith("2.b  not yet. For x = [[")
         and ", var = 0." in first
+        and ", new_var = " in first
         and ", eps = [[" in first
     )
     space = {}
-    exec(first.split("For ")[1].replace(", var", "; var").replace(", eps", "; eps"), space)
-    mu, var, eps = (np.array(space[key]) for key in ("mu", "var", "eps"))
+    exec(
+        first.split("For ")[1]
+        .replace(", var", "; var")
+        .replace(", new", "; new")
+        .replace(", eps", "; eps"),
+        space,
+    )
+    x, var, new_var, eps = (np.array(space[key]) for key in ("x", "var", "new_var", "eps"))
     np.testing.assert_allclose(
-        json.loads(due.split("due ")[1]), mu + np.sqrt(var) * eps, rtol=1e-2, atol=1e-3
+        json.loads(due.split("due ")[1]), x + np.sqrt(new_var - var) * eps, rtol=1e-2, atol=1e-3
     )
     np.testing.assert_allclose(
-        json.loads(came.split("came ")[1]), mu + 1.3 * np.sqrt(var) * eps, rtol=1e-2, atol=1e-3
+        json.loads(came.split("came ")[1]),
+        x + 1.3 * np.sqrt(new_var - var) * eps,
+        rtol=1e-2,
+        atol=1e-3,
     )
 
 

@@ -42,6 +42,7 @@ from diffusion_math.teach.plot import (
     plot_schedule,
     shades,
     show,
+    show_film,
     show_images,
     show_points,
     show_rows,
@@ -160,6 +161,59 @@ def test_a_live_picture_stays_in_its_place(monkeypatch):
         one.show(figure()[0], "a curve", 1.5)
     with pytest.raises(ValueError, match="alt must say"):
         one.show(figure()[0], " ")
+
+
+def wave(k, width=3.0):
+    "A figure with a line as long as k."
+    fig, ax = figure(width=width, height=1.5)
+    ax.plot([0, k], [0, 1], color=PALETTE["q"])
+    ax.set(xlim=(0, 9), ylim=(0, 1), title="one" * k)
+    return fig
+
+
+def test_a_film_holds_each_picture_in_its_turn(outputs):
+    show_film((wave(k) for k in (1, 5, 9)), "a line\n that <grows>", seconds=0.1, hold=1.5)
+    (bundle,) = outputs
+    assert bundle["text/plain"] == "a line that <grows>"
+    found = re.fullmatch(
+        r"<details open><summary>[^<]+</summary>(<img .*>)</details>", bundle["text/html"]
+    )
+    alt, first, width = parts({"text/html": found[1]})
+    assert alt == "a line that <grows>" and width == 288
+    film = Image.open(io.BytesIO(base64.b64decode(re.search(r"base64,([^\"]+)", found[1])[1])))
+    assert film.n_frames == 3 and film.info["loop"] == 0  # over and over
+    frames, times = [], []
+    for k in range(3):
+        film.seek(k)
+        film.load()
+        frames.append(np.asarray(film.convert("RGB")).astype(int))
+        times.append(film.info["duration"])
+    assert times == [1500, 100, 1500]
+    ink = lambda frame: (frame[..., 0] - frame[..., 2] > 100).any(0).nonzero()[0]
+    assert np.array_equal(frames[0], first)
+    ends = [ink(frame).max() / frame.shape[1] for frame in frames]
+    assert ends[0] < 0.3 < ends[1] < 0.7 < ends[2]
+    assert len({ink(frame).min() for frame in frames}) == 1  # the axes stay where they are
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "figs, error, words",
+    [
+        (lambda: [wave(1)], ValueError, "figs must be two figures or more"),
+        (lambda: [wave(1), wave(2, width=4.0)], ValueError, "all of one size, got 2 of 2 sizes"),
+        (lambda: [wave(1), 3], TypeError, "fig must be a figure of matplotlib's"),
+        (lambda: 7, TypeError, "figs must be a list of figures"),
+    ],
+)
+def test_what_is_no_film(figs, error, words, outputs):
+    with pytest.raises(error, match=words):
+        show_film(figs(), "a line")
+    with pytest.raises(ValueError, match="alt must say"):
+        show_film([wave(1), wave(2)], " ")
+    with pytest.raises(ValueError, match="seconds must"):
+        show_film([wave(1), wave(2)], "a line", seconds=0)
+    assert outputs == []
 
 
 @pytest.mark.parametrize("inside", [False, True])
