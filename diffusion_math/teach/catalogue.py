@@ -179,6 +179,8 @@ _slip(
     lambda x, h, dx: x[h.cumsum(0) >= 0.5][0],
     lambda x, h, dx: x[(h >= 0.5).double().argmax()],
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #5e0ac1b3
 _slip(
     "1.a",
     "Your fence stands in the first strip, whatever the density. A single strip seldom holds one half: add "
