@@ -39,13 +39,13 @@ class Distribution(ABC):
     def log_prob(self, x: Batch) -> Each:
         "The log of the density at each x, in x's precision."
 
-    @abstractmethod
-    def noised(self, log_snr: float | Float[Tensor, ""]) -> "Distribution":
-        "The law of scale * x0 + std * eps, scale^2 = sigmoid(log_snr), std^2 = sigmoid(-log_snr): q(x_t)."
-
     def score(self, x: Batch) -> Batch:
         "The gradient of log_prob with respect to x."
         return slope(self.log_prob, x)
+
+    @abstractmethod
+    def noised(self, log_snr: float | Float[Tensor, ""]) -> "Distribution":
+        "The law of scale * x0 + std * eps, scale^2 = sigmoid(log_snr), std^2 = sigmoid(-log_snr): q(x_t)."
 
     def denoise(self, x_t: Batch, log_snr: float | Float[Tensor, ""]) -> Batch:
         "E[x0 | x_t] = (x_t + std^2 * score of q(x_t)) / scale, in float64 [Robbins 1956]."

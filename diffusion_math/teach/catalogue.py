@@ -115,73 +115,122 @@ def _number(args: dict, value: float) -> Tensor:
     return torch.tensor(value, dtype=like.dtype)
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #dd9fff0d
-def chance(heights, dx):
-    return (heights * dx).sum()
+def halfway(x, heights, dx):
+    area_so_far = (heights * dx).cumsum(0)
+    return x[area_so_far >= 0.5][0]
 
 
+def _lopsided(d: Dice) -> dict:
+    "A density on strips, heavy on one side; the area never reaches one half just at a strip's end."
+    share = d.shares(5 if d.small else (6, 9, 10, 13)[d.whole(0, 3)])
+    share = share[(share > share.median()).double().argsort(stable=True)]
+    share = share.flip(0) if d.whole(0, 1) else share
+    dx = d.between(0.1, 0.2)
+    places = torch.arange(len(share), dtype=d.dtype) + 0.5
+    return {"x": d.between(-2, 1) + dx * places, "heights": share / dx, "dx": dx}
+
+
+def _all_in_one(a: dict) -> dict:
+    "The whole area in the second strip."
+    heights = torch.zeros_like(a["heights"])
+    heights[1] = 1 / a["dx"]
+    return a | {"heights": heights}
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #2a6dc9ff
 _add(
     Exercise(
         "1.a",
-        "the chance of an interval",
-        chance,
-        lambda d: {
-            "heights": d.between(0.1, 1, 3 if d.small else d.whole(4, 9)),
-            "dx": d.between(0.02, 0.1),
-        },
+        "the fence that halves the draws",
+        halfway,
+        _lopsided,
         hints=(
-            "Draw the strips. Which shape is each, and what is its area?",
-            "Add up q(x) dx over the strips, (1.4).",
+            "Walk from the left and keep count of the area behind you. In which strip does it reach one half?",
+            "The area of a strip is q(x) dx, (1.4). cumsum adds up from the left; take the first x at which "
+            "that sum is at least 0.5.",
         ),
+        edges=(("Where one strip holds all of the area, the fence was not in it.", _all_in_one),),
     )
 )
+_slip(
+    "1.a",
+    "That is the place where the density is highest. Half of the draws need not lie left of it: count the "
+    "area.",
+    lambda x, h, dx: x[h.argmax()],
+)
+_slip(
+    "1.a",
+    "That is the mean, the point at which the density would balance. A few draws far out pull it along, "
+    "but the fence only counts how many lie on each side.",
+    lambda x, h, dx: (x * h * dx).sum(),
+    lambda x, h, dx: (x * h).sum() / h.sum(),
+)
+_slip(
+    "1.a",
+    "That is the middle of the line, whatever the density. Half of the places is not half of the draws: "
+    "weigh each strip by its area.",
+    lambda x, h, dx: x.mean(),
+    lambda x, h, dx: x.median(),
+    lambda x, h, dx: x[len(x) // 2],
+)
+_slip(
+    "1.a",
+    "You compared heights with one half. A density is not a chance: the chance of a strip is its area, "
+    "height times dx.",
+    lambda x, h, dx: x[h.cumsum(0) >= 0.5][0],
+    lambda x, h, dx: x[(h >= 0.5).double().argmax()],
+)
 
-# %% ../../nbs/workshop/teach/catalogue.ipynb #2a6dc9ff
+# %% ../../nbs/workshop/teach/catalogue.ipynb #5e0ac1b3
 _slip(
     "1.a",
-    "You gave a height. A density is not a chance: the chance is an area, so each height times the "
-    "width of its strip, added up.",
-    lambda h, dx: h.max(),
-    lambda h, dx: h.mean(),
-    lambda h, dx: h[len(h) // 2],
-    lambda h, dx: h,
+    "Your fence stands in the first strip, whatever the density. A single strip seldom holds one half: add "
+    "up the areas, height times dx, from the left.",
+    lambda x, h, dx: x[0],
+    lambda x, h, dx: x[(h * dx >= 0.5).double().argmax()],
+    lambda x, h, dx: x[(h / dx).cumsum(0) >= 0.5][0],
 )
 _slip(
     "1.a",
-    "You added heights without widths. A strip's area is height times dx.",
-    lambda h, dx: h.sum(),
+    "That is the number of the strip. The fence stands at a place: return the x that belongs to it.",
+    lambda x, h, dx: (h * dx).cumsum(0).lt(0.5).sum(),
 )
 _slip(
     "1.a",
-    "That is the area of one strip of average height. There are len(heights) of them.",
-    lambda h, dx: h.mean() * dx,
-)
-_slip("1.a", "You divided by the width. An area is height times width.", lambda h, dx: h.sum() / dx)
-_slip("1.a", "You have the area of each strip. The chance is their sum.", lambda h, dx: h * dx)
-_slip(
-    "1.a",
-    "You left a strip out. Each height stands for a whole strip, the first and the last too.",
-    lambda h, dx: (h[1:] * dx).sum(),
-    lambda h, dx: (h[:-1] * dx).sum(),
-    lambda h, dx: (h[1:-1] * dx).sum(),
+    "That is the area behind the fence. Return the place x where the fence stands.",
+    lambda x, h, dx: (h * dx).cumsum(0)[(h * dx).cumsum(0) >= 0.5][0],
 )
 _slip(
     "1.a",
-    "You joined the heights by trapezoids, which leaves out half of the first strip and half of the "
-    "last. Here each height stands in the middle of a whole strip.",
-    lambda h, dx: torch.trapezoid(h, dx=dx.item()),
+    "One strip too early: by its end less than half of the chance is used up.",
+    lambda x, h, dx: x[(h * dx).cumsum(0) < 0.5][-1],
+)
+_slip(
+    "1.a",
+    "One strip too late: half of the chance is used up before it begins.",
+    lambda x, h, dx: x[(h * dx).cumsum(0) >= 0.5][1],
 )
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #5abc5991
-def draw_mixture(share, mean, std, pick, eps):
+def draw_mixture(share, mean, std, u, eps):
+    ends = share.cumsum(0)
+    pick = (u[:, None] > ends).sum(1)
     return mean[pick] + std[pick] * eps
 
 
-def _pick(d: Dice) -> dict:
-    "Three components, and draws that come from all of them."
+def _stick(d: Dice) -> dict:
+    "Three components, and places on the stick well inside of their pieces, some in each."
     n = 3 if d.small else d.whole(6, 12)
     pick = torch.cat([torch.arange(3), torch.randint(0, 3, (n - 3,), generator=d.generator)])
+    pick = pick[torch.randperm(n, generator=d.generator)]
+    share = torch.tensor([0.2, 0.5, 0.3], dtype=d.dtype) if d.small else d.shares(3)
+    u = (share.cumsum(0) - share)[pick] + d.between(0.1, 0.9, n) * share[pick]
     mean, std = d.between(-1, 1, 3) + d._kept(torch.tensor([-2.0, 0, 2])), d.between(0.2, 0.7, 3)
-    return {"share": d.shares(3), "mean": mean, "std": std, "pick": pick, "eps": d.normal(n)}
+    return {"share": share, "mean": mean, "std": std, "u": u, "eps": d.normal(n)}
+
+
+def _piece(share, u):
+    "Which piece of the stick each u lies in."
+    return (u[:, None] > share.cumsum(0)).sum(1)
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #561125c9
 _add(
@@ -189,10 +238,11 @@ _add(
         "1.b",
         "a draw from a mixture",
         draw_mixture,
-        _pick,
+        _stick,
         hints=(
-            "pick is a list of places, one for each draw. What does mean[pick] hold?",
-            "mean of the picked component, plus its standard deviation times eps.",
+            "The pieces of the stick end at the running sums of share. How many of these ends lie left of u? "
+            "That is the number of the piece.",
+            "pick = (u[:, None] > share.cumsum(0)).sum(1); then mean[pick], plus std[pick] times eps.",
         ),
     )
 )
@@ -201,46 +251,74 @@ _add(
 _slip(
     "1.b",
     "You averaged the components' draws. That puts draws between the bells, where the density is low. "
-    "Each draw comes from one bell only: the one that pick names.",
-    lambda w, m, s, k, e: (w * (m + s * e[:, None])).sum(1),
-    lambda w, m, s, k, e: (m + s * e[:, None]).mean(1),
-    lambda w, m, s, k, e: (w * m).sum() + (w * s**2).sum().sqrt() * e,
+    "Each draw comes from one bell only: the one that u picks.",
+    lambda w, m, s, u, e: (w * (m + s * e[:, None])).sum(1),
+    lambda w, m, s, u, e: (m + s * e[:, None]).mean(1),
+    lambda w, m, s, u, e: (w * m).sum() + (w * s**2).sum().sqrt() * e,
 )
 _slip(
     "1.b",
     "All your draws come from the component with the largest share. The others must come up too, by "
-    "their shares: use pick.",
-    lambda w, m, s, k, e: m[w.argmax()] + s[w.argmax()] * e,
+    "their shares: that is what u is for.",
+    lambda w, m, s, u, e: m[w.argmax()] + s[w.argmax()] * e,
 )
 _slip(
     "1.b",
-    "You multiplied a draw by its share. The share says how often a component is picked, and pick has "
-    "seen to that.",
-    lambda w, m, s, k, e: w[k] * (m[k] + s[k] * e),
+    "You cut the stick into three equal pieces. Each piece must be as long as its share.",
+    lambda w, m, s, u, e: m[(3 * u).long()] + s[(3 * u).long()] * e,
+)
+_slip(
+    "1.b",
+    "You compared u with each share by itself. The second piece begins where the first one ends, so add "
+    "the shares up: share.cumsum(0).",
+    lambda w, m, s, u, e: (
+        m[(u[:, None] > w).sum(1).clamp(max=2)] + s[(u[:, None] > w).sum(1).clamp(max=2)] * e
+    ),
+)
+_slip(
+    "1.b",
+    "Your pieces lie in reverse order: a small u must pick the first bell.",
+    lambda w, m, s, u, e: m[2 - _piece(w, u)] + s[2 - _piece(w, u)] * e,
+    lambda w, m, s, u, e: m[_piece(w, 1 - u)] + s[_piece(w, 1 - u)] * e,
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #5e0ac1b2
+_slip(
+    "1.b",
+    "You multiplied a draw by its share. The share says how often a component is picked, and the pick "
+    "has seen to that.",
+    lambda w, m, s, u, e: w[_piece(w, u)] * (m[_piece(w, u)] + s[_piece(w, u)] * e),
 )
 _slip(
     "1.b",
     "You squared std, or took its root. It is a standard deviation already, which is what scales eps.",
-    lambda w, m, s, k, e: m[k] + s[k] ** 2 * e,
-    lambda w, m, s, k, e: m[k] + s[k].sqrt() * e,
+    lambda w, m, s, u, e: m[_piece(w, u)] + s[_piece(w, u)] ** 2 * e,
+    lambda w, m, s, u, e: m[_piece(w, u)] + s[_piece(w, u)].sqrt() * e,
 )
 _slip(
     "1.b",
     "Your draws all have the same width. Each component has its own: std[pick].",
-    lambda w, m, s, k, e: m[k] + s.mean() * e,
-    lambda w, m, s, k, e: m[k] + e,
+    lambda w, m, s, u, e: m[_piece(w, u)] + s.mean() * e,
+    lambda w, m, s, u, e: m[_piece(w, u)] + e,
+)
+_slip(
+    "1.b",
+    "u has picked the bell, and you used it again as the noise. The noise is eps.",
+    lambda w, m, s, u, e: m[_piece(w, u)] + s[_piece(w, u)] * u,
 )
 _slip(
     "1.b",
     "Your draws all sit exactly on the middle of a bell: eps is missing.",
-    lambda w, m, s, k, e: m[k],
+    lambda w, m, s, u, e: m[_piece(w, u)],
 )
 _slip(
     "1.b",
     "You scaled the mean as well. First scale eps, then add the mean.",
-    lambda w, m, s, k, e: s[k] * (m[k] + e),
+    lambda w, m, s, u, e: s[_piece(w, u)] * (m[_piece(w, u)] + e),
 )
-_slip("1.b", "Your draws have no middle: add mean[pick].", lambda w, m, s, k, e: s[k] * e)
+_slip(
+    "1.b", "Your draws have no middle: add mean[pick].", lambda w, m, s, u, e: s[_piece(w, u)] * e
+)
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #32673a7a
 def variance_of_mean(C):

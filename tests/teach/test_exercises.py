@@ -261,25 +261,22 @@ def test_langevin_keeps_the_unit_normal():
     assert x.var().item() == pytest.approx(1 / (1 - 0.01), abs=0.02)
 
 
-def test_a_mixture_and_an_interval_by_counting():
+def test_a_mixture_and_its_fence_by_counting():
     g = torch.Generator().manual_seed(0)
     share, mean, std = (
         torch.tensor(v, dtype=torch.float64) for v in ([0.3, 0.7], [-1, 1], [0.2, 0.5])
     )
-    pick = torch.multinomial(share, 100_000, replacement=True, generator=g)
-    x = CATALOGUE["1.b"].right(
-        share, mean, std, pick, torch.randn(100_000, generator=g, dtype=torch.float64)
-    )
+    u, eps = torch.rand(100_000, generator=g), torch.randn(100_000, generator=g)
+    x = CATALOGUE["1.b"].right(share, mean, std, u.double(), eps.double())
     bells, which = torch.distributions.Normal(mean, std), torch.distributions.Categorical(share)
     law = torch.distributions.MixtureSameFamily(which, bells)
     dx = 0.001
-    middles = torch.arange(0, 1, dx, dtype=torch.float64) + dx / 2
-    chance = CATALOGUE["1.a"].right(law.log_prob(middles).exp(), dx).item()
-    assert chance == pytest.approx(
-        (law.cdf(torch.tensor(1.0)) - law.cdf(torch.tensor(0.0))).item(), abs=1e-6
-    )
-    share_inside = ((x > 0) & (x < 1)).double().mean().item()
-    assert share_inside == pytest.approx(chance, abs=5 * (chance * (1 - chance) / 100_000) ** 0.5)
+    middles = torch.arange(-3, 5, dx, dtype=torch.float64) + dx / 2
+    fence = CATALOGUE["1.a"].right(middles, law.log_prob(middles).exp(), dx)
+    assert law.cdf(fence - dx / 2).item() < 0.5 <= law.cdf(fence + dx / 2).item()
+    for place in (fence, torch.tensor(0.0), torch.tensor(1.0)):
+        left, chance = (x < place).double().mean().item(), law.cdf(place).item()
+        assert left == pytest.approx(chance, abs=5 * (chance * (1 - chance) / 100_000) ** 0.5)
 
 
 # ------------------------------------------------------------------------------------- right answers in other clothes
@@ -308,19 +305,26 @@ def from_left(x0, left, eps):
     return left.sqrt() * x0 + (1 - left).sqrt() * eps
 
 
+def pieces(share, u):
+    first, second = share[0], share[0] + share[1]
+    return torch.where(u < first, 0, torch.where(u < second, 1, 2))
+
+
 def numpy_loss(network, x0, s, t, eps):
     x_t = s.alpha_bar[t].sqrt() * x0 + s.noise_var[t].sqrt() * eps
     return np.mean((eps.numpy() - network(x_t, s.log_snr[t]).numpy()) ** 2)
 
 
 OTHERWISE = [
-    ("1.a", lambda heights, dx: sum(h * dx for h in heights)),
-    ("1.a", lambda heights, dx: float(heights.numpy().sum() * dx.item())),
-    ("1.a", lambda heights, dx: heights.mean() * dx * len(heights)),
-    ("1.a", lambda heights, dx: (heights * dx).sum(0, keepdim=True)),
-    ("1.b", lambda w, m, s, pick, eps: torch.stack([m[k] + s[k] * e for k, e in zip(pick, eps, strict=True)])),
-    ("1.b", lambda w, m, s, pick, eps: [float(m[k] + s[k] * e) for k, e in zip(pick, eps, strict=True)]),
-    ("1.b", lambda w, m, s, pick, eps: torch.nn.functional.one_hot(pick, 3).to(m.dtype) @ m + s[pick] * eps),
+    ("1.a", lambda x, heights, dx: x[torch.searchsorted((heights * dx).cumsum(0), 0.5)]),
+    ("1.a", lambda x, heights, dx: x[((heights * dx).cumsum(0) < 0.5).sum()]),
+    ("1.a", lambda x, heights, dx: float(x.numpy()[np.argmax(np.cumsum(heights.numpy()) * dx.item() >= 0.5)])),
+    ("1.a", lambda x, h, dx: x[h.cumsum(0) >= h.sum() / 2][:1]),
+    ("1.a", lambda x, h, dx: next(v for i, v in enumerate(x) if sum(h[: i + 1]) * dx >= 0.5)),
+    ("1.b", lambda w, m, s, u, eps: torch.stack([m[k] + s[k] * e for k, e in zip(pieces(w, u), eps, strict=True)])),
+    ("1.b", lambda w, m, s, u, eps: [float(m[k] + s[k] * e) for k, e in zip(pieces(w, u), eps, strict=True)]),
+    ("1.b", lambda w, m, s, u, eps: m[torch.searchsorted(w.cumsum(0), u)] + s[torch.searchsorted(w.cumsum(0), u)] * eps),
+    ("1.b", lambda w, m, s, u, eps: torch.nn.functional.one_hot(pieces(w, u), 3).to(m.dtype) @ m + s[pieces(w, u)] * eps),
     ("2.b", lambda x, var, new_var, eps: x + math.sqrt(new_var - var) * eps),
     ("2.b", lambda x, var, new_var, eps: Gaussian(x, new_var - var).mean + Gaussian(x, new_var - var).std * eps),
     ("2.b", lambda eps, new_var, var, x: x + (new_var - var).sqrt() * eps),           # our names, in another order
