@@ -1644,6 +1644,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                            'diffusion_math/training/fit.py'),
                                              'diffusion_math.training.fit._generator': ( 'workshop/training/fit.html#_generator',
                                                                                          'diffusion_math/training/fit.py'),
+                                             'diffusion_math.training.fit._how': ( 'workshop/training/fit.html#_how',
+                                                                                   'diffusion_math/training/fit.py'),
                                              'diffusion_math.training.fit._loop': ( 'workshop/training/fit.html#_loop',
                                                                                     'diffusion_math/training/fit.py'),
                                              'diffusion_math.training.fit._loss_of': ( 'workshop/training/fit.html#_loss_of',

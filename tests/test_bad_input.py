@@ -736,13 +736,14 @@ def quiet(f):
 PATHS = Kind("nowhere/x", as_is(*TEXTS), ("a\0b",))
 row(
     "load_pictures",
-    lambda source, size, channels, split, skip, progress: dm.load_pictures(
-        source, size, channels, split, None, skip, progress
+    lambda source, size, channels, split, root, skip, progress: dm.load_pictures(
+        source, size, channels, split, root, skip, progress
     )[0][:1],
     source=Kind("digits", {}, (" ", "a\0b"), skip=("text",)),
     size=Kind(4, as_is("3", "None"), ((4,), (4, 0), 10**7)),
     channels=Kind(1, {"3": 3, "numpy 3": 3, "0-dim integer": 3, "None": None}, (2,)),
     split=one_of("test", "train"),
+    root=Kind(None, as_is("None", *TEXTS), ("a\0b",)),
     skip=Kind(None, as_is("None", "function", "class")),
     progress=FLAG,
 )
@@ -1376,7 +1377,7 @@ def walk(name: str) -> tuple[int, list[str]]:
     for argument, kind in given.args.items():
         for label, value, due in kind.cases():
             n, out, wrong = n + 1, None, None
-            signal.setitimer(signal.ITIMER_REAL, 20)
+            signal.setitimer(signal.ITIMER_REAL, 120)  # what it imports may take a while
             try:
                 out = given.ask(**{argument: value})
                 if due is NO:

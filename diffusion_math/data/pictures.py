@@ -425,6 +425,7 @@ def load_pictures(
         )
     size, channels = _checked(size, channels, split)
     path, skipped, progress = path.expanduser(), [], checks.flag("progress", progress)
+    root = root if root is None else checks.path("root", root)
     skip = skip if skip is None else checks.function("skip", skip, "a path and a reason")
 
     def hear(file: Path, why: str) -> None:

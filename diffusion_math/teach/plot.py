@@ -1039,7 +1039,7 @@ def _shade_pair(color: Any) -> tuple:
         return tuple(_color(end) for end in color)
     return ("white", _color(color))
 
-# %% ../../nbs/workshop/teach/plot.ipynb #b171e609
+# %% ../../nbs/workshop/teach/plot.ipynb #b171e608
 FAR = 1e9  # units on a board: beyond it a drawing loses its digits
 
 
@@ -1047,7 +1047,7 @@ def _spot(**place: Any) -> tuple[float, ...]:
     "Numbers that say where, on a board."
     return tuple(checks.within(name, value, FAR, -FAR) for name, value in place.items())
 
-
+# %% ../../nbs/workshop/teach/plot.ipynb #b171e609
 class Board:
     """A page for a map of pictures, boxes and arrows: its points (x, y) run from (0, 0), lower left, to `units`.
 

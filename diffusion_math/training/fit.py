@@ -560,6 +560,20 @@ def _loop(run: _Run, losses: list[float], shown: bool) -> TrainingRun:
                 run.save(log.fetch(engine, run.folder))
     return run.progress(log)
 
+# %% ../../nbs/workshop/training/fit.ipynb #169f4944
+def _how(
+    folder: Any, resume: Any, callback: Any, precision: Any, accumulate: Any, progress: Any
+) -> tuple[Path | None, int]:
+    "folder and accumulate, once all that says how to train is what it should be."
+    if callback is not None:
+        checks.function("callback", callback, "a TrainingRun")
+    for name, flag in (("resume", resume), ("progress", progress)):
+        checks.flag(name, flag)
+    if not isinstance(precision, str) or precision not in ("no", "bf16"):
+        raise ValueError(f"precision must be 'no' or 'bf16', got {checks.shown(precision)}")
+    folder = None if folder is None else checks.path("folder", folder)
+    return folder, checks.count("accumulate", accumulate)
+
 # %% ../../nbs/workshop/training/fit.ipynb #169f4945
 def fit(
     p: DDPM,
@@ -609,12 +623,7 @@ def fit(
     every, log_every = checks.count("every", every), checks.count("log_every", log_every)
     _check_data(p, data, labels)
     none, of = _no_class(p, labels, plan.drop), _loss_of(loss, data)
-    folder = None if folder is None else checks.path("folder", folder)
-    callback = None if callback is None else checks.function("callback", callback, "a TrainingRun")
-    resume, progress = checks.flag("resume", resume), checks.flag("progress", progress)
-    if not isinstance(precision, str) or precision not in ("no", "bf16"):
-        raise ValueError(f"precision must be 'no' or 'bf16', got {checks.shown(precision)}")
-    accumulate = checks.count("accumulate", accumulate, 1)
+    folder, accumulate = _how(folder, resume, callback, precision, accumulate, progress)
     state = {} if folder is None else _told(p, plan, data, labels, precision)
     with (
         _accelerator(precision, plan.batch, accumulate) as accelerator,
