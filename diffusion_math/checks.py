@@ -482,7 +482,7 @@ def _plain(value: Any) -> Any:
     small = isinstance(value, int) and abs(value) < 2**63  # which stays whole
     return float(value) if plain and not small else value
 
-
+# %% ../nbs/workshop/checks.ipynb #37b880b3
 def each(name: str, value: Any, x: Tensor) -> Tensor:
     "A number for all of the batch, or a (b,) tensor, as one for each x on x's device."
     if not isinstance(value, (Tensor, Real)):
@@ -623,7 +623,7 @@ def never_rises(name: str, table: Tensor, shown: Tensor) -> None:
         came = f"{shown[t].item():g} after {before} at t = {t + 1}"
         raise ValueError(f"{name} must not rise with t, got {came}")
 
-
+# %% ../nbs/workshop/checks.ipynb #129b7db5
 def rising_levels(name: str, values: Any) -> list[float]:
     "Noise levels from much noise to little, none without noise, as floats."
     fits = "a list or a 1-d tensor of numbers"
