@@ -41,9 +41,9 @@ class Prediction:
     """
 
     def __init__(self, x_t: Batch, log_snr: Numbers, **given: Tensor):
-        self.name, self.given = checks.only(given, PREDICTS)
-        self.x_t, self.log_snr = x_t, log_snr
-        self.a, self.s = signal_and_noise(log_snr, x_t)
+        self.x_t, self.log_snr = x_t, checks.level("log_snr", log_snr, x_t)
+        self.name, self.given = checks.only(given, PREDICTS, x_t)
+        self.a, self.s = signal_and_noise(self.log_snr, x_t)
         self._x, self._value = x_t.to(self.a.dtype), self.given.to(self.a.dtype)
 
     @property
@@ -80,6 +80,7 @@ class Prediction:
 
     def v_of(self, x0: Batch, eps: Batch) -> Batch:
         "The v of a given x0 and eps at this noise level: what a network that predicts v should have said."
+        x0, eps = checks.like_x_t(self.x_t, x0=x0, eps=eps)
         return (self.a * eps - self.s * x0).to(self.x_t)
 
 # %% ../nbs/06_ddpm.ipynb #549b3f36
@@ -130,7 +131,7 @@ class DDPM(AsksNetwork):
     ):
         super().__init__(network, q, event_shape, predicts)
         self.variance = checks.name_or_function("variance", variance, ("posterior", "beta"), "t")
-        self.images = images
+        self.images = checks.flag("images", images)
 
     def predict(self, x_t: Batch, t: Time) -> Prediction:
         "The network's answer at x_t, t in 0..T, as x0, eps, v or score."
@@ -174,7 +175,7 @@ class DDPM(AsksNetwork):
 
         The decoder of elbo(q, p, x0, decoder=p.decode). ValueError where x_1 holds no noise, or nothing of x_0.
         """
-        return DiscretizedGaussian(self.clean(x_1, 1), left_unknown(self.q.schedule))
+        return DiscretizedGaussian(self.clean(checks.tensor("x_1", x_1), 1), left_unknown(self.q))
 
     def sample(
         self,
@@ -187,15 +188,13 @@ class DDPM(AsksNetwork):
     ) -> Numbers:
         "ReverseProcess.sample without noise in its last step [DDPM algorithm 2]; for eta below 1, by ddim's steps."
         like = self.like() if like is None else checks.floating("like", like)
-        p = self.changed(asked=like.dtype)  # the walk itself is in float32 at least
+        p, eta = self.changed(asked=like.dtype), checks.number("eta", eta, 0, 1)
         p = p if eta == 1 else p.changed(step=lambda x_t, t, by=p: by.ddim(x_t, t, eta))
         return ReverseProcess.sample(p.quiet_end(), n, generator, progress, trajectory, like)
 
     def respace(self, T: int) -> "DDPM":
         "The same network on T of the noise levels: fewer and longer steps. ValueError: a variance that is a function."
-        if callable(self.variance):
-            what = "a function of t: it belongs to the old steps"
-            raise ValueError(f"respace needs variance='posterior' or 'beta', got {what}")
+        checks.lasting(self.variance)
         return self.through(ForwardProcess(self.q.schedule.respace(T)))
 
     def _back(self, eta: float | None, x_t: Batch, t: Time) -> tuple[Tensor, Tensor, Tensor]:

@@ -41,7 +41,7 @@ class Distribution(ABC):
 
     def score(self, x: Batch) -> Batch:
         "The gradient of log_prob with respect to x."
-        return slope(self.log_prob, x)
+        return slope(self.log_prob, checks.events("x", x, self.event_shape))
 
     @abstractmethod
     def noised(self, log_snr: float | Float[Tensor, ""]) -> "Distribution":
@@ -49,13 +49,13 @@ class Distribution(ABC):
 
     def denoise(self, x_t: Batch, log_snr: float | Float[Tensor, ""]) -> Batch:
         "E[x0 | x_t] = (x_t + std^2 * score of q(x_t)) / scale, in float64 [Robbins 1956]."
-        level = checks.some_signal(log_snr, "denoise with E[x0]")
+        level = checks.some_signal(log_snr, x_t, self.event_shape, "denoise with E[x0]")
         x, scale, var = x_t.double(), torch.sigmoid(level).sqrt(), torch.sigmoid(-level)
         return ((x + var * self.noised(level).score(x)) / scale).to(x_t)
 
     def denoise_cov(self, x_t: Batch, log_snr: float | Float[Tensor, ""]) -> Float[Tensor, "n d d"]:
         "Cov[x0 | x_t] = std^2 / scale * the Jacobian of denoise, d the size of an event: how unsure that guess is."
-        level = checks.some_signal(log_snr, "denoise_cov with Cov[x0]")
+        level = checks.some_signal(log_snr, x_t, self.event_shape, "denoise_cov with Cov[x0]")
         scale, var = torch.sigmoid(level).sqrt(), torch.sigmoid(-level)
         return jacobian(lambda x: self.denoise(x, level), x_t) * (var / scale).to(x_t)
 
@@ -66,7 +66,7 @@ class Distribution(ABC):
             var = self.denoise_cov(x, level).diagonal(dim1=-2, dim2=-1)
             return torch.stack([self.denoise(x, level), var.reshape(x.shape)])
 
-        return level_by_level(both, x_t, torch.as_tensor(log_snr), dim=1).unbind()
+        return level_by_level(both, x_t, checks.levels(log_snr, x_t, self.event_shape), 1).unbind()
 
     def noised_score(self, x_t: Batch, log_snr: float | Numbers) -> Batch:
         "The score of q(x_t); log_snr one for all, or (n,), one for each x."
@@ -74,4 +74,4 @@ class Distribution(ABC):
         def score(x: Tensor, level: Tensor) -> Tensor:
             return self.noised(level).score(x)
 
-        return level_by_level(score, x_t, torch.as_tensor(log_snr))
+        return level_by_level(score, x_t, checks.levels(log_snr, x_t, self.event_shape))

@@ -54,7 +54,8 @@ class Elbo:
     """
 
     def __init__(self, prior: Each, steps: Tensor, reconstruction: Each, dims: int, stderr: tuple):
-        self.prior, self.steps, self.reconstruction, self.dims = prior, steps, reconstruction, dims
+        parts = checks.terms(prior, steps, reconstruction, dims, stderr)
+        self.prior, self.steps, self.reconstruction, self.dims = parts
         self.total = prior + steps.sum(0) + reconstruction
         whole = stderr[0].square() + stderr[1].square().sum(0) + stderr[2].square()
         self.stderr = ledger.StandardErrors(*stderr, whole.sqrt())
@@ -99,7 +100,7 @@ def elbo(
     without one it is p.step(x_1, 1), whose variance must not be 0. Costs n T rows of p.step a datum, in pieces that fit
     into memory. ValueError, TypeError: arguments that don't fit, an x0 that is not finite.
     """
-    x0, n = check_chain(q, p, x0, decoder), checks.count("n", n)
+    x0, n = check_chain(q, p, x0, decoder), checks.at_most("n", n)
     return _terms(q, p, x0, decoder, n, lambda *of: average_draws(*of, x0, n, generator))
 
 
@@ -112,7 +113,7 @@ def exact_elbo(
     exponentially with it where p.step is smooth in x_t (faster than Gauss-Hermite's). ValueError: as elbo; fewer nodes;
     an x0 of more than one number.
     """
-    x0, nodes = check_chain(q, p, x0, decoder), checks.count("nodes", nodes, 20)
+    x0, nodes = check_chain(q, p, x0, decoder), checks.at_most("nodes", nodes, 10**6, 20)
     checks.one_number("x0", x0)
     return _terms(q, p, x0, decoder, nodes, lambda *of: average_nodes(*of, x0, nodes))
 

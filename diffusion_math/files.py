@@ -65,9 +65,12 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(PermissionError):  # Windows removes no file that is open
+        if fcntl is None:  # Windows removes no file that is open
+            os.close(handle)
+        with suppress(PermissionError):
             path.unlink(missing_ok=True)
-        os.close(handle)
+        if fcntl is not None:
+            os.close(handle)
 
 
 def _lock(handle: int, wait: bool) -> None:
@@ -90,6 +93,20 @@ def _is_still(handle: int, path: Path) -> bool:
 # %% ../nbs/workshop/files.ipynb #61cc0b65
 ASIDE = ".diffusion-math.tmp"  # how the names of files aside end
 OPEN = ("/dev/stdout", "/dev/stderr")  # a file that the shell holds open has these names, too
+
+
+@contextmanager
+def _held(aside: Path) -> Iterator[None]:
+    "Keep sweep from a file aside, which is gone afterwards; Windows renames no file that is open, so there it is free."
+    if fcntl is not None:
+        with locked(aside):
+            yield
+        return
+    try:
+        yield
+    finally:
+        with suppress(PermissionError):
+            aside.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:
@@ -124,7 +141,7 @@ def write_file(path: Path, content: bytes) -> None:
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}{ASIDE}")
-    with naming(path), locked(aside):  # which removes it if it is still there
+    with naming(path), _held(aside):  # which removes it if it is still there
         write_through(aside, content)
         os.replace(aside, path)
         sync_folder(path.parent)

@@ -35,9 +35,9 @@ class Schedule:
     """
 
     def __init__(self, log_alpha: Float[Tensor, " n"], log_alpha_bar: Float[Tensor, " n"]):
-        self.T, self.log_alpha, self.log_alpha_bar = len(log_alpha) - 1, log_alpha, log_alpha_bar
-        self.alpha, self.alpha_bar = log_alpha.exp(), log_alpha_bar.exp()
-        self.beta = torch.expm1(log_alpha).abs()
+        self.log_alpha, self.log_alpha_bar = checks.schedule_tables(log_alpha, log_alpha_bar)
+        self.T, self.alpha = len(log_alpha) - 1, log_alpha.exp()
+        self.alpha_bar, self.beta = log_alpha_bar.exp(), torch.expm1(log_alpha).abs()
         self.noise_var = torch.expm1(log_alpha_bar).abs()
         self.log_snr = log_alpha_bar - self.noise_var.log()
         self.snr = self.log_snr.exp()
@@ -68,8 +68,8 @@ class Schedule:
     @classmethod
     def from_log_alpha_bar(cls, log_alpha_bar: Float[Tensor, " n"]) -> "Schedule":
         "From the table (T+1,) of log alpha_bar, 0 at t = 0. Where alpha_bar is 0 already any beta fits; we take 1."
-        steps = torch.where(log_alpha_bar[1:] == -math.inf, -math.inf, log_alpha_bar.diff())
-        return cls(from_zero(steps), log_alpha_bar)
+        steps = checks.schedule_table("log_alpha_bar", log_alpha_bar).diff()
+        return cls(from_zero(steps.where(log_alpha_bar[1:] > -math.inf, -math.inf)), log_alpha_bar)
 
     def respace(self, T: int) -> "Schedule":
         "T of this schedule's noise levels, evenly spaced, the last included: fewer and longer steps."
@@ -83,7 +83,7 @@ class Schedule:
 # %% ../nbs/03_forward_process.ipynb #49fa4de7
 def constant_schedule(beta: float, T: int) -> Schedule:
     "The same beta at each of T steps; 0 and 1 are legal."
-    return Schedule.from_beta([checks.number("beta", beta)] * checks.count("T", T))
+    return Schedule.from_beta([checks.number("beta", beta)] * checks.at_most("T", T))
 
 
 def linear_schedule(T: int = 1000, beta_min: float = 1e-4, beta_max: float = 0.02) -> Schedule:
@@ -91,7 +91,7 @@ def linear_schedule(T: int = 1000, beta_min: float = 1e-4, beta_max: float = 0.0
 
     For another T, log alpha_bar of that curve, read at 1000 t/T: any T starts and ends at the same noise.
     """
-    low, high = checks.number("beta_min", beta_min, 0, 1), checks.number("beta_max", beta_max, 0, 1)
+    T, (low, high) = checks.at_most("T", T), checks.fractions(beta_min=beta_min, beta_max=beta_max)
     ddpm = Schedule.from_beta(torch.linspace(low, high, 1000, **EXACT))
     return ddpm if T == 1000 else Schedule.from_log_alpha_bar(read_at(ddpm.log_alpha_bar, T))
 

@@ -34,7 +34,7 @@ def bits_per_dim(nats: Numbers, dims: int, width: float = 1.0) -> Numbers:
     ValueError: dims below 1, a width that is not positive.
     """
     width = checks.positive("width", width)
-    return (nats / checks.count("dims", dims) - math.log(width)) / math.log(2)
+    return (checks.nats(nats) / checks.count("dims", dims) - math.log(width)) / math.log(2)
 
 
 class DiscretizedGaussian:
@@ -59,7 +59,7 @@ class DiscretizedGaussian:
         law = Gaussian(mean, var)
         self.mean, self.var = law.mean, checks.nonzero(law.var, "var must be above 0, got 0")
         self.width = checks.grey_levels(levels, low, high)
-        self.levels, self.low, self.high = levels, low, high
+        self.levels, self.low, self.high = int(levels), float(low), float(high)
 
     @property
     def std(self) -> Numbers:
@@ -113,7 +113,7 @@ class Estimate:
     """
 
     def __init__(self, replicates: Float[Tensor, "r b"], dims: int, shares: Float[Tensor, " m"]):
-        self.replicates, self.dims, self.shares = replicates, dims, shares
+        self.replicates, self.dims, self.shares = checks.replicates(replicates, dims, shares)
         self.total, r = replicates.mean(0), len(replicates)
         enough = r > 1 and len(self.total)
         self.stderr = replicates.std(0) / r**0.5 if enough else self.total * math.nan

@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
+from . import checks
 from .sums import wide, wide_dtype
 
 __all__ = [
@@ -53,6 +54,7 @@ def noise_like(mean: Tensor, generator: Generator | None) -> Tensor:
     "eps ~ N(0, I) in mean's shape; the same seed gives the same numbers, whichever generator has it."
     if generator is None:
         return torch.randn_like(mean, memory_format=torch.contiguous_format)
+    checks.random(generator)
     return torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
 
 # %% ../nbs/workshop/numerics.ipynb #2180724c

@@ -41,7 +41,7 @@ class ReverseProcess(ABC):
 
     def prior(self, like: Batch) -> Gaussian:
         "p(x_T) = N(0, I), in like's shape and kind."
-        return Gaussian(torch.zeros_like(like), 1.0)
+        return Gaussian(torch.zeros_like(checks.tensor("like", like)), 1.0)
 
     def checked_step(self, x_t: Batch, t: Time) -> Gaussian:
         "What step says; TypeError or ValueError where that is no Gaussian over x."
@@ -51,6 +51,7 @@ class ReverseProcess(ABC):
 
     def cost(self, q: ForwardProcess, x0: Batch, x_t: Batch, t: Time) -> Each:
         "KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)), (b,), t in 2..T: what one step counts for in the bound."
+        q = checks.instance("q", q, ForwardProcess)
         return q.posterior(x_t, x0, t).kl(self.checked_step(x_t, t))
 
     @torch.no_grad()
@@ -69,13 +70,12 @@ class ReverseProcess(ABC):
         itself is in float32 at least: in half precision T roundings of the mean add up. ValueError: no event_shape.
         """
         like = self.like() if like is None else checks.floating("like", like)
-        start = like.new_empty(checks.count("n", n, 0), *checks.known_event(self.event_shape))
-        x = self.prior(wide(start)).sample(generator)
-        path = [x]
+        start = wide(like.new_empty(checks.draws(n, checks.known_event(self.event_shape))))
+        path, every = [self.prior(start).sample(generator)], checks.flag("trajectory", trajectory)
         for t in countdown(self.T, progress):
-            x = self.checked_step(x, t).sample(generator)
-            path = [*path, x] if trajectory else [x]
-        return (torch.stack(path[::-1]) if trajectory else x).to(like)
+            x = self.checked_step(path[-1], t).sample(generator)
+            path = [*path, x] if every else [x]
+        return (torch.stack(path[::-1]) if every else path[-1]).to(like)
 
     def like(self) -> Tensor:
         "A tensor of the kind that sample starts from."

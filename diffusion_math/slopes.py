@@ -24,35 +24,42 @@ def slope(f: Callable[[Tensor], Tensor], x: Float[Tensor, "b *event"]) -> Float[
         return torch.autograd.grad(f(point).sum(), point, create_graph=x.requires_grad)[0]
 
 
-def _linked(out: Tensor, x: Tensor) -> Tensor:
+def _linked(out: Tensor, x: Tensor, name: str = "the function") -> Tensor:
     "What a function said of x, so that a constant may be asked for its slope too."
-    out = checks.answer("the function", out, x)
+    out = checks.answer(name, out, x)
     return out if out.requires_grad else out + 0 * x
 
 
-def jacobian(f: Callable[[Tensor], Tensor], x: Float[Tensor, "b *event"]) -> Float[Tensor, "b d d"]:
+def jacobian(
+    f: Callable[[Tensor], Tensor], x: Float[Tensor, "b *event"], name: str = "the function"
+) -> Float[Tensor, "b d d"]:
     "The slopes of f's d outputs (rows) with respect to its d inputs (columns), without a graph; d backward passes."
     with torch.inference_mode(False), torch.enable_grad():
         x, d = x.detach().clone().requires_grad_(), x.shape[1:].numel()
-        out = _linked(f(x), x).reshape(len(x), d)
+        out = _linked(f(x), x, name).reshape(len(x), d)
         ask = {"retain_graph": True, "materialize_grads": True}
         rows = [torch.autograd.grad(o.sum(), x, **ask)[0] for o in out.T]
     return torch.stack(rows, 1).reshape(len(x), d, d).detach()
 
 # %% ../nbs/workshop/slopes.ipynb #15a49dc8
 def value_and_trace(
-    f: Callable, x: Float[Tensor, "b *event"], probes: int | None, generator: Generator | None
+    f: Callable,
+    x: Float[Tensor, "b *event"],
+    probes: int | None,
+    generator: Generator | None,
+    name: str = "f",
 ) -> tuple[Tensor, Float[Tensor, " b"]]:
     "f(x) and the trace of its Jacobian, (b,), with a graph where gradients are on; probes as in trace_jacobian."
-    n = (
-        checks.tensor("x", x).shape[1:].numel()
-        if probes is None
-        else checks.count("probes", probes)
-    )
+    checks.function(name, f, "x")
+    n = checks.tensor("x", x).shape[1:].numel()
+    if probes is not None:
+        n = checks.at_most("probes", probes)
+        checks.room("probes", 2 * n * x.numel(), n)
+        checks.random(generator)
     graph = torch.is_grad_enabled()
     with torch.inference_mode(False), torch.enable_grad():
         x = x if x.requires_grad else x.detach().clone().requires_grad_()
-        out = _linked(f(x), x)
+        out = _linked(f(x), x, name)
         if probes is None:
             signs = torch.eye(n, dtype=x.dtype, device=x.device).view(-1, 1, *x.shape[1:])
         else:

@@ -27,12 +27,12 @@ def from_zero(x: Float[Tensor, " T"]) -> Float[Tensor, " n"]:
 
 def even_steps(T: int) -> Float[Tensor, " n"]:
     "t/T for t = 0..T in float64, T 1 or more."
-    return torch.arange(checks.count("T", T) + 1, **EXACT) / int(T)
+    return torch.arange(checks.at_most("T", T) + 1, **EXACT) / int(T)
 
 
 def read_at(curve: Float[Tensor, " n"], T: int) -> Float[Tensor, " m"]:
     "A curve of n values read at T + 1 even places, by straight lines between its entries."
-    even = torch.arange(checks.count("T", T) + 1, **EXACT)
+    even = torch.arange(checks.at_most("T", T) + 1, **EXACT)
     place = even * (len(curve) - 1) / int(T)  # in this order an entry's own place is hit exactly
     at = place.floor().long().clamp(max=len(curve) - 2)
     share, left, right = place - at, curve[at], curve[at + 1]
@@ -53,7 +53,7 @@ def longer_steps(
 def countdown(T: int, progress: bool) -> Iterable:
     "T, T-1, ..., 1, behind a progress bar if one is wanted."
     times = range(T, 0, -1)
-    if not progress:
+    if not checks.flag("progress", progress):
         return times
     from tqdm.auto import tqdm
 

@@ -5,6 +5,7 @@ edges. A message is compared whole: it names the argument, what came and what fi
 """
 
 import math
+import re
 import types
 from fractions import Fraction
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion_math import checks
+from diffusion_math import Gaussian, checks
 
 F16, F32, F64 = torch.float16, torch.float32, torch.float64
 INF, NAN = math.inf, math.nan
@@ -36,7 +37,8 @@ ANY = {
 WHOLE = {"int", "numpy integer", "0-dim integer", "0-dim array"}
 REAL = {"int", "float", "nan", "inf", "fraction", "numpy integer", "numpy float"}
 FLOATS = {"0-dim", "tensor", "row"}
-TENSORS = FLOATS | {"0-dim integer", "0-dim bool", "integers", "bytes", "bools"}
+TENSORS = FLOATS | {"0-dim integer", "integers", "bytes"}
+MANY = TENSORS | {"0-dim bool", "bools"}
 ROWS = TENSORS | {"list", "tuple", "array", "integer array", "0-dim array"}
 ARRAYS = {"array", "integer array", "complex array", "word array"}
 LISTS = {"list", "tuple", "words", "complexes", "ragged", "nothing"}
@@ -50,6 +52,9 @@ COUNT = "{name} must be a whole number, got {got}"
 def got(value):
     return str(value.dtype) if isinstance(value, torch.Tensor) else type(value).__name__
 
+
+E = torch.ones(3)  # one number for each of three
+ERRORS = E, E[None], E
 
 # A function, and the argument that it is asked about; the words; and what in ANY is of a right kind.
 KINDS = {
@@ -78,13 +83,51 @@ KINDS = {
     "times": (lambda v: checks.times(v, X, 1, 9), "t must be an int or an integer tensor, got {got}",
               WHOLE | {"integers", "bytes"}),
     "real": (lambda v: checks.real("n", v, "a number", dtype=F64), NUMBER, REAL | ROWS),
-    "each": (lambda v: checks.each("n", v, X), NUMBER_OR_TENSOR, REAL - {"fraction"} | TENSORS),
+    "each": (lambda v: checks.each("n", v, X), NUMBER_OR_TENSOR, REAL | TENSORS),
     "rowwise": (lambda v: checks.rowwise("n", v, X), NUMBER_OR_TENSOR, REAL | TENSORS),
     "variances": (lambda v: checks.variances("n", v, X), NUMBER_OR_TENSOR, REAL | TENSORS),
     "log_snr": (lambda v: checks.log_snr("n", v, X), NUMBER_OR_TENSOR, REAL | ROWS),
-    "log_snr, x": (lambda v: checks.log_snr("log_snr", torch.zeros(9), v), "x must be a floating-point tensor, got {got}",
+    "log_snr, x": (lambda v: checks.log_snr("log_snr", torch.zeros(9), v), "x_t must be a floating-point tensor, got {got}",
                    FLOATS),
-    "some_signal": (lambda v: checks.some_signal(v, "it"), "log_snr must be a number or a tensor, got {got}", REAL | ROWS),
+    "log_snr, x0": (lambda v: checks.log_snr("log_snr", torch.zeros(9), v, "x0"), "x0 must be a floating-point tensor, got {got}",
+                    FLOATS),
+    "level": (lambda v: checks.level("n", v, X), NUMBER_OR_TENSOR, REAL | ROWS),
+    "levels": (lambda v: checks.levels(v, X, (2,)), "log_snr must be a number or a tensor, got {got}", REAL | ROWS),
+    "levels, x_t": (lambda v: checks.levels(0.5, v, (2,)), "x_t must be a floating-point tensor, got {got}", FLOATS),
+    "one_level": (lambda v: checks.one_level(v), "log_snr must be a number or a tensor of one, got {got}", REAL | ROWS),
+    "some_signal": (lambda v: checks.some_signal(v, X, (2,), "it"), "log_snr must be a number or a tensor of one, got {got}",
+                    REAL | ROWS),
+    "some_signal, x_t": (lambda v: checks.some_signal(0.5, v, (2,), "it"), "x_t must be a floating-point tensor, got {got}",
+                         FLOATS),
+    "flag": (lambda v: checks.flag("n", v), "n must be True or False, got {got}", {"bool", "numpy bool"}),
+    "text": (lambda v: checks.text("n", v), "n must be a text, got {got}", {"str"}),
+    "path": (lambda v: checks.path("n", v), "n must be a path, got {got}", {"str"}),
+    "listed": (lambda v: checks.listed("n", v, "texts"), "n must be a list of texts, got {got}", LISTS | ARRAYS | {
+        "tensor", "row", "integers", "bytes", "bools", "complex tensor"}),
+    "random": (lambda v: checks.random(v), "generator must be a torch.Generator or None, got {got}", {"None"}),
+    "axes": (lambda v: checks.axes(v), "ax must be one pair of axes of matplotlib's, got {got}", {"None"}),
+    "of_level": (lambda v: checks.of_level("n", v), "n must be a function of x_t and log_snr, got {type}", CALLABLE),
+    "amount": (lambda v: checks.amount("n", v), NUMBER, REAL),
+    "fractions": (lambda v: checks.fractions(low=0, n=v), NUMBER, REAL),
+    "within": (lambda v: checks.within("n", v, 9), NUMBER, REAL | {"0-dim", "0-dim integer", "0-dim array"}),
+    "at_most": (lambda v: checks.at_most("n", v, 9), COUNT, WHOLE),
+    "draws": (lambda v: checks.draws(v, (2,)), COUNT, WHOLE),
+    "table": (lambda v: checks.table("n", v, 1), FLOATING, FLOATS),
+    "events": (lambda v: checks.events("n", v, (2,)), FLOATING, FLOATS),
+    "nats": (lambda v: checks.nats(v), "nats must be {nats}, got {got}", REAL | FLOATS),
+    "whole_labels": (lambda v: checks.whole_labels("n", v, 3), "n must be a tensor of whole numbers, got {got}",
+                     MANY - FLOATS),
+    "like_x_t": (lambda v: checks.like_x_t(X, n=v), FLOATING, FLOATS),
+    "terms": (lambda v: checks.terms(v, X, X, 1, ()), "prior must be a floating-point tensor, got {got}", FLOATS),
+    "terms, steps": (lambda v: checks.terms(E, v, E, 1, ()), "steps must be a floating-point tensor, got {got}", FLOATS),
+    "terms, last": (lambda v: checks.terms(E, E[None], v, 1, ERRORS), "reconstruction must be a floating-point tensor, got {got}",
+                    FLOATS),
+    "terms, dims": (lambda v: checks.terms(E, E[None], E, v, (E, E[None], E)), "dims must be a whole number, got {got}", WHOLE),
+    "replicates": (lambda v: checks.replicates(v, 2, E), "replicates must be a floating-point tensor, got {got}", FLOATS),
+    "replicates, dims": (lambda v: checks.replicates(X, v, E), "dims must be a whole number, got {got}", WHOLE),
+    "replicates, shares": (lambda v: checks.replicates(X, 2, v), "shares must be a floating-point tensor, got {got}", FLOATS),
+    "schedule_table": (lambda v: checks.schedule_table("n", v), "n must be a float64 tensor on the CPU, got {got}{on}", {}),
+    "schedule_tables": (lambda v: checks.schedule_tables(v, v), "log_alpha must be a float64 tensor on the CPU, got {got}{on}", {}),
     "weights": (lambda v: checks.weights("n", v, torch.zeros(4), "t"), "n must be a list or tensor of numbers, got {got}",
                 REAL | ROWS),
     "schedule_values": (lambda v: checks.schedule_values("n", v, 0, 1), "n must be a list or tensor of numbers, got {got}",
@@ -112,7 +155,10 @@ def test_a_wrong_kind_is_a_type_error_and_a_right_kind_is_none(asked):
             said = str(error)
         floating = "floating-point " if isinstance(value, torch.Tensor) else ""
         fits = f"a number or a {floating}tensor"  # of a variance
-        wrong = words.format(name="n", got=got(value), type=type(value).__name__, fits=fits)
+        wrong = words.format(
+            name="n", got=got(value), type=type(value).__name__, fits=fits,
+            nats="a floating-point tensor" if floating else "a number", on=" on cpu" if floating else "",
+        )  # fmt: skip
         assert said == (None if kind in right else wrong), kind
 
 
@@ -134,7 +180,7 @@ def test_an_answer_that_is_no_tensor_of_its_shape_is_a_wrong_value_of_the_functi
 # ---- wrong values
 
 LIKE = torch.zeros(4)
-BIASED = "must be above 0 and finite, or a term is never seen and the estimate is biased"
+BIASED = "must be above 0 and finite, or a term is never seen and the estimate is biased, got"
 HALF, DOUBLE = X.half(), X.double()
 ASKED = {
     checks.one_of: [
@@ -173,6 +219,80 @@ ASKED = {
         (("n", 0, "k", 4), "n must be 1 or more, got 0"),
         (("n", 6, "k", 0), "k must be 1 or more, got 0"),
     ],
+    checks.path: [(("path", "a\0b"), "path must be a path, got a text with a null character")],
+    checks.lasting: [((len,), "respace needs variance='posterior' or 'beta', got a function of t: it belongs to the old steps")],
+    checks.amount: [
+        (("floor", INF), "floor must be finite, got inf"),
+        (("floor", -1), "floor must be 0 or more, got -1"),
+        (("floor", NAN), "floor must be 0 or more, got nan"),
+    ],
+    checks.within: [
+        (("width", 0, 9), "width must be above 0 and finite, got 0"),
+        (("width", INF, 9), "width must be above 0 and finite, got inf"),
+        (("width", 10, 9), "width must be at most 9, got 10"),
+        (("at", -0.5, 1, 0), "at must be 0 or more, got -0.5"),
+        (("at", torch.tensor(1.5), 1, 0), "at must be at most 1, got 1.5"),
+    ],
+    checks.at_most: [
+        (("T", 0), "T must be 1 or more, got 0"),
+        (("T", 10**7 + 1), "T must be at most 10,000,000, got 10,000,001"),
+        (("n", -1, 9, 0), "n must be 0 or more, got -1"),
+        (("n", 10**30, 9, 0), f"n must be at most 9, got {10**30:,}"),
+    ],
+    checks.draws: [
+        ((-1, (2,)), "n must be 0 or more, got -1"),
+        ((10**18, (2,)), f"n must fit into memory, {checks.memory() / 1e9:,.0f} GB, got {10**18}: 2e+18 numbers"),
+    ],
+    checks.room: [
+        (("w", 1e30, "w = 3"), f"w must fit into memory, {checks.memory() / 1e9:,.0f} GB, got w = 3: 1e+30 numbers"),
+    ],
+    checks.table: [(("steps", X[0], 2), "steps must have 2 dimensions, got shape (2,)")],
+    checks.events: [
+        (("x", X, (1, 2)), "x must have shape (n, 1, 2), got (3, 2)"),
+        (("x", X[0, 0], ()), "x must have shape (n, ), got ()"),
+    ],
+    checks.whole_labels: [
+        (("labels", T3, 2), "labels must have shape (2,), one for each x, got (3,)"),
+        (("labels", T3[:, None], 3), "labels must have shape (3,), one for each x, got (3, 1)"),
+    ],
+    checks.at_hand: [(("x", torch.ones(2, **META)), "x must hold numbers, got a tensor on the meta device")],
+    checks.known: [
+        (("log_snr", torch.tensor(NAN)), "log_snr must be a number, got nan"),
+        (("log_snr", torch.tensor([0.0, NAN])), "log_snr must be a number, got nan"),
+    ],
+    checks.level: [
+        (("log_snr", NAN, X), "log_snr must be a number, got nan"),
+        (("log_snr", [0.0, 1.0], X), "log_snr must be a number or have shape (3,), one for each x, got (2,)"),
+        (("log_snr", torch.ones(3, **META), X), "log_snr must hold numbers, got a tensor on the meta device"),
+        (("log_snr", 0.5, X[0, 0], "x0"), "x0 must have shape (b, *event), got a single number; add a batch dimension"),
+    ],
+    checks.levels: [((0.5, X, (3,)), "x_t must have shape (n, 3), got (3, 2)")],
+    checks.one_level: [
+        ((torch.zeros(3),), "log_snr must be one number, got shape (3,)"),
+        ((NAN,), "log_snr must be a number, got nan"),
+    ],
+    checks.terms: [
+        ((X, X, E, 1, ()), "prior must have 1 dimensions, got shape (3, 2)"),
+        ((E, X, E, 1, ()), "steps must have shape (T-1, 3), like prior, got (3, 2)"),
+        ((E, X.T, E[:2], 1, ()), "reconstruction must have prior's shape (3,), got (2,)"),
+        ((E, X.T, E, -1, (E, X.T, E)), "dims must be 0 or more, got -1"),
+        ((E, X.T, E, 1, (E, E, E)), "stderr must have its term's shape (2, 3), got (3,)"),
+    ],
+    checks.replicates: [
+        ((E, 2, E), "replicates must have 2 dimensions, got shape (3,)"),
+        ((X[:0], 2, E), "replicates must be at least one, got shape (0, 2)"),
+        ((X, -1, E), "dims must be 0 or more, got -1"),
+        ((X, 2, X), "shares must have 1 dimensions, got shape (3, 2)"),
+    ],
+    checks.schedule_table: [
+        (("a", DOUBLE), "a must have shape (T+1,), T >= 1, got (3, 2)"),
+        (("a", DOUBLE[0, :1]), "a must have shape (T+1,), T >= 1, got (1,)"),
+        (("a", DOUBLE[0] + 1), "a must be 0 at t = 0 and nowhere above it, got 1 to 1"),
+        (("a", DOUBLE[0] * NAN), "a must be 0 at t = 0 and nowhere above it, got nan to nan"),
+    ],
+    checks.schedule_tables: [
+        ((DOUBLE[:, 0], DOUBLE[0]), "log_alpha_bar must have log_alpha's shape (3,), got (2,)"),
+    ],
     checks.unwanted: [(("weights", 0, "times='both'"), "weights go with times='both'")],
     checks.tensor: [
         (("x", X[0, 0]), "x must have shape (b, *event), got a single number; add a batch dimension"),
@@ -195,6 +315,7 @@ ASKED = {
         (("eps", X[:1], "x0", X), "eps must have x0's shape (3, 2), got (1, 2)"),
         (("eps", X[:, :1], "x0", X), "eps must have x0's shape (3, 2), got (3, 1)"),
         (("eps", X[0], "x0", X), "eps must have x0's shape (3, 2), got (2,)"),
+        (("eps", X.to("meta"), "x0", X), "eps must lie on x0's device, cpu, got meta"),
     ],
     checks.matching: [(("x0", X[None], "x_t", X), "x0 must have x_t's shape (3, 2), got (1, 3, 2)")],
     checks.same_event: [
@@ -203,6 +324,7 @@ ASKED = {
         (("x", X[:0], X), "x must have shape (3, 2) like the mean, got (0, 2)"),
         (("x", X[0], X), "x must have shape (3, 2) like the mean, got (2,)"),
         (("x", X[:, :, None], X), "x must have shape (3, 2) like the mean, got (3, 2, 1)"),
+        (("x", X.to("meta"), X), "x must lie on the mean's device, cpu, got meta"),
     ],
     checks.nonzero: [((torch.tensor([1.0, 0.0]), "alpha_bar is 0"), "alpha_bar is 0")],
     checks.one_number: [
@@ -239,6 +361,8 @@ ASKED = {
         (("y", T3[:2], X), "y must be one number or have shape (3,), got (2,)"),
         (("y", X, X), "y must be one number or have shape (3,), got (3, 2)"),
         (("y", T3[:1], X), "y must be one number or have shape (3,), got (1,)"),
+        (("y", NAN, X), "y must be a number, got nan"),
+        (("y", torch.ones(3, **META), X), "y must hold numbers, got a tensor on the meta device"),
     ],
     checks.variances: [
         (("v(t)", -1, X), "v(t) must be finite and 0 or more, got -1"),
@@ -255,21 +379,24 @@ ASKED = {
         (("log_snr", torch.zeros(0), X), "log_snr must be a number or have shape (3,), one for each x, got (0,)"),
         (("log_snr", NAN, X), "log_snr must be a number, got nan"),
         (("log_snr", torch.tensor([0.0, NAN, 1.0]), X), "log_snr must be a number, got nan"),
-        (("log_snr", 0.0, X[0, 0]), "x must have shape (b, *event), got a single number; add a batch dimension"),
+        (("log_snr", 0.0, X[0, 0]), "x_t must have shape (b, *event), got a single number; add a batch dimension"),
     ],
     checks.some_signal: [
-        ((-INF, "denoise"), "log_snr must be above -709, got -inf: nothing of x0 is left in x_t; override denoise"),
-        ((torch.tensor([0.0, -800.0]), "f"), "log_snr must be above -709, got -800: nothing of x0 is left in x_t; override f"),
+        ((-INF, X, (2,), "f"), "log_snr must be above -709, got -inf: nothing of x0 is left in x_t; override f"),
+        ((torch.tensor([-800.0]), X, (2,), "f"), "log_snr must be above -709, got -800: nothing of x0 is left in x_t; override f"),
+        ((NAN, X, (2,), "f"), "log_snr must be a number, got nan"),
+        ((torch.zeros(3), X, (2,), "f"), "log_snr must be one number, got shape (3,)"),
+        ((0.5, X, (1, 2), "f"), "x_t must have shape (n, 1, 2), got (3, 2)"),
     ],
     checks.weights: [
         (("w", torch.ones(3), LIKE, "t = 2..5"), "w must have shape (4,), one for each t = 2..5, got (3,)"),
         (("w", 1.0, LIKE, "t = 2..5"), "w must have shape (4,), one for each t = 2..5, got ()"),
         (("w", [], LIKE, "t"), "w must have shape (4,), one for each t, got (0,)"),
-        (("w", [1.0, 0.0, 1.0, 1.0], LIKE, "t"), f"w {BIASED}"),
-        (("w", [1.0, -1.0, 1.0, 1.0], LIKE, "t"), f"w {BIASED}"),
-        (("w", [1.0, NAN, 1.0, 1.0], LIKE, "t"), f"w {BIASED}"),
-        (("w", [1.0, INF, 1.0, 1.0], LIKE, "t"), f"w {BIASED}"),
-        (("w", [1.0, 1e-60, 1.0, 1.0], LIKE, "t"), f"w {BIASED}"),  # 0 in float32
+        (("w", [1.0, 0.0, 1.0, 1.0], LIKE, "t"), f"w {BIASED} 0"),
+        (("w", [1.0, -1.0, 1.0, 1.0], LIKE, "t"), f"w {BIASED} -1"),
+        (("w", [1.0, NAN, 1.0, 1.0], LIKE, "t"), f"w {BIASED} nan"),
+        (("w", [1.0, INF, 1.0, 1.0], LIKE, "t"), f"w {BIASED} inf"),
+        (("w", [1.0, 1e-60, 1.0, 1.0], LIKE, "t"), f"w {BIASED} 0"),  # 0 in float32
     ],
     checks.schedule_values: [
         (("beta", [0.1, 1.2, -1.0], 0, 1), "beta must lie in [0, 1], got 1.2 at t = 2"),
@@ -298,6 +425,7 @@ ASKED = {
     ],
     checks.grey_levels: [
         ((1, 0.0, 1.0), "levels must be 2 or more, got 1"),
+        ((10**12, 0.0, 1.0), "levels must be at most 16,777,216, got 1,000,000,000,000"),
         ((0, 0.0, 1.0), "levels must be 2 or more, got 0"),
         ((2, 1.0, 1.0), "low and high must be finite with low < high, got 1.0 and 1.0"),
         ((2, 1, -1), "low and high must be finite with low < high, got 1 and -1"),
@@ -352,16 +480,72 @@ def test_one_argument_of_a_few_names(given, came):
     assert str(error.value) == f"give one of a, b, got {came}"
 
 
+@pytest.mark.bad_input
+def test_what_is_given_by_name_must_be_like_x_t():
+    for call in (
+        lambda **given: checks.only(given, ("eps",), X),
+        lambda **given: checks.like_x_t(X, **given),
+    ):
+        with pytest.raises(ValueError) as error:
+            call(eps=X[:1])
+        assert str(error.value) == "eps must have x_t's shape (3, 2), got (1, 2)"
+    with pytest.raises(ValueError) as error:
+        checks.fractions(low=0, high=1.5)
+    assert str(error.value) == "high must lie in [0, 1], got 1.5"
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "stderr, came",
+    [
+        (None, "three tensors, like prior, steps, reconstruction, got NoneType"),
+        ((E,), "three tensors, like prior, steps, reconstruction, got 1 of them"),
+        ((1.0, E[None], E), "a floating-point tensor, got float"),
+    ],
+)
+def test_the_errors_of_a_bound_s_terms(stderr, came):
+    with pytest.raises(TypeError) as error:
+        checks.terms(E, E[None], E, 1, stderr)
+    assert str(error.value) == f"stderr must be {came}"
+
+
+@pytest.mark.bad_input
+def test_an_object_that_raises_whatever_it_is_asked_is_of_a_wrong_kind():
+    class Sulk:
+        def _no(self, *_):
+            raise ArithmeticError("not today")
+
+        __len__ = __iter__ = __float__ = __index__ = __bool__ = __repr__ = __fspath__ = (
+            __array__
+        ) = _no
+
+    sulk, said = Sulk(), []
+    for asked in ("whole", "count", "number", "path", "flag", "text"):
+        with pytest.raises(TypeError) as error:
+            getattr(checks, asked)("n", sulk)
+        said.append(str(error.value))
+    with pytest.raises(TypeError) as error:
+        checks.listed("n", sulk, "texts")
+    with pytest.raises(TypeError) as real:
+        checks.real("n", sulk, "a number")
+    said += [str(error.value), str(real.value)]
+    assert all(re.fullmatch("n must be .*, got Sulk", words) for words in said)
+    assert (
+        checks.shown(sulk) == "Sulk" and checks.shown(3) == "3" and checks.shown("a" * 99) == "str"
+    )
+
+
 def test_every_function_is_in_one_of_the_tables():
     every = {name for name in checks.__all__ if isinstance(vars(checks)[name], types.FunctionType)}
     values = {function.__name__ for function in ASKED}
-    refuse_nothing = {"got", "holds", "where_at_hand"}
+    refuse_nothing = {"got", "holds", "where_at_hand", "shown"}
     assert every == values | {name.split(",")[0].split()[0] for name in KINDS} | refuse_nothing | {
         "answer",
         "only",
     }
     takes_what_was_checked = {
-        "refuse", "finite", "nonzero", "one_number", "known_event", "never_rises", "strides", "unwanted"
+        "refuse", "finite", "nonzero", "one_number", "known_event", "never_rises", "strides", "unwanted", "room", "at_hand",
+        "known", "lasting",
     }  # fmt: skip
     asked = {name.split(",")[0].split()[0] for name in KINDS}
     assert values - asked == takes_what_was_checked
@@ -447,8 +631,40 @@ LEGAL = [
     (checks.log_snr, ("l", [0.1, 0.2, 0.3], X), torch.tensor([0.1, 0.2, 0.3], dtype=F64)),
     (checks.log_snr, ("l", np.array([0.1, 0.2, 0.3]), X), torch.tensor([0.1, 0.2, 0.3], dtype=F64)),
     (checks.log_snr, ("l", torch.tensor([2.0]), X), torch.full((3,), 2, dtype=F64)),
-    (checks.some_signal, (-708.0, "f"), torch.tensor(-708.0, dtype=F64)),
-    (checks.some_signal, (INF, "f"), torch.tensor(INF, dtype=F64)),
+    (checks.some_signal, (-708.0, X, (2,), "f"), torch.tensor(-708.0, dtype=F64)),
+    (checks.some_signal, (INF, X, (2,), "f"), torch.tensor(INF, dtype=F64)),
+    (checks.level, ("l", 0.5, X), torch.tensor(0.5, dtype=F64)),
+    (checks.level, ("l", Fraction(1, 2), X), torch.tensor(0.5, dtype=F64)),
+    (checks.level, ("l", -(10**30), X), torch.tensor(-1e30, dtype=F64)),
+    (checks.levels, ([1, 2, INF], X, (2,)), torch.tensor([1.0, 2.0, INF], dtype=F64)),
+    (checks.one_level, (torch.tensor([2.0]),), torch.tensor([2.0], dtype=F64)),
+    (checks.known, ("l", T3), T3),
+    (checks.at_hand, ("x", X), X),
+    (checks.flag, ("f", np.True_), True),
+    (checks.text, ("f", ""), ""),
+    (checks.listed, ("l", (1, 2), "numbers"), [1, 2]),
+    (checks.listed, ("l", range(2), "numbers"), [0, 1]),
+    (checks.random, (None,), None),
+    (checks.axes, (None,), None),
+    (checks.amount, ("a", 0), 0.0),
+    (checks.fractions, (), ()),
+    (checks.within, ("w", 9, 9), 9.0),
+    (checks.within, ("w", torch.tensor(3), 9), 3.0),
+    (checks.within, ("w", 0, 1, 0), 0.0),
+    (checks.at_most, ("T", 10**7), 10**7),
+    (checks.at_most, ("n", 0, 9, 0), 0),
+    (checks.draws, (0, (2, 3)), (0, 2, 3)),
+    (checks.draws, (np.int8(4), ()), (4,)),
+    (checks.room, ("n", 10, 10), None),
+    (checks.table, ("t", X, 2), X),
+    (checks.events, ("x", X[:0], (2,)), X[:0]),
+    (checks.events, ("x", X[:, 0], ()), X[:, 0]),
+    (checks.whole_labels, ("l", T3 > 1, 3), T3 > 1),
+    (checks.nats, (2,), 2.0),
+    (checks.nats, (INF,), INF),
+    (checks.nats, (X,), X),
+    (checks.lasting, ("beta",), None),
+    (checks.schedule_table, ("a", torch.tensor([0.0, -INF], dtype=F64)), torch.tensor([0.0, -INF], dtype=F64)),
     (checks.weights, ("w", (1, 2, 3, 4), LIKE, "t"), torch.tensor([1.0, 2.0, 3.0, 4.0])),
     (checks.weights, ("w", np.array([0.1, 1, 1, 1]), LIKE.double(), "t"), torch.tensor([0.1, 1, 1, 1], dtype=F64)),
     (checks.weights, ("w", [], LIKE[:0], "t"), LIKE[:0]),
@@ -538,12 +754,25 @@ def test_gradients_pass_through_a_variance():
 
 
 @pytest.mark.bad_input
+@pytest.mark.parametrize("dtype, var", [(F32, 2.1e37), (torch.bfloat16, 1e38), (F64, 1.1e307)])
+def test_a_variance_whose_density_would_overflow_is_refused(dtype, var):
+    "2 pi e var is what an entropy takes the log of, in float32 at least."
+    mean, largest = torch.zeros(1, dtype=dtype), 1.98e37 if dtype != F64 else 1.05e307
+    for kind in (float, lambda v: torch.tensor(v, dtype=F64)):
+        with pytest.raises(ValueError, match=rf"var must be at most .* in {dtype}, got .*: 2 pi e"):
+            checks.variance(kind(var), mean)
+        assert Gaussian(mean[:, None], checks.variance(kind(largest), mean)).entropy().isfinite()
+
+
+@pytest.mark.bad_input
 @pytest.mark.parametrize("dtype", [F16, torch.bfloat16, F32, F64], ids=str)
 def test_the_smallest_and_the_largest_variance_of_a_dtype_are_taken(dtype):
     "A number is refused just where rounding it gives 0 or inf; so is a tensor."
     held, mean = torch.finfo(dtype), torch.zeros(1, dtype=dtype)
     least = held.smallest_normal * held.eps
-    for var in (least, 0.51 * least if dtype != F64 else least, held.max):
+    wide = torch.finfo(F64 if dtype == F64 else F32)
+    most = min(held.max, 0.99 * wide.max / (2 * math.pi * math.e))
+    for var in (least, 0.51 * least if dtype != F64 else least, most):
         as_tensor = checks.variance(torch.tensor(var, dtype=F64), mean)
         assert checks.variance(var, mean).item() == as_tensor.item() > 0
     for var in (0.5 * least, 1.01 * held.max) if dtype != F64 else ():
@@ -578,7 +807,9 @@ def test_numbers_on_another_device_are_not_looked_at():
         checks.rowwise("v", BAD[:, 0], BAD),
         checks.log_snr("l", BAD[:, 0], BAD),
         checks.log_snr("l", 0.5, BAD),
-        checks.some_signal(BAD[:, 0], "f"),
+        checks.some_signal(BAD[0, 0], BAD, (2,), "f"),
+        checks.level("l", BAD[:, 0], BAD),
+        checks.known("l", BAD),
         checks.weights("w", BAD[:, 0], BAD[:, 0], "t"),
         checks.weights("w", [1.0, 2.0, 3.0], BAD[:, 0], "t"),
         checks.variance(BAD, BAD),
@@ -618,7 +849,8 @@ def test_a_compiled_graph_has_no_break_and_its_numbers_are_not_looked_at(shape_c
         level = checks.log_snr("l", level, x) + checks.each("y", t, x)
         spread = checks.variance(var, x) + checks.variance(0.5, x)
         scale = checks.nonzero(checks.rowwise("v", level, x), "wrong")
-        level = checks.weights("w", level, checks.some_signal(level, "f"), "t")
+        checks.some_signal(level[0], x, (2,), "f")
+        level = checks.weights("w", level, checks.known("l", level), "t")
         return checks.answer("f", x * scale + spread, x), step, level
 
     args = (X + 1.0, T3, torch.tensor([0.5, 0.0]), torch.tensor([1.0, 2.0, 3.0]))

@@ -243,3 +243,32 @@ def test_threads_that_write_one_file(tmp_path):
     for thread in work:
         thread.join()
     assert (tmp_path / "a").read_bytes() in contents and os.listdir(tmp_path) == ["a"]
+
+
+def test_where_there_are_no_locks_a_file_is_written_all_the_same(tmp_path, monkeypatch):
+    "As on Windows, which has no fcntl and renames no file that is open."
+    monkeypatch.setattr(files, "fcntl", None)
+    replace, open_ones = os.replace, Path("/proc/self/fd")
+
+    def renames_what_nobody_holds(aside, path):
+        if open_ones.is_dir():
+            held = [os.path.realpath(handle) for handle in open_ones.iterdir()]
+            assert os.path.realpath(aside) not in held
+        replace(aside, path)
+
+    monkeypatch.setattr(os, "replace", renames_what_nobody_holds)
+    path = tmp_path / "a.bin"
+    for content in (b"first", b"second"):
+        write_file(path, content)
+        assert path.read_bytes() == content and os.listdir(tmp_path) == ["a.bin"]
+    with locked(tmp_path / "lock", wait=False), locked(tmp_path / "lock", wait=False):
+        assert (tmp_path / "lock").exists()
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+    def fails(*_):
+        raise OSError(errno.ENOSPC, "No space left")
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(OSError, match="a.bin"):
+        write_file(path, b"third")
+    assert path.read_bytes() == b"second" and os.listdir(tmp_path) == ["a.bin"]

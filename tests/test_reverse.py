@@ -700,7 +700,7 @@ WRONG = [
         lambda: back(X, torch.ones(5)),
     ),
     (TypeError, "x_t must be a floating-point tensor, got torch.int64", lambda: back(X.long(), 1)),
-    (ValueError, r"x must have shape \(n, 1\), got \(5, 2\)", lambda: back(X.expand(5, 2), 1)),
+    (ValueError, r"x_t must have shape \(n, 1\), got \(5, 2\)", lambda: back(X.expand(5, 2), 1)),
 ]
 
 

@@ -177,7 +177,7 @@ def test_the_value_comes_with_its_trace(context, probes):
 @pytest.mark.bad_input
 @pytest.mark.parametrize("call, kind, words", [
     (lambda x: trace_jacobian(lambda x: x[:1], x), ValueError,
-     r"the function must return a tensor of x's shape \(3, 2\), got \(1, 2\)"),
+     r"f must return a tensor of x's shape \(3, 2\), got \(1, 2\)"),
     (lambda x: trace_jacobian(lambda x: 3.0, x), ValueError, "a tensor of x's shape .* got float"),
     (lambda x: jacobian(lambda x: x.sum(1), x), ValueError, r"a tensor of x's shape \(3, 2\), got \(3,\)"),
     (lambda x: trace_jacobian(torch.sin, x, probes=0), ValueError, "probes must be 1 or more, got 0"),

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from .. import checks
 from ..files import write_file
 
 __all__ = ["dequantize", "digits", "make_digits", "mnist"]
@@ -88,7 +89,7 @@ def digits(
     ValueError: another split. FileNotFoundError, RuntimeError: the file is missing, or damaged.
     Source: MNIST, Y. LeCun, C. Cortes, C. J. C. Burges.
     """
-    split, arrays = _checked(split), _shipped()
+    split, labels, arrays = _checked(split), checks.flag("labels", labels), _shipped()
     x = from_levels(arrays[f"{split}_images"][:, None])
     return (x, arrays[f"{split}_labels"].long()) if labels else x
 
@@ -159,7 +160,8 @@ def mnist(
     downloaded into it (12 MB) by torchvision. With `labels`, (images, labels). A fresh tensor each call.
     ValueError: another split. ImportError: no torchvision. RuntimeError: no network, or damaged files.
     """
-    levels, targets = _full(split, root)
+    split, labels = _checked(split), checks.flag("labels", labels)
+    levels, targets = _full(split, root if root is None else checks.path("root", root))
     x = from_levels(levels[:, None])
     return (x, targets.long()) if labels else x
 
@@ -201,6 +203,9 @@ def make_digits(
     was built with another zlib). `path` appears when it is complete.
     ValueError: more images asked for than MNIST has of some digit. RuntimeError: no MNIST in `root`, and no network.
     """
+    root, path = checks.path("root", root), checks.path("path", path)
+    seed = checks.at_most("seed", seed, 2**32 - 1, 0)
+    train, test = checks.count("train", train, 0), checks.count("test", test, 0)
     rng, arrays = np.random.RandomState(seed), {}
     for split, each in zip(_SPLITS, (train, test), strict=True):
         images, labels = (tensor.numpy() for tensor in _full(split, root))
@@ -210,7 +215,7 @@ def make_digits(
             labels[index].astype(np.uint8),
         )
     content = _packed(arrays)
-    write_file(Path(path), content)
+    write_file(path, content)
     return hashlib.sha256(content).hexdigest()
 
 # %% ../../nbs/workshop/data/digits.ipynb #1e00c900
@@ -225,5 +230,5 @@ def dequantize(
     if not isinstance(x, Tensor) or not x.is_floating_point():
         got = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"x must be a floating-point tensor in [-1, 1], got {got}")
-    u = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+    u = torch.rand(x.shape, generator=checks.random(generator), dtype=x.dtype, device=x.device)
     return x + (u - 0.5) * (2 / 255)

@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from .. import checks
 from ..files import write_file
 from .digits import digits, from_levels, mnist, to_levels
 
@@ -364,20 +365,24 @@ def _with_channels(
 # %% ../../nbs/workshop/data/pictures.ipynb #6c53ff3d
 def _checked(
     size: int | tuple[int, int] | None, channels: int | None, split: str
-) -> tuple[int, int] | None:
-    "size as (h, w); an error says what each of the three should be."
+) -> tuple[tuple[int, int] | None, int | None]:
+    "size as (h, w), and channels; an error says what each of the three should be."
+    channels = channels if channels is None else checks.whole("channels", channels)
+    checks.instance("split", split, str)
     if channels not in (None, 1, 3) or split not in ("train", "test"):
         raise ValueError(
             f'channels must be 1 or 3 and split "train" or "test", got {channels!r} and {split!r}'
         )
     if size is None:
-        return None
+        return None, channels
     pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
     if len(pair) != 2 or not all(
         isinstance(s, int) and not isinstance(s, bool) and s >= 1 for s in pair
     ):
-        raise ValueError(f"size must be a whole number of pixels or a pair (h, w), got {size!r}")
-    return pair
+        raise ValueError(
+            f"size must be a whole number of pixels or a pair (h, w), got {checks.shown(size)}"
+        )
+    return pair, channels
 
 
 def _named(
@@ -413,11 +418,15 @@ def load_pictures(
     256 levels. A file of more than 100 million pixels counts as one that cannot be read.
     ValueError: nothing readable, or an array that does not fit. FileNotFoundError. ImportError.
     """
+    path = checks.path("source", source)
     if not str(source).strip():
         raise ValueError(
             "source must be digits, mnist, a folder or an .npz file, got an empty text"
         )
-    size, path, skipped = _checked(size, channels, split), Path(source).expanduser(), []
+    size, channels = _checked(size, channels, split)
+    path, skipped, progress = path.expanduser(), [], checks.flag("progress", progress)
+    root = root if root is None else checks.path("root", root)
+    skip = skip if skip is None else checks.function("skip", skip, "a path and a reason")
 
     def hear(file: Path, why: str) -> None:
         skipped.append(f"{file}: {why}")
@@ -503,11 +512,10 @@ def save_pictures(
     into an .npz. cols: by default as many as make a square. ValueError: another ending, no pictures, channels other
     than 1 or 3, NaN, labels of another shape. TypeError: x not of floating point, labels not of whole numbers.
     """
-    path = Path(path)
+    path = checks.path("path", path)
     if path.suffix.lower() not in (".png", ".npz"):
         raise ValueError(f"path must end in .png or .npz, got {path}")
-    if cols is not None and cols < 1:
-        raise ValueError(f"cols must be 1 or more, got {cols}")
+    cols = cols if cols is None else checks.count("cols", cols)
     _check_drawn(x, labels)
     levels = to_levels(x)
     cols = min(len(x), cols or math.ceil(math.sqrt(len(x))))

@@ -9,6 +9,7 @@ import traitlets
 from jaxtyping import Float
 from torch import Tensor
 
+from .. import checks
 from ..elbo import exact_elbo
 from ..forward import ForwardProcess, Time
 from ..gaussian import Gaussian
@@ -92,6 +93,7 @@ class BoundExplorer(Explorable):
 
     def terms(self, strips: int = 400) -> Float[Tensor, " n"]:
         "L_0, L_1, ..., L_T in nats, averaged over the data as a sum over strips."
+        strips = checks.at_most("strips", strips, 10**6)
         x = torch.linspace(-5, 5, strips + 1, dtype=torch.float64)[:, None]
         weight = self.data.log_prob(x).exp() * (10 / strips)
         bound = exact_elbo(self.q, self.p, x)

@@ -6,11 +6,15 @@ __all__ = ['front_end', 'Explorable', 'few_images']
 # %% ../../nbs/workshop/explore/explorable.ipynb #500464d8
 import re
 from importlib.resources import files
+from typing import Any
 
 import anywidget
 import torch
 import traitlets
 from torch import Tensor
+
+from .. import checks
+from .traits import as_number
 
 __all__ = []
 
@@ -35,6 +39,13 @@ def front_end(name: str) -> str:
 class Explorable(anywidget.AnyWidget):
     "What the explorables share: their looks, where Reset leads, and the text that stands where no widget can be shown."
 
+    def __init__(self, **values: Any):
+        for name, value in values.items():
+            if isinstance(self.traits().get(name), traitlets.Int | traitlets.Float):
+                values[name] = as_number(name, value, self.traits()[name])
+        start = values.get("_start", {})
+        super().__init__(**values | {"_start": {k: values.get(k, v) for k, v in start.items()}})
+
     _css = (_FOLDER / "explore.css").read_text(encoding="utf-8")
     _words = "something to drag"
     _start = traitlets.Dict().tag(sync=True)
@@ -52,9 +63,7 @@ _MOST = 64
 
 def few_images(x0: Tensor) -> Tensor:
     "x0 as (n, 1, h, w) float32 on the CPU, or an error that says what is wrong with it."
-    if not isinstance(x0, Tensor) or not x0.is_floating_point():
-        got = str(x0.dtype) if isinstance(x0, Tensor) else type(x0).__name__
-        raise TypeError(f"x0 must be a floating-point tensor, got {got}")
+    checks.at_hand("x0", checks.floating("x0", x0))
     shape = tuple(x0.shape)
     if not (len(shape) == 2 or len(shape) in (3, 4) and shape[-3] == 1) or 0 in shape:
         raise ValueError(

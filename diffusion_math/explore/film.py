@@ -27,9 +27,7 @@ def _frames(
     name: str, x: Tensor, shape: tuple[int, ...] | None = None
 ) -> Float[Tensor, "frames seeds 1 h w"]:
     "x as (frames, seeds, 1, h, w), or an error that says what is wrong with it."
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        got = str(x.dtype) if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"{name} must be a floating-point tensor, got {got}")
+    checks.at_hand(name, checks.floating(name, x))
     if x.ndim != 5 or x.shape[2] != 1 or 0 in x.shape or len(x) < 2:
         raise ValueError(
             f"{name} must have shape (frames, n, 1, h, w), two frames or more, got {tuple(x.shape)}"
@@ -43,9 +41,8 @@ def _frames(
 
 def _times(times: Sequence[int] | None, n: int) -> list[int]:
     "The times of n frames, falling from T to 0, or an error."
-    times = (
-        list(range(n - 1, -1, -1)) if times is None else [checks.whole("times", t) for t in times]
-    )
+    times = range(n - 1, -1, -1) if times is None else checks.listed("times", times, "numbers")
+    times = [checks.at_most("times", t, low=-(10**7)) for t in times]
     if len(times) != n:
         raise ValueError(f"times must hold {n} numbers, one for each frame, got {len(times)}")
     if times[-1] != 0 or any(a <= b for a, b in zip(times[:-1], times[1:], strict=True)):
@@ -118,6 +115,9 @@ class FilmExplorer(Explorable):
         """
         if not isinstance(p, ReverseProcess):
             raise TypeError(f"p must be a ReverseProcess, got {type(p).__name__}")
+        if p.event_shape is not None and len(p.event_shape) != 3:
+            event = tuple(p.event_shape)
+            raise ValueError(f"p must be a process over (1, h, w), got event_shape {event}")
         count = min(check_range("frames", checks.whole("frames", frames), 2, 1001), p.T + 1)
         times = [(2 * i * p.T + count - 1) // (2 * (count - 1)) for i in range(count)][::-1]
         path = p.sample(n, generator=generator, trajectory=True, like=like)[times]

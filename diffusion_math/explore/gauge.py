@@ -47,9 +47,7 @@ def _checked(q: GaussianMixture, held_out: Tensor, labels: Tensor, rank: int) ->
     "What the gauge takes, or an error that names what it got."
     if not isinstance(q, GaussianMixture):
         raise TypeError(f"q must be a GaussianMixture, got {type(q).__name__}")
-    if not isinstance(held_out, Tensor) or not held_out.is_floating_point():
-        got = str(held_out.dtype) if isinstance(held_out, Tensor) else type(held_out).__name__
-        raise TypeError(f"held_out must be a floating-point tensor, got {got}")
+    checks.finite("held_out", checks.at_hand("held_out", checks.floating("held_out", held_out)))
     if (
         held_out.ndim != 4
         or held_out.shape[1] != 1
@@ -111,6 +109,7 @@ class GaugeExplorer(Explorable):
         kinds, held_out = sorted(set(labels.tolist())), held_out.detach().cpu()
         which = [int((labels == kind).nonzero()[0]) for kind in kinds]
         self._shown, (h, w) = held_out[which].float(), held_out.shape[-2:]
+        digit = None if digit is None else checks.whole("digit", digit)
         if digit is not None and digit not in kinds:
             raise ValueError(f"digit must be one of the labels {kinds}, got {digit!r}")
         self.scores, c = self.q.log_prob(held_out.double()), self.q.components

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from .. import checks
 from ..laws.mixture import GaussianMixture
 from .explorable import Explorable, front_end
 from .traits import Number, Packed, pack
@@ -46,10 +47,14 @@ class GaussianExplorer(Explorable):
     ):
         for name, pair in {"mu": mu, "sigma": sigma}.items():
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                raise TypeError(f"{name} must be a pair of numbers, got {pair!r}")
+                raise TypeError(f"{name} must be a pair of numbers, got {checks.shown(pair)}")
+            for value in pair:
+                checks.number(name, value)
         start = {"mu1": mu[0], "mu2": mu[1], "sigma1": sigma[0], "sigma2": sigma[1], "rho": rho}
         super().__init__(
-            **start, _eps=pack(torch.randn(_SAMPLES, 2, generator=generator)), _start=start
+            **start,
+            _eps=pack(torch.randn(_SAMPLES, 2, generator=checks.random(generator))),
+            _start=start,
         )
 
     @property

@@ -27,6 +27,7 @@ def _path_noise(
     weights: list[float], T: int, generator: Generator | None
 ) -> Float[Tensor, "paths numbers"]:
     "For each path: the number of its component, the noise of x_0, and the noise of each stretch of the way."
+    checks.random(generator)
     which = torch.multinomial(torch.tensor(weights), _PATHS, replacement=True, generator=generator)
     return torch.cat(
         [which[:, None].float(), torch.randn(_PATHS, 1 + min(T, _STRETCHES), generator=generator)],

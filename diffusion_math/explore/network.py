@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from .. import checks
 from ..data.digits import to_levels
 from ..ddpm import DDPM
 from .explorable import few_images
@@ -68,8 +69,11 @@ class NetworkExplorer(ipywidgets.VBox):
         if not isinstance(p, DDPM):
             raise TypeError(f"p must be a DDPM, got {type(p).__name__}")
         self._p, self._x0, self._generator = p, few_images(x0), generator
-        t = check_range("t", max(1, p.T // 4) if t is None else t, 1, p.T)
-        digit = check_range("digit", digit, 0, len(self._x0) - 1)
+        if p.event_shape not in (None, self._x0.shape[1:]):
+            shapes = f"{tuple(p.event_shape)}, got {tuple(self._x0.shape[1:])}"
+            raise ValueError(f"x0 must hold images of p's event_shape, {shapes}")
+        t = check_range("t", checks.whole("t", max(1, p.T // 4) if t is None else t), 1, p.T)
+        digit = check_range("digit", checks.whole("digit", digit), 0, len(self._x0) - 1)
         self.t = ipywidgets.IntSlider(t, 1, p.T, description="t")
         self.digit = ipywidgets.IntSlider(digit, 0, len(self._x0) - 1, description="digit")
         self.another = ipywidgets.Button(description="Other noise")

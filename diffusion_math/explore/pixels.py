@@ -9,6 +9,7 @@ import traitlets
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from .. import checks
 from ..data.digits import from_levels, to_levels
 from .explorable import Explorable, front_end
 from .traits import Packed, check_range, pack
@@ -21,9 +22,7 @@ _MOST = 600
 
 def _levels(images: Tensor) -> UInt8[Tensor, "n 1 h w"]:
     "One byte a pixel, 0 for -1 and 255 for 1, or an error that says what is wrong with the images."
-    if not isinstance(images, Tensor) or not images.is_floating_point():
-        got = str(images.dtype) if isinstance(images, Tensor) else type(images).__name__
-        raise TypeError(f"images must be a floating-point tensor, got {got}")
+    checks.at_hand("images", checks.floating("images", images))
     shape = tuple(images.shape)
     if len(shape) != 4 or shape[1] != 1 or 0 in shape:
         raise ValueError(f"images must have shape (n, 1, h, w), got {shape}")
@@ -66,13 +65,17 @@ class PixelsExplorer(Explorable):
         self.images = from_levels(levels).double()
         middle = (self._h // 2, self._w // 2)
         place = {
-            "first": first or middle,
-            "second": second or (middle[0], min(middle[1] + 2, self._w - 1)),
+            "first": middle if first is None else first,
+            "second": (middle[0], min(middle[1] + 2, self._w - 1)) if second is None else second,
         }
-        start = {name: self._place(name, *at) for name, at in place.items()}
+        start = {name: self._place(name, at) for name, at in place.items()}
         super().__init__(**start, _size=[n, self._h, self._w], _pixels=pack(levels), _start=start)
 
-    def _place(self, name: str, row: int, column: int) -> int:
+    def _place(self, name: str, at: tuple[int, int]) -> int:
+        at = checks.listed(name, at, "two numbers, (row, column)")
+        if len(at) != 2:
+            raise ValueError(f"{name} must be (row, column), got {len(at)} numbers")
+        row, column = (checks.whole(name, place) for place in at)
         check_range(f"{name}'s row", row, 0, self._h - 1)
         return self._w * row + check_range(f"{name}'s column", column, 0, self._w - 1)
 

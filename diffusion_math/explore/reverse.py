@@ -9,6 +9,7 @@ import traitlets
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from .. import checks
 from ..forward import ForwardProcess, Schedule
 from ..gaussian import Gaussian
 from ..laws.mixture import GaussianMixture
@@ -57,7 +58,7 @@ class ReverseExplorer(Explorable):
         for i, mean in enumerate(means):
             check_range(f"means[{i}]", mean, -REACH, REACH)
         which = torch.multinomial(
-            torch.tensor(weights), _PAIRS, replacement=True, generator=generator
+            torch.tensor(weights), _PAIRS, replacement=True, generator=checks.random(generator)
         )
         eps = torch.cat([which[:, None].float(), torch.randn(_PAIRS, 2, generator=generator)], 1)
         sent = {"_weights": weights, "_means": means, "_variances": variances, "_eps": pack(eps)}

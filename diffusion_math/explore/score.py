@@ -129,6 +129,7 @@ class ScoreExplorer(Explorable):
 
     def step(self, x: Float[Tensor, "n 2"], xi: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
         "One step of the sampler from x at t, with noise xi: x + h score + sqrt(2 h) xi, or a draw of p(x_{t-1} | x_t)."
+        checks.same_shape("xi", xi, "x", checks.at_hand("x", checks.events("x", x, (2,))))
         if self.sampler == "reverse":
             law = ExactReverse(self.q, self.data).step(x, self.t)
             return law.mean + law.std * xi

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import torch
 
+from .. import checks
 from ..distribution import Distribution
 from ..elbo import exact_elbo
 from ..forward import ForwardProcess
@@ -48,7 +49,13 @@ def account(
     narrowest mode gets 1.2 a standard deviation or more. Costs what GridChain does. ValueError: as GridChain, elbo;
     strips that do not hold all of data.
     """
+    if checks.instance("data", data, Distribution).event_shape.numel() != 1:
+        event = tuple(data.event_shape)
+        raise ValueError(f"data must be a law of one number, got event_shape {event}")
+    checks.instance("q", q, ForwardProcess)
+    strips = checks.at_most("strips", strips, 10**6)
     chain = GridChain(p, low, high)
+    low, high = chain.low, chain.high
     x = torch.linspace(low, high, 10 * strips + 1, dtype=torch.float64).view(-1, *data.event_shape)
     log_q, width = data.log_prob(x), (high - low) / (10 * strips)
     seen = log_q > math.log(1e-15)  # the rest weighs nothing
@@ -60,7 +67,7 @@ def account(
     for strip in (weight, 10 * weight[some]):
         off = strip.sum().item() - 1
         if not abs(off) < LOST:
-            why = f"its mass in the strips is 1 {off:+.3g}"
+            why = f"its mass in the strips is 1 {off:+.3g}, got {low:g}, {high:g} and {strips}"
             raise ValueError(f"low, high and strips must suit data: {why}")
     entropy, model_error = -(weight * log_q).sum(), (weight * (log_q - chain.log_prob(x))).sum()
     gap = (10 * weight[some] * chain.gap(q, x[some])).sum()

@@ -46,7 +46,10 @@ def with_density(law: Gaussian, where: Tensor | bool = True) -> Gaussian:
 
 def decoded(decoder: Callable[[Tensor], Any], x0: Tensor, x_1: Tensor) -> Float[Tensor, " rows"]:
     "log p(x_0 | x_1) of a decoder, one for each row."
-    log_prob = decoder(x_1).log_prob(x0)
+    law = decoder(x_1)
+    if not callable(getattr(law, "log_prob", None)):
+        raise TypeError(f"decoder must return an object with log_prob, got {checks.got(law)}")
+    log_prob = law.log_prob(x0)
     if not isinstance(log_prob, Tensor) or log_prob.shape != x0.shape[:1]:
         fits = f"shape ({len(x0)},), one for each x_1"
         came = tuple(log_prob.shape) if isinstance(log_prob, Tensor) else type(log_prob).__name__
@@ -74,7 +77,8 @@ def draw_terms(
     T: int, x0: Tensor, generator: Generator | None, t: Time | None, eps: Tensor | None
 ) -> tuple[Int[Tensor, " b"], Float[Tensor, "b *event"]]:
     "t in 1..T as (b,), one from each of b equal strata, in a random order; and noise. What is given stays."
-    b, of = len(checks.tensor("x0", x0)), {"generator": generator, "device": x0.device}
+    b = len(checks.tensor("x0", x0))
+    of = {"generator": checks.random(generator), "device": x0.device}
     if t is None:
         place = torch.randperm(b, **of) + torch.rand(b, dtype=torch.float64, **of)
         t = 1 + (place / max(1, b) * T).long().clamp(max=T - 1)

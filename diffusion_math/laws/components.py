@@ -200,7 +200,7 @@ class RoundComponents(Components):
 def _check_variances(var: Tensor) -> Tensor:
     "var itself; ValueError for a negative one (looked for where it lies on the CPU)."
     checks.refuse(~(var >= 0), "covs must hold no negative variance, got", var)
-    return var
+    return checks.finite("covs", var)
 
 
 def _check_directions(U: Float[Tensor, "k d r"]) -> Float[Tensor, "k d r"]:

@@ -43,7 +43,7 @@ def posterior_shares(level: Each, before: Any, x: Tensor, needed: bool) -> tuple
     if not needed:
         return level, level  # not looked at
     if before is None:
-        raise ValueError("mean needs log_snr_prev, the noise level at t-1")
+        raise ValueError("mean needs log_snr_prev, the noise level at t-1, got None")
     before = checks.log_snr("log_snr_prev", before, x)
     falls = "log_snr_prev must not be below log_snr, at log_snr ="
     checks.refuse(before < level, falls, before)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
+from .. import checks
 from ..palette import PALETTE, figure, style
 
 __all__ = ["StandardErrors", "has_means", "line", "mean_rows", "number", "plot", "table"]
@@ -83,6 +84,7 @@ def table(bound: Any) -> str:
 
 def plot(bound: Any, ax: Any = None, title: str | None = None) -> Any:
     "The steps as a line over t, the two ends as marks with their values; returns the axes."
+    ax, title = checks.axes(ax), title if title is None else checks.text("title", title)
     with style():
         ax = figure(height=3.0)[1] if ax is None else ax
         steps, mark = bound.steps.detach().mean(1).cpu().double(), "o-" if bound.T <= 60 else "-"

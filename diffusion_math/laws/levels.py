@@ -66,17 +66,17 @@ class GreyLevels(nn.Module):
         super().__init__()
         self.width, self.levels, self.low, self.high = (
             checks.grey_levels(levels, low, high),
-            levels,
-            low,
-            high,
+            int(levels),
+            float(low),
+            float(high),
         )
-        self.network = network
+        self.network = checks.of_level("network", network)
         self.register_buffer("start", torch.tensor(WEIGHT + MEAN + SPREAD), persistent=False)
 
     def forward(
         self, x_t: Float[Tensor, "b c h w"], log_snr: float | Float[Tensor, "..."], **cond
     ) -> Float[Tensor, "b c h w"]:
-        wide = torch.promote_types(x_t.dtype, torch.float32)
+        wide = torch.promote_types(checks.table("x_t", x_t, 4).dtype, torch.float32)
         level = checks.each("log_snr", log_snr, x_t).to(wide).view(-1, 1, 1, 1, 1)
         said = self._prior(self.network(x_t, log_snr, **cond), x_t).to(wide)
         weight, mean, spread = said.split([4, 3, 3], 2)

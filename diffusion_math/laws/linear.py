@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .. import checks
 from ..forward import ForwardProcess
 from ..reverse import ReverseProcess
 from .chain import check_chain
@@ -75,8 +76,9 @@ class LinearChain:
     """
 
     def __init__(self, p: ReverseProcess):
-        if p.event_shape is None:
+        if checks.instance("p", p, ReverseProcess).event_shape is None:
             raise ValueError("p must have an event_shape, got None")
+        checks.at_most("p.event_shape.numel()", p.event_shape.numel(), 2**11, 0)
         self.p, self.d = p, p.event_shape.numel()
         self.steps = [_affine(p, t, p.event_shape) for t in range(1, p.T + 1)]
         self.h = [self.steps[0]]  # h[t-1] is the law of x_0 given x_t
@@ -88,6 +90,7 @@ class LinearChain:
     def log_prob(self, x0: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
         "log p(x_0), (b,), in nats: x_0 is Gaussian."
         law = _then(self.h[-1], self.prior)
+        checks.at_hand("x0", checks.events("x0", x0, self.p.event_shape))
         off = x0.reshape(len(x0), self.d).double() - law.c
         quadratic = (off * torch.linalg.solve(law.V, off.T).T).sum(1)
         return -0.5 * (quadratic + torch.linalg.slogdet(2 * math.pi * law.V)[1])
@@ -116,7 +119,7 @@ class LinearChain:
 # %% ../../nbs/workshop/laws/linear.ipynb #e593b1dc
 def _check_linear(chain: LinearChain, q: ForwardProcess, x0: Tensor) -> Float[Tensor, "b d"]:
     "x_0 as float64 rows; ValueError where a step is too narrow to be compared with q's."
-    check_chain(q, chain.p, x0, None)
+    checks.at_hand("x0", check_chain(q, chain.p, x0, None))
     for t, step in enumerate(chain.steps, start=1):
         if not bool((step.V.diagonal() > 0).all()):
             raise ValueError(f"p.step must have variances above 0, got 0 at t = {t}")

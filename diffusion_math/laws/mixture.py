@@ -26,6 +26,7 @@ from diffusion_math.laws.components import (
 
 from .. import checks
 from ..distribution import Distribution
+from ..forward import ForwardProcess
 from ..sums import wide_dtype
 
 __all__ = ["Empirical", "GaussianMixture"]
@@ -159,20 +160,19 @@ def slices(n: int, width: int) -> list[slice]:
     return [slice(i, i + size) for i in range(0, max(1, n), size)]
 
 # %% ../../nbs/workshop/laws/mixture.ipynb #170cb3bd
-def _check_fit(x: Tensor, labels: Tensor | None, k: int | None, floor: float) -> None:
-    "What fit takes, or an error that names what it got."
+def _check_fit(
+    x: Tensor, labels: Tensor | None, k: int | None, floor: float
+) -> tuple[int | None, float]:
+    "k and floor, if they are what fit takes; or an error that names what it got."
     if (labels is None) == (k is None):
         came = "neither" if k is None else "both"
         raise ValueError(f"fit takes either labels or k, got {came}")
     checks.finite("x", checks.some("x", x, "point"))
     if labels is not None:
-        checks.instance("labels", labels, Tensor)
-        if labels.shape != x.shape[:1]:
-            fits = f"shape ({len(x)},), one for each x"
-            raise ValueError(f"labels must have {fits}, got {tuple(labels.shape)}")
+        checks.whole_labels("labels", labels, len(x))
     if k is not None:
-        checks.count("k", k)
-    checks.number("floor", floor, 0)
+        k = checks.at_most("k", k, len(checks.at_hand("x", x)))
+    return k, checks.amount("floor", floor)
 
 # %% ../../nbs/workshop/laws/mixture.ipynb #e548acb9
 class Mixture(Distribution):
@@ -184,7 +184,8 @@ class Mixture(Distribution):
         means: Float[Tensor, "k *event"],
         covs: Tensor | tuple,
     ):
-        flat = checks.some("means", means, "mean").reshape(len(means), -1)
+        means = checks.finite("means", checks.some("means", means, "mean"))
+        flat = means.reshape(len(means), -1)
         self._set(
             log_weights_of(weights, flat),
             components_of(flat, covs, means.shape[1:]),
@@ -218,7 +219,8 @@ class Mixture(Distribution):
 
     def sample(self, n: int, generator: Generator | None = None) -> Float[Tensor, "n *event"]:
         "Pick a component by its weight, then draw from it: in the mixture's dtype and on its device."
-        n = checks.count("n", n, 0)
+        n, _ = checks.draws(n, [self.components.d])
+        checks.random(generator)
         kind = {"dtype": self.components.means.dtype, "device": self.components.means.device}
         which = torch.multinomial(self.weights, max(n, 1), replacement=True, generator=generator)[
             :n
@@ -232,7 +234,7 @@ class Mixture(Distribution):
     def responsibilities(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, "n k"]:
         "The probability that each component made x, by Bayes' rule. ValueError where a variance is 0, as in score."
         self._no_point_mass("responsibilities")
-        return _ask(self, x, math.inf, responsibility)
+        return _ask(self, x, math.inf, responsibility, name="x")
 
     def _no_point_mass(self, what: str) -> None:
         cure = "got a point mass; ask .noised(log_snr) first"
@@ -243,18 +245,19 @@ class Mixture(Distribution):
 
 # %% ../../nbs/workshop/laws/mixture.ipynb #e4c309cd
 def _ask(
-    q: Mixture, x: Float[Tensor, "n *event"], log_snr: LogSNR, f: Callable, width: int = 0
+    q: Mixture,
+    x: Float[Tensor, "n *event"],
+    log_snr: LogSNR,
+    f: Callable,
+    width: int = 0,
+    name: str = "x_t",
 ) -> Tensor:
     "f(components, log weights, x, scale, variance) over slices of the batch, in the finer dtype of q and x."
-    if checks.floating("x", x).ndim == 0 or x.shape[1:] != q.event_shape:
-        raise ValueError(
-            f"x must have shape (n, {', '.join(map(str, q.event_shape))}), got {tuple(x.shape)}"
-        )
-    if isinstance(log_snr, Tensor) and log_snr.shape not in ((), (1,), x.shape[:1]):
-        got = tuple(log_snr.shape)
-        raise ValueError(
-            f"log_snr must be a number or have shape ({len(x)},), one for each x, got {got}"
-        )
+    checks.events(name, x, q.event_shape)
+    if x.is_cpu != q.components.means.is_cpu:
+        where = q.components.means.device
+        raise ValueError(f"{name} must lie on the mixture's device, {where}, got {x.device}")
+    log_snr = checks.level("log_snr", log_snr, x, name)
     dtype = wide_dtype(x.dtype, q.components.means.dtype)
     c, log_w, flat = (
         q.components.to(dtype),
@@ -277,29 +280,26 @@ class GaussianMixture(Mixture):
     """
 
     def log_prob(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, " n"]:
-        return _ask(self, x, math.inf, lambda *a: joint(*a).logsumexp(1))
+        return _ask(self, x, math.inf, lambda *a: joint(*a).logsumexp(1), name="x")
 
     def score(self, x: Float[Tensor, "n *event"]) -> Float[Tensor, "n *event"]:
         "The gradient of log_prob. ValueError where a variance is 0 (looked for on the CPU): a point mass has none."
         self._no_point_mass("score")
-        return _ask(self, x, math.inf, score).view(x.shape)
+        return _ask(self, x, math.inf, score, name="x").view(x.shape)
 
     def noised_score(
         self, x_t: Float[Tensor, "n *event"], log_snr: LogSNR
     ) -> Float[Tensor, "n *event"]:
         "The score of q(x_t); log_snr a number, or (n,), one for each x."
-        level = torch.as_tensor(log_snr)
+        level = checks.level("log_snr", log_snr, x_t)
         if checks.holds(level == math.inf):
             self._no_point_mass("score")
         return _ask(self, x_t, level, score).view(x_t.shape)
 
     def noised(self, log_snr: float | Float[Tensor, ""]) -> "GaussianMixture":
         "Noise moves every mean towards 0 and every covariance towards I: the law is a mixture again."
-        if isinstance(log_snr, Tensor) and log_snr.ndim:
-            raise ValueError(f"log_snr must be a number, got shape {tuple(log_snr.shape)}")
-        if not isinstance(log_snr, Tensor) and math.isnan(log_snr):
-            raise ValueError("log_snr must be a number, got nan")
-        s, v = (a[0, 0] for a in scale_and_var(log_snr, self.components.means))
+        level = checks.one_level(log_snr)
+        s, v = (a[0, 0] for a in scale_and_var(level, self.components.means))
         return self._like(self.log_weights, self.components.noised(s, v))
 
     def denoise(self, x_t: Float[Tensor, "n *event"], log_snr: LogSNR) -> Float[Tensor, "n *event"]:
@@ -310,7 +310,7 @@ class GaussianMixture(Mixture):
         self, x_t: Float[Tensor, "n *event"], log_snr: LogSNR, diag: bool = False
     ) -> Float[Tensor, "n ..."]:
         "Cov[x0 | x_t], (n, d, d); with diag=True its diagonal alone, in x_t's shape."
-        if diag:
+        if checks.flag("diag", diag):
             return self.denoise_moments(x_t, log_snr)[1]
         return _ask(
             self, x_t, log_snr, denoise_cov, self.components.means.numel() * self.components.d
@@ -328,11 +328,12 @@ class GaussianMixture(Mixture):
 
         q is a ForwardProcess. Each x_t has a mixture of its own: ask for several one by one, [x_t[i : i + 1] ...].
         """
-        if isinstance(x_t, Tensor) and x_t.shape != (1, *self.event):
+        if checks.floating("x_t", x_t).shape != (1, *self.event):
             raise ValueError(
                 f"x_t must have shape {(1, *self.event)}, one x, got {tuple(x_t.shape)}"
             )
-        return _reverse_step(self, x_t, q, t)
+        checks.instance("q", q, ForwardProcess)
+        return _reverse_step(self, x_t, q, checks.times(t, x_t, 1, q.T))
 
     @classmethod
     def fit(
@@ -348,7 +349,8 @@ class GaussianMixture(Mixture):
         floor is added to the variance along every direction: a density on pixels depends on it, so say it with the
         number. The mixture is in float64. Raises ValueError unless exactly one of labels (n,) and k is given.
         """
-        _check_fit(x, labels, k, floor)
+        k, floor = _check_fit(x, labels, k, floor)
+        seed = checks.at_most("seed", seed, 2**32 - 1, 0)
         flat = x.flatten(1).double() if x.ndim > 1 else x[:, None].double()
         log_w, c = (
             fit_em(flat, k, floor, seed) if labels is None else fit_labels(flat, labels, floor)
@@ -364,5 +366,5 @@ class Empirical(GaussianMixture):
     """
 
     def __init__(self, data: Float[Tensor, "n *event"]):
-        n = len(checks.some("data", data, "x"))
+        n = len(checks.finite("data", checks.some("data", data, "x")))
         super().__init__(torch.ones(n, dtype=torch.float64) / n, data, torch.zeros(n))

@@ -49,8 +49,9 @@ def _levels(low: float, high: float, levels: int, like: Tensor) -> tuple[Tensor,
     return near.to(like.device, non_blocking=True), rest.to(like.device, non_blocking=True)
 
 # %% ../../nbs/workshop/laws/rounding.ipynb #b16ed9d4
-def left_unknown(schedule: Any) -> float:
+def left_unknown(q: Any) -> float:
     "What is left unknown of x_0 at t = 1 if all its values are alike: (1 - alpha_bar_1) / alpha_bar_1."
+    schedule = q.schedule
     noise, signal = schedule.noise_var[1].item(), schedule.alpha_bar[1].item()
     if not (noise > 0 and signal > 0):
         what = "x_1 must hold some noise and some of x_0"

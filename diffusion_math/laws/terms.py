@@ -25,13 +25,14 @@ __all__ = ["first_cost", "one_term", "term_cost"]
 def first_cost(p: Any, x0: Tensor, x_1: Tensor, mean: Tensor) -> Each:
     "-log p(x_0 | x_1), where the network's x_0 is mean: over grey levels for images, else by p's own variance."
     if p.images:
-        return -DiscretizedGaussian(mean, left_unknown(p.q.schedule)).log_prob(x0)
+        return -DiscretizedGaussian(mean, left_unknown(p.q)).log_prob(x0)
     return -with_density(Gaussian(mean, p.spread(x_1, 1)[0])).log_prob(x0)
 
 
 def term_cost(p: Any, x0: Tensor, x_t: Tensor, mean: Tensor, t: int | Tensor) -> Each:
     "KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)), where the network's x_0 is mean; 0 in place of t = 1."
     of_x0, _, posterior, _ = p.q.tables.at("posterior", "x_t", x_t, t)
+    checks.same_shape("x0", x0, "x_t", x_t)
     var, first = p.spread(x_t, t)[0], torch.as_tensor(t == 1).view(posterior.shape)
     point = (var == 0) & ~first
     of_x0 = wide(torch.where(first, 0, of_x0))

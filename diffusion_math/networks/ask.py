@@ -110,6 +110,7 @@ class AsksNetwork(ReverseProcess, nn.Module):
 
     def through(self, q: ForwardProcess) -> "AsksNetwork":
         "The same network on the steps of another q."
+        q = checks.instance("q", q, ForwardProcess)
         return self.changed(q=q, T=q.T, tables=Tables({}))
 
     def changed(self, **parts: Any) -> "AsksNetwork":

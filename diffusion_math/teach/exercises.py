@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import checks
 from ..files import locked, write_file
 from .catalogue import CATALOGUE, KINDS, Dice, Exercise
 
@@ -341,9 +342,7 @@ def _record(name: str, passed: bool) -> str:
 
 # %% ../../nbs/workshop/teach/exercises.ipynb #e763c553
 def _find(name: str) -> Exercise:
-    if name not in CATALOGUE:
-        raise ValueError(f"name must be one of {', '.join(CATALOGUE)}, got {name!r}")
-    return CATALOGUE[name]
+    return CATALOGUE[checks.one_of("name", name, list(CATALOGUE))]
 
 
 def check(name: str, f: Callable) -> None:

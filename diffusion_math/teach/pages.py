@@ -12,6 +12,7 @@ from itertools import count
 from os.path import commonprefix
 from pathlib import Path
 
+from .. import checks
 from ..files import write_file
 from .typeset import Typesetter
 
@@ -212,7 +213,7 @@ def write_page(notebook: str | Path, out: str | Path | None = None) -> Path:
     """
     import nbformat
 
-    path = Path(notebook)
+    path, out = checks.path("notebook", notebook), None if out is None else checks.path("out", out)
     try:
         content = nbformat.read(path, as_version=4)
         text = "\n".join(
@@ -220,6 +221,6 @@ def write_page(notebook: str | Path, out: str | Path | None = None) -> Path:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is no notebook") from error
-    out = _target(path, None if out is None else Path(out))
+    out = _target(path, out)
     write_file(out.resolve(), _page(path, content, text).encode())
     return out

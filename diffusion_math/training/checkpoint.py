@@ -241,11 +241,11 @@ def save_model(p: DDPM, path: str | Path, dtype: torch.dtype | None = None) -> N
     and renamed. TypeError: a network that is not a UNet or GreyLevels, a variance that is a function, a dtype that holds
     no fractions; ValueError: a weight too large for dtype; OSError: the file cannot be written, and is as it was.
     """
-    if not isinstance(p, DDPM):
-        raise TypeError(f"p must be a DDPM, got {type(p).__name__}")
-    if dtype not in (None, *KINDS):
+    checks.instance("p", p, DDPM)
+    path = checks.path("path", path)
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype in KINDS):
         fits = ", ".join(map(str, KINDS))
-        raise TypeError(f"dtype must be one of {fits}, or None, got {dtype!r}")
+        raise TypeError(f"dtype must be one of {fits}, or None, got {checks.shown(dtype)}")
     if callable(p.variance):
         raise TypeError("save_model keeps a variance by its name, got a function")
     network = getattr(p.network, "_orig_mod", p.network)  # torch.compile wraps it
@@ -258,7 +258,7 @@ def save_model(p: DDPM, path: str | Path, dtype: torch.dtype | None = None) -> N
     tensors |= {
         f"schedule.{name}": getattr(p.q.schedule, name)[1:] for name in ("log_snr", *TABLES)
     }
-    write_file(Path(path), _sealed(tensors, config))
+    write_file(path, _sealed(tensors, config))
 
 # %% ../../nbs/workshop/training/checkpoint.ipynb #cd03f5eb
 _ASSETS = files("diffusion_math") / "assets"
@@ -269,7 +269,7 @@ def load_model(path: str | Path) -> DDPM:
 
     FileNotFoundError; ValueError: a file that is damaged, or that save_model did not write.
     """
-    path = Path(path)
+    path = checks.path("path", path)
     tensors, config = _unsealed(path)
     try:
         q = ForwardProcess(_schedule(tensors))
@@ -295,8 +295,7 @@ def load_pretrained(name: str) -> DDPM:
     Each is a DDPM for (1, 28, 28) in [-1, 1] on the CPU. What they were trained on, and how good they are, is in
     diffusion_math/assets/MODEL_CARD.md. ValueError for another name.
     """
-    if name not in (names := pretrained_names()):
-        raise ValueError(f"name must be one of {', '.join(names)}, got {name!r}")
+    checks.one_of("name", name, pretrained_names())
     p = load_model(Path(str(_ASSETS / f"{name}.safetensors")))
     p.network.to(memory_format=torch.channels_last)  # in which a CPU convolves faster
     return p

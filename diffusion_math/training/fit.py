@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
-from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -53,29 +52,23 @@ class _Plan:
 
     def check(self) -> "_Plan":
         "Each is what it should be, as one of Python's own numbers, which JSON takes; or an error that names it."
-        for name in ("steps", "batch"):
-            setattr(self, name, checks.count(name, getattr(self, name)))
-        for name, high in (
-            ("ema", 1),
-            ("drop", 1),
-            ("lr", math.inf),
-            ("clip", math.inf),
-            ("weight_decay", math.inf),
-        ):
-            setattr(self, name, checks.number(name, getattr(self, name), 0, high))
+        for name, most in (("steps", 10**9), ("batch", 10**7)):
+            setattr(self, name, checks.at_most(name, getattr(self, name), most))
+        for name in ("ema", "drop"):
+            setattr(self, name, checks.number(name, getattr(self, name), 0, 1))
+        self.clip = checks.number("clip", self.clip, 0)
         for name in ("lr", "weight_decay"):
-            if getattr(self, name) == math.inf:
-                raise ValueError(f"{name} must be finite, got inf")
+            setattr(self, name, checks.amount(name, getattr(self, name)))
         for name in ("warmup", "seed"):
             value = getattr(self, name)
             try:
-                number = index(None if isinstance(value, bool) else value)
-            except TypeError:  # a tensor of 1.5 too has an __index__, but not one to ask
+                number = checks.whole(name, value)
+            except TypeError:
                 number = None
             if number is None or (name == "warmup" and number < 0):
-                raise ValueError(
-                    f"{name} must be a whole number{', 0 or more' * (name == 'warmup')}, got {value!r}"
-                )
+                least = ", 0 or more" * (name == "warmup")
+                came = checks.shown(value)
+                raise ValueError(f"{name} must be a whole number{least}, got {came}")
             setattr(self, name, number)
         self.loss = (
             self.loss if isinstance(self.loss, str) else getattr(self.loss, "__name__", "function")
@@ -282,9 +275,7 @@ class _Log:
 # %% ../../nbs/workshop/training/fit.ipynb #23656017
 def _check_data(p: DDPM, data: Tensor, labels: Tensor | None) -> None:
     "The data fits the process, or an error that says what does not."
-    if not isinstance(p, DDPM):
-        raise TypeError(f"p must be a DDPM, got {type(p).__name__}")
-    if not isinstance(p.network, nn.Module):
+    if not isinstance(checks.instance("p", p, DDPM).network, nn.Module):
         raise TypeError(
             f"p.network must be a torch.nn.Module to be trained, got {type(p.network).__name__}"
         )
@@ -294,15 +285,9 @@ def _check_data(p: DDPM, data: Tensor, labels: Tensor | None) -> None:
         raise ValueError(
             f"data must have shape (n, {shape}) with n of 1 or more, got {tuple(data.shape)}"
         )
-    if data.device.type == "cpu" and not bool(data.isfinite().all()):
-        raise ValueError("data must be finite, got an infinity or a NaN")
-    if labels is not None and (not isinstance(labels, Tensor) or labels.is_floating_point()):
-        got = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
-        raise TypeError(f"labels must be a tensor of whole numbers, got {got}")
-    if labels is not None and labels.shape != data.shape[:1]:
-        raise ValueError(
-            f"labels must have shape ({len(data)},), one for each datum, got {tuple(labels.shape)}"
-        )
+    checks.finite("data", checks.at_hand("data", data))
+    if labels is not None:
+        checks.whole_labels("labels", labels, len(data))
 
 # %% ../../nbs/workshop/training/fit.ipynb #7d3ee8cc
 def _no_class(p: DDPM, labels: Tensor | None, drop: float) -> int:
@@ -310,7 +295,8 @@ def _no_class(p: DDPM, labels: Tensor | None, drop: float) -> int:
     classes = getattr(p.network, "classes", None)
     if labels is not None and drop > 0 and classes is None:
         raise ValueError(
-            "labels with drop > 0 need a network made with classes, such as UNet(classes=10), or drop=0"
+            "labels with drop > 0 need a network made with classes, such as UNet(classes=10), or drop=0, "
+            f"got drop = {drop:g}"
         )
     if labels is not None and classes is not None:
         low, high = (int(v) for v in labels.long().aminmax())
@@ -331,9 +317,7 @@ def _accelerator(precision: str, batch: int, accumulate: int) -> Iterator[Any]:
     from accelerate.state import AcceleratorState, GradientState
     from accelerate.utils import GradientAccumulationPlugin as Pieces
 
-    if precision not in ("no", "bf16"):
-        raise ValueError(f"precision must be 'no' or 'bf16', got {precision!r}")
-    plugin = Pieces(num_steps=checks.count("accumulate", accumulate))
+    plugin = Pieces(num_steps=accumulate)
     before = [
         (kind._shared_state, dict(kind._shared_state)) for kind in (AcceleratorState, GradientState)
     ]
@@ -386,9 +370,8 @@ def _loss_of(loss: str | Callable, data: Tensor) -> Callable:
     "The mean loss of one piece of a batch; the bound in bits/dim, so that one size of step fits every picture."
     of = LOSSES.get(loss) if isinstance(loss, str) else loss
     if not callable(of):
-        raise ValueError(
-            f"loss must be one of {', '.join(LOSSES)}, or a function of p and x0, got {loss!r}"
-        )
+        fits = f"one of {', '.join(LOSSES)}, or a function of p and x0"
+        raise ValueError(f"loss must be {fits}, got {checks.shown(loss)}")
     scale = 1 / (data[0].numel() * math.log(2)) if of is elbo_loss else 1.0
 
     def mean(p: DDPM, x0: Tensor, y: Tensor | None, t: Tensor, eps: Tensor) -> Tensor:
@@ -577,6 +560,20 @@ def _loop(run: _Run, losses: list[float], shown: bool) -> TrainingRun:
                 run.save(log.fetch(engine, run.folder))
     return run.progress(log)
 
+# %% ../../nbs/workshop/training/fit.ipynb #169f4944
+def _how(
+    folder: Any, resume: Any, callback: Any, precision: Any, accumulate: Any, progress: Any
+) -> tuple[Path | None, int]:
+    "folder and accumulate, once all that says how to train is what it should be."
+    if callback is not None:
+        checks.function("callback", callback, "a TrainingRun")
+    for name, flag in (("resume", resume), ("progress", progress)):
+        checks.flag(name, flag)
+    if not isinstance(precision, str) or precision not in ("no", "bf16"):
+        raise ValueError(f"precision must be 'no' or 'bf16', got {checks.shown(precision)}")
+    folder = None if folder is None else checks.path("folder", folder)
+    return folder, checks.count("accumulate", accumulate)
+
 # %% ../../nbs/workshop/training/fit.ipynb #169f4945
 def fit(
     p: DDPM,
@@ -625,11 +622,8 @@ def fit(
     plan = _Plan(steps, batch, lr, loss, ema, warmup, clip, weight_decay, drop, seed).check()
     every, log_every = checks.count("every", every), checks.count("log_every", log_every)
     _check_data(p, data, labels)
-    none, of, folder = (
-        _no_class(p, labels, plan.drop),
-        _loss_of(loss, data),
-        None if folder is None else Path(folder),
-    )
+    none, of = _no_class(p, labels, plan.drop), _loss_of(loss, data)
+    folder, accumulate = _how(folder, resume, callback, precision, accumulate, progress)
     state = {} if folder is None else _told(p, plan, data, labels, precision)
     with (
         _accelerator(precision, plan.batch, accumulate) as accelerator,

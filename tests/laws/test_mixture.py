@@ -830,10 +830,14 @@ def make(weights=(0.5, 0.5), means=MEANS, covs=ONES):
             r"x must have shape \(n, 3\), got \(4, 2\)",
             lambda: make().log_prob(X[:, :2]),
         ),
-        (ValueError, r"x must have shape \(n, 3\), got \(3,\)", lambda: make().denoise(X[0], 0.0)),
         (
             ValueError,
-            r"x must have shape \(n, 3\), got \(\)",
+            r"x_t must have shape \(n, 3\), got \(3,\)",
+            lambda: make().denoise(X[0], 0.0),
+        ),
+        (
+            ValueError,
+            r"x_t must have shape \(n, 3\), got \(\)",
             lambda: make().denoise_cov(X[0, 0], 0.0),
         ),
         (
@@ -851,7 +855,7 @@ def make(weights=(0.5, 0.5), means=MEANS, covs=ONES):
             r"log_snr must .* shape \(4,\), .*, got \(2, 2\)",
             lambda: make().denoise(X, torch.zeros(2, 2)),
         ),
-        (ValueError, "log_snr must be a number", lambda: make().noised(torch.tensor([1.0, 2.0]))),
+        (ValueError, "log_snr must be one number", lambda: make().noised(torch.tensor([1.0, 2.0]))),
         (
             ValueError,
             "score needs variances above 0, got a point mass",

@@ -353,7 +353,7 @@ def test_refuses_to_be_made(make, error, words):
         (
             lambda f, x: f(x, 0.0, torch.tensor([True, False, True])),
             TypeError,
-            "y must hold whole numbers, got torch.bool",
+            "y must be a number or a tensor, got torch.bool",
         ),
         (
             lambda f, x: f(x, 0.0, torch.zeros(2, dtype=torch.long)),
