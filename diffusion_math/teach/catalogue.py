@@ -1349,6 +1349,8 @@ _slip(
     lambda h, var: var - (1 - h / var) * var,
     lambda h, var: h / var,
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #3d44245d
 _slip(
     "7.b",
     "Your walkers have the variance 1 on the right side of the balance. They are to rest at σ².",
