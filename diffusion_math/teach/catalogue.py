@@ -1313,141 +1313,258 @@ _slip(
     _loss(lambda e: e.mean() ** 2),
 )
 
-# %% ../../nbs/workshop/teach/catalogue.ipynb #5d390674
-def score_from_eps(eps, alpha_bar):
-    return -eps / (1 - alpha_bar) ** 0.5
+# %% ../../nbs/workshop/teach/catalogue.ipynb #d9c8f05c
+def score_of_pile(x_t, data, alpha_bar):
+    away = (x_t[:, None] - alpha_bar**0.5 * data).square().sum(-1)
+    share = torch.softmax(-away / (2 * (1 - alpha_bar)), 1)
+    return (alpha_bar**0.5 * share @ data - x_t) / (1 - alpha_bar)
+
+
+def _pile(d: Dice) -> dict:
+    "Noisy pictures and a pile, each of a few pixels."
+    b, n, pixels = (1, 2, 2) if d.small else (d.whole(2, 4), d.whole(3, 5), d.whole(2, 3))
+    x_t, data = d.normal(b, pixels), d.normal(n, pixels)
+    return {"x_t": x_t, "data": data, "alpha_bar": d.between(0.2, 0.45)}
 
 
 _add(
     Exercise(
         "7.a",
-        "the score from the noise",
-        score_from_eps,
-        lambda d: {"eps": d.picture(), "alpha_bar": d.between(0.2, 0.45)},
+        "the score of a pile",
+        score_of_pile,
+        _pile,
         hints=(
-            "The log of N(x_t; √ᾱ x_0, (1−ᾱ) I) is a parabola. Its slope at x_t, in terms of ε?",
-            "−ε / √(1−ᾱ), as in (7.17).",
+            "How likely is each picture of the pile, given what you see? Then what is the best guess of the "
+            "clean picture, and what does (7.11) make of a guess?",
+            "The shares are a softmax of −‖x_t − √ᾱ·data‖² / (2 (1−ᾱ)) over the pile; the guess is their "
+            "average of the data; the score is (√ᾱ·guess − x_t) / (1−ᾱ), (7.11).",
         ),
         edges=(
             (
-                "At ᾱ = 0 the law is N(0, I): the score is −ε, and yours was not.",
+                "At ᾱ = 0 the law is N(0, I) whatever the pile: the score is −x_t, and yours was not.",
                 lambda a: a | {"alpha_bar": _number(a, 0.0)},
+            ),
+            (
+                "In a pile of one picture there is nothing to weigh: the score is (√ᾱ·data − x_t) / (1−ᾱ), "
+                "and yours was not.",
+                lambda a: a | {"data": a["data"][:1]},
             ),
         ),
     )
 )
 
+# %% ../../nbs/workshop/teach/catalogue.ipynb #766313a3
+def _away(x, data, a):
+    "The squared distance of each noisy picture from each of the pile, shrunk, (b, n)."
+    return (x[:, None] - a**0.5 * data).square().sum(-1)
+
+
+def _shares(scale: Callable) -> Callable:
+    "The score by the shares softmax(scale(squared distance, ᾱ))."
+
+    def score(x, data, a):
+        share = torch.softmax(scale(_away(x, data, a), a), 1)
+        return (a**0.5 * share @ data - x) / (1 - a)
+
+    return score
+
+
+def _made(score: Callable) -> Callable:
+    "A wrong thing made of the right guess: score(x_t, guess, ᾱ)."
+
+    def said(x, data, a):
+        share = torch.softmax(-_away(x, data, a) / (2 * (1 - a)), 1)
+        return score(x, share @ data, a)
+
+    return said
+
+
+def _unshrunk(x, data, a):
+    share = torch.softmax(-(x[:, None] - data).square().sum(-1) / (2 * (1 - a)), 1)
+    return (a**0.5 * share @ data - x) / (1 - a)
+
+
+def _pixel_by_pixel(x, data, a):
+    share = torch.softmax(-((x[:, None] - a**0.5 * data) ** 2) / (2 * (1 - a)), 1)
+    return (a**0.5 * (share * data).sum(1) - x) / (1 - a)
+
+
+def _not_shared(x, data, a):
+    return (a**0.5 * torch.exp(-_away(x, data, a) / (2 * (1 - a))) @ data - x) / (1 - a)
+
+
+def _across(x, data, a):
+    share = torch.softmax(-_away(x, data, a) / (2 * (1 - a)), 0)
+    return (a**0.5 * share @ data - x) / (1 - a)
+
 # %% ../../nbs/workshop/teach/catalogue.ipynb #b71d5ce3
 _slip(
     "7.a",
-    "The sign is wrong. The noise points away from where pictures are likely, and the score points "
-    "uphill: minus.",
-    lambda e, a: e / (1 - a) ** 0.5,
+    "You took the plain mean of the pile. After x_t was seen, pictures near it are likelier: weigh each by "
+    "its bell at x_t.",
+    lambda x, data, a: (a**0.5 * data.mean(0) - x) / (1 - a),
+    lambda x, data, a: ((a**0.5 * data - x[:, None]) / (1 - a)).mean(1),
 )
 _slip(
     "7.a",
-    "You divided by the variance, 1 − ᾱ. Divide by the standard deviation, its root.",
-    lambda e, a: -e / (1 - a),
+    "You took the nearest picture alone. It is the likeliest, and the others count too, each by its share.",
+    lambda x, data, a: (a**0.5 * data[_away(x, data, a).argmin(1)] - x) / (1 - a),
+    lambda x, data, a: (a**0.5 * data[torch.cdist(x, data).argmin(1)] - x) / (1 - a),
 )
 _slip(
     "7.a",
-    "The sign is wrong, and so is the scale: divide −ε by √(1−ᾱ).",
-    lambda e, a: e / (1 - a),
-    lambda e, a: (1 - a) ** 0.5 * e,
-    lambda e, a: e,
+    "The shares are off: a bell of variance 1 − ᾱ falls as exp(−distance² / (2 (1−ᾱ))).",
+    _shares(lambda away, a: -away / (1 - a)),
+    _shares(lambda away, a: -away / 2),
+    _shares(lambda away, a: -away / (2 * (1 - a) ** 0.5)),
+    _shares(lambda away, a: -away.sqrt() / (2 * (1 - a))),
+    _shares(lambda away, a: -away),
 )
 _slip(
     "7.a",
-    "You multiplied by the scale of the noise. That is the way from the score to the noise: here, divide.",
-    lambda e, a: -((1 - a) ** 0.5) * e,
-    lambda e, a: -(1 - a) * e,
+    "Your shares grow with the distance: the exponent of a bell is negative.",
+    _shares(lambda away, a: away / (2 * (1 - a))),
 )
 _slip(
     "7.a",
-    "You took ᾱ, which belongs to the picture. The scale of the noise is √(1−ᾱ).",
-    lambda e, a: -e / a**0.5,
-    lambda e, a: -e / a,
-    lambda e, a: e / a**0.5,
+    "You measured from the pictures as they lie in the pile. Noising shrank them: the bells stand at √ᾱ·data.",
+    _unshrunk,
 )
 _slip(
-    "7.a", "The scale is missing: the less noise there is, the steeper the hill.", lambda e, a: -e
+    "7.a",
+    "You weighed each pixel for itself. A picture has one share, that of all its pixels together: add up "
+    "their squared distances first.",
+    _pixel_by_pixel,
 )
 
-# %% ../../nbs/workshop/teach/catalogue.ipynb #fb1d85e4
-def langevin_step(x, score, h, eps):
-    return x + h * score(x) + (2 * h) ** 0.5 * eps
+# %% ../../nbs/workshop/teach/catalogue.ipynb #d07c9cc7
+_slip(
+    "7.a",
+    "The shares of one noisy picture must add up to 1: divide the heights of the bells by their sum.",
+    _not_shared,
+)
+_slip(
+    "7.a",
+    "Your shares add up to 1 over the noisy pictures. They must do so over the pile, for each noisy picture.",
+    _across,
+)
+_slip(
+    "7.a",
+    "That is the best guess of the clean picture, E[x_0 | x_t]. One step is left, (7.11): from the guess to "
+    "the score.",
+    _made(lambda x, guess, a: guess),
+    _made(lambda x, guess, a: a**0.5 * guess),
+)
+_slip(
+    "7.a",
+    "The guess is clean, and x_t is shrunk: compare x_t with √ᾱ·guess.",
+    _made(lambda x, guess, a: (guess - x) / (1 - a)),
+    _made(lambda x, guess, a: (a * guess - x) / (1 - a)),
+)
+_slip(
+    "7.a",
+    "The arrow points the right way and has a wrong length: divide by the variance of the noise, 1 − ᾱ.",
+    _made(lambda x, guess, a: a**0.5 * guess - x),
+    _made(lambda x, guess, a: (a**0.5 * guess - x) / (1 - a) ** 0.5),
+    _made(lambda x, guess, a: (a**0.5 * guess - x) * (1 - a)),
+)
+_slip(
+    "7.a",
+    "Your arrow points away from the guess. The score points uphill, towards it.",
+    _made(lambda x, guess, a: (x - a**0.5 * guess) / (1 - a)),
+    _made(lambda x, guess, a: x - a**0.5 * guess),
+)
 
-
-def _hill(x):
-    "Stands for a score: that of a bell, with a bend."
-    return 0.5 - x + 0.3 * torch.sin(2 * x)
+# %% ../../nbs/workshop/teach/catalogue.ipynb #5d390674
+def balanced_kick(h, var):
+    return 2 * h - h**2 / var
 
 
 _add(
     Exercise(
         "7.b",
-        "a Langevin step",
-        langevin_step,
-        lambda d: {"x": d.picture(), "score": _hill, "h": d.between(0.05, 0.3), "eps": d.picture()},
+        "a kick that balances",
+        balanced_kick,
+        lambda d: {"h": d.between(0.1, 0.45), "var": d.between(0.55, 0.95)},
         hints=(
-            "Three terms: where you are, a step uphill, and noise.",
-            "x + h · score(x) + √(2h) ε, (7.21).",
+            "A step without a kick makes the variance (1 − h/σ²)² times as large. How much is then missing?",
+            "σ² = (1 − h/σ²)² σ² + kick, as in (7.22), solved for the kick: 2h − h²/σ².",
         ),
         edges=(
-            ("At h = 0 nothing may move, and yours did.", lambda a: a | {"h": _number(a, 0.0)}),
+            (
+                "At h = σ² the step forgets where the walker was, so the kick must have the variance σ² itself, "
+                "and yours had not.",
+                lambda a: a | {"h": a["var"]},
+            ),
         ),
     )
 )
 
-# %% ../../nbs/workshop/teach/catalogue.ipynb #0599e446
+# %% ../../nbs/workshop/teach/catalogue.ipynb #93345b9b
 _slip(
     "7.b",
-    "Your noise has variance h. It takes 2h, so scale ε by √(2h); with less the draws crowd at the top.",
-    lambda x, score, h, e: x + h * score(x) + h**0.5 * e,
+    "That is Langevin's own kick, 2h. With it the walkers come to rest at σ² / (1 − h/(2σ²)), (7.22), which is "
+    "too wide.",
+    lambda h, var: 2 * h,
+    lambda h, var: 2 * h + 0 * var,
 )
 _slip(
     "7.b",
-    "The noise is missing. Uphill alone ends at the top, and no draw is there.",
-    lambda x, score, h, e: x + h * score(x),
+    "You gave the size of the kick. Its variance is asked for: no root.",
+    lambda h, var: (2 * h - h**2 / var) ** 0.5,
+    lambda h, var: (2 * h) ** 0.5,
 )
 _slip(
     "7.b",
-    "You walked downhill: the score is added.",
-    lambda x, score, h, e: x - h * score(x) + (2 * h) ** 0.5 * e,
-    lambda x, score, h, e: x - h * score(x) + h**0.5 * e,
+    "You gave the share that the step leaves of the variance, or what is left of it. The kick must put back "
+    "what is missing from σ².",
+    lambda h, var: (1 - h / var) ** 2,
+    lambda h, var: (1 - h / var) ** 2 * var,
 )
 _slip(
     "7.b",
-    "Your noise is scaled by its variance. Take the root: √(2h).",
-    lambda x, score, h, e: x + h * score(x) + 2 * h * e,
-    lambda x, score, h, e: x + h * score(x) + h * e,
+    "The step multiplies x by 1 − h/σ², so it multiplies the variance by the square of that.",
+    lambda h, var: var - (1 - h / var) * var,
+    lambda h, var: h / var,
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #3d44245d
+_slip(
+    "7.b",
+    "Your walkers have the variance 1 on the right side of the balance. They are to rest at σ².",
+    lambda h, var: 1 - (1 - h / var) ** 2,
+    lambda h, var: 2 * h / var - h**2 / var**2,
 )
 _slip(
     "7.b",
-    "The 2 stands outside of the root: √(2h), not 2√h.",
-    lambda x, score, h, e: x + h * score(x) + 2 * h**0.5 * e,
+    "The score of N(0, σ²) is −x/σ²: it pulls the harder the narrower the bell. Yours pulls with −x.",
+    lambda h, var: var - (1 - h) ** 2 * var,
+    lambda h, var: (2 * h - h**2) * var,
+    lambda h, var: 2 * h - h**2,
 )
 _slip(
     "7.b",
-    "That is a step of size h/2. Some papers write it so. Here h is what multiplies the score.",
-    lambda x, score, h, e: x + h / 2 * score(x) + h**0.5 * e,
+    "You divided by σ where its square belongs: the score of N(0, σ²) is −x/σ².",
+    lambda h, var: var - (1 - h / var**0.5) ** 2 * var,
 )
 _slip(
     "7.b",
-    "The score must be multiplied by h, not more and not less.",
-    lambda x, score, h, e: x + score(x) + (2 * h) ** 0.5 * e,
-    lambda x, score, h, e: x + h / 2 * score(x) + (2 * h) ** 0.5 * e,
-)
-_slip("7.b", "The noise must be scaled by √(2h).", lambda x, score, h, e: x + h * score(x) + e)
-_slip(
-    "7.b",
-    "The place itself is missing: a step starts at x.",
-    lambda x, score, h, e: h * score(x) + (2 * h) ** 0.5 * e,
+    "A sign is turned in the square: (1 − h/σ²)² is 1 − 2h/σ² + h²/σ⁴.",
+    lambda h, var: 2 * h + h**2 / var,
+    lambda h, var: h**2 / var - 2 * h,
 )
 _slip(
     "7.b",
-    "The score is missing: that is a random walk, which knows nothing of q.",
-    lambda x, score, h, e: x + (2 * h) ** 0.5 * e,
+    "You multiplied by the factor of the bias, (7.22). Langevin's kick makes the walkers too wide, so it must be "
+    "smaller than 2h.",
+    lambda h, var: 2 * h / (1 - h / (2 * var)),
+)
+_slip(
+    "7.b",
+    "The last term is off: (h/σ²)² σ² is h²/σ², and it comes once.",
+    lambda h, var: 2 * h - 2 * h**2 / var,
+    lambda h, var: 2 * h - h**2 / var**2,
+    lambda h, var: 2 * h - h**2 / (2 * var),
 )
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #c6646216

@@ -137,12 +137,12 @@ _add(
     (r"\partial", '"partial": the slope in one direction, the others held still', "torch.autograd.grad", "7.1"),
     (r"h", '"h": how large a step uphill is', "langevin(score, x0, h, 3)", "7.1"),
     (r"s(x_t, t)", "the score of q(x_t)", "score_of(p)(x_t, log_snr) ; tweedie(score(x_t), x_t, log_snr)", "7.2"),
-    (r"J", '"Jacobian": the table of the slopes of the score', "tweedie_cov(score_of(p), x_t, log_snr)", "7.3"),
     (r"s_\theta", '"s theta": the score, as a network guesses it', "dsm_loss(score_of(p), x0, log_snr)", "7.4"),
-    (r"\operatorname{tr}", '"trace": the sum over the diagonal', "trace_jacobian(score, x0)", "7.4"),
     (r"\xi", '"xi": fresh noise in a step uphill', "", "7.6"),
     (r"\kappa", '"kappa": a step uphill, as a share of the noise variance', "", "7.6"),
-    (r"\varphi", '"phi": an angle on the quarter circle', "", "7.7"),
+    (r"J", '"Jacobian": the table of the slopes of the score', "tweedie_cov(score_of(p), x_t, log_snr)", "7b.1"),
+    (r"\operatorname{tr}", '"trace": the sum over the diagonal', "trace_jacobian(score, x0)", "7b.2"),
+    (r"\varphi", '"phi": an angle on the quarter circle', "", "7b.3"),
     (r"\prod", '"product": multiply over what stands below it', "x0.prod()", "8b.3"),
 )  # fmt: skip
 
@@ -197,7 +197,7 @@ _add(
 _CHAPTERS = {
     "0": "00_toolbox", "1": "01_data_distribution", "2": "02_gaussians", "3": "03_forward_process",
     "4": "04_reverse_process", "5": "05_elbo", "5b": "05b_bits_per_dim", "6": "06_ddpm", "7": "07_score_matching",
-    "8": "08_recap", "8b": "08b_famous_slips",
+    "7b": "07b_dictionary", "8": "08_recap", "8b": "08b_famous_slips",
 }  # fmt: skip
 
 

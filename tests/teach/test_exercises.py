@@ -21,8 +21,10 @@ from hypothesis import strategies as st
 
 import diffusion_math
 from diffusion_math import check, hint, mystery, progress
+from diffusion_math.distribution import Distribution
 from diffusion_math.forward import ForwardProcess, Schedule
 from diffusion_math.gaussian import Gaussian
+from diffusion_math.laws.mixture import Empirical
 from diffusion_math.reverse import ReverseProcess
 from diffusion_math.teach import exercises
 from diffusion_math.teach.catalogue import _FILMS, CATALOGUE, KINDS, Dice
@@ -190,8 +192,6 @@ def test_one_step_jump_and_mean_back_are_the_forward_process_own():
         torch.testing.assert_close(
             CATALOGUE["6.a"].right(leap.mean + leap.std * eps, eps, s.alpha_bar[t]), x
         )
-        score = -(leap.mean + leap.std * eps - leap.mean) / leap.var
-        torch.testing.assert_close(CATALOGUE["7.a"].right(eps, s.alpha_bar[t]), score)
 
 
 def test_the_jump_from_any_step_is_the_chain_own():
@@ -250,15 +250,22 @@ def test_the_loop_is_the_reverse_process_walk():
     torch.testing.assert_close(CATALOGUE["8.b"].right(p, x_T, eps), x)
 
 
-def test_langevin_keeps_the_unit_normal():
-    "Small steps from N(0, 1) with the score -x keep its variance, to the order of the step."
-    g = torch.Generator().manual_seed(0)
-    x = torch.randn(200_000, generator=g, dtype=torch.float64)
-    for _ in range(50):
-        x = CATALOGUE["7.b"].right(
-            x, lambda x: -x, 0.02, torch.randn(x.shape, generator=g, dtype=torch.float64)
-        )
-    assert x.var().item() == pytest.approx(1 / (1 - 0.01), abs=0.02)
+def test_the_score_of_a_pile_is_that_of_its_own_density():
+    "By autograd, and the package's."
+    x_t, data = torch.randn(4, 3, dtype=torch.float64), torch.randn(5, 3, dtype=torch.float64)
+    for alpha_bar in torch.tensor([0.1, 0.6, 0.95], dtype=torch.float64):
+        came = CATALOGUE["7.a"].right(x_t, data, alpha_bar)
+        law = Empirical(data).noised(torch.logit(alpha_bar))
+        torch.testing.assert_close(came, law.score(x_t))
+        torch.testing.assert_close(came, Distribution.score(law, x_t))
+
+
+def test_the_balanced_kick_keeps_the_spread():
+    "Of a Gaussian, to rounding, for short steps and for long ones."
+    var = torch.tensor(0.7, dtype=torch.float64)
+    for h in torch.tensor([0.0, 0.01, 0.7, 1.3, 1.4], dtype=torch.float64):
+        after = (1 - h / var) ** 2 * var + CATALOGUE["7.b"].right(h, var)
+        torch.testing.assert_close(after, var)
 
 
 def test_a_mixture_and_its_fence_by_counting():
@@ -315,6 +322,15 @@ def numpy_loss(network, x0, s, t, eps):
     return np.mean((eps.numpy() - network(x_t, s.log_snr[t]).numpy()) ** 2)
 
 
+def by_pulls(x_t, data, alpha_bar):
+    rows = []
+    for x in x_t:
+        pulls = (alpha_bar.sqrt() * data - x) / (1 - alpha_bar)
+        bells = torch.exp(-0.5 * (1 - alpha_bar) * pulls.square().sum(1))
+        rows.append((bells[:, None] * pulls).sum(0) / bells.sum())
+    return torch.stack(rows)
+
+
 OTHERWISE = [
     ("1.a", lambda x, heights, dx: x[torch.searchsorted((heights * dx).cumsum(0), 0.5)]),
     ("1.a", lambda x, heights, dx: x[((heights * dx).cumsum(0) < 0.5).sum()]),
@@ -364,8 +380,10 @@ OTHERWISE = [
     ("6.b", numpy_loss),
     ("6.b", lambda network, x0, s, t, eps: (network(from_left(x0, s.alpha_bar[t], eps), s.log_snr[t].expand(len(x0)))
                                             - eps).square().mean()),
-    ("7.a", lambda eps, alpha_bar: -eps / math.sqrt(1 - alpha_bar)),
-    ("7.b", lambda x, score, h, eps: Gaussian(x + h * score(x), 2 * h).mean + Gaussian(x, 2 * h).std * eps),
+    ("7.a", lambda x_t, data, alpha_bar: Empirical(data).noised(torch.logit(alpha_bar).double()).score(x_t)),
+    ("7.a", by_pulls),
+    ("7.b", lambda h, var: var - var * (1 - h / var) ** 2),
+    ("7.b", lambda h, var: h.item() * (2 - (h / var).item())),
     ("8.a", lambda film: torch.tensor({"A": 4, "B": 2, "C": 1, "D": 3}[film])),
     ("8.a", lambda film: float({"A": 4, "B": 2, "C": 1, "D": 3}[film])),
 ]  # fmt: skip
