@@ -858,6 +858,7 @@ class _Back(ReverseProcess):
     "Steps back that are not too far from right: stands for a model."
 
     def step(self, x_t, t):
+        t = torch.as_tensor(t).view(-1, *[1] * (x_t.ndim - 1)).to(x_t)
         return Gaussian(0.9 * x_t + 0.2 * torch.sin(x_t + t), 0.1 + 0.05 * t)
 
 

@@ -214,6 +214,7 @@ def test_the_others_agree_with_torch():
 def test_a_draw_of_the_bound_has_the_bound_as_its_mean():
     class Walk(ReverseProcess):
         def step(self, x_t, t):
+            t = torch.as_tensor(t, dtype=x_t.dtype).view(-1, 1)
             return Gaussian(0.9 * x_t + 0.1 * t, 0.1 + 0.1 * t)
 
     q, n = ForwardProcess(Schedule.from_beta([0.1, 0.3, 0.2])), 40_000
