@@ -75,10 +75,10 @@ def tweedie_cov(score: ScoreAt, x_t: Batch, log_snr: LogSNR) -> Float[Tensor, "b
     d is the size of an event; d backward passes. At low SNR the bracket is a small difference: use float64 there.
     ValueError at log_snr = -inf.
     """
-    level = checks.log_snr("log_snr", log_snr, x_t)
+    level, score = checks.log_snr("log_snr", log_snr, x_t), checks.of_level("score", score)
     lost = "Cov[x0 | x_t] does not follow from the score where nothing of x0 is left, at log_snr ="
     checks.refuse(torch.sigmoid(level) == 0, lost, level)
-    J = jacobian(lambda x: score(x, level), x_t)
+    J = jacobian(lambda x: score(x, level), x_t, "score")
     s2, odds = (f.view(-1, 1, 1).to(J) for f in (torch.sigmoid(-level), torch.exp(-level)))
     return odds * (torch.eye(J.shape[-1]).to(J) + s2 * J)
 
@@ -119,12 +119,12 @@ def dsm_loss(
     schedule.log_snr[t]. eps is drawn from N(0, I) unless given. Take .mean() of it to train. ValueError: eps or what
     score returns has another shape than x0.
     """
-    level = checks.log_snr("log_snr", log_snr, x0)
+    level, score = checks.log_snr("log_snr", log_snr, x0, "x0"), checks.of_level("score", score)
     a, s = (scale.to(x0) for scale in signal_and_noise(level, x0))
     eps = noise_like(x0, generator) if eps is None else checks.same_shape("eps", eps, "x0", x0)
     said = checks.answer("score", score(a * x0 + s * eps, level), x0)
     loss = 0.5 * sum_event((s * said + eps).square())
-    return loss if weighted else loss / torch.sigmoid(-level).to(loss)
+    return loss if checks.flag("weighted", weighted) else loss / torch.sigmoid(-level).to(loss)
 
 
 def hyvarinen_loss(
@@ -135,7 +135,7 @@ def hyvarinen_loss(
     Over draws x of q its mean is E|score - truth|^2 / 2 less E|truth|^2 / 2, which does not depend on score. probes as
     in trace_jacobian. Take .mean() of it to train. Errors as in trace_jacobian.
     """
-    out, trace = value_and_trace(score, x, probes, generator)
+    out, trace = value_and_trace(score, x, probes, generator, "score")
     return 0.5 * sum_event(out.square()) + trace
 
 # %% ../nbs/07_score_matching.ipynb #cced9b30
@@ -158,13 +158,14 @@ def langevin(
     h/2 and sqrt(h) mean half this step. temperature=0 is plain ascent. score(x) -> like x. trajectory=True returns
     all of it, (n + 1, b, *event). No gradients are kept. ValueError: a step that is not above 0, n below 0.
     """
-    h, heat = checks.positive("step", step), checks.number("temperature", temperature, 0, math.inf)
-    path = [checks.tensor("x", x)]
-    for _ in range(checks.count("n", n, 0)):
+    h, heat = checks.positive("step", step), checks.amount("temperature", temperature)
+    path, score = [checks.tensor("x", x)], checks.function("score", score, "x")
+    every = checks.flag("trajectory", trajectory)
+    for _ in range(checks.at_most("n", n, low=0)):
         x = x + h * checks.answer("score", score(x), x).to(x)
         x = x + math.sqrt(2 * h * heat) * noise_like(x, generator) if heat else x
-        path = [*path, x] if trajectory else path
-    return torch.stack(path) if trajectory else x
+        path = [*path, x] if every else path
+    return torch.stack(path) if every else x
 
 
 @torch.no_grad()
@@ -187,9 +188,9 @@ def annealed_langevin(
     levels that fall, or leave no noise.
     """
     path, step, n = [checks.tensor("x", x)], checks.positive("step", step), checks.count("n", n, 0)
-    levels = checks.rising_levels("log_snrs", log_snrs)
+    levels, score = checks.rising_levels("log_snrs", log_snrs), checks.of_level("score", score)
     for log_snr, h in checks.strides("log_snrs", levels, step):
-        level = checks.log_snr("log_snr", log_snr, x)
+        level = checks.log_snr("log_snr", log_snr, x, "x")
         x = langevin(lambda x, level=level: score(x, level), x, h, n, generator)
         path.append(x)
-    return torch.stack(path) if trajectory else x
+    return torch.stack(path) if checks.flag("trajectory", trajectory) else x

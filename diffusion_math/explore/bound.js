@@ -276,26 +276,28 @@ function bars(ui, now) {
   return { canvas: view.canvas, draw };
 }
 
-// Entropy, the model's error and the gap laid end to end, and the bound as a mark that was computed without them.
+// Entropy, the model's error and the gap laid end to end, and the bound as a mark that was computed without them;
+// below, what was kept.
 function ruler(ui, now) {
   const view = plot(ui, { alt: "a ruler in nats: entropy, then the model's error, then the gap, up to the mark of the bound", height: 96, left: 46, top: 14 });
 
   function draw(state, colours) {
-    const { entropy, error, gap, bound } = now.account;
-    const [low, high] = [Math.min(0, 1.1 * entropy), Math.max(entropy + 0.4, bound + 0.05, 0.1)];
+    const rows = now.kept ? [[now.account, 0.4, 0.9], [now.kept, 0.08, 0.28]] : [[now.account, 0.15, 0.85]];
+    const { entropy } = now.account;
+    const [low, high] = [Math.min(0, 1.1 * entropy), Math.max(entropy + 0.4, 0.1, ...rows.map(([{ bound }]) => bound + 0.05))];
     const frame = { x: [low, high], y: [0, 1], xTicks: ticksBetween(low, high, 8), xLabel: "nats" };
     view.area(frame, colours, (context, X, Y) => {
-      let from = 0;
-      for (const [part, colour] of [
-        [entropy, colours.data],
-        [error, colours.accent],
-        [gap, colours.noise],
-      ]) {
-        context.fillStyle = colour;
-        context.fillRect(Math.min(X(from), X(from + part)), Y(0.85), Math.abs(X(part) - X(0)), Y(0.15) - Y(0.85));
-        from += part;
+      for (const [account, foot, top] of rows) {
+        let from = 0;
+        for (const [part, colour] of [["entropy", "data"], ["error", "accent"], ["gap", "noise"]]) {
+          const long = account[part];
+          context.fillStyle = colours[colour];
+          context.fillRect(Math.min(X(from), X(from + long)), Y(top), Math.abs(X(long) - X(0)), Y(foot) - Y(top));
+          from += long;
+        }
+        const [x, over] = [account.bound, (top - foot) / 5];
+        curve(context, X, Y, [[x, foot - over], [x, top + over]], { colour: colours.ink, width: 2.5 });
       }
-      curve(context, X, Y, [[bound, 0], [bound, 1.1]], { colour: colours.ink, width: 2.5 });
     });
   }
   return { canvas: view.canvas, draw };
@@ -324,7 +326,13 @@ function render({ model: traits, el }) {
     change: (value, event) => ui.set({ schedule: value }, event),
   });
   const facts = readout(["entropy of the data", "model's error", "gap", "their sum: the bound"]);
+  const since = h("p", { class: "dm-note" });
   const views = [bars(ui, now), ruler(ui, now)];
+
+  function keep(event) {
+    now.kept = now.account;
+    ui.redraw(event);
+  }
 
   function draw(state, colours) {
     const { T, schedule: chosen, shift: off, factor: times } = state;
@@ -337,13 +345,14 @@ function render({ model: traits, el }) {
     kind.put(chosen);
     const { entropy, error, gap, bound } = now.account;
     facts.put([entropy, error, gap, bound].map(nats));
+    since.textContent = now.kept ? change(now.kept, now.account) : SUM;
     for (const view of views) view.draw(state, colours);
   }
 
   function words({ T, schedule: chosen, shift: off, factor: times }) {
     const { entropy, error, gap, bound } = now.account;
     const p = off === 0 && times === 1 ? "exact steps" : `means off by ${number(off)} widths, variances times ${number(times)}`;
-    return `${T} steps, ${chosen} schedule, ${p}. Bound ${nats(bound)} nats: entropy ${nats(entropy)}, model's error ${nats(error)}, gap ${nats(gap)}.`;
+    return `${T} steps, ${chosen} schedule, ${p}. Bound ${nats(bound)} nats: entropy ${nats(entropy)}, model's error ${nats(error)}, gap ${nats(gap)}.${now.kept ? ` ${change(now.kept, now.account)}` : ""}`;
   }
 
   const keys = (...parts) => h("figcaption", { class: "dm-keys" }, ...parts);
@@ -353,8 +362,8 @@ function render({ model: traits, el }) {
     wide(keys(key("data", "entropy"), key("accent", "model's error"), key("noise", "gap"), key("mark", "the bound, the sum of all bars")), views[1].canvas),
     facts.el,
     h("div", { class: "dm-grid" }, length.el, shift.el, factor.el),
-    h("div", { class: "dm-buttons" }, kind.el, button(ui, "Reset", ui.reset)),
-    h("p", { class: "dm-note" }, "The bound is the sum of the bars. Entropy and model's error are computed apart from it; the gap is what they leave."),
+    h("div", { class: "dm-buttons" }, kind.el, button(ui, "Keep this", keep), button(ui, "Reset", ui.reset)),
+    since,
   );
   ui.start(draw, words);
   return ui.close;
@@ -362,5 +371,14 @@ function render({ model: traits, el }) {
 
 // Nats to four places; what rounding leaves of a zero is a zero.
 const nats = (v) => (Math.abs(v) < 5e-7 ? "0" : Math.abs(v) < 1e-3 ? number(v, 2) : v.toFixed(4).replace("-", "\u2212"));
+
+const SUM = "The bound is the sum of the bars. Entropy and error are computed apart from it; the gap is what they leave.";
+
+function change(kept, account) {
+  const [bound, error, gap] = ["bound", "error", "gap"].map((part) => account[part] - kept[part]);
+  const signed = (v) => `${v > 5e-7 ? "+" : ""}${nats(v)}`;
+  const lesson = bound < -5e-7 && error > 5e-7 ? " The bound fell, and the model's error grew." : "";
+  return `Since then: bound ${signed(bound)}, model's error ${signed(error)}, gap ${signed(gap)} nats.${lesson}`;
+}
 
 export default { render };

@@ -102,8 +102,7 @@ def plot(bound: Any, ax: Any = None, title: str | None = None) -> Any:
 
 
 def _end(ax: Any, t: int, y: float, mark: str, color: str, name: str) -> None:
-    "One of the two ends; a value that the logarithm cannot show points below the axis."
+    "One of the two ends; a value that the logarithm cannot show is told and not drawn."
     shown = y > 0
-    off = {} if shown else {"transform": ax.get_xaxis_transform(), "clip_on": False}
-    name += f" = {y:.3g}".replace("-", "\u2212") + ("" if shown else ", below the axis")
-    ax.plot([t], [y if shown else 0.02], mark if shown else "v", color=color, label=name, **off)
+    name += f" = {y:.3g}".replace("-", "\u2212") + ("" if shown else ", not on a log axis")
+    ax.plot([t], [y if shown else math.nan], mark, color=color, label=name)

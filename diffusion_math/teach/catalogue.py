@@ -1022,101 +1022,166 @@ _slip(
 )
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #abdd596a
-def kl_gaussians(mu_q, var_q, mu_p, var_p):
-    r = var_q / var_p
-    return 0.5 * (r - 1 - torch.log(r) + (mu_q - mu_p) ** 2 / var_p)
+def bound_draw(q, p, x0, eps):
+    cost = q.marginal(x0, q.T).kl(p.prior(x0))
+    for t in range(q.T, 0, -1):
+        law = q.marginal(x0, t)
+        x_t = law.mean + law.std * eps[t]
+        step = p.step(x_t, t)
+        cost = cost + (q.posterior(x_t, x0, t).kl(step) if t > 1 else -step.log_prob(x0))
+    return cost
 
 
-def _kl(formula: Callable) -> Callable:
-    "A KL with another formula, from r, the squared distance, and the two variances."
-    return lambda mu_q, var_q, mu_p, var_p: formula(var_q / var_p, (mu_q - mu_p) ** 2, var_q, var_p)
+class _Back(ReverseProcess):
+    "Steps back that are not too far from right: stands for a model."
+
+    def step(self, x_t, t):
+        t = torch.as_tensor(t).view(-1, *[1] * (x_t.ndim - 1)).to(x_t)
+        return Gaussian(0.9 * x_t + 0.2 * torch.sin(x_t + t), 0.1 + 0.05 * t)
+
+
+def _chain_and_data(d: Dice) -> dict:
+    "Both processes, data, and noise for x_0 (not used), ..., x_6."
+    q = ForwardProcess(d.schedule())
+    return {"q": q, "p": _Back(q), "x0": d.picture(), "eps": d.normal(7, *d.shape)}
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #48e35b87
+def _one_step(args: dict) -> dict:
+    "The same data and a chain of one step, which has no steps between the two ends."
+    q = ForwardProcess(constant_schedule(0.6, 1))
+    return args | {"q": q, "p": _Back(q), "eps": args["eps"][:2]}
+
+
 _add(
     Exercise(
         "5.b",
-        "the KL of two Gaussians",
-        kl_gaussians,
-        lambda d: {
-            "mu_q": d.picture(),
-            "var_q": d.between(0.2, 0.5, *d.shape),
-            "mu_p": d.picture() + 1,
-            "var_p": d.between(1.5, 3, *d.shape),
-        },
+        "one draw of the bound",
+        bound_draw,
+        _chain_and_data,
         hints=(
-            "Let r be the first variance divided by the second. Then three terms in r, and one for the means.",
-            "½ [r − 1 − log r + (μ − μ′)² / σ′²] with r = σ²/σ′², (2.10).",
+            "Begin with the prior's term. Then, for each t, make x_t, and ask which term belongs to it: what "
+            "is special about t = 1?",
+            "KL(q(x_T|x_0) ‖ p(x_T)) + sum over t = 2, …, T of KL(q(x_{t−1}|x_t, x_0) ‖ p(x_{t−1}|x_t)) "
+            "− log p(x_0|x_1), (5.14), with x_t = mean + std · eps[t] of q.marginal(x0, t).",
         ),
         edges=(
-            (
-                "The KL of a bell to itself is 0, and yours was not.",
-                lambda a: a | {"mu_p": a["mu_q"], "var_p": a["var_q"]},
-            ),
+            ("A chain of one step has two terms only, the prior's and the last step's.", _one_step),
         ),
     )
 )
 
+
+def _draw_with(
+    prior=lambda q, p, x0: q.marginal(x0, q.T).kl(p.prior(x0)),
+    noisy=lambda q, x0, eps, t: q.marginal(x0, t).mean + q.marginal(x0, t).std * eps[t],
+    match=lambda known, step: known.kl(step),
+    last=lambda step, x0: -step.log_prob(x0),
+    times=lambda T: range(2, T + 1),
+    at=lambda p, x_t, t: p.step(x_t, t),
+) -> Callable:
+    "A draw in which one of the choices is another."
+
+    def wrong(q, p, x0, eps):
+        cost = prior(q, p, x0) + last(at(p, noisy(q, x0, eps, 1), 1), x0)
+        for t in times(q.T):
+            x_t = noisy(q, x0, eps, t)
+            cost = cost + match(q.posterior(x_t, x0, t), at(p, x_t, t))
+        return cost
+
+    return wrong
+
 # %% ../../nbs/workshop/teach/catalogue.ipynb #14cfcec3
+def _turned(q, p, x0):
+    return p.prior(x0).kl(q.marginal(x0, q.T))
+
+
 _slip(
     "5.b",
-    "You have KL(p‖q). KL is not symmetric: q stands first, and the average is over q.",
-    lambda m, v, n, w: kl_gaussians(n, w, m, v),
+    "You have KL(p‖q) somewhere. KL is not symmetric: q stands first, and the average is over q.",
+    _draw_with(match=lambda known, step: step.kl(known)),
+    _draw_with(prior=_turned),
+    _draw_with(prior=_turned, match=lambda known, step: step.kl(known)),
 )
 _slip(
     "5.b",
-    "You treated the variances as standard deviations, or took their roots. The formula (2.10) takes "
-    "variances.",
-    lambda m, v, n, w: kl_gaussians(m, v**2, n, w**2),
-    lambda m, v, n, w: kl_gaussians(m, v**0.5, n, w**0.5),
+    "Your steps include t = 1. There the way back of someone who knows x_0 leads to a point, and the KL of a "
+    "point to a bell is infinite. For t = 1 take −log p(x_0|x_1).",
+    _draw_with(times=lambda T: range(1, T + 1)),
+    _draw_with(times=lambda T: range(1, T + 1), last=lambda step, x0: 0.0),
+    _draw_with(times=lambda T: range(1, T), last=lambda step, x0: 0.0),
 )
 _slip(
     "5.b",
-    "The ½ in front is missing, or does not reach every term.",
-    _kl(lambda r, d, q, p: r - 1 - r.log() + d / p),
-    _kl(lambda r, d, q, p: 0.5 * (r - 1 - r.log()) + d / p),
-    _kl(lambda r, d, q, p: r - 1 - r.log() + 0.5 * d / p),
+    "The last step's term is missing: −log p(x_0|x_1).",
+    _draw_with(last=lambda step, x0: 0.0),
 )
 _slip(
     "5.b",
-    "The distance of the means is divided by the variance of q. It is measured in widths of p, the "
-    "second one.",
-    _kl(lambda r, d, q, p: 0.5 * (r - 1 - r.log() + d / q)),
+    "The last step's term has the wrong sign. A cost is minus a log.",
+    _draw_with(last=lambda step, x0: step.log_prob(x0)),
 )
 _slip(
     "5.b",
-    "The distance of the means must be divided by the variance of p.",
-    _kl(lambda r, d, q, p: 0.5 * (r - 1 - r.log() + d)),
+    "The prior's term is missing: KL(q(x_T|x_0)‖p(x_T)).",
+    _draw_with(prior=lambda q, p, x0: 0.0),
 )
 _slip(
     "5.b",
-    "The distance of the means must be squared.",
-    _kl(lambda r, d, q, p: 0.5 * (r - 1 - r.log() + d**0.5 / p)),
-)
-_slip("5.b", "The log has the wrong sign.", _kl(lambda r, d, q, p: 0.5 * (r - 1 + r.log() + d / p)))
-_slip(
-    "5.b",
-    "The −1 is missing: the KL of a bell to itself must be 0.",
-    _kl(lambda r, d, q, p: 0.5 * (r - r.log() + d / p)),
-    _kl(lambda r, d, q, p: 0.5 * (r + 1 - r.log() + d / p)),
+    "Your steps stop before t = T. In Python range(2, T) ends with T − 1.",
+    _draw_with(times=lambda T: range(2, T)),
 )
 _slip(
     "5.b",
-    "Your log is twice too large: log(σ′/σ) is half the log of the ratio of the variances.",
-    _kl(lambda r, d, q, p: 0.5 * (r - 1 + d / p) - r.log()),
-)
-_slip("5.b", "The log is missing.", _kl(lambda r, d, q, p: 0.5 * (r - 1 + d / p)))
-_slip(
-    "5.b",
-    "The means are missing: bells of one width at two places differ as well.",
-    _kl(lambda r, d, q, p: 0.5 * (r - 1 - r.log())),
+    "Your steps begin with t = 3: the term of t = 2 is missing.",
+    _draw_with(times=lambda T: range(3, T + 1)),
 )
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #8dbf78a1
 _slip(
     "5.b",
-    "You added up over the pixels. Here each pixel's own KL is asked for.",
-    lambda m, v, n, w: kl_gaussians(m, v, n, w).sum(),
-    lambda m, v, n, w: kl_gaussians(m, v, n, w).flatten(1).sum(1),
+    "That is the ELBO itself. Its negative is asked for, a cost.",
+    lambda q, p, x0, eps: -bound_draw(q, p, x0, eps),
+)
+_slip(
+    "5.b",
+    "You averaged over the steps. The terms of the bound are added.",
+    lambda q, p, x0, eps: bound_draw(q, p, x0, eps) / q.T,
+    lambda q, p, x0, eps: bound_draw(q, p, x0, eps) / (q.T + 1),
+)
+_slip(
+    "5.b",
+    "You averaged, or added up, over the data. One number for each datum is asked for.",
+    lambda q, p, x0, eps: bound_draw(q, p, x0, eps).mean(),
+    lambda q, p, x0, eps: bound_draw(q, p, x0, eps).sum(),
+)
+_slip(
+    "5.b",
+    "Your noise is scaled by the variance. Use .std of q.marginal(x0, t).",
+    _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + q.marginal(x0, t).var * e[t]),
+)
+_slip(
+    "5.b",
+    "Your noise is not scaled. Use .std of q.marginal(x0, t).",
+    _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + e[t]),
+    _draw_with(noisy=lambda q, x0, e, t: x0 + e[t]),
+)
+_slip(
+    "5.b",
+    "Your x_t has no noise in it. Each x_t is drawn: mean + std · eps[t] of q.marginal(x0, t).",
+    _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean),
+    _draw_with(noisy=lambda q, x0, e, t: x0),
+)
+_slip(
+    "5.b",
+    "Your x_t is made with another noise than eps[t].",
+    _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + q.marginal(x0, t).std * e[t - 1]),
+    _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + q.marginal(x0, t).std * e[0]),
+    _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + q.marginal(x0, t).std * e[-1]),
+)
+_slip(
+    "5.b",
+    "p.step(x_t, t) leads from x_t to x_{t−1}: both take the same t.",
+    _draw_with(at=lambda p, x_t, t: p.step(x_t, max(t - 1, 1))),
 )
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #5cb7b35d

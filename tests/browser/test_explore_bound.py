@@ -88,3 +88,28 @@ def test_a_drag_moves_bars_and_ruler(show):
         "document.querySelector('[aria-live]').textContent.startsWith('100 steps, linear')"
     )
     assert len(page.evaluate(f"Array.from({STATE}.account.terms)")) == 101
+
+
+def test_what_was_kept_stays_below_and_what_changed_is_said(show):
+    "The lesson of 5.7: variances too small, then means off. The bound falls, and the model's error grows."
+    first, second = BoundExplorer(factor=0.7), BoundExplorer(shift=0.2)
+    page = show(first)
+    note = page.locator(".dm-note")
+    assert note.text_content().startswith("The bound is the sum of the bars.")
+    page.get_by_role("button", name="Keep this").click()
+    assert note.text_content() == "Since then: bound 0, model's error 0, gap 0 nats."
+    drag(page, page.get_by_label("means of p off by, in widths"), 0.4)
+    drag(page, page.get_by_label("variances of p, times"), 1 / 3)
+    state = page.evaluate(f"{STATE}.state")
+    assert (state["shift"], state["factor"]) == (pytest.approx(0.2), pytest.approx(1))
+    a, b = first.account(), second.account()
+    bound, error, gap = b.bound - a.bound, b.model_error - a.model_error, b.gap - a.gap
+    said = f"bound {bound:+.4f}, model's error {error:+.4f}, gap {gap:+.4f} nats".replace("-", "−")
+    assert note.text_content() == (
+        f"Since then: {said}. The bound fell, and the model's error grew."
+    )
+    _, ruler = page.locator(".dm-plot").all()
+    grey, pink = (PALETTE[name][1:].lower() for name in ("noise", "accent"))
+    assert colour_at(ruler, a.bound - a.gap / 2, 0.18) == grey
+    assert colour_at(ruler, b.entropy + b.model_error / 2, 0.65) == pink
+    assert colour_at(ruler, b.bound + 0.05, 0.65) not in (grey, pink)

@@ -149,13 +149,13 @@ def test_the_plot_draws_every_term(T):
     assert steps.get_xdata().tolist() == list(range(2, T + 1))
     assert np.allclose(steps.get_ydata(), got.steps.mean(1))
     for mark, x, value in ((last, 1, got.reconstruction), (prior, T + 1, got.prior)):
-        # the axis is a log; what is not above 0 sits at its foot, its value in the legend
+        # the axis is a log; what is not above 0 is not drawn, its value in the legend
         y = value.mean().item()
-        assert mark.get_xdata()[0] == x and mark.get_ydata()[0] == (
-            pytest.approx(y) if y > 0 else 0.02
-        )
+        drawn = mark.get_ydata()[0]
+        assert mark.get_xdata()[0] == x
+        assert drawn == pytest.approx(y) if y > 0 else math.isnan(drawn)
         assert f" = {y:.3g}".replace("-", "\u2212") in mark.get_label() and (
-            "below" in mark.get_label()
+            "not on a log axis" in mark.get_label()
         ) == (y <= 0)
     assert len(ax.get_legend().get_texts()) == 3 and ax.get_title() == "terms"
 
@@ -166,6 +166,6 @@ def test_the_plot_may_be_drawn_on_axes_that_are_there():
     assert ledger.plot(got, ax) is ax and ax.get_title() == "" and ax.get_yscale() == "log"
     steps, last, prior = ax.get_lines()
     assert steps.get_ydata().tolist() == [15.0] and prior.get_ydata()[0] == 2.0
-    assert last.get_label() == "reconstruction, $L_0$ = \u22122, below the axis"
-    assert (last.get_marker(), prior.get_marker()) == ("v", "D")
+    assert last.get_label() == "reconstruction, $L_0$ = \u22122, not on a log axis"
+    assert (last.get_marker(), prior.get_marker()) == ("s", "D")
     plt.close("all")
