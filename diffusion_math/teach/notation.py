@@ -183,6 +183,7 @@ _add(
     ("", "to drag: two pixels and their covariance", "PixelsExplorer", "workshop/explore/pixels"),
     ("", "to drag: a density that melts", "MeltingExplorer", "workshop/explore/melting"),
     ("", "to drag: a step back", "ReverseExplorer", "workshop/explore/reverse"),
+    ("", "to drag: where a noisy value came from, and its step back", "OriginExplorer", "workshop/explore/origin"),
     ("", "to drag: the bound and its account", "BoundExplorer", "workshop/explore/bound"),
     ("", "to watch: a sample on its way from noise to a digit", "FilmExplorer", "workshop/explore/film"),
     ("", "to ask: what your own network says of a digit under noise", "NetworkExplorer", "workshop/explore/network"),
