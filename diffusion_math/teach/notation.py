@@ -197,8 +197,8 @@ _add(
 # %% ../../nbs/workshop/teach/notation.ipynb #e50f35c1
 _CHAPTERS = {
     "0": "00_toolbox", "1": "01_data_distribution", "2": "02_gaussians", "3": "03_forward_process",
-    "4": "04_reverse_process", "4b": "04b_small_steps", "5": "05_elbo", "5b": "05b_bits_per_dim", "6": "06_ddpm", "7": "07_score_matching",
-    "8": "08_recap", "8b": "08b_famous_slips",
+    "4": "04_reverse_process", "4b": "04b_small_steps", "5": "05_elbo", "5b": "05b_bits_per_dim",
+    "6": "06_ddpm", "7": "07_score_matching", "8": "08_recap", "8b": "08b_famous_slips",
 }  # fmt: skip
 
 
