@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .explore.melting import MeltingExplorer
     from .explore.network import NetworkExplorer
     from .explore.noising import NoisingExplorer
+    from .explore.origin import OriginExplorer
     from .explore.pixels import PixelsExplorer
     from .explore.reverse import ReverseExplorer
     from .explore.score import ScoreExplorer
@@ -122,6 +123,7 @@ _LAZY = {  # module -> what comes from it when it is first asked for
     "explore.melting": ("MeltingExplorer",),
     "explore.network": ("NetworkExplorer",),
     "explore.noising": ("NoisingExplorer",),
+    "explore.origin": ("OriginExplorer",),
     "explore.pixels": ("PixelsExplorer",),
     "explore.reverse": ("ReverseExplorer",),
     "explore.score": ("ScoreExplorer",),
@@ -138,8 +140,8 @@ __all__ = [
     "NOTATION", "PALETTE", "Account", "BellExplorer", "Board", "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution",
     "Elbo", "Empirical", "Estimate", "ExactReverse", "FilmExplorer", "ForwardProcess", "GaugeExplorer", "Gaussian",
     "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "LinearChain", "Live", "MeltingExplorer",
-    "NetworkExplorer", "NoisingExplorer", "Pictures", "PixelsExplorer", "Prediction", "ReverseExplorer",
-    "ReverseProcess", "Schedule", "ScoreExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc",
+    "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures", "PixelsExplorer", "Prediction",
+    "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc",
     "annealed_langevin", "bits_per_dim", "check", "constant_schedule", "convert", "cosine_schedule", "dequantize",
     "digits", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "exact_elbo", "figure", "fit", "hint",
     "hyvarinen_loss", "langevin", "linear_schedule", "load_model", "load_pictures", "load_pretrained",

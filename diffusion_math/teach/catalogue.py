@@ -858,36 +858,47 @@ _slip(
 )
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #3bd08055
-def mean_back(x_t, x0, s, t):
-    weight_0 = s.alpha_bar[t - 1] ** 0.5 * s.beta[t] / (1 - s.alpha_bar[t])
-    weight_t = s.alpha[t] ** 0.5 * (1 - s.alpha_bar[t - 1]) / (1 - s.alpha_bar[t])
-    return weight_0 * x0 + weight_t * x_t
+def stack_variance(starts, weights, a, v):
+    mean = (weights * starts).sum()
+    return v + a**2 * (weights * (starts - mean) ** 2).sum()
 
 
-def _back(weights: Callable, swapped: bool = False) -> Callable:
-    "A mean with other weights, from alpha_bar before, beta, alpha, alpha_bar."
+def _stack(d: Dice) -> dict:
+    "A few starts and their weights, the factor of the middles, and the width of one bell."
+    n = 3 if d.small else d.whole(4, 9)
+    starts, weights = d.normal(n) + d.between(0.5, 1.5), d.shares(n)
+    return {
+        "starts": starts,
+        "weights": weights,
+        "a": d.between(0.3, 0.8),
+        "v": d.between(0.1, 0.6),
+    }
 
-    def wrong(x_t, x0, s, t):
-        of_0, of_t = weights(s.alpha_bar[t - 1], s.beta[t], s.alpha[t], s.alpha_bar[t])
-        return of_t * x0 + of_0 * x_t if swapped else of_0 * x0 + of_t * x_t
 
-    return wrong
+def _spread(starts, weights):
+    "The weighted variance of the starts."
+    return stack_variance(starts, weights, 1.0, 0.0)
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #2aea943e
 _add(
     Exercise(
         "4.b",
-        "the mean of the step back",
-        mean_back,
-        lambda d: {"x_t": d.picture(), "x0": d.picture(), "s": d.schedule(), "t": 3 + d.index % 3},
+        "the variance of stacked bells",
+        stack_variance,
+        _stack,
         hints=(
-            "Two witnesses, x_0 and x_t. What does each say about x_{t−1}, and how sure is it?",
-            "(√ᾱ_{t−1} β_t x_0 + √α_t (1 − ᾱ_{t−1}) x_t) / (1 − ᾱ_t), (3.16).",
+            "Make each bell as thin as a needle: what is the variance then? Now put all starts in one place: "
+            "and then?",
+            "v + a² Var, with Var the weighted variance of the starts: the average of (x_0 − their mean)².",
         ),
         edges=(
             (
-                "At t = 1 the step back leads to x_0, and yours led elsewhere.",
-                lambda a: a | {"t": 1},
+                "If all starts are the same, the bells lie on one another, and v is left. Yours left more or less.",
+                lambda a: a | {"starts": torch.ones_like(a["starts"])},
+            ),
+            (
+                "If v = 0, each bell is a point, and only the spread of the middles is left.",
+                lambda a: a | {"v": _number(a, 0.0)},
             ),
         ),
     )
@@ -896,56 +907,58 @@ _add(
 # %% ../../nbs/workshop/teach/catalogue.ipynb #040bb4cc
 _slip(
     "4.b",
-    "You have √ᾱ_t where √α_t belongs: the factor of x_t is that of one step, without a bar.",
-    _back(lambda p, b, a, n: (p**0.5 * b / (1 - n), n**0.5 * (1 - p) / (1 - n))),
+    "That is the width of one bell. The bells do not stand in one place: their middles spread too.",
+    lambda x, w, a, v: v,
 )
 _slip(
     "4.b",
-    "Your weights are swapped. The one with (1 − ᾱ_{t−1}) belongs to x_t.",
-    _back(lambda p, b, a, n: (p**0.5 * b / (1 - n), a**0.5 * (1 - p) / (1 - n)), swapped=True),
+    "That is how far the middles are spread. Each bell has its own width besides: add v.",
+    lambda x, w, a, v: a**2 * _spread(x, w),
 )
 _slip(
     "4.b",
-    "The weight of x_0 has √ᾱ_{t−1}: what is left one step before t. Yours has ᾱ_t or α_t.",
-    _back(lambda p, b, a, n: (n**0.5 * b / (1 - n), a**0.5 * (1 - p) / (1 - n))),
-    _back(lambda p, b, a, n: (a**0.5 * b / (1 - n), a**0.5 * (1 - p) / (1 - n))),
+    "The middles are a x_0 + b x_t, so they are closer together than the starts: a is missing.",
+    lambda x, w, a, v: v + _spread(x, w),
 )
 _slip(
     "4.b",
-    "The two roots changed places: √ᾱ_{t−1} goes with x_0, √α_t with x_t.",
-    _back(lambda p, b, a, n: (a**0.5 * b / (1 - n), p**0.5 * (1 - p) / (1 - n))),
+    "A variance counts squares: what multiplies the starts by a multiplies their variance by a².",
+    lambda x, w, a, v: v + a * _spread(x, w),
+    lambda x, w, a, v: v + a**0.5 * _spread(x, w),
 )
 _slip(
     "4.b",
-    "A root is missing: √ᾱ_{t−1} and √α_t.",
-    _back(lambda p, b, a, n: (p * b / (1 - n), a**0.5 * (1 - p) / (1 - n))),
-    _back(lambda p, b, a, n: (p**0.5 * b / (1 - n), a * (1 - p) / (1 - n))),
-    _back(lambda p, b, a, n: (p * b / (1 - n), a * (1 - p) / (1 - n))),
+    "Your starts all count alike. Some are likelier than others: weigh them.",
+    lambda x, w, a, v: v + a**2 * x.var(correction=0),
+    lambda x, w, a, v: v + a**2 * x.var(),
 )
 _slip(
     "4.b",
-    "You did not divide by 1 − ᾱ_t.",
-    _back(lambda p, b, a, n: (p**0.5 * b, a**0.5 * (1 - p))),
+    "You weighed the squares, and measured them from a mean in which all starts count alike.",
+    lambda x, w, a, v: v + a**2 * (w * (x - x.mean()) ** 2).sum(),
 )
 _slip(
     "4.b",
-    "You divided by 1 − ᾱ_{t−1}. It is the noise at t: 1 − ᾱ_t.",
-    _back(lambda p, b, a, n: (p**0.5 * b / (1 - p), a**0.5 * (1 - p) / (1 - p))),
+    "You averaged the squares of the starts. A variance is measured from their mean.",
+    lambda x, w, a, v: v + a**2 * (w * x**2).sum(),
 )
 _slip(
     "4.b",
-    "The weight of x_t has 1 − ᾱ_{t−1}: the noise one step before t. Yours has 1 − ᾱ_t.",
-    _back(lambda p, b, a, n: (p**0.5 * b / (1 - n), a**0.5)),
+    "You squared the weights. Only the distances are squared; a weight says how often one occurs.",
+    lambda x, w, a, v: v + a**2 * ((w * (x - (w * x).sum())) ** 2).sum(),
+    lambda x, w, a, v: v + a**2 * (w**2 * (x - (w * x).sum()) ** 2).sum() / (w**2).sum(),
 )
 _slip(
     "4.b",
-    "The weight of x_0 lacks its β_t.",
-    _back(lambda p, b, a, n: (p**0.5 / (1 - n), a**0.5 * (1 - p) / (1 - n))),
+    "You multiplied v by a² as well. The bells keep their width; only their middles move together.",
+    lambda x, w, a, v: a**2 * (v + _spread(x, w)),
 )
 _slip(
     "4.b",
-    "β_t has a root in your weight of x_0. There is none in (3.16).",
-    _back(lambda p, b, a, n: ((p * b) ** 0.5 / (1 - n), a**0.5 * (1 - p) / (1 - n))),
+    "You took a root. △ is a variance, and variances add without roots.",
+    lambda x, w, a, v: (v + a**2 * _spread(x, w)) ** 0.5,
+    lambda x, w, a, v: v**0.5 + a * _spread(x, w) ** 0.5,
+    lambda x, w, a, v: (v**0.5 + a * _spread(x, w) ** 0.5) ** 2,
 )
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #67c79f7f

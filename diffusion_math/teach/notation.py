@@ -79,13 +79,14 @@ _add(
     (r"\tilde\mu_t , \tilde\beta_t", '"mu tilde, beta tilde": mean and variance of that step back',
      "q.posterior(x_t, x0, t).mean ; q.posterior(x_t, x0, t).var", "3.9"),
     (r"q(x_{t-1} \mid x_t)", "the step back, for one who does not", "mixture.reverse_step(x_t[:1], q, t)", "4.1"),
-    (r"\rho", '"rho": one density divided by another', "", "4.1"),
     (r"\square , \triangle", "two empty boxes: the mean and the variance of our step back", "p.step(x_t, t)", "4.2"),
     (r"p(x_{t-1} \mid x_t)", "our step back", "p.step(x_t, t) ; ExactReverse(q, distribution)", "4.2"),
     (r"p(x_T)", "where our walk starts: unit noise", "p.prior(x_t)", "4.2"),
+    (r"q(x_0 \mid x_t)", "the weights: what $x_t$ says about $x_0$", "", "4.3"),
     (r"\mathbb E[x_0 \mid x_t]", "the best guess of the data, judging by $x_t$", "distribution.denoise(x_t, log_snr)",
      "4.3"),
     (r"\operatorname{Var}[x_0 \mid x_t]", "how unsure that guess is", "distribution.denoise_cov(x_t, log_snr)", "4.3"),
+    (r"\rho", '"rho": one density divided by another', "", "4b.2"),
 )  # fmt: skip
 
 # %% ../../nbs/workshop/teach/notation.ipynb #97e6879a
@@ -184,6 +185,7 @@ _add(
     ("", "to drag: two pixels and their covariance", "PixelsExplorer", "workshop/explore/pixels"),
     ("", "to drag: a density that melts", "MeltingExplorer", "workshop/explore/melting"),
     ("", "to drag: a step back", "ReverseExplorer", "workshop/explore/reverse"),
+    ("", "to drag: where a noisy value came from, and its step back", "OriginExplorer", "workshop/explore/origin"),
     ("", "to drag: the bound and its account", "BoundExplorer", "workshop/explore/bound"),
     ("", "to watch: a sample on its way from noise to a digit", "FilmExplorer", "workshop/explore/film"),
     ("", "to ask: what your own network says of a digit under noise", "NetworkExplorer", "workshop/explore/network"),
@@ -196,8 +198,8 @@ _add(
 # %% ../../nbs/workshop/teach/notation.ipynb #e50f35c1
 _CHAPTERS = {
     "0": "00_toolbox", "1": "01_data_distribution", "2": "02_gaussians", "3": "03_forward_process",
-    "4": "04_reverse_process", "5": "05_elbo", "5b": "05b_bits_per_dim", "6": "06_ddpm", "7": "07_score_matching",
-    "7b": "07b_dictionary", "8": "08_recap", "8b": "08b_famous_slips",
+    "4": "04_reverse_process", "4b": "04b_small_steps", "5": "05_elbo", "5b": "05b_bits_per_dim",
+    "6": "06_ddpm", "7": "07_score_matching", "7b": "07b_dictionary", "8": "08_recap", "8b": "08b_famous_slips",
 }  # fmt: skip
 
 

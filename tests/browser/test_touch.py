@@ -60,6 +60,7 @@ def at(page, plot, x, y):
 SWIPES = {  # where a finger may swipe over each: the plot, and a point of it at which there is nothing to hold
     "melting": (0, (500, 1)),
     "reverse": (0, (-2, 2.5)),
+    "origin": (0, (2, 0.5)),
     "gaussian": (0, (-4, 4)),
     "pixels": (2, (700, 100)),
     "noising": (1, (0.2, 0.2)),
@@ -125,6 +126,15 @@ def test_the_slice_of_the_step_back_goes_up_under_the_finger(browser, tmp_path):
         top = scrolled(page)
         page.finger(start, end)
         assert state(page)["x"] == pytest.approx(x + 2, abs=0.1) and scrolled(page) == top
+
+
+def test_a_drag_to_the_side_moves_x_of_the_origin(browser, tmp_path):
+    with phone(browser, tmp_path, "origin") as page:
+        plot = page.locator(".dm-plot").nth(1)
+        start, end = at(page, plot, -0.5, 0.2), at(page, plot, 1.5, 0.25)
+        top = scrolled(page)
+        page.finger(start, end)
+        assert state(page)["x"] == pytest.approx(1.5, abs=0.1) and scrolled(page) == top
 
 
 def test_the_middle_of_the_gaussian_goes_under_the_finger(browser, tmp_path):

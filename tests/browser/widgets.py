@@ -12,6 +12,7 @@ from diffusion_math.explore.gauge import GaugeExplorer
 from diffusion_math.explore.gaussian import GaussianExplorer
 from diffusion_math.explore.melting import MeltingExplorer
 from diffusion_math.explore.noising import NoisingExplorer
+from diffusion_math.explore.origin import OriginExplorer
 from diffusion_math.explore.pixels import PixelsExplorer
 from diffusion_math.explore.reverse import ReverseExplorer
 from diffusion_math.explore.score import ScoreExplorer
@@ -83,6 +84,13 @@ EVERY = {
         "mu",
         3,
         ("w.draws", "e.draws"),
+    ),
+    "origin": Sample(
+        lambda: OriginExplorer(t=8, x=-0.5),
+        ("x value at step t", "t steps of noise"),
+        "x",
+        3,
+        ("w.box.mean.item()", "e.box.mean"),
     ),
     "gaussian": Sample(
         lambda: GaussianExplorer((0.5, 0), (1.5, 1), 0.6, generator=seeded()),
