@@ -1141,6 +1141,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                           'diffusion_math/teach/catalogue.py'),
                                                 'diffusion_math.teach.catalogue._loss': ( 'workshop/teach/catalogue.html#_loss',
                                                                                           'diffusion_math/teach/catalogue.py'),
+                                                'diffusion_math.teach.catalogue._meant': ( 'workshop/teach/catalogue.html#_meant',
+                                                                                           'diffusion_math/teach/catalogue.py'),
                                                 'diffusion_math.teach.catalogue._number': ( 'workshop/teach/catalogue.html#_number',
                                                                                             'diffusion_math/teach/catalogue.py'),
                                                 'diffusion_math.teach.catalogue._one_noise': ( 'workshop/teach/catalogue.html#_one_noise',
