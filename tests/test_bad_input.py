@@ -918,6 +918,14 @@ row(
     lines=LINES,
     **LITTLE | {k: LOOK[k] for k in ("title", "xlabel", "ylabel")},
 )
+row(
+    "show_film",
+    dm.show_film,
+    figs=Kind([FIGURE, FIGURE], {}, ([FIGURE], [FIGURE, 3], "ab", 3, None)),
+    alt=ALT,
+    seconds=number(0.25, 1e-9),
+    hold=number(2.5, 1e-9),
+)
 row("shades", dm.shades, color=COLOR, n=count(3, 0, 10**4))
 row(
     "plot_schedule",
@@ -1200,6 +1208,21 @@ row(
     digit=Kind(3, as_is("3", "None", "numpy 3", "0-dim integer"), (4,)),
     rank=count(2, 1, 15),
     generator=GENERATOR,
+)
+row(
+    "BellExplorer",
+    dm.BellExplorer,
+    mu=number(0.0, -3, 3),
+    sigma=number(1.0, 0.05, 3),
+    generator=GENERATOR,
+)
+row(
+    "OriginExplorer",
+    dm.OriginExplorer,
+    mixture=a(HUMPS, "None", wrong=(PLANE,)),
+    schedule=a(SCHEDULE, "None", wrong=(Q,)),
+    t=count(1, 1, SCHEDULE.T, also=as_is("None")),
+    x=number(0.0, -3.5, 3.5),
 )
 row(
     "GaussianExplorer",

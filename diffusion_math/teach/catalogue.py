@@ -1278,8 +1278,10 @@ _slip(
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #3cd87f7f
 def noise_loss(network, x0, s, t, eps):
-    x_t = s.alpha_bar[t] ** 0.5 * x0 + (1 - s.alpha_bar[t]) ** 0.5 * eps
-    return ((eps - network(x_t, s.log_snr[t])) ** 2).mean()
+    a = s.alpha_bar[t]
+    x_t = a**0.5 * x0 + (1 - a) ** 0.5 * eps
+    said = (1 - a) ** 0.5 * x_t + a**0.5 * network(x_t, s.log_snr[t])
+    return ((eps - said) ** 2).mean()
 
 
 def _toy(x, log_snr):
@@ -1294,15 +1296,30 @@ def _square(e):
     return (e**2).mean()
 
 
+def _jump(x0, a, eps):
+    return a**0.5 * x0 + (1 - a) ** 0.5 * eps
+
+
+def _meant(v, x_t, a, x0):
+    "The noise that a v means."
+    return (1 - a) ** 0.5 * x_t + a**0.5 * v
+
+
 def _loss(
-    distance: Callable, see=None, target=lambda x0, eps: eps, told=lambda s, t: s.log_snr[t]
+    distance: Callable,
+    jump=_jump,
+    see=None,
+    said=_meant,
+    target=lambda x0, a, eps: eps,
+    told=lambda s, t: s.log_snr[t],
 ) -> Callable:
-    "A loss with another distance, another input of the network, or another target."
+    "A loss with another distance, another x_t, another input of the network, translation or target."
 
     def wrong(network, x0, s, t, eps):
         a = s.alpha_bar[t]
-        x_t = (see or (lambda x0, a, eps: a**0.5 * x0 + (1 - a) ** 0.5 * eps))(x0, a, eps)
-        return distance(target(x0, eps) - network(x_t, told(s, t)))
+        x_t = jump(x0, a, eps)
+        v = network(x_t if see is None else see(x0, eps), told(s, t))
+        return distance(target(x0, a, eps) - said(v, x_t, a, x0))
 
     return wrong
 
@@ -1310,7 +1327,7 @@ def _loss(
 _add(
     Exercise(
         "6.b",
-        "the loss of the noise",
+        "the loss of the noise, by v",
         noise_loss,
         lambda d: {
             "network": _toy,
@@ -1320,8 +1337,10 @@ _add(
             "eps": d.picture(),
         },
         hints=(
-            "Jump to t with this eps. Show the network the result. How far is its answer from eps?",
-            "The mean over everything of (ε − network(x_t, s.log_snr[t]))², x_t = √ᾱ_t x_0 + √(1−ᾱ_t) ε, (6.7).",
+            "Jump to t with this eps, and get v. Then solve x_t = √ᾱ x_0 + √(1−ᾱ) ε and v = √ᾱ ε − √(1−ᾱ) x_0 for ε: "
+            "multiply the first by √(1−ᾱ), the second by √ᾱ, and add.",
+            "The mean over everything of (ε − √(1−ᾱ_t) x_t − √ᾱ_t network(x_t, s.log_snr[t]))², "
+            "x_t = √ᾱ_t x_0 + √(1−ᾱ_t) ε, (6.7) by (6.10).",
         ),
         random="Two calls with the same input gave two answers: you drew new noise inside. The noise in x_t and the "
         "noise that the network should name must be one and the same: the eps that is passed in.",
@@ -1329,6 +1348,53 @@ _add(
 )
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #5f07e7df
+_slip(
+    "6.b",
+    "You compared v with eps. They are two things: first turn the network's v into the ε that it means.",
+    _loss(_square, said=lambda v, x_t, a, x0: v),
+)
+_slip(
+    "6.b",
+    "You compared the network's v with the right v. That is the squared error of v, 1/ᾱ times what was asked for.",
+    _loss(
+        _square,
+        said=lambda v, x_t, a, x0: v,
+        target=lambda x0, a, eps: a**0.5 * eps - (1 - a) ** 0.5 * x0,
+    ),
+)
+_slip(
+    "6.b",
+    "You turned v into ε by the true x_0, which the network does not know. What it was shown is x_t: use that.",
+    _loss(_square, said=lambda v, x_t, a, x0: (v + (1 - a) ** 0.5 * x0) / a**0.5),
+)
+_slip(
+    "6.b",
+    "Your roots are swapped: it is √(1−ᾱ) before x_t and √ᾱ before v.",
+    _loss(_square, said=lambda v, x_t, a, x0: a**0.5 * x_t + (1 - a) ** 0.5 * v),
+)
+_slip(
+    "6.b",
+    "A sign is wrong where you turn v into ε: both terms are added.",
+    _loss(_square, said=lambda v, x_t, a, x0: (1 - a) ** 0.5 * x_t - a**0.5 * v),
+    _loss(_square, said=lambda v, x_t, a, x0: a**0.5 * v - (1 - a) ** 0.5 * x_t),
+)
+_slip(
+    "6.b",
+    "You forgot the roots where you turn v into ε: √(1−ᾱ) and √ᾱ.",
+    _loss(_square, said=lambda v, x_t, a, x0: (1 - a) * x_t + a * v),
+)
+_slip(
+    "6.b",
+    "You compared two pictures, x_0 and its guess. This loss is the squared error of the noise.",
+    _loss(
+        _square,
+        said=lambda v, x_t, a, x0: a**0.5 * x_t - (1 - a) ** 0.5 * v,
+        target=lambda x0, a, eps: x0,
+    ),
+    _loss(_square, target=lambda x0, a, eps: x0),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #501b3f3c
 _slip(
     "6.b",
     "You added the squares up. The mean is asked for, so that pictures of every size weigh the same.",
@@ -1348,18 +1414,13 @@ _slip(
 )
 _slip(
     "6.b",
-    "Your target is x_0. This network guesses the noise: compare its answer with eps.",
-    _loss(_square, target=lambda x0, eps: x0),
-)
-_slip(
-    "6.b",
     "Your network saw the clean picture. It must see x_t, the noisy one.",
-    _loss(_square, lambda x0, a, eps: x0),
+    _loss(_square, see=lambda x0, eps: x0),
 )
 _slip(
     "6.b",
     "Your network saw the noise itself, and nothing else. It must find the noise in x_t.",
-    _loss(_square, lambda x0, a, eps: eps),
+    _loss(_square, see=lambda x0, eps: eps),
 )
 _slip(
     "6.b",
@@ -1369,8 +1430,6 @@ _slip(
     _loss(_square, lambda x0, a, eps: a**0.5 * x0 + (1 - a) * eps),
     _loss(_square, lambda x0, a, eps: (1 - a) ** 0.5 * x0 + a**0.5 * eps),
 )
-
-# %% ../../nbs/workshop/teach/catalogue.ipynb #501b3f3c
 _slip(
     "6.b",
     "You told the network something else than s.log_snr[t], which is how it knows the noise level.",

@@ -130,10 +130,11 @@ _add(
     (r"\varepsilon_\theta", '"epsilon theta": the noise, as the network guesses it', "p.predict(x_t, t).eps", "6.2"),
     (r"w_t", '"w t": the weight of the error of the noise in a term of the bound', "elbo_loss", "6.3"),
     (r"L_{\text{simple}}", '"L simple": the same without its weight', "simple_loss(p, x0)", "6.4"),
-    (r"v", '"v": what a network may say in the place of ε', "p.predict(x_t, t).v", "6.5"),
-    (r"z", '"z": fresh noise in a step back', "p.sample(2)", "6.8"),
-    (r"\hat x_0 , \hat\varepsilon", "with a hat: the network's guess", "p.predict(x_t, t).x0", "6.8"),
-    (r"\eta", '"eta": how much fresh noise a step takes', "p.sample(2, eta=0.0)", "6.8"),
+    (r"z", '"z": fresh noise in a step back', "p.sample(2)", "6.6"),
+    (r"g", '"g": how far guidance goes; 1 is the network as it is', "torch.lerp(x0, x0, 1.5)", "6.6"),
+    (r"v", '"v": what a network may say in the place of ε', "p.predict(x_t, t).v", "6.8"),
+    (r"\hat x_0 , \hat\varepsilon", "with a hat: the network's guess", "p.predict(x_t, t).x0", "6.9"),
+    (r"\eta", '"eta": how much fresh noise a step takes', "p.sample(2, eta=0.0)", "6.9"),
     (r"\nabla", '"nabla", the gradient: the slope in every direction at once', "distribution.score(x0)", "7.1"),
     (r"\partial", '"partial": the slope in one direction, the others held still', "torch.autograd.grad", "7.1"),
     (r"h", '"h": how large a step uphill is', "langevin(score, x0, h, 3)", "7.1"),
@@ -199,7 +200,8 @@ _add(
 _CHAPTERS = {
     "0": "00_toolbox", "1": "01_data_distribution", "2": "02_gaussians", "3": "03_forward_process",
     "4": "04_reverse_process", "4b": "04b_small_steps", "5": "05_elbo", "5b": "05b_bits_per_dim",
-    "6": "06_ddpm", "7": "07_score_matching", "7b": "07b_dictionary", "8": "08_recap", "8b": "08b_famous_slips",
+    "6": "06_ddpm", "6b": "06b_fewer_freedoms", "7": "07_score_matching", "7b": "07b_dictionary",
+    "8": "08_recap", "8b": "08b_famous_slips",
 }  # fmt: skip
 
 

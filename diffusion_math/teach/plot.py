@@ -117,7 +117,8 @@ def _publish(figs: list, alt: str, made: Callable[..., str], **where: Any) -> No
         raise TypeError(f"alt must say in words what the picture shows, got {checks.got(alt)}")
     for fig in figs:
         if not hasattr(fig, "savefig"):
-            raise TypeError(f"fig must be a figure of matplotlib's, got {checks.got(fig)}")
+            name = "fig" if len(figs) == 1 else "figs: each"
+            raise TypeError(f"{name} must be a figure of matplotlib's, got {checks.got(fig)}")
     alt = " ".join(alt.split())
     if not alt:
         raise ValueError("alt must say in words what the picture shows, got an empty text")
@@ -169,7 +170,7 @@ def show_film(figs: Iterable, alt: str, seconds: float = 0.25, hold: float = 2.5
     In a notebook the output is a moving picture that the reader can fold away; as plain text, and outside IPython, `alt`.
     ValueError: fewer than two figures, two sizes, an empty `alt`.
     """
-    figs = _listed("figs", figs, "figures")
+    figs = checks.listed("figs", figs, "figures")
     seconds, hold = checks.positive("seconds", seconds), checks.positive("hold", hold)
     sizes = {tuple(fig.get_size_inches()) for fig in figs if hasattr(fig, "savefig")}
     if len(figs) < 2 or len(sizes) > 1:

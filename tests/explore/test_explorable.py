@@ -15,7 +15,11 @@ from tests.truth import seed
 def test_each_explorable_has_its_front_end_beside_it():
     folder = importlib.resources.files("diffusion_math") / "explore"
     names = {file.name for file in folder.iterdir()}
-    scripts = {name[:-3] for name in names if name.endswith(".js")} - {"common", "static"}
+    scripts = {name[:-3] for name in names if name.endswith(".js")} - {
+        "common",
+        "static",
+        "network",
+    }
     assert {"noising", "pixels", "reverse"} <= scripts
     assert {f"{name}.py" for name in scripts} | {"explore.css", "page.css"} <= names
     for name in scripts:

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import diffusion_math
-from diffusion_math import check, exact_elbo, hint, mystery, progress
+from diffusion_math import Prediction, check, exact_elbo, hint, mystery, progress
 from diffusion_math.distribution import Distribution
 from diffusion_math.forward import ForwardProcess, Schedule
 from diffusion_math.gaussian import Gaussian
@@ -223,7 +223,7 @@ def test_the_others_agree_with_torch():
     pixels = torch.randn(4, 1, 3, 3, dtype=torch.float64)
     s, eps = Schedule.from_beta([0.1, 0.2]), torch.randn(4, 1, 3, 3, dtype=torch.float64)
     oracle = lambda x_t, log_snr: (
-        (x_t - s.alpha_bar[2].sqrt() * pixels) / (1 - s.alpha_bar[2]).sqrt()
+        (s.alpha_bar[2].sqrt() * x_t - pixels) / (1 - s.alpha_bar[2]).sqrt()
     )
     assert CATALOGUE["6.b"].right(oracle, pixels, s, 2, eps).item() < 1e-25
 
@@ -355,7 +355,14 @@ def p_by_list(q, p, x0, eps):
 
 def numpy_loss(network, x0, s, t, eps):
     x_t = s.alpha_bar[t].sqrt() * x0 + s.noise_var[t].sqrt() * eps
-    return np.mean((eps.numpy() - network(x_t, s.log_snr[t]).numpy()) ** 2)
+    said = Prediction(x_t, s.log_snr[t], v=network(x_t, s.log_snr[t])).eps
+    return np.mean((eps.numpy() - said.numpy()) ** 2)
+
+
+def rescaled_error_of_v(network, x0, s, t, eps):
+    a = s.alpha_bar[t]
+    v = a.sqrt() * eps - (1 - a).sqrt() * x0
+    return a * (v - network(from_left(x0, a, eps), s.log_snr[t].expand(len(x0)))).square().mean()
 
 
 def by_pulls(x_t, data, alpha_bar):
@@ -410,11 +417,8 @@ OTHERWISE = [
     ("5.a", lambda log_w: torch.logsumexp(log_w, 0) - math.log(len(log_w))),
     ("5.a", lambda log_w: torch.logsumexp(log_w - math.log(len(log_w)), 0, keepdim=True)),
     ("6.a", lambda x_t, eps, alpha_bar: x_t / alpha_bar.sqrt() - (1 / alpha_bar - 1).sqrt() * eps),
-    ("6.b", lambda network, x0, s, t, eps: torch.nn.functional.mse_loss(
-        network(s.alpha_bar[t].sqrt() * x0 + (1 - s.alpha_bar[t]).sqrt() * eps, s.log_snr[t]), eps)),
     ("6.b", numpy_loss),
-    ("6.b", lambda network, x0, s, t, eps: (network(from_left(x0, s.alpha_bar[t], eps), s.log_snr[t].expand(len(x0)))
-                                            - eps).square().mean()),
+    ("6.b", rescaled_error_of_v),
     ("7.a", lambda x_t, data, alpha_bar: Empirical(data).noised(torch.logit(alpha_bar).double()).score(x_t)),
     ("7.a", by_pulls),
     ("7.b", lambda h, var: var - var * (1 - h / var) ** 2),
@@ -664,7 +668,8 @@ def test_an_edge_is_named(said):
 def test_noise_drawn_anew_in_the_loss_has_its_own_sentence(said):
     def fresh(network, x0, s, t, eps):
         x_t = s.alpha_bar[t].sqrt() * x0 + (1 - s.alpha_bar[t]).sqrt() * torch.randn_like(x0)
-        return ((eps - network(x_t, s.log_snr[t])) ** 2).mean()
+        a, v = s.alpha_bar[t], network(x_t, s.log_snr[t])
+        return ((eps - (1 - a).sqrt() * x_t - a.sqrt() * v) ** 2).mean()
 
     assert "you drew new noise inside" in said("6.b", fresh)
     numbers = iter(range(10**6))
@@ -904,7 +909,7 @@ def test_the_commands_are_light_and_public():
     code = """if True:
         import sys, diffusion_math
         assert "diffusion_math.teach.catalogue" not in sys.modules
-        from diffusion_math import check, hint, mystery, progress
+        from diffusion_math import Prediction, check, hint, mystery, progress
         heavy = {"matplotlib", "ipywidgets", "anywidget", "torchvision", "sklearn", "IPython"}
         print(sorted(heavy & set(sys.modules)))"""
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

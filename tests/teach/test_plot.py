@@ -202,7 +202,7 @@ def test_a_film_holds_each_picture_in_its_turn(outputs):
     [
         (lambda: [wave(1)], ValueError, "figs must be two figures or more"),
         (lambda: [wave(1), wave(2, width=4.0)], ValueError, "all of one size, got 2 of 2 sizes"),
-        (lambda: [wave(1), 3], TypeError, "fig must be a figure of matplotlib's"),
+        (lambda: [wave(1), 3], TypeError, "figs: each must be a figure of matplotlib's"),
         (lambda: 7, TypeError, "figs must be a list of figures"),
     ],
 )
@@ -590,7 +590,7 @@ def test_every_picture_is_shown_with_its_words_or_drawn_on(outputs):
     assert calls[0](alt="a line", height=1.0) is None and parts(outputs[0])[0] == "a line"
     with pytest.raises(ValueError, match="alt must say"):
         calls[0](alt="")
-    with pytest.raises(AttributeError, match="colour"):
+    with pytest.raises(TypeError, match="colour is nothing that Axes.set takes"):
         calls[0](colour="red")
     assert dict(matplotlib.rcParams) == SETTINGS
 
