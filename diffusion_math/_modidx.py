@@ -1488,6 +1488,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'diffusion_math/teach/plot.py'),
                                            'diffusion_math.teach.plot._like': ( 'workshop/teach/plot.html#_like',
                                                                                 'diffusion_math/teach/plot.py'),
+                                           'diffusion_math.teach.plot._limits': ( 'workshop/teach/plot.html#_limits',
+                                                                                  'diffusion_math/teach/plot.py'),
                                            'diffusion_math.teach.plot._line': ( 'workshop/teach/plot.html#_line',
                                                                                 'diffusion_math/teach/plot.py'),
                                            'diffusion_math.teach.plot._mapping': ( 'workshop/teach/plot.html#_mapping',

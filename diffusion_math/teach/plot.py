@@ -54,6 +54,13 @@ def _several(name: str, value: Any, n: int, what: str, finite: bool = True) -> t
     return numbers
 
 
+def _limits(name: str, value: Any) -> tuple:
+    "(low, high); None: as far as what is drawn reaches."
+    ends = checks.listed(name, value, "numbers, or None")
+    known = _several(name, [0.0 if v is None else v for v in ends], 2, "(low, high)")
+    return tuple(None if v is None else n for v, n in zip(ends, known, strict=True))
+
+
 def _plain(value: Any) -> Any:
     "A tensor or an array of one number as that number."
     return value.item() if isinstance(value, Tensor | np.ndarray) and value.ndim == 0 else value
@@ -556,7 +563,7 @@ def _drawing(ax: Any, look: Mapping, **usual: Any) -> Iterator:
     for key in {"title", "xlabel", "ylabel"} & words.keys():
         checks.text(key, words[key])
     for key in {"xlim", "ylim"} & words.keys():
-        words[key] = _several(key, words[key], 2, "(low, high)")
+        words[key] = _limits(key, words[key])
     ax = checks.axes(ax)
     with style():
         ax = figure(**size)[1] if ax is None else ax
