@@ -46,7 +46,7 @@ class Gaussian:
         return std if at_hand else numerics.root(self.var)
 
     def sample(self, generator: Random = None) -> Batch:
-        "mean + std * eps with eps ~ N(0, I), (2.9): one draw for each mean, differentiable in mean and var."
+        "mean + std * eps with eps ~ N(0, I), (2.8): one draw for each mean, differentiable in mean and var."
         return torch.addcmul(self.mean, self.std, numerics.noise_like(self.mean, generator))
 
     def log_prob(self, x: Batch) -> Float[Tensor, " m"]:
