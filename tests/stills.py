@@ -57,7 +57,7 @@ def fingerprint(name: str, saved: dict[str, dict]) -> str:
     models = family(name, saved)
     text = json.dumps([models[key] for key in models], sort_keys=True)
     for i, key in enumerate(models):
-        text = text.replace(key, str(i))
+        text = text.replace(f"IPY_MODEL_{key}", f"IPY_MODEL_{i}")
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
