@@ -106,12 +106,14 @@ function computation(model) {
   return now;
 }
 
-// Places where a mixture is worth drawing: close together where it is, and the two edges.
+const WIDE = Array.from({ length: 401 }, (_, i) => i / 50 - 4);
+
+// Places where a mixture is worth drawing: all along the axis, and close together at each of its bells.
 function places(mixture) {
-  const { mean, variance } = moments(mixture);
-  const reach = 6 * Math.sqrt(variance);
-  const inside = Array.from({ length: 801 }, (_, i) => mean + reach * (i / 400 - 1)).filter((x) => Math.abs(x) < 4);
-  return [-4, ...inside, 4];
+  const near = mixture.flatMap(({ mean, variance }) =>
+    Array.from({ length: 161 }, (_, i) => mean + 6 * Math.sqrt(variance) * (i / 80 - 1)),
+  );
+  return [...WIDE, ...near.filter((x) => Math.abs(x) < 4)].sort((a, b) => a - b);
 }
 
 // A number that stands behind a sign: one below 0 is put in brackets.
@@ -147,12 +149,11 @@ function starts(ui, now, moveTo) {
   const alt = "over the possible starts: the density of the data, the bell of what x at t says, and the weights, with their mean";
   const view = plot(ui, { alt, height: 200, left: 44 });
   held(ui, view, moveTo);
-  const wide = Array.from({ length: 401 }, (_, i) => i / 50 - 4);
 
   function draw({ x }, colours) {
     const { root, noise } = now.step;
-    const data = along(wide, density(now.data));
-    const says = along(wide, (x0) => Math.exp(logNormal(x, root * x0, noise)));
+    const data = along(WIDE, density(now.data));
+    const says = along(WIDE, (x0) => Math.exp(logNormal(x, root * x0, noise)));
     const weights = along(places(now.origins), density(now.origins));
     const top = 1.16 * Math.max(...[data, says, weights].map(highest));
     const frame = {
