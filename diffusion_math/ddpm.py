@@ -111,7 +111,7 @@ class DDPM(AsksNetwork):
         p.predict(x_t, t).x0,   p.step(x_t, t),   p.sample(64),   p.respace(50).sample(64, eta=0.0)
 
     p(x_{t-1} | x_t) is q(x_{t-1} | x_t, x_0) with the network's x_0 in the place of x_0 [DDPM eqs. 7, 11].
-    network gets log_snr as (b,), in x_t's precision; a Distribution in its place gives its exact E[x_0 | x_t].
+    network gets log_snr as (b,), in float32 at least; a Distribution in its place gives its exact E[x_0 | x_t].
     predicts: what network says, "eps", "x0" or "v". variance: "posterior", that of q(x_{t-1} | x_t, x_0), best where
     x_0 is one point; "beta", beta_t, best where x_0 ~ N(0, I); or a function of t.
 

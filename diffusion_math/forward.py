@@ -89,7 +89,7 @@ def constant_schedule(beta: float, T: int) -> Schedule:
 def linear_schedule(T: int = 1000, beta_min: float = 1e-4, beta_max: float = 0.02) -> Schedule:
     """[DDPM] section 4: beta rises linearly from beta_min to beta_max over 1000 steps.
 
-    For another T, log alpha_bar of that curve, read at 1000 t/T: any T starts and ends at the same noise.
+    For another T, log alpha_bar of that curve, read at 1000 t/T: every T ends at the same noise.
     """
     T, (low, high) = checks.at_most("T", T), checks.fractions(beta_min=beta_min, beta_max=beta_max)
     ddpm = Schedule.from_beta(torch.linspace(low, high, 1000, **EXACT))
@@ -150,7 +150,7 @@ class ForwardProcess:
             mean = [sqrt(alpha_bar_{t-1}) beta_t x_0 + sqrt(alpha_t) (1 - alpha_bar_{t-1}) x_t] / (1 - alpha_bar_t)
             var  = beta_t (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t)
 
-        A point mass at x_0 where t = 1, at x_t where alpha_bar_t = 1.
+        A point mass at x_t where beta_t = 0, else at x_0 where alpha_bar_{t-1} = 1, as at t = 1.
         """
         of_x0, of_x_t, var, std = self.tables.at("posterior", "x_t", x_t, t)
         x0 = checks.matching("x0", x0, "x_t", x_t)
