@@ -153,19 +153,55 @@ def _texts(notebook: dict) -> list[tuple[dict, str]]:
     return cells + [(data, kind) for data in shown for kind in kinds if kind in data]
 
 
+def _folded(cells: list[dict], mark: str) -> tuple[list[dict], list[str]]:
+    "The cells, with a mark for code that JupyterLab folds away; and that code. Colab's is of no use on a page."
+    found, codes = [], []
+    for cell in cells:
+        if cell["metadata"].get("jupyter", {}).get("source_hidden"):
+            source = "".join(cell["source"])
+            if "google.colab" not in source:
+                own = {"id": f"{cell['id']}-code"} if "id" in cell else {}
+                told = {
+                    "cell_type": "markdown",
+                    "metadata": {},
+                    "source": f"{mark}{len(codes)}code",
+                }
+                found.append(told | own)
+                codes.append(source)
+            cell = cell | {"metadata": cell["metadata"] | {"transient": {"remove_source": True}}}
+        found.append(cell)
+    return found, codes
+
+
+def _unfold(body: str, codes: list[str], mark: str) -> str:
+    "The page's body with each folded code under a line to click on."
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    def back(found: re.Match) -> str:
+        code = highlight(codes[int(found.group(1))], PythonLexer(), HtmlFormatter())
+        return f"<details><summary>code</summary>\n{code}</details>"
+
+    return re.sub(rf"<p>{mark}(\d+)code</p>", back, body)
+
+
 def _body(path: Path, notebook: dict) -> str:
     "The cells as HTML, by nbconvert's barest template, and the formulas' glyphs."
     from nbconvert import HTMLExporter
+    from nbformat import from_dict
 
     kept: list[tuple[str, bool]] = []
     mark = _free_word(json.dumps(notebook))
+    cells, codes = _folded(notebook["cells"], mark)
+    notebook = from_dict(notebook | {"cells": cells})
     for where, key in _texts(notebook):
         where[key] = _take_out("".join(where[key]), kept, mark)
     exporter = HTMLExporter(template_name="basic", embed_images=True)
     body, _ = exporter.from_notebook_node(notebook, {"metadata": {"path": str(path.parent)}})
     body = re.sub(r"<table\b.*?</table>", r'<div class="wide">\g<0></div>', body, flags=re.DOTALL)
     typesetter = Typesetter()
-    body = _put_back(body, kept, mark, typesetter)
+    body = _unfold(_put_back(body, kept, mark, typesetter), codes, mark)
     return body + typesetter.glyphs()
 
 # %% ../../nbs/workshop/teach/pages.ipynb #b60f2e94

@@ -189,6 +189,37 @@ def test_a_formula_that_cannot_be_set_is_shown_as_it_is():
     assert _set(r"\frac<", False, set_) == r"<code>\frac&lt;</code>"
 
 
+def test_code_that_is_folded_in_jupyterlab_is_folded_on_a_page(tmp_path):
+    def code(source, hidden):
+        metadata = {"jupyter": {"source_hidden": True}} if hidden else {}
+        out = {"output_type": "stream", "name": "stdout", "text": f"said by {source[:3]}\n"}
+        return {
+            "cell_type": "code",
+            "execution_count": 1,
+            "metadata": metadata,
+            "outputs": [out],
+            "source": source,
+        }
+
+    cells = [
+        code("one = '$a$ | b'", True),
+        code("two = 2", False),
+        code("six = 'google.colab'", True),
+    ]
+    file = tmp_path / "a.ipynb"
+    file.write_text(
+        json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4})
+    )
+    page = write_page(file).read_text()
+    inside = re.findall(r"<details><summary>code</summary>(.+?)</details>", page, re.S)
+    assert len(inside) == 1 and "one" in inside[0]
+    words = re.sub(r"<[^>]+>", "", page.split("<main>")[1].split("</main>")[0])
+    assert page.count("<details><summary>code</summary>") == 1 and "google.colab" not in words
+    for said in ("one = '$a$ | b'", "two = 2", "said by one", "said by two", "said by six"):
+        assert words.count(said) == 1, said
+    assert words.index("one =") < words.index("said by one") < words.index("two =")
+
+
 def test_widgets_that_need_python_say_so(tmp_path):
     view = {
         "output_type": "display_data",
