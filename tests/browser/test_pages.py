@@ -124,7 +124,7 @@ def test_a_picture_in_the_dark_lies_on_a_light_card_and_keeps_its_colours(page, 
         r"brightness\(0\.[89]\d*\)", get("filter")
     )  # a share of each colour: no hue turns
     page.emulate_media(color_scheme="light")
-    assert (get("filter"), get("padding")) == ("none", "0px")
+    assert (get("filter"), get("padding")) == ("none", "8px")
 
 
 def test_paper_is_white_and_shows_all_of_the_code(page, gaussians):

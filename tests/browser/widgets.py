@@ -116,7 +116,7 @@ EVERY = {
         lambda: BoundExplorer(shift=0.15, factor=1.5),
         ("T steps in all", "means of p off by, in widths", "variances of p, times"),
         "T",
-        5,
+        6,
         ("w.terms(300)", "Array.from(e.account.terms)"),
     ),
     "film": Sample(
