@@ -19,7 +19,7 @@ from tests.kernel import NETWORK, module
 from tests.truth import seed
 
 ASSETS = NETWORK.parents[1] / "assets"
-LEVELS = (-torch.inf, -20.0, -6.0, -1.0, 0.0, 3.0, 8.0, 14.0, 30.0, torch.inf)
+LEVELS = (-torch.inf, -6.0, 0.0, 3.0, 8.0, 14.0, torch.inf)
 OPEN = """async ([source, model, plain]) => {
     const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
     window.m = await import(url);
@@ -91,8 +91,9 @@ CONFIGS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("plain", [False, True])
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize(
+    "name, plain", [*((name, False) for name in CONFIGS), ("three sizes, odd", True)]
+)
 @pytest.mark.parametrize("h, w", [(11, 13), (8, 24)])
 def test_any_network_of_the_package_s(page, tmp_path, name, h, w, plain):
     config = CONFIGS[name]

@@ -16,7 +16,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import diffusion_math
@@ -613,6 +613,7 @@ def test_nothing_that_a_reader_hands_over_raises(name, f, said):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=30)
 @given(st.floats(-3, 3).filter(lambda v: abs(v - 1) > 1e-3))
 def test_a_scaled_answer_is_wrong_and_shown(name, factor):
     exercise = CATALOGUE[name]
