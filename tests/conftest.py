@@ -89,6 +89,8 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
+    # the longest begin first, or one worker waits for the other at the end
+    items.sort(key=lambda item: "test_runs_from_a_fresh_kernel[06" not in item.nodeid)
     for item in items:
         folder = config.rootpath / "tests" / "browser"
         if folder in item.path.parents or LAB_FIXTURES & set(getattr(item, "fixturenames", ())):
