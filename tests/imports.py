@@ -64,7 +64,9 @@ def _taken(path: Path, module: str, files: Iterable[str], homes: dict) -> Iterat
 
 def chapter(path: Path) -> str:
     "The number of the chapter that a module is exported from, such as '5b'; '' if it comes from no chapter."
-    found = re.search(r"File to edit: \S*nbs/0(\w+?)_\w+\.ipynb", path.read_text(encoding="utf-8"))
+    found = re.search(
+        r"File to edit: \S*nbs/0?(\d\w*?)_\w+\.ipynb", path.read_text(encoding="utf-8")
+    )
     return found.group(1) if found else ""
 
 
