@@ -28,7 +28,7 @@ for a test that drives Chromium (the folder `tests/browser` and the fixtures bel
 found, tests marked `browser` are not collected, and the last lines of the run say so; with
 DIFFUSION_MATH_REQUIRE_BROWSER=1 that is an error.
 
-**Fixtures for a real JupyterLab** (`lab`, `browser`, `page`, `open_notebook`): see `tests/lab.py`.
+**Fixtures for a real JupyterLab** (`lab`, `browser`, `page`, `lab_page`, `open_notebook`): see `tests/lab.py`.
 """
 
 import contextlib
@@ -52,10 +52,10 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from tests.lab import browser, find_chromium, lab, open_notebook, page  # noqa: E402, F401  (fixtures)
+from tests.lab import browser, find_chromium, lab, lab_page, open_notebook, page  # noqa: E402, F401  (fixtures)
 
 CHROMIUM = find_chromium()
-LAB_FIXTURES = {"browser", "page", "open_notebook"}
+LAB_FIXTURES = {"browser", "page", "lab_page", "open_notebook"}
 SEED = int(os.environ.get("DIFFUSION_MATH_TEST_SEED", "0"))
 THREADS = int(os.environ.get("DIFFUSION_MATH_TEST_THREADS", "1"))
 torch.set_num_threads(THREADS)  # the tensors are small: a second thread waits longer than it works

@@ -5,8 +5,10 @@ Fixtures (import nothing; `tests/conftest.py` makes them known):
 - `lab`            one JupyterLab server a session, on a free port, serving a temporary copy of `nbs/` (`lab.root`).
 - `browser`        one Chromium a session (playwright's `Browser`).
 - `page`           a fresh page in a fresh context; `page.problems` lists the JavaScript errors that it met.
-- `open_notebook`  `nb = open_notebook("03_forward_process.ipynb")` opens it in JupyterLab with a fresh kernel, which is
-                   shut down when the test ends. A second argument writes the notebook first, from a list of cells:
+- `lab_page`       `with lab_page() as page:` lends a page in which JupyterLab was loaded, with no notebook open. It is
+                   lent again afterwards, since to load JupyterLab takes longer than most notebooks run.
+- `open_notebook`  `nb = open_notebook("03_forward_process.ipynb")` opens it there with a fresh kernel; when the test
+                   ends it is closed and its kernel shut down. A second argument writes the notebook first, from cells:
                    `open_notebook("try.ipynb", ["from diffusion_math import NoisingExplorer", "NoisingExplorer(x0)"])`.
 
 What one can do with `nb`: `nb.run_all()` runs every cell and returns True, or False if one raised; `nb.errors()` lists
@@ -23,7 +25,6 @@ Nothing sleeps: every call returns when JupyterLab says that it is done.
 import contextlib
 import json
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -42,6 +43,7 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-dev-shm-usage"
 ).split()
+VIEWPORT = {"width": 1280, "height": 900}
 SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "docmanager-extension/plugin": {"autosave": False},
@@ -170,10 +172,6 @@ class Lab:
             body = answer.read()
         return json.loads(body) if body else None
 
-    def shutdown_kernels(self) -> None:
-        for session in self.api("GET", "sessions"):
-            self.api("DELETE", f"sessions/{session['id']}")
-
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()  # the server ends its kernels first
@@ -211,13 +209,9 @@ class OpenNotebook:
 
     def __init__(self, lab: Lab, page, path: str):
         self.lab, self.page, self.path = lab, page, path
-        workspace = re.sub(r"\W", "-", path) + secrets.token_hex(4)
-        page.goto(f"{lab.url}/lab/workspaces/{workspace}/tree/{path}?token={lab.token}")
-        page.wait_for_function("window.jupyterapp !== undefined", timeout=120_000)
         kernel = page.evaluate(
             """async path => {
                 const app = window.jupyterapp;
-                await app.restored;
                 const panel = await app.commands.execute('docmanager:open', {path});
                 await panel.context.ready;
                 await panel.sessionContext.ready;
@@ -278,7 +272,7 @@ def browser():
 @contextlib.contextmanager
 def new_page(browser):
     "A fresh page in a fresh context, which remembers its errors in `problems`."
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context = browser.new_context(viewport=VIEWPORT)
     page = context.new_page()
     page.set_default_timeout(60_000)
     page.problems = []
@@ -294,12 +288,50 @@ def page(browser):
         yield page
 
 
-@pytest.fixture
-def open_notebook(lab, page):
-    def open_(path: str, sources: list[str] | None = None) -> OpenNotebook:
-        if sources is not None:
-            notebook(sources, lab.root / path)
-        return OpenNotebook(lab, page, path)
+LEAVE = """async () => {
+    const app = window.jupyterapp;
+    for (const panel of [...app.shell.widgets('main')].filter(p => p.sessionContext)) {
+        await panel.sessionContext.shutdown();
+        panel.dispose();  // unsaved, and nobody is asked
+    }
+    return document.querySelectorAll('.jp-Dialog').length;
+}"""
 
-    yield open_
-    lab.shutdown_kernels()
+
+def load_lab(lab: Lab, page) -> None:
+    page.goto(f"{lab.url}/lab/workspaces/{secrets.token_hex(4)}?token={lab.token}")
+    page.wait_for_function("window.jupyterapp !== undefined", timeout=120_000)
+    page.evaluate("window.jupyterapp.restored")
+
+
+@pytest.fixture(scope="session")
+def lab_page(lab, browser):
+    free = []
+    with contextlib.ExitStack() as pages:
+
+        @contextlib.contextmanager
+        def lend():
+            if not free:
+                free.append(pages.enter_context(new_page(browser)))
+                load_lab(lab, free[-1])
+            page = free.pop()
+            page.problems.clear()
+            yield page
+            if page.evaluate(LEAVE):  # somebody was asked something
+                load_lab(lab, page)
+            page.set_viewport_size(VIEWPORT)
+            free.append(page)
+
+        yield lend
+
+
+@pytest.fixture
+def open_notebook(lab, lab_page):
+    with lab_page() as page:
+
+        def open_(path: str, sources: list[str] | None = None) -> OpenNotebook:
+            if sources is not None:
+                notebook(sources, lab.root / path)
+            return OpenNotebook(lab, page, path)
+
+        yield open_

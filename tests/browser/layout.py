@@ -98,6 +98,8 @@ def on_top(root):
 
 
 WATCH = """() => {
+    if (window.watched) return;
+    window.watched = true;
     const { fillText, clearRect, drawImage } = CanvasRenderingContext2D.prototype;
     CanvasRenderingContext2D.prototype.drawImage = function (image, ...a) {
         if (image.texts) (this.canvas.texts ??= []).push(...image.texts);
@@ -121,6 +123,7 @@ WATCH = """() => {
 
 def watch(page):
     page.add_init_script(f"({WATCH})()")
+    page.evaluate(WATCH)  # where a page is there already
 
 
 def written(root):

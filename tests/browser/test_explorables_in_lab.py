@@ -9,7 +9,7 @@ import pytest
 from tests.browser import layout
 from tests.browser.explorable import ROOT, drag, serious, settled
 from tests.browser.widgets import EVERY
-from tests.lab import OpenNotebook, new_page, notebook
+from tests.lab import OpenNotebook, notebook
 
 CELLS = [
     """import ipywidgets, json, torch
@@ -22,9 +22,9 @@ every = pytest.mark.parametrize("name", EVERY)
 
 
 @pytest.fixture(scope="module")
-def nb(lab, browser):
+def nb(lab, lab_page):
     "A notebook that shows them all, run once."
-    with new_page(browser) as page:
+    with lab_page() as page:
         layout.watch(page)
         nb = OpenNotebook(lab, page, notebook(CELLS, lab.root / "explorables.ipynb").name)
         assert nb.run_all(), nb.errors()
@@ -32,7 +32,6 @@ def nb(lab, browser):
         page.wait_for_function(f"document.querySelectorAll('{ROOT}').length === {len(EVERY)}")
         yield nb
         assert page.problems == []
-    lab.shutdown_kernels()
 
 
 def trait(nb, name):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.lab import OpenNotebook, new_page, notebook
+from tests.lab import OpenNotebook, notebook
 
 CELL = """import torch
 from diffusion_math import DDPM, ForwardProcess, NetworkExplorer, UNet, digits, linear_schedule
@@ -14,14 +14,13 @@ explorer"""
 
 
 @pytest.fixture(scope="module")
-def nb(lab, browser):
-    with new_page(browser) as page:
+def nb(lab, lab_page):
+    with lab_page() as page:
         nb = OpenNotebook(lab, page, notebook([CELL], lab.root / "network.ipynb").name)
         assert nb.run_all(), nb.errors()
         page.get_by_text("x at t = 300;").wait_for()
         yield nb
         assert page.problems == []
-    lab.shutdown_kernels()
 
 
 def test_a_key_on_a_slider_asks_the_kernel(nb):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser.explorable import colours, drag, greys, serious, settled
 from tests.browser.noising import BETA, STEPS, TIME, answers, shows, x_t
-from tests.lab import OpenNotebook, new_page, notebook
+from tests.lab import OpenNotebook, notebook
 
 CELLS = [
     """import torch
@@ -30,12 +30,11 @@ def explorers(nb):
 
 
 @pytest.fixture(scope="module")
-def shown(lab, browser):
+def shown(lab, lab_page):
     "A notebook that shows an explorer, run once from a fresh kernel for all the tests below."
-    with new_page(browser) as page:
+    with lab_page() as page:
         yield explorers(OpenNotebook(lab, page, notebook(CELLS, lab.root / "noising.ipynb").name))
         assert page.problems == []
-    lab.shutdown_kernels()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 "The notebooks, and what the tests here ask about one."
 
+import functools
 import json
 from pathlib import Path
 
@@ -35,6 +36,12 @@ class Notebook:
         return ["".join(output.get("data", {}).get("text/html", "")) for output in self.outputs]
 
 
+@functools.cache
+def read(name: str) -> Notebook:
+    "One of the repository's notebooks, parsed once a process: nobody changes what a test is handed."
+    return Notebook(NBS / name)
+
+
 def pytest_generate_tests(metafunc):
     if "name" in metafunc.fixturenames:
         metafunc.parametrize("name", NAMES)
@@ -44,9 +51,9 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture
 def stored(name):
-    return Notebook(NBS / name)
+    return read(name)
 
 
 @pytest.fixture
 def stored_chapter(chapter):
-    return Notebook(NBS / chapter)
+    return read(chapter)

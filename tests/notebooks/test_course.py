@@ -9,13 +9,13 @@ import pytest
 from diffusion_math.teach.catalogue import CATALOGUE, Dice
 from tests import minutes
 
-from .conftest import NAMES, NBS, Notebook
+from .conftest import NAMES, NBS, read
 
 CHAPTERS = [name for name in NAMES if re.match(r"(0[1-9]|1\d)_", name)]
 NUMBERED = sorted(
     (name for name in NAMES if name[0].isdigit()), key=lambda name: name.replace("_", " ")
 )
-EXERCISES = [(name, cell) for name in CHAPTERS for cell in Notebook(NBS / name).code
+EXERCISES = [(name, cell) for name in CHAPTERS for cell in read(name).code
              if "exercise" in cell["metadata"].get("tags", ())]  # fmt: skip
 PATH = re.compile(r"\*Pictures only:\* ((?:\d+\.\d+(?:, )?)+) \(about (\d+) minutes\)\.")
 
@@ -56,14 +56,14 @@ def test_an_exercise_is_a_stub_that_nothing_needs(course_chapter, cell):
     assert "".join(output["text"]) == (
         f'{name}  not tried yet: fill in {stub.name} and run the cell again. hint("{name}") helps.\n'
     )
-    others = [c["source"] for c in Notebook(NBS / course_chapter).code if c["id"] != cell["id"]]
+    others = [c["source"] for c in read(course_chapter).code if c["id"] != cell["id"]]
     assert not [source for source in others if re.search(rf"\b{stub.name}\b", source)]
 
 
 @pytest.mark.parametrize("course_chapter", CHAPTERS)
 def test_an_exercise_stands_before_its_answer(course_chapter):
     "Its text comes right before it, and it comes before the cells that the package keeps."
-    cells = Notebook(NBS / course_chapter).cells
+    cells = read(course_chapter).cells
     places = [i for i, cell in enumerate(cells) if "exercise" in cell["metadata"].get("tags", ())]
     for i in places:
         name = parts(cells[i]["source"])[1]
@@ -75,7 +75,7 @@ def test_an_exercise_stands_before_its_answer(course_chapter):
 
 @pytest.mark.parametrize("course_chapter", NUMBERED)
 def test_a_chapter_ends_with_three_questions_whose_answers_are_folded(course_chapter):
-    text = "\n".join(cell["source"] for cell in Notebook(NBS / course_chapter).markdown)
+    text = "\n".join(cell["source"] for cell in read(course_chapter).markdown)
     (end,) = re.findall(r"(?ms)^## Three questions\n(.*?)(?=^## )", text)
     folded = re.findall(r"<details><summary>(.+?\?.*?)</summary>\n\n(.+?)\n</details>", end, re.S)
     assert len(folded) == 3 and end.count("<details>") == end.count("</details>") == 3
@@ -85,7 +85,7 @@ def test_a_chapter_ends_with_three_questions_whose_answers_are_folded(course_cha
 def pictures(chapter: str) -> set[str]:
     "The sections of a chapter that show a picture."
     found, section = set(), ""
-    for cell in Notebook(NBS / chapter).cells:
+    for cell in read(chapter).cells:
         if cell["cell_type"] == "markdown":
             section = (re.findall(r"(?m)^## (\d+\.\d+)\b", cell["source"]) or [section])[-1]
         elif any(
@@ -97,7 +97,7 @@ def pictures(chapter: str) -> set[str]:
 
 @pytest.mark.parametrize("course_chapter", CHAPTERS)
 def test_the_path_of_pictures_leads_to_pictures(course_chapter):
-    (found,) = PATH.findall(Notebook(NBS / course_chapter).cells[0]["source"])
+    (found,) = PATH.findall(read(course_chapter).cells[0]["source"])
     named = found[0].split(", ")
     assert len(named) >= 3 and set(named) <= pictures(course_chapter)
 
@@ -105,21 +105,21 @@ def test_the_path_of_pictures_leads_to_pictures(course_chapter):
 @pytest.mark.parametrize("numbered", NUMBERED)
 def test_a_chapter_takes_the_minutes_that_it_says(numbered):
     "Counted by tests/minutes.py; one sitting, with a resting place if it is a long one."
-    first, needs = Notebook(NBS / numbered).cells[0]["source"], minutes.of(NBS / numbered)
+    first, needs = read(numbered).cells[0]["source"], minutes.of(NBS / numbered)
     assert re.search(rf"(?m)^About {needs.stated} minutes\b", first), needs
     assert needs.stated <= minutes.MOST
-    text = "\n".join(cell["source"] for cell in Notebook(NBS / numbered).markdown)
+    text = "\n".join(cell["source"] for cell in read(numbered).markdown)
     assert needs.stated <= 45 or "resting place" in first and "*A resting place.*" in text
 
 
 def test_the_front_page_marks_both_paths():
     "Its table says of each chapter what the chapter itself says."
-    text = "\n".join(cell["source"] for cell in Notebook(NBS / "index.ipynb").markdown)
+    text = "\n".join(cell["source"] for cell in read("index.ipynb").markdown)
     row = r"(?m)^\| \[[^]]*\]\((\d\w+\.ipynb)\)(?: \(optional\))? \| [^|]+ \| ([^|]*) \| (\d+) \| [^|]*\|$"
     rows = {name: (path, whole) for name, path, whole in re.findall(row, text)}
     assert list(rows) == NUMBERED
     for chapter, (path, whole) in rows.items():
-        first = Notebook(NBS / chapter).cells[0]["source"]
+        first = read(chapter).cells[0]["source"]
         says = [f"{sections}: {short}" for sections, short in PATH.findall(first)]
         assert says == ([path] if path else []) and (path or chapter not in CHAPTERS)
         assert re.search(rf"(?m)^About {whole} minutes\b", first)
@@ -138,5 +138,5 @@ def test_the_front_page_shows_an_untouched_course():
 
 def test_the_front_page_leads_everywhere():
     "To each chapter and to each page of the workshop."
-    text = "\n".join(cell["source"] for cell in Notebook(NBS / "index.ipynb").markdown)
+    text = "\n".join(cell["source"] for cell in read("index.ipynb").markdown)
     assert {*re.findall(r"\]\(([\w/]+\.ipynb)\)", text)} == {*NAMES} - {"index.ipynb"}

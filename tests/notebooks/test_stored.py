@@ -19,7 +19,7 @@ import pytest
 from tests import stills
 from tests.lab import ROOT, cell_errors
 
-from .conftest import NAMES, NBS, Notebook
+from .conftest import NAMES, NBS, Notebook, read
 
 ALLOWED_TAGS = {"exercise"}
 SPEAKS = re.compile(
@@ -185,7 +185,7 @@ def test_every_equation_that_is_pointed_at_exists(stored_chapter):
     text = "\n".join(cell["source"] for cell in stored_chapter.markdown)
     known = set()
     for name in [name for name in NAMES if name[0].isdigit() and name <= stored_chapter.name]:
-        for cell in Notebook(NBS / name).markdown:
+        for cell in read(name).markdown:
             known |= set(re.findall(r"\\tag\{([^}]*)\}", cell["source"]))
     assert set(re.findall(r"(?<=[(,\s])\((\d+\.\d+[a-z]?)\)", " " + text)) <= known
 
@@ -224,7 +224,7 @@ def test_every_stored_figure_has_a_text_alternative(stored):
 def test_links_and_pictures_lead_somewhere(file):
     text = file.read_text(encoding="utf-8")
     if file.suffix == ".ipynb":
-        text = "\n".join(cell["source"] for cell in Notebook(file).markdown)
+        text = "\n".join(cell["source"] for cell in read(file.relative_to(NBS).as_posix()).markdown)
     pictures = re.findall(r"!\[([^\]]*)\]\(([^)\s]+)\)", text)
     images = Images(text).found
     assert all(alt and alt.strip() for alt, _ in pictures) and all(
@@ -448,7 +448,7 @@ def test_the_road_leads_everywhere(chapter, stored_chapter):
 
 
 def test_a_road_with_a_gap_is_noticed():
-    text = Notebook(NBS / "08_recap.ipynb").cells[0]["source"]
+    text = read("08_recap.ipynb").cells[0]["source"]
     assert re.search(road("08_recap.ipynb"), text)
     for bent in (text.replace("[ELBO](05_elbo.ipynb)", "ELBO"), text.replace("**recap**", "recap")):
         assert not re.search(road("08_recap.ipynb"), bent)
@@ -479,9 +479,7 @@ def test_a_heavy_notebook_is_noticed(tmp_path):
 
 # ------------------------------------------------------------------------------------------------ what chapters export
 
-TEACHING = [
-    name for name in CHAPTERS if "01" <= name[:2] <= "07" and exported(Notebook(NBS / name))
-]
+TEACHING = [name for name in CHAPTERS if "01" <= name[:2] <= "07" and exported(read(name))]
 CARE = re.compile(r"\b(dtype|device|isinstance|raise)\b")
 
 
@@ -509,9 +507,7 @@ def what_is_exported(sources: list[str]) -> dict[str, int]:
 
 def test_chapters_export_what_they_teach():
     "At most 900 lines, one in twenty about dtypes, devices, kinds or errors; at most 35 private definitions."
-    counts = what_is_exported(
-        [source for name in TEACHING for _, source in exported(Notebook(NBS / name))]
-    )
+    counts = what_is_exported([source for name in TEACHING for _, source in exported(read(name))])
     assert len(TEACHING) == 8
     assert counts["lines"] <= 900
     assert counts["careful"] <= counts["lines"] / 20
