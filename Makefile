@@ -50,7 +50,8 @@ notebooks: $(VENV)/.dev
 browser: $(VENV)/.dev
 	$(PYTEST) tests/browser $(PYTEST_ARGS)
 
-# What computes, tested with the instructions, libraries, threads and seeds of other machines. ONE=1: one, by the commit.
+# What computes, tested with the instructions, libraries, threads and seeds of other machines. ONE=1: one
+# of these, and a third of the tests, by the commit.
 test-machines: $(VENV)/.dev
 	$(BIN)/python -m tests.machines $(if $(call yes,$(ONE)),--one) $(if $(call yes,$(ALL)),--all) -n auto --dist worksteal --quiet $(PYTEST_ARGS)
 

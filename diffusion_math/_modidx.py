@@ -143,6 +143,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                    'diffusion_math/command/evaluate.py')},
             'diffusion_math.command.html': { 'diffusion_math.command.html._check_notebook': ( 'workshop/command/html.html#_check_notebook',
                                                                                               'diffusion_math/command/html.py'),
+                                             'diffusion_math.command.html._check_widgets': ( 'workshop/command/html.html#_check_widgets',
+                                                                                             'diffusion_math/command/html.py'),
                                              'diffusion_math.command.html._html': ( 'workshop/command/html.html#_html',
                                                                                     'diffusion_math/command/html.py'),
                                              'diffusion_math.command.html._places': ( 'workshop/command/html.html#_places',

@@ -2,8 +2,8 @@
 
 Sums are rounded in another order by other instructions, other libraries and another number of threads, and a Monte
 Carlo test draws other numbers from another seed. A test whose tolerance is derived passes all the same. By default the
-tests of what computes run under each setting in turn (`--all` takes every unit test); `--one` picks one setting by the
-commit, so that each run of the CI sees one and all get their turn.
+tests of what computes run under each setting in turn (`--all` takes every unit test); `--one` picks one setting and a
+third of these tests by the commit, so that each run of the CI sees some, within three minutes, and all get their turn.
 
 A BLAS variable that the machine sets is kept: some builds compute wrong results without it.
 """
@@ -40,6 +40,7 @@ SETTINGS = {
     },
 }
 BLAS = ("OPENBLAS_", "MKL_", "BLIS_", "NVPL_")
+SHARES = 3  # --one runs one in so many of the tests
 COMPUTES = {GROUND, "chapters", "laws", "networks"}
 
 
@@ -62,6 +63,11 @@ def chosen(names: list[str], commit: str) -> str:
     return names[int(commit[:8], 16) % len(names)]
 
 
+def share(tests: list[str], commit: str) -> list[str]:
+    "A part of the tests, by other digits of the commit than those that choose the setting."
+    return tests[int(commit[8:16] or "0", 16) % SHARES :: SHARES]
+
+
 def paths() -> list[str]:
     "The tests of what computes."
     found = ["tests/test_benchmarks.py"]
@@ -78,22 +84,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", help=f"of {', '.join(SETTINGS)}; all by default")
-    parser.add_argument("--one", action="store_true", help="one of them, by the commit")
+    parser.add_argument(
+        "--one", action="store_true", help="one of them, and some tests, by the commit"
+    )
     parser.add_argument("--all", action="store_true", help="every unit test, not the fast ones")
     given, pytest_args = parser.parse_known_args()
     capability = torch.backends.cpu.get_cpu_capability()
     names = [n for n in SETTINGS if fits(n, capability) and n in (given.names or SETTINGS)]
+    outside = ["tests", "--ignore=tests/notebooks", "--ignore=tests/browser"]
+    tests = outside if given.all else paths()
     if given.one:
         git = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
         commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
         names = [chosen(names, commit or "0")]
-    outside = ["tests", "--ignore=tests/notebooks", "--ignore=tests/browser"]
+        tests = tests if given.all else share(tests, commit)
     failed = []
     for name in names:
         changed = changes(name, dict(os.environ))
         print(f"\n==== as on another machine, {name!r}:", flush=True)
         print("     " + " ".join(f"{k}={v}" for k, v in changed.items()), flush=True)
-        command = [sys.executable, "-m", "pytest", *(outside if given.all else paths())]
+        command = [sys.executable, "-m", "pytest", *tests]
         if subprocess.run([*command, *pytest_args], cwd=ROOT, env=os.environ | changed).returncode:
             failed.append(name)
     print(

@@ -70,6 +70,9 @@ def test_each_setting_gets_its_turn_and_each_commit_its_setting():
     assert machines.chosen(names, "0") == names[0]
     assert all((ROOT / path).is_file() for path in machines.paths())
     assert {"tests/test_gaussian.py", "tests/laws/test_mixture.py"} <= set(machines.paths())
+    shares = [machines.share(machines.paths(), f"{0:08x}{i:08x}") for i in range(machines.SHARES)]
+    assert sorted(sum(shares, [])) == sorted(machines.paths()) and all(shares)
+    assert machines.share(["a"], "") == ["a"]
 
 
 def test_the_lowest_versions_are_those_of_the_settings():

@@ -5,6 +5,7 @@ __all__ = ['add_evaluate']
 
 # %% ../../nbs/workshop/command/evaluate.ipynb #da191e93
 import json
+import os
 import sys
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
@@ -75,7 +76,7 @@ def _evaluate(args: Namespace) -> None:
 # %% ../../nbs/workshop/command/evaluate.ipynb #391d95a6
 def _json_file(text: str) -> str:
     "The type of --json."
-    if text != "-" and (not text or Path(text).is_dir()):
+    if text != "-" and (not text or os.path.isdir(text)):
         raise ArgumentTypeError(f"must be a file or -, got {text}")
     return text
 

@@ -15,6 +15,18 @@ from ..teach.pages import write_page
 __all__ = []
 
 # %% ../../nbs/workshop/command/html.ipynb #2f47dc2c
+def _check_widgets(notebook: Any) -> None:
+    "An error of some kind where what is kept of widgets is not what JupyterLab keeps."
+    view = "application/vnd.jupyter.widget-view+json"
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", ())]
+    texts = [output.get("data", {}).get(view, {}).get("model_id", "") for output in outputs]
+    for kind in notebook["metadata"].get("widgets", {}).values():
+        for model in kind.get("state", {}).values():
+            texts += [model.get("state", {}).get(name, "") for name in ("_esm", "_css")]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a widget's name and its code must be texts")
+
+
 def _check_notebook(path: Path) -> None:
     "ValueError where a file is no notebook, or not a whole one: nbformat's own rules, and the widgets' state."
     import nbformat
@@ -24,8 +36,8 @@ def _check_notebook(path: Path) -> None:
             warnings.simplefilter("ignore")  # an old notebook's cells have no names: they get some
             notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
-        for kind in notebook["metadata"].get("widgets", {}).values():
-            [state.get("state") for state in kind.get("state", {}).values()]
+        nbformat.writes(notebook).encode()  # half of a letter of two halves cannot stand in a page
+        _check_widgets(notebook)
     except OSError:
         raise
     except Exception as error:  # a file that is something else makes nbformat raise almost anything

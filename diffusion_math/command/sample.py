@@ -4,6 +4,7 @@
 __all__ = ['SAMPLE', 'draw_samples', 'add_sample']
 
 # %% ../../nbs/workshop/command/sample.ipynb #92ec8691
+import os
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def draw_samples(
 def _picture_file(text: str) -> Path:
     "The type of sample's --out."
     path = Path(text)
-    if path.suffix.lower() not in (".png", ".npz") or path.is_dir():
+    if path.suffix.lower() not in (".png", ".npz") or os.path.isdir(path):
         raise ArgumentTypeError(f"must be a file that ends in .png or .npz, got {text}")
     return path
 

@@ -162,6 +162,8 @@ def _fitted(levels: UInt8[Tensor, "*n c h w"], size: tuple[int, int]) -> UInt8[T
     levels = _trimmed(levels, size, scale)
     there = levels.shape[-2:]
     cover = [max(want, round(have * scale)) for want, have in zip(size, there, strict=True)]
+    several = levels.shape[:-2].numel()  # a picture of few pixels, made far larger along one side
+    fit_in_memory("size", sized(several, cover), several * math.prod(cover), 1)
     return functional.center_crop(functional.resize(levels, cover, antialias=True), list(size))
 
 
@@ -288,8 +290,8 @@ def _unpack(path: Path, split: str) -> tuple[np.ndarray, np.ndarray | None]:
                 _pick(arrays, split, ("labels", "y")),
             )
             images, labels = arrays[name or _only(arrays, split)], label and arrays[label]
-    except MemoryError:
-        raise
+    except MemoryError as error:
+        raise MemoryError(f"{path}: {error}") from error
     except Exception as error:  # a damaged file can make NumPy raise almost anything
         why = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path} cannot be read: {why}") from error

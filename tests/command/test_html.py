@@ -1,11 +1,13 @@
 "diffusion-math html: a page for each notebook, in a folder if there are several."
 
+import json
 import os
 import re
 
 import pytest
 
 from diffusion_math.command.main import main
+from tests.command.small import told
 from tests.teach.test_pages import notebook
 
 
@@ -18,6 +20,53 @@ def test_the_command(tmp_path, capsys):
     for bad, words in (("bad.ipynb", "is no notebook"), ("none.ipynb", "No such file")):
         assert main(["html", str(tmp_path / bad)]) == 1
         assert words in capsys.readouterr().err
+
+
+VIEW, STATE = (f"application/vnd.jupyter.widget-{kind}+json" for kind in ("view", "state"))
+CODE = {"cell_type": "code", "id": "a", "metadata": {}, "source": "x", "execution_count": None}
+
+
+def code(**change):
+    return dict(cells=[CODE | {"outputs": []} | change])
+
+
+def shown(data):
+    return code(outputs=[{"output_type": "display_data", "data": data, "metadata": {}}])
+
+
+def kept(models):
+    return dict(metadata={"widgets": {STATE: {"state": models}}})
+
+
+BROKEN = {
+    "cells that are a dictionary": dict(cells={}),
+    "a cell that is a number": dict(cells=[3]),
+    "a cell of no kind": code(cell_type="x"),
+    "a cell without its text": dict(cells=[{"cell_type": "markdown", "id": "a", "metadata": {}}]),
+    "a source that is a number": code(source=3),
+    "half of a letter": code(source="\ud800"),
+    "outputs that are text": code(outputs=["x"]),
+    "an output of no kind": code(outputs=[{"output_type": "x"}]),
+    "HTML that is a number": shown({"text/html": 3}),
+    "a widget that is a number": shown({VIEW: 3}),
+    "a widget whose name is a number": shown({VIEW: {"model_id": 3}}),
+    "metadata that are a number": dict(metadata=3),
+    "states that are a list": kept([]),
+    "a state that is a number": kept({"a": 3}),
+    "a widget's code that is a number": kept({"a": {"state": {"_esm": 3}}}),
+    "a widget's style that is a list": kept({"a": {"state": {"_esm": "", "_css": []}}}),
+    "another format": dict(nbformat=9),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_notebook_is_told_in_one_line(what, tmp_path, capsys):
+    file = tmp_path / "a.ipynb"
+    whole = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    file.write_text(json.dumps(whole | BROKEN[what]))
+    assert main(["html", str(file)]) == 1
+    assert f"diffusion-math: {file} is no notebook: " in told(capsys)
+    assert os.listdir(tmp_path) == ["a.ipynb"]
 
 
 def test_several_notebooks_need_a_folder(tmp_path, capsys, monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,15 @@ from tests.command.shell import python, shell
 from tests.command.small import shades, told
 
 
-def test_help_and_version(tmp_path):
-    done = shell("--help", cwd=tmp_path)
-    assert done.returncode == 0 and "course" in done.stdout
-    assert shell(cwd=tmp_path).returncode == 2
-    assert shell("course", "--help", cwd=tmp_path).returncode == 0
+def test_help(capsys):
+    for argv, status, words in (
+        (["--help"], 0, "course"),
+        ([], 2, "COMMAND"),
+        (["course", "-h"], 0, "--port"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(argv)
+        assert stop.value.code == status and words in "".join(capsys.readouterr())
 
 
 def test_in_a_shell(tmp_path, run):
@@ -87,6 +92,7 @@ def test_help_tells_every_default(command, capsys):
         ("train --mults 1000000000", "argument --mults: must be a whole number from 1 to 64"),
         ("train --blocks 1000000000", "argument --blocks: must be a whole number from 1 to 64"),
         ("evaluate --T 1000000000", "argument --T: must be a whole number from 1 to 1000000"),
+        ("sample --out " + 300 * "a", "sample: argument --out: must be a file that ends in .png"),
         ("", "the following arguments are required"),
     ],
 )
@@ -143,10 +149,26 @@ def test_options_that_do_not_fit(argv, words, capsys):
             "train --data plain.npz --size 1000000",
             "argument --data: size: 2 pictures of 3 x 1,000,000",
         ),
+        (
+            "train --data plain.npz --size 1000000x1",
+            "argument --data: size: 6 pictures of 1,000,000 x 125,000 would take 750 GB",
+        ),
         ("html broken.ipynb", "broken.ipynb is no notebook: "),
         ("html deep.ipynb", "deep.ipynb is no notebook: "),
         ("sample --model m.safetensors --device warp", "argument --device: warp cannot be used"),
         ("sample --model m.safetensors --steps 2 --n 1 --out file.txt/a.png", "file.txt"),
+        (
+            f"sample --model m.safetensors --steps 2 --n 1 --out {300 * 'a'}.png",
+            "File name too long: 'a+.png'",
+        ),
+        (
+            f"evaluate --model m.safetensors --data plain.npz --quiet --json {300 * 'a'}",
+            "File name too long: 'a+'",
+        ),
+        (
+            "train --data huge.npz",
+            "the memory is not enough for this; .*huge.npz: Unable to allocate",
+        ),
     ],
 )
 def test_errors_that_have_a_reason(argv, words, tmp_path, capsys, monkeypatch):
@@ -154,6 +176,9 @@ def test_errors_that_have_a_reason(argv, words, tmp_path, capsys, monkeypatch):
     Path("empty").mkdir()
     Path("file.txt").write_text("text")
     np.savez("plain.npz", images=shades(2, 0, 256))
+    with zipfile.ZipFile("huge.npz", "w") as file, file.open("images.npy", "w") as array:
+        shape = {"descr": "|u1", "fortran_order": False, "shape": (10**9, 10**6)}
+        np.lib.format.write_array_header_1_0(array, shape)
     cell = {"cell_type": "code", "metadata": {}, "outputs": 3, "source": 4, "execution_count": None}
     book = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
     Path("broken.ipynb").write_text(json.dumps(book))

@@ -1,5 +1,6 @@
 "The notation card: no symbol of the chapters and no public name is missing, its code runs, and its sections decode."
 
+import functools
 import json
 import re
 
@@ -38,11 +39,19 @@ def squeezed(latex: str) -> str:
     return re.sub(r"\\[,;!> ]|\\left|\\right|\\big+[lr]?|\\displaystyle|\s", "", latex)
 
 
+@functools.cache
 def markdown(name: str) -> str:
     cells = json.loads((NBS / f"{name}.ipynb").read_text())["cells"]
     return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
 
 
+@functools.cache
+def code(name: str) -> str:
+    cells = json.loads((NBS / f"{name}.ipynb").read_text())["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+
+
+@functools.cache
 def sections(name: str) -> dict[str, str]:
     "A chapter's Markdown by the number of its section."
     parts = re.split(r"(?m)^## (\d+b?\.\d+)\b", markdown(name))
@@ -106,9 +115,8 @@ def test_its_section_has_the_symbol(row):
 )
 def test_the_page_of_a_name_has_it(row):
     page = row.first if "/" in row.first else _CHAPTERS[row.first.split(".")[0]]
-    text = (NBS / f"{page}.ipynb").read_text()
     for name in row.code.split(" ; "):
-        assert re.search(rf"(class|def) {name}\b|\b{name}\b.* = ", text), (
+        assert re.search(rf"(class|def) {name}\b|\b{name}\b.* = ", code(page)), (
             f"{page} does not make {name}"
         )
 
