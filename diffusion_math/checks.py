@@ -4,10 +4,10 @@
 __all__ = ['Batch', 'Each', 'Numbers', 'Random', 'got', 'shown', 'instance', 'function', 'one_of', 'name_or_function', 'of_level',
            'lasting', 'only', 'flag', 'text', 'path', 'listed', 'axes', 'random', 'whole', 'count', 'number',
            'fractions', 'within', 'amount', 'positive', 'at_most', 'memory', 'room', 'draws', 'parts', 'unwanted',
-           'floating', 'tensor', 'table', 'events', 'whole_labels', 'nats', 'some', 'holds', 'refuse', 'at_hand',
-           'finite', 'same_shape', 'like_x_t', 'matching', 'same_event', 'answer', 'nonzero', 'one_number',
-           'known_event', 'event_shape', 'times', 'real', 'each', 'rowwise', 'where_at_hand', 'known', 'level',
-           'levels', 'log_snr', 'one_level', 'some_signal', 'weights', 'schedule_values', 'schedule_tables',
+           'floating', 'tensor', 'table', 'events', 'whole_labels', 'nats', 'some', 'holds', 'number_at_hand', 'refuse',
+           'at_hand', 'finite', 'same_shape', 'like_x_t', 'matching', 'same_event', 'answer', 'nonzero', 'one_number',
+           'known_event', 'event_shape', 'times', 'begins_at_one', 'real', 'each', 'rowwise', 'where_at_hand', 'known',
+           'level', 'levels', 'log_snr', 'one_level', 'some_signal', 'weights', 'schedule_values', 'schedule_tables',
            'schedule_table', 'never_rises', 'rising_levels', 'strides', 'grey_levels', 'variance', 'variances', 'terms',
            'replicates']
 
@@ -16,6 +16,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from numbers import Real
 from operator import index
 from pathlib import Path
@@ -26,10 +27,10 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 __all__ = [
-    "Batch", "Each", "Numbers", "Random", "amount", "answer", "at_hand", "at_most", "axes", "count", "draws",
+    "Batch", "Each", "Numbers", "Random", "amount", "answer", "at_hand", "at_most", "axes", "begins_at_one", "count", "draws",
     "each", "event_shape", "events", "finite", "flag", "floating", "fractions", "function", "got",
     "grey_levels", "holds", "instance", "known", "known_event", "lasting", "level", "levels", "like_x_t",
-    "listed", "log_snr", "matching", "memory", "name_or_function", "nats", "never_rises", "nonzero", "number",
+    "listed", "log_snr", "matching", "memory", "name_or_function", "nats", "never_rises", "nonzero", "number", "number_at_hand",
     "of_level", "one_level", "one_number", "one_of", "only", "parts", "path", "positive", "random", "real",
     "refuse", "replicates", "rising_levels", "room", "rowwise", "same_event", "shown", "same_shape", "schedule_table",
     "schedule_tables", "schedule_values", "some", "some_signal", "strides", "table", "tensor", "terms", "text",
@@ -338,6 +339,16 @@ def holds(where: Tensor) -> bool:
         return False
 
 
+def number_at_hand(x: Tensor) -> float | None:
+    "The number in a tensor of no dimensions, where it is at hand: it is looked at faster than a tensor."
+    if x.ndim or not x.is_cpu or torch.compiler.is_compiling():
+        return None
+    try:
+        return x.item()
+    except RuntimeError:  # mapped by torch.func.vmap
+        return None
+
+
 def refuse(where: Tensor, text: str, values: Tensor | None = None) -> None:
     "ValueError with this text if somewhere is so; with the first of the values there, if values are given."
     if holds(where):
@@ -400,7 +411,9 @@ def answer(name: str, value: Any, x: Tensor, of: str = "x", what: str = "a tenso
 
 def nonzero(scale: Tensor, why: str) -> Tensor:
     "scale, or ValueError with the reason where it is 0."
-    refuse(scale == 0, why)
+    one = number_at_hand(scale)
+    if one == 0 if one is not None else holds(scale == 0):
+        raise ValueError(why)
     return scale
 
 
@@ -456,6 +469,11 @@ def times(t: Any, x: Tensor, first: int, last: int) -> int | Tensor:
             raise ValueError(f"t must lie in {first}..{last}, got {wrong}")
     fits = t.dtype == torch.long and t.device == x.device
     return t if fits else t.to(x.device, torch.long, non_blocking=True)
+
+
+def begins_at_one(t: Tensor) -> bool:
+    "Is no time of t below 1, as far as that is at hand?"
+    return not t.is_cpu or torch.compiler.is_compiling() or int(t.min()) > 0
 
 
 def real(name: str, value: Any, fits: str, **kind: Any) -> Tensor:
@@ -514,14 +532,8 @@ def where_at_hand(where: Tensor) -> Tensor:
 # %% ../nbs/workshop/checks.ipynb #37b880e1
 def known(name: str, level: Tensor) -> Tensor:
     "level, in which no number may be NaN."
-    if level.ndim or level.device.type != "cpu" or torch.compiler.is_compiling():
-        wrong = level.is_floating_point() and holds(level.isnan())
-    else:  # one number is looked at faster by itself
-        try:
-            wrong = math.isnan(level.item())
-        except RuntimeError:  # mapped by torch.func.vmap
-            wrong = False
-    if wrong:
+    one = number_at_hand(level)
+    if math.isnan(one) if one is not None else holds(level.isnan()):
         raise ValueError(f"{name} must be a number, got nan")
     return level
 
@@ -624,8 +636,8 @@ def never_rises(name: str, table: Tensor, shown: Tensor) -> None:
         raise ValueError(f"{name} must not rise with t, got {came}")
 
 # %% ../nbs/workshop/checks.ipynb #129b7db5
-def rising_levels(name: str, values: Any) -> list[float]:
-    "Noise levels from much noise to little, none without noise, as floats."
+def rising_levels(name: str, values: Any) -> Tensor:
+    "Noise levels from much noise to little, none without noise, in float64 on the CPU."
     fits = "a list or a 1-d tensor of numbers"
     if not (hasattr(values, "dtype") and hasattr(values, "__len__")):
         try:
@@ -635,24 +647,22 @@ def rising_levels(name: str, values: Any) -> list[float]:
     row = real(name, values, fits, dtype=torch.float64, device="cpu")
     if row.ndim != 1:
         raise ValueError(f"{name} must be {fits}, got shape {tuple(row.shape)}")
-    levels = row.tolist()
-    for before, level in zip([-math.inf, *levels], levels, strict=False):
+    for before, level in pairwise([-math.inf, *row.tolist()]):
         if not level < math.inf:
             why = "without noise there is no step to take"
             raise ValueError(f"{name} must lie below inf, got {level:g}: {why}")
         if level < before:
             raise ValueError(f"{name} must not fall, got {level:g} after {before:g}")
-    return levels
+    return row
 
 
-def strides(name: str, levels: Sequence[float], step: float) -> list[tuple[float, float]]:
-    "Each level with step times its noise variance, which must not be 0."
-    noise = [math.exp(-v) / (1 + math.exp(-v)) if v > 0 else 1 / (1 + math.exp(v)) for v in levels]
-    for level, var in zip(levels, noise, strict=True):
-        if step * var == 0:
-            why = "step * (1 - alpha_bar) is 0 there"
-            raise ValueError(f"{name} must leave some noise, got {level:g}: {why}")
-    return [(level, step * var) for level, var in zip(levels, noise, strict=True)]
+def strides(name: str, levels: Tensor, values: Tensor) -> Tensor:
+    "values, the stride at each of the levels, none of which may be 0."
+    lost = levels[values == 0]
+    if len(lost):
+        why = "step * (1 - alpha_bar) is 0 there"
+        raise ValueError(f"{name} must leave some noise, got {lost[0].item():g}: {why}")
+    return values
 
 
 def grey_levels(levels: Any, low: float, high: float) -> float:

@@ -4,7 +4,6 @@
 __all__ = ['Prediction', 'ddim_numbers', 'by_prediction', 'DDPM', 'simple_loss', 'elbo_loss']
 
 # %% ../nbs/06_ddpm.ipynb #801baf06
-from collections.abc import Callable, Iterable
 from functools import partial
 
 import torch
@@ -13,15 +12,14 @@ from torch import Tensor
 
 from . import checks
 from .checks import Batch, Each, Numbers, Random
-from .distribution import Distribution
 from .forward import ForwardProcess, Schedule, Time
 from .gaussian import Gaussian
-from .laws.chain import draw_terms, noised
+from .laws.chain import by_guess, draw_terms, noised
 from .laws.rounding import left_unknown
-from .laws.terms import one_term, term_cost
+from .laws.terms import one_term
 from .likelihood import DiscretizedGaussian
-from .networks.ask import NO_NOISE, NO_SIGNAL, PREDICTS, AsksNetwork
-from .numerics import signal_and_noise
+from .networks.ask import NO_NOISE, NO_SIGNAL, PREDICTS, AsksNetwork, by_network
+from .numerics import beside
 from .reverse import ReverseProcess
 from .sums import mean_event, wide
 from .tables import EXACT
@@ -43,35 +41,47 @@ class Prediction:
     def __init__(self, x_t: Batch, log_snr: Numbers, **given: Tensor):
         self.x_t, self.log_snr = x_t, checks.level("log_snr", log_snr, x_t)
         self.name, self.given = checks.only(given, PREDICTS, x_t)
-        self.a, self.s = signal_and_noise(self.log_snr, x_t)
-        self._x, self._value = x_t.to(self.a.dtype), self.given.to(self.a.dtype)
+
+    @property
+    def a(self) -> Numbers:
+        "sqrt(alpha_bar), in a shape that fits x_t."
+        return beside(torch.sigmoid(self.log_snr).sqrt(), self.x_t)
+
+    @property
+    def s(self) -> Numbers:
+        "sqrt(1 - alpha_bar), in a shape that fits x_t."
+        return beside(torch.sigmoid(-self.log_snr).sqrt(), self.x_t)
 
     @property
     def x0(self) -> Batch:
         "The clean x: on average E[x_0 | x_t]."
-        x, said = self._x, self._value
-        if self.name == "eps":
-            a = checks.nonzero(self.a, NO_SIGNAL)
-            return (torch.addcmul(x, self.s, said, value=-1) / a).to(self.x_t)
-        return (said if self.name == "x0" else self.a * x - self.s * said).to(self.x_t)
+        if self.name == "x0":
+            return self.given.to(self.x_t)
+        x_t, a, s = wide(self.x_t), self.a, self.s
+        if self.name == "v":
+            return (a * x_t - s * self.given).to(self.x_t)
+        a = checks.nonzero(a, NO_SIGNAL)
+        return (torch.addcmul(x_t, s, self.given.to(x_t), value=-1) / a).to(self.x_t)
 
     @property
     def eps(self) -> Batch:
         "The noise: on average E[eps | x_t]."
-        x, said = self._x, self._value
-        if self.name == "x0":
-            return ((x - self.a * said) / checks.nonzero(self.s, NO_NOISE)).to(self.x_t)
-        return (said if self.name == "eps" else self.s * x + self.a * said).to(self.x_t)
+        if self.name == "eps":
+            return self.given.to(self.x_t)
+        x_t, a, s = wide(self.x_t), self.a, self.s
+        if self.name == "v":
+            return (s * x_t + a * self.given).to(self.x_t)
+        return ((x_t - a * self.given) / checks.nonzero(s, NO_NOISE)).to(self.x_t)
 
     @property
     def v(self) -> Batch:
         "sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0."
-        x, said = self._x, self._value
+        if self.name == "v":
+            return self.given.to(self.x_t)
+        x_t, a, s = wide(self.x_t), self.a, self.s
         if self.name == "eps":
-            return ((said - self.s * x) / checks.nonzero(self.a, NO_SIGNAL)).to(self.x_t)
-        if self.name == "x0":
-            return ((self.a * x - said) / checks.nonzero(self.s, NO_NOISE)).to(self.x_t)
-        return said.to(self.x_t)
+            return ((self.given - s * x_t) / checks.nonzero(a, NO_SIGNAL)).to(self.x_t)
+        return ((a * x_t - self.given) / checks.nonzero(s, NO_NOISE)).to(self.x_t)
 
     @property
     def score(self) -> Batch:
@@ -120,55 +130,38 @@ class DDPM(AsksNetwork):
     nn.Module: .to, .parameters are the network's. ValueError for an unknown name, or eps with alpha_bar_T = 0.
     """
 
-    def __init__(
-        self,
-        network: Callable | Distribution,
-        q: ForwardProcess,
-        event_shape: Iterable[int] | None = None,
-        predicts: str = "eps",
-        variance: str | Callable = "posterior",
-        images: bool = False,
-    ):
-        super().__init__(network, q, event_shape, predicts)
-        self.variance = checks.name_or_function("variance", variance, ("posterior", "beta"), "t")
-        self.images = checks.flag("images", images)
-
+    @by_network
     def predict(self, x_t: Batch, t: Time) -> Prediction:
         "The network's answer at x_t, t in 0..T, as x0, eps, v or score."
         t = checks.times(t, checks.tensor("x_t", x_t), 0, self.T)
-        level = self.level(x_t, t)
-        return Prediction(x_t, level, **{self.predicts: self.ask(x_t, level)})
+        return Prediction(x_t, self.level(x_t, t), **{self.predicts: self.answer(x_t, t)})
 
     def clean(self, x_t: Batch, t: Time) -> Batch:
         "The network's x_0, within the range of pictures where x_0 are pictures."
         x0 = self.predict(x_t, t).x0
         return x0.clamp(-1, 1) if self.images else x0
 
+    @by_guess
     def step(self, x_t: Batch, t: Time) -> Gaussian:
         "p(x_{t-1} | x_t), t in 1..T [DDPM eq. 1]: a point mass where its variance is 0."
-        mean, *spread = self._back(None, x_t, t)
+        mean, *spread = self._back(x_t, t)
         own = self.variance == "posterior"
         return Gaussian.made(mean, *(spread if own else self.spread(x_t, t)))
-
-    def cost(self, q: ForwardProcess, x0: Batch, x_t: Batch, t: Time) -> Each:
-        "ReverseProcess.cost, from the difference of the two x_0: that of the two means is lost in their rounding."
-        if q is self.q and getattr(self.step, "__func__", None) is DDPM.step:
-            return term_cost(self, x0, x_t, self.clean(x_t, t), t)
-        return super().cost(q, x0, x_t, t)
 
     def ddim(self, x_t: Batch, t: Time, eta: float = 0.0) -> Gaussian:
         """One step of DDIM [Song, Meng & Ermon 2021 eq. 12], t in 1..T: eta^2 of the posterior's variance.
 
         eta in [0, 1]: 0 adds no noise, 1 is step with variance="posterior".
         """
-        return Gaussian.made(*self._back(checks.number("eta", eta, 0, 1), x_t, t))
+        return Gaussian.made(*self._back(x_t, t, checks.number("eta", eta, 0, 1)))
 
-    def spread(self, x_t: Tensor, t: Time) -> tuple[Tensor, ...]:
-        "The variance of p(x_{t-1} | x_t), and its root where that is at hand."
-        if callable(self.variance):
-            return (checks.variances("variance(t)", self.variance(t), x_t),)
-        law = "step" if self.variance == "beta" else "posterior"
-        return self.q.tables.at(law, "x_t", x_t, t)[-2:]
+    def _back(self, x_t: Batch, t: Time, eta: float | None = None) -> tuple[Tensor, ...]:
+        "Mean, variance and its root of q's step back, or of DDIM's, with what the network says in place of x_0."
+        says = "x0" if self.images else self.predicts
+        make = partial(by_prediction, self.q, says, eta)
+        of_said, of_x_t, var, std = self.tables.at((says, eta), "x_t", x_t, t, make=make)
+        said = self.clean(x_t, t) if self.images else self.says(x_t, t)
+        return torch.addcmul(of_said * said, of_x_t, x_t), var, std
 
     def decode(self, x_1: Batch) -> DiscretizedGaussian:
         """p(x_0 | x_1) over 256 grey levels: the network's x_0, give or take the noise that is left [DDPM eq. 13].
@@ -191,24 +184,6 @@ class DDPM(AsksNetwork):
         p, eta = self.changed(asked=like.dtype), checks.number("eta", eta, 0, 1)
         p = p if eta == 1 else p.changed(step=lambda x_t, t, by=p: by.ddim(x_t, t, eta))
         return ReverseProcess.sample(p.quiet_end(), n, generator, progress, trajectory, like)
-
-    def respace(self, T: int) -> "DDPM":
-        "The same network on T of the noise levels: fewer and longer steps. ValueError: a variance that is a function."
-        checks.lasting(self.variance)
-        return self.through(ForwardProcess(self.q.schedule.respace(T)))
-
-    def _back(self, eta: float | None, x_t: Batch, t: Time) -> tuple[Tensor, Tensor, Tensor]:
-        "Mean, variance and its root of the posterior's step, or of DDIM's for an eta."
-        says = "x0" if self.images else self.predicts
-        law, made = (says, eta), partial(by_prediction, self.q, says, eta)
-        of_said, of_x_t, var, std = self.tables.at(law, "x_t", x_t, t, make=made)
-        if self.images:
-            said = self.clean(x_t, t)
-        elif type(self).predict is DDPM.predict:
-            said = self.ask(x_t, self.level(x_t, t, told=True))
-        else:  # a subclass may guide what its network says
-            said = getattr(self.predict(x_t, t), says)
-        return torch.addcmul(of_said * said, of_x_t, x_t), var, std
 
 # %% ../nbs/06_ddpm.ipynb #967a9747
 def simple_loss(

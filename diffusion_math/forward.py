@@ -16,6 +16,7 @@ from torch import Tensor
 from . import checks
 from .checks import Batch, Random
 from .gaussian import Gaussian
+from .numerics import log_cos_squared, log_rest
 from .sums import wide
 from .tables import EXACT, Tables, even_steps, from_zero, longer_steps, read_at
 
@@ -103,10 +104,8 @@ def cosine_schedule(T: int = 1000, beta_max: float = 0.999, offset: float = 0.00
     """
     top, offset = checks.number("beta_max", beta_max, 0, 1), checks.number("offset", offset, 0, 1e9)
     place, unit = even_steps(T), math.pi / 2 / (1 + offset)
-    angle, rest = (place + offset) * unit, place.flip(0) * unit  # rest: pi/2 - angle, unsubtracted
-    log_cos2 = torch.where(angle < 1, torch.log1p(-angle.sin().square()), 2 * rest.sin().log())
-    least = math.log1p(-top) if top < 1 else -math.inf
-    log_alpha = from_zero(log_cos2.diff().clamp(min=least))
+    log_alpha_bar = log_cos_squared((place + offset) * unit, place.flip(0) * unit)
+    log_alpha = from_zero(log_alpha_bar.diff().clamp(min=log_rest(top)))
     return Schedule(log_alpha, log_alpha.cumsum(0))
 
 # %% ../nbs/03_forward_process.ipynb #880a017e

@@ -29,21 +29,11 @@ class Gaussian:
     def __init__(self, mean: Batch, var: Numbers | float):
         self.mean = checks.tensor("mean", mean)
         self.var = checks.variance(var, mean)
-        self._root = None, None
-
-    @classmethod
-    def made(cls, mean: Tensor, var: Tensor, std: Tensor | None = None) -> "Gaussian":
-        "A Gaussian from numbers that were checked where they were made, var's root among them if it is at hand."
-        law = cls.__new__(cls)
-        law.mean, law.var, law._root = mean, var, (var, std)
-        return law
 
     @property
     def std(self) -> Numbers:
         "The standard deviation, sqrt(var): the size of the noise, in var's shape."
-        of, std = self._root
-        at_hand = std is not None and of is self.var and not of.requires_grad
-        return std if at_hand else numerics.root(self.var)
+        return numerics.known_root(self.var, self._root)
 
     def sample(self, generator: Random = None) -> Batch:
         "mean + std * eps with eps ~ N(0, I), (2.8): one draw for each mean, differentiable in mean and var."
@@ -71,6 +61,15 @@ class Gaussian:
         "1/2 sum_i log(2 pi e var_i), (b,), in nats: the mean of -log_prob; -inf where a variance is 0."
         each = 0.5 * numerics.log_or_never(2 * math.pi * math.e * wide(self.var))
         return total(each.expand(self.mean.shape), self.mean)
+
+    _root = None, None  # a var, and its root where that is at hand
+
+    @classmethod
+    def made(cls, mean: Tensor, var: Tensor, std: Tensor | None = None) -> "Gaussian":
+        "A Gaussian from numbers that were checked where they were made, var's root among them if it is at hand."
+        law = cls.__new__(cls)
+        law.mean, law.var, law._root = mean, var, (var, std)
+        return law
 
     def __repr__(self) -> str:
         precision = str(self.mean.dtype).removeprefix("torch.")

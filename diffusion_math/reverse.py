@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from . import checks
-from .checks import Batch, Each, Numbers, Random
+from .checks import Batch, Numbers, Random
 from .distribution import Distribution
 from .forward import ForwardProcess, Time
 from .gaussian import Gaussian
-from .sums import wide
+from .numerics import empty_draws
 from .tables import countdown
 
 __all__ = ["ExactReverse", "ReverseProcess"]
@@ -49,11 +49,6 @@ class ReverseProcess(ABC):
         checks.answer("p.step", law.mean, x_t, of="x_t", what="a mean")
         return law
 
-    def cost(self, q: ForwardProcess, x0: Batch, x_t: Batch, t: Time) -> Each:
-        "KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)), (b,), t in 2..T: what one step counts for in the bound."
-        q = checks.instance("q", q, ForwardProcess)
-        return q.posterior(x_t, x0, t).kl(self.checked_step(x_t, t))
-
     @torch.no_grad()
     def sample(
         self,
@@ -70,12 +65,12 @@ class ReverseProcess(ABC):
         itself is in float32 at least: in half precision T roundings of the mean add up. ValueError: no event_shape.
         """
         like = self.like() if like is None else checks.floating("like", like)
-        start = wide(like.new_empty(checks.draws(n, checks.known_event(self.event_shape))))
-        path, every = [self.prior(start).sample(generator)], checks.flag("trajectory", trajectory)
+        x = self.prior(empty_draws(n, self.event_shape, like)).sample(generator)  # x_T
+        path, every = [x], checks.flag("trajectory", trajectory)
         for t in countdown(self.T, progress):
-            x = self.checked_step(path[-1], t).sample(generator)
+            x = self.checked_step(x, t).sample(generator)
             path = [*path, x] if every else [x]
-        return (torch.stack(path[::-1]) if every else path[-1]).to(like)
+        return (torch.stack(path[::-1]) if every else x).to(like)
 
     def like(self) -> Tensor:
         "A tensor of the kind that sample starts from."

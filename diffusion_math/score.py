@@ -36,12 +36,12 @@ def convert(
 
         x0, eps    x_t = a x0 + s eps,   a^2 = sigmoid(log_snr),   s^2 = sigmoid(-log_snr)
         v          a eps - s x0                                 score   -eps / s, the gradient of log q(x_t) [Tweedie]
-        drift      -(x_t + score) / 2: dx_t/dt of the probability flow, in time in which noise comes in at beta = 1
+        velocity   -(x_t + score) / 2: dx_t/dt of the probability flow, in time in which noise comes in at beta = 1
         mean       that of q(x_{t-1} | x_t, x0) [DDPM eq. 7]; needs log_snr_prev, the level at t-1, not below log_snr
 
     Each is linear in each other, so it holds for averages too: of x0 given x_t, or a network's. ValueError (looked
-    for on the CPU; elsewhere inf or NaN) where want does not follow: x0, v or mean from eps, score or drift at -inf;
-    eps, v, score or drift from x0 or mean, score or drift from eps or v at inf; anything from a mean without x0 in it.
+    for on the CPU; elsewhere inf or NaN) where want does not follow: x0, v or mean from eps, score or velocity at -inf;
+    eps, v, score or velocity from x0 or mean, score or velocity from eps or v at inf; anything from a mean without x0 in it.
     """
     want, level = checks.one_of("want", want, KINDS), checks.log_snr("log_snr", log_snr, x_t)
     name, value = checks.only(given, KINDS)
@@ -50,16 +50,16 @@ def convert(
     if name == want:
         return value.to(x_t)
     check_follows(name, want, level, share)
-    if {name, want} == {"score", "drift"}:  # no matter how much noise there is
-        return (-2 * value - x_t if name == "drift" else -0.5 * (x_t + value)).to(x_t)
+    if {name, want} == {"score", "velocity"}:  # no matter how much noise there is
+        return (-2 * value - x_t if name == "velocity" else -0.5 * (x_t + value)).to(x_t)
     s, share, rest = signal_and_noise(level, x_t)[1], beside(share, x_t), beside(rest, x_t)
     known = {
         "score": lambda: {"eps": -s * value},
-        "drift": lambda: {"eps": s * (2 * value + x_t)},
+        "velocity": lambda: {"eps": s * (2 * value + x_t)},
         "mean": lambda: {"x0": (value - rest * x_t) / share},
     }.get(name, lambda: given)()
     said = Prediction(x_t, level, **known)
-    if want == "drift":
+    if want == "velocity":
         return -0.5 * (x_t + said.score)
     return (share * said.x0 + rest * x_t).to(x_t) if want == "mean" else getattr(said, want)
 
@@ -189,8 +189,9 @@ def annealed_langevin(
     """
     path, step, n = [checks.tensor("x", x)], checks.positive("step", step), checks.count("n", n, 0)
     levels, score = checks.rising_levels("log_snrs", log_snrs), checks.of_level("score", score)
-    for log_snr, h in checks.strides("log_snrs", levels, step):
-        level = checks.log_snr("log_snr", log_snr, x, "x")
-        x = langevin(lambda x, level=level: score(x, level), x, h, n, generator)
+    h = checks.strides("log_snrs", levels, step * torch.sigmoid(-levels))  # (7.23)
+    for level, stride in zip(levels, h.tolist(), strict=True):
+        each = checks.log_snr("log_snr", level, x, "x")
+        x = langevin(lambda x, each=each: score(x, each), x, stride, n, generator)
         path.append(x)
     return torch.stack(path) if checks.flag("trajectory", trajectory) else x

@@ -28,7 +28,7 @@ def wide_dtype(*dtypes: torch.dtype) -> torch.dtype:
 
 def wide(x: Tensor) -> Tensor:
     "x in float32 or better."
-    return x.to(wide_dtype(x.dtype))
+    return x if x.dtype in (torch.float32, torch.float64) else x.to(wide_dtype(x.dtype))
 
 
 def sum_event(x: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:

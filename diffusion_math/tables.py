@@ -97,9 +97,10 @@ class Tables:
         Raises as checks.tensor, checks.times.
         """
         flat, shaped = self._beside(law, name, x, make)
-        if first == 0 and isinstance(t, Tensor) and t.shape == x.shape[:1]:
-            try:
-                return shaped.index_select(1, t).unbind()  # which looks at the range of t itself
+        if isinstance(t, Tensor) and t.shape == x.shape[:1]:
+            try:  # index_select looks at the range of t itself, but for a 0 where the law begins at 1
+                if first == 0 or checks.begins_at_one(t):
+                    return shaped.index_select(1, t).unbind()
             except (IndexError, RuntimeError):
                 pass  # what is wrong with t is said, or mended, below
         t = checks.times(t, x, first, flat.shape[1] - 1)

@@ -319,7 +319,6 @@ EVENT = Kind((2,), as_is("None", "range", "integers", "nothing", "empty"), ((-1,
 row("ReverseProcess", Walk, q=a(Q, wrong=(SCHEDULE,)), event_shape=EVENT)
 row("ReverseProcess.prior", WALK.prior, like=tensor(X, *ALONE))
 row("ReverseProcess.checked_step", BACK.checked_step, x_t=tensor(X), t=TIME)
-row("ReverseProcess.cost", WALK.cost, q=a(Q, wrong=(SCHEDULE,)), x0=beside, x_t=beside, t=TIME)
 row(
     "ReverseProcess.sample",
     WALK.sample,
@@ -423,11 +422,10 @@ row(
 row("DDPM.predict", P.predict, x_t=tensor(X, *ALONE), t=TIME0)
 row("DDPM.clean", P.clean, x_t=tensor(X, *ALONE), t=TIME0)
 row("DDPM.step", P.step, x_t=tensor(X, *ALONE), t=TIME)
-row("DDPM.cost", P.cost, q=a(Q), x0=beside, x_t=beside, t=TIME)
 row("DDPM.ddim", P.ddim, x_t=tensor(X, *ALONE), t=TIME, eta=number(0.5, 0, 1))
-row("DDPM.spread", P.spread, x_t=tensor(X, *ALONE), t=TIME)
+row("AsksNetwork.spread", P.spread, x_t=tensor(X, *ALONE), t=TIME)
 row("DDPM.decode", P.decode, x_1=tensor(X, *ALONE))
-row("DDPM.respace", P.respace, T=count(2, 1, 4))
+row("AsksNetwork.respace", P.respace, T=count(2, 1, 4))
 row(
     "DDPM.sample",
     P.sample,
@@ -1293,7 +1291,8 @@ row("ScoreExplorer.step", dm.ScoreExplorer(T=20).step, x=tensor(X), xi=tensor(X)
 # ---- the tests
 
 TRUSTED = {  # of numbers that whoever calls it has checked
-    "Gaussian.made", "AsksNetwork.ask", "AsksNetwork.level", "AsksNetwork.quiet_end", "AsksNetwork.changed",
+    "Gaussian.made", "AsksNetwork.ask", "AsksNetwork.answer", "AsksNetwork.says", "AsksNetwork.level",
+    "AsksNetwork.quiet_end", "AsksNetwork.changed",
     "Explorable.unpacked", "Mixture.to",
 }  # fmt: skip
 RECORDS = {"Account", "Pictures", "TrainingRun"}  # hold what they are given

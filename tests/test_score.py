@@ -34,7 +34,7 @@ from tests.truth import Wrapped, error, seed, within
 
 F32, F64 = torch.float32, torch.float64
 INF = math.inf
-KINDS = ("x0", "eps", "v", "score", "drift", "mean")
+KINDS = ("x0", "eps", "v", "score", "velocity", "mean")
 EVENTS = [(), (2,), (1, 4, 3)]
 
 
@@ -70,7 +70,7 @@ def truth_at(event, level, before=None, b=4, draw=0):
         "eps": eps,
         "v": a * eps - s * x0,
         "score": score,
-        "drift": -0.5 * (x_t + score),
+        "velocity": -0.5 * (x_t + score),
     }
 
 
@@ -119,7 +119,7 @@ class TestConvert:
         x_t, truth = truth_at((3,), 0.7)
         a, s = (torch.sigmoid(torch.tensor(z, dtype=F64)).sqrt() for z in (0.7, -0.7))
         combination = {
-            "v": (1, 0), "x0": (-s, a), "eps": (a, s), "score": (-a / s, -1), "drift": (a / (2 * s), 0)
+            "v": (1, 0), "x0": (-s, a), "eps": (a, s), "score": (-a / s, -1), "velocity": (a / (2 * s), 0)
         }  # fmt: skip
         for name, (of_v, of_x) in combination.items():
             assert (
@@ -146,8 +146,8 @@ class TestConvert:
             mean = convert("mean", x_t, schedule.log_snr[t], schedule.log_snr[t - 1], x0=x0)
             assert error(mean, q.posterior(x_t, x0, t).mean) < 1e-12
 
-    def test_the_drift_moves_the_quantiles(self):
-        "Points that start at the quantiles of q(x_t) and follow the drift stay at them: that defines the flow."
+    def test_the_velocity_moves_the_quantiles(self):
+        "Points that start at the quantiles of q(x_t) and follow the velocity stay at them: that defines the flow."
         law = GaussianMixture(
             [0.3, 0.7], torch.tensor([[-2.0], [1.5]], dtype=F64), torch.tensor([0.02, 0.1]).double()
         )
@@ -168,9 +168,9 @@ class TestConvert:
 
         for time in (0.05, 0.3, 1.5):
             level, x = -math.log(math.expm1(time)), quantiles(time)[:, None]
-            drift = convert("drift", x, level, score=law.noised(level).score(x))
+            velocity = convert("velocity", x, level, score=law.noised(level).score(x))
             speed = (quantiles(time + 1e-5) - quantiles(time - 1e-5)) / 2e-5
-            assert error(drift[:, 0], speed) < 1e-6
+            assert error(velocity[:, 0], speed) < 1e-6
 
     def test_a_level_for_each(self):
         levels, x_t = torch.tensor([-4.0, 0.0, 3.0], dtype=F64), normal(3, 1, 2, 2)
@@ -180,20 +180,20 @@ class TestConvert:
 
     # At the ends of the road. What exists there, and what it is:
     NO_DATA = {  # log_snr = -inf: x_t = eps
-        ("x0", "x0"): 1, ("x0", "eps"): "x_t", ("x0", "v"): -1, ("x0", "score"): "-x_t", ("x0", "drift"): 0,
+        ("x0", "x0"): 1, ("x0", "eps"): "x_t", ("x0", "v"): -1, ("x0", "score"): "-x_t", ("x0", "velocity"): 0,
         ("x0", "mean"): "share", ("v", "x0"): -1, ("v", "eps"): "x_t", ("v", "v"): 1, ("v", "score"): "-x_t",
-        ("v", "drift"): 0, ("v", "mean"): "-share", ("eps", "eps"): 1, ("eps", "score"): -1,
-        ("eps", "drift"): "(y-x)/2", ("score", "eps"): -1, ("score", "score"): 1, ("score", "drift"): "-(x+y)/2",
-        ("drift", "drift"): 1, ("drift", "score"): "-x-2y", ("drift", "eps"): "x+2y", ("mean", "mean"): 1,
+        ("v", "velocity"): 0, ("v", "mean"): "-share", ("eps", "eps"): 1, ("eps", "score"): -1,
+        ("eps", "velocity"): "(y-x)/2", ("score", "eps"): -1, ("score", "score"): 1, ("score", "velocity"): "-(x+y)/2",
+        ("velocity", "velocity"): 1, ("velocity", "score"): "-x-2y", ("velocity", "eps"): "x+2y", ("mean", "mean"): 1,
         ("mean", "x0"): "y/share", ("mean", "eps"): "x_t", ("mean", "v"): "-y/share", ("mean", "score"): "-x_t",
-        ("mean", "drift"): 0,
+        ("mean", "velocity"): 0,
     }  # fmt: skip
     NO_NOISE = {  # log_snr = inf: x_t = x0
         ("x0", "x0"): 1, ("x0", "mean"): "x_t", ("eps", "eps"): 1, ("eps", "x0"): "x_t", ("eps", "v"): 1,
         ("eps", "mean"): "x_t", ("v", "v"): 1, ("v", "x0"): "x_t", ("v", "eps"): 1, ("v", "mean"): "x_t",
-        ("score", "score"): 1, ("score", "drift"): "-(x+y)/2", ("score", "eps"): 0, ("score", "x0"): "x_t",
-        ("score", "v"): 0, ("score", "mean"): "x_t", ("drift", "drift"): 1, ("drift", "score"): "-x-2y",
-        ("drift", "eps"): 0, ("drift", "x0"): "x_t", ("drift", "v"): 0, ("drift", "mean"): "x_t", ("mean", "mean"): 1,
+        ("score", "score"): 1, ("score", "velocity"): "-(x+y)/2", ("score", "eps"): 0, ("score", "x0"): "x_t",
+        ("score", "v"): 0, ("score", "mean"): "x_t", ("velocity", "velocity"): 1, ("velocity", "score"): "-x-2y",
+        ("velocity", "eps"): 0, ("velocity", "x0"): "x_t", ("velocity", "v"): 0, ("velocity", "mean"): "x_t", ("mean", "mean"): 1,
     }  # fmt: skip
 
     @pytest.mark.parametrize("level, table, before", [(-INF, NO_DATA, 0.3), (INF, NO_NOISE, INF)])
@@ -248,7 +248,7 @@ class TestConvert:
 
     def test_gradients_flow(self):
         x_t, value = normal(2, 3).requires_grad_(), normal(2, 3, draw=1).requires_grad_()
-        assert torch.autograd.gradcheck(lambda x, y: convert("drift", x, 0.4, v=y), (x_t, value))
+        assert torch.autograd.gradcheck(lambda x, y: convert("velocity", x, 0.4, v=y), (x_t, value))
         assert torch.autograd.gradcheck(
             lambda x, y: convert("x0", x, -1.0, 1.5, mean=y), (x_t, value)
         )

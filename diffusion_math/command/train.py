@@ -10,8 +10,7 @@ import shlex
 import sys
 import time
 from argparse import ArgumentTypeError, BooleanOptionalAction, Namespace
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from ..data.pictures import Pictures, fit_in_memory, save_pictures, sized
 from ..ddpm import DDPM
-from ..files import locked, write_file
+from ..files import alone, write_file
 from ..forward import ForwardProcess, Schedule, cosine_schedule, linear_schedule
 from ..laws.levels import GreyLevels
 from ..networks.unet import UNet
@@ -367,20 +366,6 @@ def _write_run(
 BATCH = 12  # bytes that a number of a batch takes at least: as it is, as noise, as their sum
 
 
-@contextmanager
-def _alone(folder: Path, first: bool) -> Iterator[None]:
-    "Of all runs, and of a run's processes the first, the only one that writes to folder now."
-    with ExitStack() as stack:
-        if first:
-            folder.mkdir(parents=True, exist_ok=True)
-            try:
-                stack.enter_context(locked(folder / ".train.lock", wait=False))
-            except BlockingIOError:
-                what = f"another run writes to {folder} now; wait for its end, or choose another"
-                raise ValueError(f"argument --out: {what} --out") from None
-        yield
-
-
 def _train(args: Namespace) -> None:
     "diffusion-math train"
     o = _train_options(args)
@@ -399,6 +384,6 @@ def _train(args: Namespace) -> None:
     shape = pictures.x.shape[1:]
     fit_in_memory("argument --batch", sized(o.batch, shape), o.batch * shape.numel(), BATCH)
     p = _new_model(o, tuple(pictures.x.shape[1:]), len(classes) or None)
-    with _alone(out, first):
+    with alone("argument --out", out, ".train.lock", first):
         _check_free(out, o.resume)  # again: another run may just have begun, or ended
         _write_run(o, p, pictures, classes, labels)

@@ -230,8 +230,8 @@ function gauge(ui, now, range) {
   function draw(state, colours) {
     const frame = { x: [low, high], y: [0, top], xTicks: ticksBetween(low, high, 6), yTicks: ticks(top, 3), xLabel: "log q(x\u2080), nats", yLabel: "held-out digits" };
     view.area(frame, colours, (context, X, Y) => {
-      context.fillStyle = colours.q;
-      context.globalAlpha = 0.13;
+      context.fillStyle = colours.accent;
+      context.globalAlpha = 0.22;
       context.fillRect(X(low), Y(top), X(now.typical[0]) - X(low), Y(0) - Y(top));
       context.fillRect(X(now.typical[1]), Y(top), X(high) - X(now.typical[1]), Y(0) - Y(top));
       context.globalAlpha = 1;
@@ -319,7 +319,7 @@ function render({ model, el }) {
     { class: "dm-keys" },
     key("bars", "this digit's class"),
     key("rest", "all held-out digits"),
-    key("red", "where only 2 in 100 of its class lie"),
+    key("ends", "where only 2 in 100 of its class lie"),
   );
   ui.root.append(
     h(

@@ -15,10 +15,10 @@ from ..checks import Each
 
 __all__ = ["KINDS", "check_follows", "posterior_shares"]
 
-KINDS = ("x0", "eps", "v", "score", "drift", "mean")
+KINDS = ("x0", "eps", "v", "score", "velocity", "mean")
 DATA, NOISE = (
     {"x0", "mean"},
-    {"eps", "score", "drift"},
+    {"eps", "score", "velocity"},
 )  # what speaks of the data, what of the noise; v of both
 
 # %% ../../nbs/workshop/laws/dictionary.ipynb #90345bf5
@@ -27,7 +27,7 @@ def check_follows(name: str, want: str, log_snr: Tensor, share: Tensor) -> None:
     lost = f"{want} does not follow from {name}"
     if name in NOISE and want not in NOISE:
         _refuse(torch.sigmoid(log_snr) == 0, f"{lost} where nothing of x0 is left in x_t,", log_snr)
-    slopes = name in {"v", "eps"} and want in {"score", "drift"}
+    slopes = name in {"v", "eps"} and want in {"score", "velocity"}
     if slopes or name in DATA and want not in DATA:
         _refuse(torch.sigmoid(-log_snr) == 0, f"{lost} where x_t holds no noise,", log_snr)
     if name == "mean":

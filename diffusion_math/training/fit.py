@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from diffusion_math.training.checkpoint import (
 
 from .. import checks
 from ..ddpm import DDPM, elbo_loss, simple_loss
-from ..files import locked
+from ..files import alone
 from ..laws.chain import draw_terms
 
 __all__ = ["TrainingRun", "fit"]
@@ -456,20 +456,6 @@ def _told(
     return {"plan": asdict(plan), "process": process, "data": _fingerprint(data, labels)}
 
 # %% ../../nbs/workshop/training/fit.ipynb #35efd9ce
-@contextmanager
-def _alone(folder: Path | None, first: bool) -> Iterator[None]:
-    "Of all runs, and of a run's processes the first, the only one that writes to folder now."
-    with ExitStack() as stack:
-        if folder is not None and first:
-            folder.mkdir(parents=True, exist_ok=True)  # an error now, and not after some steps
-            try:
-                stack.enter_context(locked(folder / ".fit.lock", wait=False))
-            except BlockingIOError:
-                what = f"{folder} is written to by another run"
-                raise ValueError(f"{what}: wait for its end, or choose another folder") from None
-        yield
-
-
 def _start(
     engine: _Engine, folder: Path | None, resume: bool, state: dict[str, Any], accelerator: Any
 ) -> list[float]:
@@ -627,7 +613,7 @@ def fit(
     state = {} if folder is None else _told(p, plan, data, labels, precision)
     with (
         _accelerator(precision, plan.batch, accumulate) as accelerator,
-        _alone(folder, accelerator.is_main_process),
+        alone("folder", folder, ".fit.lock", accelerator.is_main_process),
     ):
         engine = _Engine(p.to(accelerator.device).network, plan)
         losses = _start(engine, folder, resume, state, accelerator)

@@ -87,7 +87,7 @@ def test_the_keys_draw_too(show):
     assert page.locator(".dm-cursor").is_visible()
 
 
-def test_the_panel_is_filled_and_says_what_its_red_is(show):
+def test_the_panel_is_filled_and_says_what_its_ends_are(show):
     "Between two things that stand one above the other there is no hole."
     widget = gauge(digit=1)
     page = show(widget)

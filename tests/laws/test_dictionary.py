@@ -43,7 +43,7 @@ def slope(name, want, a, s, share):
         "eps": (0, 1),
         "v": (-s, a),
         "score": (0, -1 / s),
-        "drift": (-a / 2, -(s - 1 / s) / 2),
+        "velocity": (-a / 2, -(s - 1 / s) / 2),
         "mean": (share, 0),  # and some of x_t, which is known
     }
     (p, q), (u, w) = said[name], said[want]

@@ -17,7 +17,8 @@ from diffusion_math import (
     cosine_schedule,
     linear_schedule,
 )
-from diffusion_math.laws.terms import first_cost, one_term, term_cost
+from diffusion_math.laws.chain import kl_by_guess
+from diffusion_math.laws.terms import first_cost, one_term
 from tests.truth import error, seed
 
 F16, F32, F64 = torch.float16, torch.float32, torch.float64
@@ -67,7 +68,7 @@ def truth(p, x0, x_t, mean, t):
 def test_a_term_is_the_kl_of_the_two_steps_back(schedule, variance, event):
     p, t = model(schedule, VARIANCES[variance]), torch.tensor([2, 3, 4, 5, 6, 7])
     x0, x_t, mean = numbers(event)
-    got = term_cost(p, x0, x_t, mean, t)
+    got = kl_by_guess(p, x0, x_t, mean, t)
     assert got.shape == (6,) and got.dtype == F64
     assert error(got, truth(p, x0, x_t, mean, t)) < 1e-10
     exact = p.q.posterior(x_t, x0, t).kl(
@@ -80,8 +81,8 @@ def test_a_term_is_the_kl_of_the_two_steps_back(schedule, variance, event):
 def test_terms_in_lower_precision_are_added_up_in_float32(dtype, tolerance):
     p, t = model(linear_schedule(1000)), torch.tensor([2, 3, 30, 300, 700, 1000])
     x0, x_t, mean = numbers((1, 28, 28), dtype=dtype)
-    got = term_cost(p, x0, x_t, mean, t)
-    want = term_cost(p, x0.double(), x_t.double(), mean.double(), t)
+    got = kl_by_guess(p, x0, x_t, mean, t)
+    want = kl_by_guess(p, x0.double(), x_t.double(), mean.double(), t)
     assert got.dtype == F32 and ((got - want).abs() / want).max() < tolerance
 
 
@@ -89,7 +90,7 @@ def test_terms_in_lower_precision_are_added_up_in_float32(dtype, tolerance):
 def test_the_term_of_t_1_is_left_to_the_density(variance):
     p = model(linear_schedule(4), VARIANCES[variance])
     x0, x_t, mean = numbers((2,), 2)
-    got = term_cost(p, x0, x_t, mean, torch.tensor([1, 3]))
+    got = kl_by_guess(p, x0, x_t, mean, torch.tensor([1, 3]))
     assert got[0] == 0 and got[1] > 0
 
 
@@ -99,7 +100,7 @@ def test_the_term_of_t_1_is_left_to_the_density(variance):
 def test_a_bell_is_infinitely_far_from_a_point():
     p = model(linear_schedule(4), lambda t: torch.where(torch.as_tensor(t) == 3, 0.0, 0.5))
     x0, x_t, _ = numbers((2,), 3)
-    got = term_cost(p, x0, x_t, x0, torch.tensor([2, 3, 4]))
+    got = kl_by_guess(p, x0, x_t, x0, torch.tensor([2, 3, 4]))
     assert got[1] == INF and got[[0, 2]].isfinite().all()
 
 
@@ -108,19 +109,19 @@ def test_two_points_are_no_distance_apart_or_infinitely_far():
     x0, x_t, mean = numbers((2,), 2)
     later = model(Schedule.from_beta([0.0, 0.3, 0.2]), "posterior")
     t = torch.tensor([2, 2])
-    assert term_cost(later, x0, x_t, x0, t).tolist() == [0.0, 0.0]
-    assert term_cost(later, x0, x_t, mean, t).tolist() == [INF, INF]
+    assert kl_by_guess(later, x0, x_t, x0, t).tolist() == [0.0, 0.0]
+    assert kl_by_guess(later, x0, x_t, mean, t).tolist() == [INF, INF]
     still = model(Schedule.from_beta([0.3, 0.0, 0.2]), "beta")
-    assert term_cost(still, x0, x_t, mean, t).tolist() == [0.0, 0.0]
+    assert kl_by_guess(still, x0, x_t, mean, t).tolist() == [0.0, 0.0]
 
 
 def test_gradients_are_right_and_finite_beside_a_point():
     p, t = model(linear_schedule(5)), torch.tensor([2, 4])
     x0, x_t, mean = (v.requires_grad_() for v in numbers((2,), 2))
-    cost = lambda x0, x_t, mean: term_cost(p, x0, x_t, mean, t)
+    cost = lambda x0, x_t, mean: kl_by_guess(p, x0, x_t, mean, t)
     assert torch.autograd.gradcheck(cost, (x0, x_t, mean))
     later = model(Schedule.from_beta([0.0, 0.3, 0.2]), "posterior")
-    out = term_cost(later, x0, x_t, mean, torch.tensor([2, 3]))[1]
+    out = kl_by_guess(later, x0, x_t, mean, torch.tensor([2, 3]))[1]
     (slope,) = torch.autograd.grad(out, mean)
     assert slope.isfinite().all() and slope[1].abs().sum() > 0
 
@@ -164,7 +165,7 @@ def test_one_term_is_the_first_cost_where_t_is_1_and_the_kl_elsewhere(variance):
     p, t = model(linear_schedule(5), VARIANCES[variance]), torch.tensor([3, 1, 5, 1, 2, 1])
     x0, x_t, mean = numbers((2,))
     got, first = one_term(p, x0, x_t, mean, t), t == 1
-    assert torch.equal(got[~first], term_cost(p, x0, x_t, mean, t)[~first])
+    assert torch.equal(got[~first], kl_by_guess(p, x0, x_t, mean, t)[~first])
     one = [first_cost(p, x0[i : i + 1], x_t[i : i + 1], mean[i : i + 1]) for i in (1, 3, 5)]
     assert error(got[first], torch.cat(one)) < 1e-14
 
@@ -173,7 +174,7 @@ def test_where_no_t_is_1_no_density_is_asked_for():
     "So a variance of 0 there is nobody's business."
     p, t = model(linear_schedule(5), "posterior"), torch.tensor([3, 5, 2])
     x0, x_t, mean = numbers((2,), 3)
-    assert torch.equal(one_term(p, x0, x_t, mean, t), term_cost(p, x0, x_t, mean, t))
+    assert torch.equal(one_term(p, x0, x_t, mean, t), kl_by_guess(p, x0, x_t, mean, t))
     with pytest.raises(ValueError, match="must have a variance above 0"):
         one_term(p, x0, x_t, mean, t - 1)
 

@@ -22,6 +22,7 @@ from tests.lab import ROOT, cell_errors
 from .conftest import NAMES, NBS, Notebook, read
 
 ALLOWED_TAGS = {"exercise"}
+ALLOWED_KEYS = {"tags", "jupyter", "jp-MarkdownHeadingCollapsed"}
 SPEAKS = re.compile(
     r"print|show\w*|agree\w*|display|check|hint|progress"
 )  # functions that always say something
@@ -66,6 +67,7 @@ def test_is_a_clean_notebook_for_python_3(stored):
     assert len(ids) == len(set(ids))
     tags = {tag for cell in stored.cells for tag in cell["metadata"].get("tags", ())}
     assert tags <= ALLOWED_TAGS
+    assert {key for cell in stored.cells for key in cell["metadata"]} <= ALLOWED_KEYS
 
 
 def test_holds_no_error(stored):

@@ -825,7 +825,7 @@ def test_a_folder_that_another_run_writes_to(tmp_path, straight):
     code = [sys.executable, "-c", HOLDS, tmp_path / ".fit.lock"]
     process = subprocess.Popen(code, stdout=subprocess.PIPE, cwd=ROOT)
     assert process.stdout.readline() == b"held\n"
-    words = "is written to by another run: wait for its end, or choose another folder"
+    words = "folder: another run writes to .* now; wait for its end, or choose another folder"
     with pytest.raises(ValueError, match=words):
         fit(model(), points(), folder=tmp_path, **SHORT)
     assert os.listdir(tmp_path) == [".fit.lock"]
