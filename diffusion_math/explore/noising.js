@@ -31,6 +31,7 @@ import {
   slider,
   ticks,
 } from "./common.js";
+import { live } from "./live.js";
 
 const BIN = 0.2;
 const EDGE = 3.5; // the histogram's bins, centred on multiples of 0.2
@@ -47,6 +48,9 @@ export function freshNoise(view) {
   const { normal } = random(hash(view));
   return new DataView(Float32Array.from({ length: view.byteLength / 4 }, normal).buffer);
 }
+
+// log SNR = log(alpha_bar / (1 - alpha_bar)): infinite where there is no noise, or nothing else.
+export const logSnr = (logAlphaBar) => logAlphaBar - Math.log(-Math.expm1(logAlphaBar));
 
 const amount = (share) => (share === 0 || share === 1 ? String(share) : share.toFixed(3)); // "0" means exactly 0
 
@@ -336,11 +340,36 @@ function valuesPlot(ui, now) {
   return { canvas, keys, draw };
 }
 
+// What the network takes x_0 to be: asked at every move, answered for the newest.
+function guessed(ui, now, net) {
+  if (!net) return { el: "", draw() {}, words: () => "" };
+  const canvas = picture({ height: now.height, width: now.width, alt: "what the network takes the clean digit to be", className: "dm-big" });
+  const says = h("span", { class: "dm-number" });
+  const el = h("figure", { class: "dm-picture dm-beside" }, canvas, h("figcaption", { class: "dm-below" }, maths("what a network takes {x}_0_ to be"), says));
+  const changed = memory();
+
+  function put(text) {
+    if (says.textContent !== text) says.textContent = text;
+  }
+  function draw() {
+    if (net.trouble) put(`: ${net.trouble}`);
+    if (!changed("asked", now.x_t, net.client)) return;
+    const asked = now.x_t;
+    net.ask({ x: asked, logSnr: logSnr(now.at), label: null }, (x0) => {
+      now.guess = ui.root.explorable.guess = x0;
+      canvas.paint(x0);
+      now.off = Math.sqrt(x0.reduce((sum, v, i) => sum + (v - now.x0[i]) ** 2, 0) / x0.length);
+      put(`, off by ${now.off.toFixed(2)} a pixel`);
+    });
+  }
+  return { el, draw, words: () => (now.guess ? ` The network's guess is off by ${now.off.toFixed(2)} a pixel.` : "") };
+}
+
 // The picture of x_t with its equation, and the same two numbers as keys to the curves.
-function present(now) {
+function present(now, side) {
   const { height, width } = now;
   const canvas = picture({ height, width, alt: "x at step t: the digit with its noise", className: "dm-big" });
-  canvas.style.width = `${Math.min(280, Math.floor(280 / width) * width) || 280}px`;
+  canvas.style.width = `${Math.min(side, Math.floor(side / width) * width) || side}px`;
   const index = h("sub", { class: "dm-maths" });
   const a = [h("b", { class: "dm-data" }), h("span")];
   const b = [h("b", { class: "dm-noise" }), h("span")];
@@ -374,7 +403,9 @@ function render({ model, el }) {
   });
   const now = computation(model);
   const panel = controls(ui, model, now);
-  const large = present(now);
+  const net = live(ui, model);
+  const large = present(now, net ? 224 : 280);
+  const guess = guessed(ui, now, net);
   const strip = filmStrip(ui, now, panel.moveTo);
   const amounts = amountsPlot(ui, now, panel.moveTo);
   const circle = circlePlot(ui, now, panel.moveTo);
@@ -384,14 +415,14 @@ function render({ model, el }) {
     now.update(state);
     ui.root.explorable.x_t = now.x_t;
     panel.put(state);
-    for (const view of [large, strip, amounts, circle, values]) view.draw(state, colours);
+    for (const view of [large, guess, strip, amounts, circle, values]) view.draw(state, colours);
   }
 
   function words({ t, T, schedule: chosen, digit }) {
     const which = now.count > 1 ? `Digit ${digit + 1} of ${now.count}. ` : "";
     const name = SCHEDULES[chosen].replace("\u03b2", "beta");
     const mixture = `${amount(signal(now.at))} times the digit plus ${amount(noise(now.at))} times the noise.`;
-    return `${which}Step ${t} of ${T}, ${name}, beta ${number(now.table.beta[t])}. ${mixture}`;
+    return `${which}Step ${t} of ${T}, ${name}, beta ${number(now.table.beta[t])}. ${mixture}${guess.words()}`;
   }
 
   const film = h("figcaption", {}, "From the digit to noise. From frame to frame the point on the circle turns equally far, and the noise image is the same.");
@@ -399,7 +430,7 @@ function render({ model, el }) {
     "Grey runs from \u22121 (black) to 1 (white). Values beyond are drawn black or white; the numbers keep them.";
   const half = (...parts) => h("figure", { class: "dm-half" }, ...parts);
   ui.root.append(
-    h("div", { class: "dm-row" }, large.el, panel.el),
+    h("div", { class: "dm-row" }, large.el, guess.el, panel.el),
     h("figure", {}, film, strip.el),
     h(
       "div",

@@ -18,7 +18,8 @@ def test_each_explorable_has_its_front_end_beside_it():
     scripts = {name[:-3] for name in names if name.endswith(".js")} - {
         "common",
         "static",
-        "network",
+        "live",
+        "walk",
     }
     assert {"noising", "pixels", "reverse"} <= scripts
     assert {f"{name}.py" for name in scripts} | {"explore.css", "page.css"} <= names
