@@ -1,7 +1,7 @@
 // The network of an explorable, at work in the page. Its weights come once a page: from the page itself, where they stand
 // beside the stored widgets, or from the kernel, which is asked for them. It works in a Web Worker, so that no drag
 // stutters; where none can be had, in the page, one call at a time. Python puts NETWORK, the worker's code, above this.
-import { random } from "./common.js";
+import { h, random } from "./common.js";
 
 // ui and model as render has them. null where the explorable has no network, or none can be had here.
 //   net.wake()                    fetch and start it, now; without that, when the explorable is first seen
@@ -76,6 +76,9 @@ export function live(ui, model) {
   ui.signal.addEventListener("abort", () => eyes.disconnect());
   return net;
 }
+
+// What an explorable is about, and what to try in it.
+export const heading = (title, task) => h("div", { class: "dm-heading" }, h("p", { class: "dm-title" }, title), h("p", { class: "dm-task" }, task));
 
 // Where a page holds a network's weights: an element with the bytes in base64, or one that names a script that fills it.
 const networkOnPage = (name) => document.getElementById(`dm-network-${name}`);

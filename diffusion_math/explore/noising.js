@@ -21,7 +21,6 @@ import {
   nearest,
   noise,
   number,
-  pick,
   picture,
   plot,
   random,
@@ -31,7 +30,8 @@ import {
   slider,
   ticks,
 } from "./common.js";
-import { live } from "./live.js";
+import { chooseDigit } from "./choose.js";
+import { heading, live } from "./live.js";
 
 const BIN = 0.2;
 const EDGE = 3.5; // the histogram's bins, centred on multiples of 0.2
@@ -135,22 +135,6 @@ function controls(ui, model, now) {
     digit.put(state.digit);
   }
   return { el, put, moveTo };
-}
-
-// A few digits as pictures, many as a slider, one as nothing to choose.
-function chooseDigit(ui, { count, height, width, images }) {
-  const change = (i, event) => ui.set({ digit: i }, event);
-  if (count === 1) return { el: "", put() {} };
-  if (count > 12) {
-    const { el, put } = slider(ui, { name: "Digit", max: count - 1, change });
-    return { el, put: (i) => put({ position: i, text: `${i + 1} of ${count}` }) };
-  }
-  const pictures = images.map((values, i) => {
-    const canvas = picture({ height, width, alt: `digit ${i + 1} of ${count}` });
-    canvas.paint(values);
-    return canvas;
-  });
-  return pick(ui, { name: "Digit", pictures, change });
 }
 
 // ------------------------------------------------------------------------------------------------------- the views
@@ -429,7 +413,9 @@ function render({ model, el }) {
   const range =
     "Grey runs from \u22121 (black) to 1 (white). Values beyond are drawn black or white; the numbers keep them.";
   const half = (...parts) => h("figure", { class: "dm-half" }, ...parts);
+  const task = "Drag t: where do you lose the digit?";
   ui.root.append(
+    heading("A digit into noise", net ? `${task} And where does the network?` : task),
     h("div", { class: "dm-row" }, large.el, guess.el, panel.el),
     h("figure", {}, film, strip.el),
     h(
