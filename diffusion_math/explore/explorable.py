@@ -37,12 +37,10 @@ def front_end(name: str) -> str:
         raise ValueError(
             f'{name}.js must hold one line `import {{ ... }} from "./common.js";`, got imports of {found}'
         )
-    others = sorted(set(found) - {"common"})
-    worker = [
-        f"const NETWORK = {json.dumps(script('network') + script('walk'), ensure_ascii=False)};"
-    ]
-    parts = [script("common"), *worker * ("live" in found), *map(script, others), script(name)]
-    return "\n".join(parts)
+    others = sorted(set(found) - {"common"}, key=lambda other: (other != "live", other))
+    worker = json.dumps(script("network") + script("walk"), ensure_ascii=False)
+    parts = [f"const NETWORK = {worker};"] * ("live" in found) + [script(one) for one in others]
+    return "\n".join([script("common"), *parts, script(name)])
 
 
 def looks(*names: str) -> str:

@@ -328,6 +328,7 @@ function valuesPlot(ui, now) {
 function guessed(ui, now, net) {
   if (!net) return { el: "", draw() {}, words: () => "" };
   const canvas = picture({ height: now.height, width: now.width, alt: "what the network takes the clean digit to be", className: "dm-big" });
+  canvas.style.width = "224px";
   const says = h("span", { class: "dm-number" });
   const el = h("figure", { class: "dm-picture dm-beside" }, canvas, h("figcaption", { class: "dm-below" }, maths("what a network takes {x}_0_ to be"), says));
   const changed = memory();
