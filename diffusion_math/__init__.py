@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .data.pictures import Pictures, load_pictures, save_pictures
     from .explore.bell import BellExplorer
     from .explore.bound import BoundExplorer
+    from .explore.draw import DrawExplorer
     from .explore.film import FilmExplorer
     from .explore.gauge import GaugeExplorer
     from .explore.gaussian import GaussianExplorer
@@ -117,6 +118,7 @@ _LAZY = {  # module -> what comes from it when it is first asked for
     "data.pictures": ("Pictures", "load_pictures", "save_pictures"),
     "explore.bell": ("BellExplorer",),
     "explore.bound": ("BoundExplorer",),
+    "explore.draw": ("DrawExplorer",),
     "explore.film": ("FilmExplorer",),
     "explore.gauge": ("GaugeExplorer",),
     "explore.gaussian": ("GaussianExplorer",),
@@ -138,7 +140,7 @@ _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
 __all__ = [
     "NOTATION", "PALETTE", "Account", "BellExplorer", "Board", "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution",
-    "Elbo", "Empirical", "Estimate", "ExactReverse", "FilmExplorer", "ForwardProcess", "GaugeExplorer", "Gaussian",
+    "DrawExplorer", "Elbo", "Empirical", "Estimate", "ExactReverse", "FilmExplorer", "ForwardProcess", "GaugeExplorer", "Gaussian",
     "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "LinearChain", "Live", "MeltingExplorer",
     "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures", "PixelsExplorer", "Prediction",
     "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc",

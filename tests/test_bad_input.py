@@ -1167,6 +1167,15 @@ BOUND = dm.BoundExplorer(T=2)
 row("BoundExplorer.account", BOUND.account, strips=count(200, 200, 200, wrong=(10**9,)))
 row("BoundExplorer.terms", BOUND.terms, strips=count(100, 1, 100, wrong=(10**9,)))
 WAY = torch.zeros(3, 1, 1, 4, 4)
+DIGIT = torch.zeros(2, 1, 28, 28)
+row(
+    "DrawExplorer",
+    dm.DrawExplorer,
+    x0=tensor(DIGIT, wrong=(DIGIT * NAN, DIGIT + 2, PICTURES)),
+    t=count(400, 0, 1000),
+    digit=count(0, 0, 1),
+    generator=GENERATOR,
+)
 row(
     "FilmExplorer",
     dm.FilmExplorer,
@@ -1175,6 +1184,7 @@ row(
     times=Kind([4, 2, 0], as_is("None"), ([4, 2], [4, 2, 1], [4, 4, 0], [10**30, 2, 0])),
     frame=count(0, 0, 2),
     seed=count(0, 0, 0),
+    network=one_of("ddpm_mnist", "ddpm_mnist_bits", also=("None",)),
 )
 PF = dm.DDPM(network, Q, event_shape=(1, 4, 4))
 row(
@@ -1258,6 +1268,7 @@ row(
     t=count(1, 0, 20, also=as_is("None")),
     digit=count(0, 0, 1),
     generator=GENERATOR,
+    ask=a(False, "None", wrong=("yes",)),
 )
 SPOT = Kind((1, 2), as_is("None"), ((1,), (9, 9), (0.5, 1), (1, -1), (1, NAN)))
 row(

@@ -14,8 +14,10 @@ from torch import Generator, Tensor
 from .. import checks
 from ..data.digits import to_levels
 from ..reverse import ReverseProcess
-from .explorable import Explorable, front_end
+from ..training.checkpoint import pretrained_names
+from .explorable import front_end
 from .traits import Packed, check_range, pack
+from .weights import AsksInPage, network_name
 
 __all__ = ["FilmExplorer"]
 
@@ -50,7 +52,7 @@ def _times(times: Sequence[int] | None, n: int) -> list[int]:
     return times
 
 # %% ../../nbs/workshop/explore/film.ipynb #ed925649
-class FilmExplorer(Explorable):
+class FilmExplorer(AsksInPage):
     """A film of samples on their way from noise: x_t, and beside it the guess of x_0 that is made from it.
 
         FilmExplorer.of(p, n=4, generator=g)                # a DDPM or an ExactReverse: it makes the film
@@ -58,8 +60,9 @@ class FilmExplorer(Explorable):
 
     x_t: (frames, n, 1, h, w), from noise to x_0; x0: the guesses, in the same shape, or None. times: the t of each
     frame, falling to 0; without them frames-1, ..., 0. Values are shown, and kept, from -1 to 1. The traits frame and
-    seed (which of the n) follow the controls, and move them when set. Raises ValueError for a value that does not fit,
-    TypeError or traitlets.TraitError for a wrong kind.
+    seed (which of the n) follow the controls, and move them when set. network: the name of a network that ships, which
+    draws new digits in the page when asked; FilmExplorer.of finds it where p asks one. Raises ValueError for a value that
+    does not fit, TypeError or traitlets.TraitError for a wrong kind.
     """
 
     _esm = front_end("film")
@@ -76,6 +79,7 @@ class FilmExplorer(Explorable):
         times: Sequence[int] | None = None,
         frame: int = 0,
         seed: int = 0,
+        network: str | None = None,
     ):
         x = _frames("x_t", x_t)
         self.x_t, shape = x, tuple(x.shape)
@@ -94,6 +98,8 @@ class FilmExplorer(Explorable):
             "_times": _times(times, len(x)),
             "_range": [-1.0, 1.0],
         }
+        if network is not None:
+            sent["_network"] = checks.one_of("network", network, pretrained_names())
         sent["_size"] = [shape[1], shape[0], *shape[-2:], len(both) - 1]
         start = {"frame": frame, "seed": seed}
         super().__init__(**start, **sent, _start=start)
@@ -122,7 +128,13 @@ class FilmExplorer(Explorable):
         times = [(2 * i * p.T + count - 1) // (2 * (count - 1)) for i in range(count)][::-1]
         path = p.sample(n, generator=generator, trajectory=True, like=like)[times]
         guesses = [_guess(p, x, t) for x, t in zip(path, times, strict=True)]
-        return cls(path, None if guesses[0] is None else torch.stack(guesses), times, frame)
+        return cls(
+            path,
+            None if guesses[0] is None else torch.stack(guesses),
+            times,
+            frame,
+            network=network_name(p) or None,
+        )
 
     @property
     def t(self) -> int:

@@ -22,6 +22,7 @@ import {
   ticks,
   ticksBetween,
 } from "./common.js";
+import { pad } from "./pad.js";
 
 const BINS = 70;
 
@@ -76,17 +77,6 @@ export function bellsOf({ logWeights, means, bytes, variances, floors, d, r }) {
 }
 
 // ------------------------------------------------------------------------------------------------ what can be drawn
-
-// One touch of the pen at (x, y), in pixels: ink makes white, the eraser black, softly at the rim.
-export function touch(values, width, x, y, erase) {
-  const out = Float32Array.from(values);
-  for (let i = 0; i < out.length; i++) {
-    const far = Math.hypot((i % width) + 0.5 - x, Math.floor(i / width) + 0.5 - y);
-    const level = 2 * Math.min(1, Math.max(0, 1.6 - far)) - 1;
-    out[i] = erase ? Math.min(out[i], -level) : Math.max(out[i], level);
-  }
-  return out;
-}
 
 // Each pixel becomes the mean of its 3 x 3 neighbours; beyond the rim there is black.
 export function blurred(values, width) {
@@ -153,63 +143,6 @@ export function quantile(sorted, share) {
 
 // -------------------------------------------------------------------------------------------------------- the views
 
-// The picture that can be drawn on, by the pointer or by keys.
-function drawing(ui, now, put) {
-  const canvas = picture({ height: now.height, width: now.width, alt: "", className: "dm-big dm-draw" });
-  const side = Math.floor(280 / now.width) * now.width || 280;
-  const says = "the picture: arrow keys move the pen, Space draws, Shift and an arrow draw on the way";
-  for (const [name, value] of Object.entries({ role: "application", tabindex: 0, "aria-label": says, "data-lm-suppress-shortcuts": "true" })) {
-    canvas.setAttribute(name, value);
-  }
-  const cursor = h("div", { class: "dm-cursor", "aria-hidden": "true" });
-  const el = h("div", { class: "dm-canvas", style: `max-width: ${side}px` }, canvas, cursor);
-  let [at, last] = [[now.width / 2, now.height / 2].map((v) => Math.floor(v) + 0.5), null];
-
-  const here = (event) => {
-    const box = canvas.getBoundingClientRect();
-    return [((event.clientX - box.left) / box.width) * now.width, ((event.clientY - box.top) / box.height) * now.height];
-  };
-
-  // From the last point to this one, so that a fast stroke leaves no gaps.
-  function stroke([x, y], event) {
-    const [u, v] = last ?? [x, y];
-    const steps = Math.max(1, Math.ceil(Math.hypot(x - u, y - v)));
-    let values = floats(ui.state.pixels);
-    for (let i = 1; i <= steps; i++) {
-      const share = i / steps;
-      values = touch(values, now.width, u + share * (x - u), v + share * (y - v), ui.state.pen === "eraser");
-    }
-    last = [x, y];
-    put(values, event);
-  }
-
-  ui.listen(canvas, "pointerdown", (event) => {
-    if (event.button !== 0) return;
-    canvas.setPointerCapture(event.pointerId);
-    last = null;
-    stroke(here(event), event);
-  });
-  ui.listen(canvas, "pointermove", (event) => canvas.hasPointerCapture(event.pointerId) && stroke(here(event), event));
-  ui.listen(canvas, "keydown", (event) => {
-    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    if (!way && event.key !== " ") return;
-    event.preventDefault();
-    const before = at;
-    if (way) at = at.map((v, i) => Math.min([now.width, now.height][i] - 0.5, Math.max(0.5, v + way[i])));
-    show();
-    if (way && !event.shiftKey) return;
-    last = way ? before : null;
-    stroke(at, event);
-  });
-
-  function show() {
-    cursor.style.left = `${(100 * at[0]) / now.width}%`;
-    cursor.style.top = `${(100 * at[1]) / now.height}%`;
-  }
-  show();
-  return { el, canvas, draw: () => canvas.paint(now.x) };
-}
-
 // The two histograms, the range of the class, and the needle.
 function gauge(ui, now, range) {
   const view = plot(ui, { alt: "histograms of log q of all held-out digits and of this digit's class, with a needle for the picture", height: 210, left: 40 });
@@ -261,7 +194,13 @@ function render({ model, el }) {
   const now = computation(model);
   const bytes = (values) => new DataView(Float32Array.from(values).buffer);
   const put = (values, event) => ui.set({ pixels: bytes(values) }, event);
-  const paper = drawing(ui, now, put);
+  const paper = pad(ui, {
+    height: now.height,
+    width: now.width,
+    values: () => floats(ui.state.pixels),
+    erasing: () => ui.state.pen === "eraser",
+    put,
+  });
   const dialled = gauge(ui, now, model.get("_range"));
   const pictures = now.digits.map((values, i) => {
     const canvas = picture({ height: now.height, width: now.width, alt: `a ${now.labels[i]}` });
@@ -298,7 +237,7 @@ function render({ model, el }) {
   function draw(state, colours) {
     now.update(state);
     Object.assign(ui.root.explorable, { x: now.x, logQ: now.logQ, typical: now.typical });
-    paper.draw();
+    paper.canvas.paint(now.x);
     digit.put(state.digit);
     pen.put(state.pen);
     noise.put(state.noise);

@@ -5,58 +5,46 @@ __all__ = ['NetworkExplorer']
 
 # %% ../../nbs/workshop/explore/network.ipynb #836833af
 import asyncio
-import base64
-import io
-from html import escape
 
-import ipywidgets
 import torch
+import traitlets
 from jaxtyping import Float
 from torch import Generator, Tensor
 
 from .. import checks
-from ..data.digits import to_levels
 from ..ddpm import DDPM
-from .explorable import few_images
-from .traits import check_range
+from .explorable import few_images, front_end
+from .traits import BadValue, Packed, check_range, pack
+from .weights import DIGITS, AsksInPage, network_name
 
 __all__ = ["NetworkExplorer"]
 
-# %% ../../nbs/workshop/explore/network.ipynb #5c67923d
-_SCALE, _GAP = 5, 2  # screen pixels of a pixel; pixels between two pictures
-
-
-def _row(pictures: list[Float[Tensor, "h w"]]) -> bytes:
-    "Pictures side by side as a PNG: -1 and below is black, 1 and above is white."
-    from PIL import Image
-
-    gap = torch.ones(pictures[0].shape[0], _GAP)
-    parts = [part for picture in pictures for part in (picture, gap)][:-1]
-    image, file = Image.fromarray(to_levels(torch.cat(parts, 1)).numpy()), io.BytesIO()
-    image.resize((_SCALE * image.width, _SCALE * image.height), Image.Resampling.NEAREST).save(
-        file, "PNG"
-    )
-    return file.getvalue()
-
-
-def _html(png: bytes, alt: str, caption: str) -> str:
-    source = "data:image/png;base64," + base64.b64encode(png).decode()
-    style = "image-rendering: pixelated; max-width: 100%"
-    image = f'<img alt="{alt}" src="{source}" style="{style}">'
-    return f'<figure>{image}<figcaption role="status">{caption}</figcaption></figure>'
-
 # %% ../../nbs/workshop/explore/network.ipynb #81b8babd
-class NetworkExplorer(ipywidgets.VBox):
+class NetworkExplorer(AsksInPage):
     """Noise a digit, and see what a network says of it: x_t, the noise that it says is in it, and the x_0 that follows.
 
         NetworkExplorer(p, x0)                      # p: a DDPM, such as the one that was just trained
 
-    x0: one-channel images in [-1, 1], (n, 1, h, w), at most 64, of the shape that p's network takes. It runs in the
-    kernel, in a thread, and answers the newest request only. The sliders t, in 1..T, and digit may be set from Python:
-    .t.value = 300. generator draws the noise, and Reset brings the first t, digit and noise back. .asked counts the
-    network's calls. Raises what p.predict raises at once, for the first picture; ValueError or TypeError for an
-    argument that does not fit.
+    x0: one-channel images in [-1, 1], (n, 1, h, w), at most 64, of the shape that p's network takes. A network that ships
+    works in the page. Any other runs in the kernel, in a thread, and answers the newest request only. The traits t, in
+    1..T, digit and eps (the noise image as float32 bytes) follow the controls, and move them when set. generator draws
+    the noise, and Reset brings the first t, digit and noise back. .asked counts the calls of the network in the kernel,
+    .said is its newest answer. Raises what p.predict raises at once, for the first picture; ValueError or TypeError for
+    an argument that does not fit.
     """
+
+    _esm = front_end("ask")
+    _words = (
+        "a digit under noise, the noise that a network says is in it, and the digit that follows"
+    )
+
+    t, digit = (traitlets.Int().tag(sync=True) for _ in range(2))
+    eps = Packed()
+    _x0, _eps, _levels, _said = (Packed() for _ in range(4))
+    _size = traitlets.List().tag(sync=True)
+    _own = traitlets.Bool().tag(sync=True)
+    _label = traitlets.Int(-1).tag(sync=True)  # what p was told; -1: nothing
+    _trouble = traitlets.Unicode().tag(sync=True)
 
     def __init__(
         self,
@@ -68,44 +56,55 @@ class NetworkExplorer(ipywidgets.VBox):
     ):
         if not isinstance(p, DDPM):
             raise TypeError(f"p must be a DDPM, got {type(p).__name__}")
-        self._p, self._x0, self._generator = p, few_images(x0), generator
-        if p.event_shape not in (None, self._x0.shape[1:]):
-            shapes = f"{tuple(p.event_shape)}, got {tuple(self._x0.shape[1:])}"
+        self._p, self._images = p, few_images(x0)
+        if p.event_shape not in (None, self._images.shape[1:]):
+            shapes = f"{tuple(p.event_shape)}, got {tuple(self._images.shape[1:])}"
             raise ValueError(f"x0 must hold images of p's event_shape, {shapes}")
         t = check_range("t", checks.whole("t", max(1, p.T // 4) if t is None else t), 1, p.T)
-        digit = check_range("digit", checks.whole("digit", digit), 0, len(self._x0) - 1)
-        self.t = ipywidgets.IntSlider(t, 1, p.T, description="t")
-        self.digit = ipywidgets.IntSlider(digit, 0, len(self._x0) - 1, description="digit")
-        self.another = ipywidgets.Button(description="Other noise")
-        self.again = ipywidgets.Button(description="Reset")
-        self.view, self.asked, self._newest, self._task = ipywidgets.HTML(), 0, 0, None
-        self._draw_noise()
-        self._first = t, digit, self._eps
-        self.view.value = self._answer(*self._request())
-        choice = [self.digit] if len(self._x0) > 1 else []
-        super().__init__([ipywidgets.HBox([self.t, *choice, self.another, self.again]), self.view])
-        self.t.observe(self._ask, "value")
-        self.digit.observe(self._ask, "value")
-        self.another.on_click(lambda _: (self._draw_noise(), self._ask()))
-        self.again.on_click(self._reset)
+        digit = check_range("digit", checks.whole("digit", digit), 0, len(self._images) - 1)
+        n, _, h, w = self._images.shape
+        ships, start = network_name(p), {"t": t, "digit": digit}
+        told = p.cond.get("y") if ships else None
+        label = told if isinstance(told, int) and not isinstance(told, bool) else -1
+        own = not ships or (bool(p.cond) and label < 0)
+        stands_in = DIGITS if (h, w) == (28, 28) else ""
+        self.asked, self._newest, self._task = 0, 0, None
+        eps = torch.randn(h, w, generator=generator)
+        sent = {"_x0": pack(self._images), "_levels": pack(p.q.schedule.log_alpha_bar)}
+        sent |= {"_size": [n, h, w], "_own": own, "_network": ships or stands_in, "_label": label}
+        said = self._answer(self._images[digit : digit + 1], eps.view(1, 1, h, w), t)
+        sent |= {"_eps": pack(eps), "_said": said}
+        super().__init__(**start, **sent, eps=pack(eps), _start=start)
+        if own:
+            self.observe(self._ask, ["t", "digit", "eps"])
 
-    def __repr__(self) -> str:
-        return "NetworkExplorer: noise a digit, and see what a network says. Run this cell in JupyterLab to drag it."
+    @property
+    def said(self) -> tuple[Float[Tensor, "1 1 h w"], Float[Tensor, "1 1 h w"]]:
+        "The x_0 and the noise that the network said last, in the kernel."
+        x0, eps = self.unpacked("_said").view(2, 1, *self._images.shape[1:])
+        return x0, eps
 
-    def _draw_noise(self) -> None:
-        self._eps = torch.randn(self._x0.shape[1:], generator=self._generator)[None]
+    @property
+    def x_t(self) -> Float[Tensor, "1 1 h w"]:
+        "The digit under noise."
+        x0, eps, t = self._request()
+        law = self._p.q.marginal(x0.double(), t)
+        return (law.mean + law.std * eps).float()
 
-    def _reset(self, _button: object = None) -> None:
-        "Back to the first t, digit and noise."
-        t, digit, self._eps = self._first
-        moved = (self.t.value, self.digit.value) != (t, digit)
-        self.t.value, self.digit.value = t, digit  # which asks, if either moves
-        if not moved:
-            self._ask()
+    @traitlets.validate("t", "digit", "eps")
+    def _check(self, proposal: dict):
+        name, value = proposal["trait"].name, proposal["value"]
+        n, _, h, w = self._images.shape
+        if name == "eps":
+            if len(value) != 4 * h * w:
+                size = f"{h} x {w} float32 numbers, {4 * h * w} bytes"
+                raise BadValue(f"eps must hold {size}, got {len(value)} bytes")
+            return value
+        return check_range(name, value, *{"t": (1, self._p.T), "digit": (0, n - 1)}[name])
 
     def _request(self) -> tuple[Tensor, Tensor, int]:
-        at = self.digit.value
-        return self._x0[at : at + 1], self._eps, self.t.value
+        x0 = self._images[self.digit : self.digit + 1]
+        return x0, self.unpacked("eps").view_as(x0), self.t
 
     def _ask(self, _change: object = None) -> None:
         "Answer as soon as nothing else is being answered; at once where no event loop runs."
@@ -113,7 +112,7 @@ class NetworkExplorer(ipywidgets.VBox):
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self.view.value = self._answer(*self._request())
+            self._said = self._answer(*self._request())
             return
         if self._task is None or self._task.done():
             self._task = loop.create_task(self._serve())
@@ -124,24 +123,16 @@ class NetworkExplorer(ipywidgets.VBox):
         while answered != self._newest:
             answered = self._newest
             try:
-                self.view.value = await asyncio.to_thread(self._answer, *self._request())
-            except (
-                Exception
-            ) as error:  # shown where the picture would be: a task's own error would be lost
-                self.view.value = (
-                    f'<p role="status">{escape(f"{type(error).__name__}: {error}")}</p>'
-                )
+                self._said = await asyncio.to_thread(self._answer, *self._request())
+                self._trouble = ""
+            except Exception as error:  # shown below the pictures: a task's own error would be lost
+                self._trouble = f"{type(error).__name__}: {error}"
 
     @torch.no_grad()
-    def _answer(self, x0: Tensor, eps: Tensor, t: int) -> str:
-        "The row for one request: x_t, the noise that is said, halved to fit the greys, and the x_0 that is said."
+    def _answer(self, x0: Tensor, eps: Tensor, t: int) -> bytes:
+        "What the network says for one request, as bytes: x_0, and the noise."
         self.asked += 1
         like = next(self._p.parameters(), x0)
         law = self._p.q.marginal(x0.to(like), t)
-        x_t = law.mean + law.std * eps.to(like)
-        said = self._p.predict(x_t, t)
-        pictures = [x.float().cpu()[0, 0] for x in (x_t, said.eps / 2, said.x0)]
-        off = (said.x0.float().cpu() - x0).square().mean().sqrt()
-        alt = f"Three pictures: the digit under noise at t = {t}, the noise that is said, the digit that is said."
-        caption = f"<i>x</i> at t = {t}; the noise that the network says; the digit it says, off by {off:.2f} a pixel"
-        return _html(_row(pictures), alt, caption)
+        said = self._p.predict(law.mean + law.std * eps.to(like), t)
+        return pack(torch.cat([said.x0, said.eps]).float().cpu())

@@ -21,7 +21,6 @@ import {
   nearest,
   noise,
   number,
-  pick,
   picture,
   plot,
   random,
@@ -31,6 +30,8 @@ import {
   slider,
   ticks,
 } from "./common.js";
+import { chooseDigit } from "./choose.js";
+import { heading, live } from "./live.js";
 
 const BIN = 0.2;
 const EDGE = 3.5; // the histogram's bins, centred on multiples of 0.2
@@ -47,6 +48,9 @@ export function freshNoise(view) {
   const { normal } = random(hash(view));
   return new DataView(Float32Array.from({ length: view.byteLength / 4 }, normal).buffer);
 }
+
+// log SNR = log(alpha_bar / (1 - alpha_bar)): infinite where there is no noise, or nothing else.
+export const logSnr = (logAlphaBar) => logAlphaBar - Math.log(-Math.expm1(logAlphaBar));
 
 const amount = (share) => (share === 0 || share === 1 ? String(share) : share.toFixed(3)); // "0" means exactly 0
 
@@ -131,22 +135,6 @@ function controls(ui, model, now) {
     digit.put(state.digit);
   }
   return { el, put, moveTo };
-}
-
-// A few digits as pictures, many as a slider, one as nothing to choose.
-function chooseDigit(ui, { count, height, width, images }) {
-  const change = (i, event) => ui.set({ digit: i }, event);
-  if (count === 1) return { el: "", put() {} };
-  if (count > 12) {
-    const { el, put } = slider(ui, { name: "Digit", max: count - 1, change });
-    return { el, put: (i) => put({ position: i, text: `${i + 1} of ${count}` }) };
-  }
-  const pictures = images.map((values, i) => {
-    const canvas = picture({ height, width, alt: `digit ${i + 1} of ${count}` });
-    canvas.paint(values);
-    return canvas;
-  });
-  return pick(ui, { name: "Digit", pictures, change });
 }
 
 // ------------------------------------------------------------------------------------------------------- the views
@@ -336,11 +324,37 @@ function valuesPlot(ui, now) {
   return { canvas, keys, draw };
 }
 
+// What the network takes x_0 to be: asked at every move, answered for the newest.
+function guessed(ui, now, net) {
+  if (!net) return { el: "", draw() {}, words: () => "" };
+  const canvas = picture({ height: now.height, width: now.width, alt: "what the network takes the clean digit to be", className: "dm-big" });
+  canvas.style.width = "224px";
+  const says = h("span", { class: "dm-number" });
+  const el = h("figure", { class: "dm-picture dm-beside" }, canvas, h("figcaption", { class: "dm-below" }, maths("what a network takes {x}_0_ to be"), says));
+  const changed = memory();
+
+  function put(text) {
+    if (says.textContent !== text) says.textContent = text;
+  }
+  function draw() {
+    if (net.trouble) put(`: ${net.trouble}`);
+    if (!changed("asked", now.x_t, net.client)) return;
+    const asked = now.x_t;
+    net.ask({ x: asked, logSnr: logSnr(now.at), label: null }, (x0) => {
+      now.guess = ui.root.explorable.guess = x0;
+      canvas.paint(x0);
+      now.off = Math.sqrt(x0.reduce((sum, v, i) => sum + (v - now.x0[i]) ** 2, 0) / x0.length);
+      put(`, off by ${now.off.toFixed(2)} a pixel`);
+    });
+  }
+  return { el, draw, words: () => (now.guess ? ` The network's guess is off by ${now.off.toFixed(2)} a pixel.` : "") };
+}
+
 // The picture of x_t with its equation, and the same two numbers as keys to the curves.
-function present(now) {
+function present(now, side) {
   const { height, width } = now;
   const canvas = picture({ height, width, alt: "x at step t: the digit with its noise", className: "dm-big" });
-  canvas.style.width = `${Math.min(280, Math.floor(280 / width) * width) || 280}px`;
+  canvas.style.width = `${Math.min(side, Math.floor(side / width) * width) || side}px`;
   const index = h("sub", { class: "dm-maths" });
   const a = [h("b", { class: "dm-data" }), h("span")];
   const b = [h("b", { class: "dm-noise" }), h("span")];
@@ -374,7 +388,9 @@ function render({ model, el }) {
   });
   const now = computation(model);
   const panel = controls(ui, model, now);
-  const large = present(now);
+  const net = live(ui, model);
+  const large = present(now, net ? 224 : 280);
+  const guess = guessed(ui, now, net);
   const strip = filmStrip(ui, now, panel.moveTo);
   const amounts = amountsPlot(ui, now, panel.moveTo);
   const circle = circlePlot(ui, now, panel.moveTo);
@@ -384,22 +400,24 @@ function render({ model, el }) {
     now.update(state);
     ui.root.explorable.x_t = now.x_t;
     panel.put(state);
-    for (const view of [large, strip, amounts, circle, values]) view.draw(state, colours);
+    for (const view of [large, guess, strip, amounts, circle, values]) view.draw(state, colours);
   }
 
   function words({ t, T, schedule: chosen, digit }) {
     const which = now.count > 1 ? `Digit ${digit + 1} of ${now.count}. ` : "";
     const name = SCHEDULES[chosen].replace("\u03b2", "beta");
     const mixture = `${amount(signal(now.at))} times the digit plus ${amount(noise(now.at))} times the noise.`;
-    return `${which}Step ${t} of ${T}, ${name}, beta ${number(now.table.beta[t])}. ${mixture}`;
+    return `${which}Step ${t} of ${T}, ${name}, beta ${number(now.table.beta[t])}. ${mixture}${guess.words()}`;
   }
 
   const film = h("figcaption", {}, "From the digit to noise. From frame to frame the point on the circle turns equally far, and the noise image is the same.");
   const range =
     "Grey runs from \u22121 (black) to 1 (white). Values beyond are drawn black or white; the numbers keep them.";
   const half = (...parts) => h("figure", { class: "dm-half" }, ...parts);
+  const task = "Drag t: where do you lose the digit?";
   ui.root.append(
-    h("div", { class: "dm-row" }, large.el, panel.el),
+    heading("A digit into noise", net ? `${task} And where does the network?` : task),
+    h("div", { class: "dm-row" }, large.el, guess.el, panel.el),
     h("figure", {}, film, strip.el),
     h(
       "div",

@@ -9,10 +9,12 @@ import traitlets
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from .. import checks
 from ..forward import ForwardProcess, Schedule
-from .explorable import Explorable, few_images, front_end
+from .explorable import few_images, front_end
 from .schedules import given_schedule, named_schedule
 from .traits import BadValue, Packed, check_range, pack
+from .weights import DIGITS, AsksInPage
 
 __all__ = ["NoisingExplorer"]
 
@@ -24,7 +26,7 @@ def _default_T(schedule: str | Schedule) -> int:
     return schedule.T if isinstance(schedule, Schedule) else 20 if schedule == "constant" else 1000
 
 # %% ../../nbs/workshop/explore/noising.ipynb #2bee430c
-class NoisingExplorer(Explorable):
+class NoisingExplorer(AsksInPage):
     """Drag a digit into noise, in the browser: x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps [DDPM eq. 4].
 
         explorer = NoisingExplorer(x0)                            # the same beta at each of 20 steps
@@ -33,8 +35,9 @@ class NoisingExplorer(Explorable):
     x0: one-channel images in [-1, 1], (n, 1, h, w), (1, h, w) or (h, w), at most 64. T is 20 for a constant beta, its
     own for a Schedule, 1000 otherwise; t is 1 for a constant beta, T // 4 otherwise. generator draws the noise image.
     The traits beta, t, T, schedule and digit follow the controls, and move them when set; beta is the constant
-    schedule's, and noise is the noise image as float32 bytes. Raises ValueError for a value out of range, TypeError or
-    traitlets.TraitError for a wrong kind.
+    schedule's, and noise is the noise image as float32 bytes. ask: show, beside x_t, what the course's own network takes
+    x_0 to be; it knows digits, so unless told it is asked where the images are of 28 x 28. Raises ValueError for a value
+    out of range, TypeError or traitlets.TraitError for a wrong kind.
     """
 
     _esm = front_end("noising")
@@ -58,6 +61,7 @@ class NoisingExplorer(Explorable):
         t: int | None = None,
         digit: int = 0,
         generator: Generator | None = None,
+        ask: bool | None = None,
     ):
         self._schedule, kind, given = given_schedule(schedule)
         self._images = few_images(x0)
@@ -66,12 +70,16 @@ class NoisingExplorer(Explorable):
         if t is None:
             t = 1 if kind == "constant" or not isinstance(T, int) else max(1, T // 4)
         n, _, h, w = self._images.shape
+        ask = (h, w) == (28, 28) if ask is None else checks.flag("ask", ask)
+        if ask and (h, w) != (28, 28):
+            raise ValueError(f"ask needs images of 28 x 28 pixels, got {h} x {w}")
         # here, since traitlets looks at the traits in no fixed order
         if isinstance(T, int) and isinstance(t, int) and T >= 1:
             check_range("t", t, 0, T)
         start = {"beta": beta, "t": t, "T": T, "schedule": kind, "digit": digit}
         noise = pack(torch.randn(h, w, generator=generator))
         sent = {"_x0": pack(self._images), "_given": given, "_noise": noise, "_size": [n, h, w]}
+        sent["_network"] = DIGITS if ask else ""
         super().__init__(**start, noise=noise, **sent, _start=start)
 
     @property

@@ -189,6 +189,7 @@ _add(
     ("", "to drag: where a noisy value came from, and its step back", "OriginExplorer", "workshop/explore/origin"),
     ("", "to drag: the bound and its account", "BoundExplorer", "workshop/explore/bound"),
     ("", "to watch: a sample on its way from noise to a digit", "FilmExplorer", "workshop/explore/film"),
+    ("", "to draw: your own digit, noised, and the network's ways back", "DrawExplorer", "workshop/explore/draw"),
     ("", "to ask: what your own network says of a digit under noise", "NetworkExplorer", "workshop/explore/network"),
     ("", "to drag: a score, and particles that walk on it", "ScoreExplorer", "workshop/explore/score"),
     ("", "exercises", "check ; hint ; progress", "workshop/teach/exercises"),

@@ -6,6 +6,7 @@ __all__ = ['write_page']
 # %% ../../nbs/workshop/teach/pages.ipynb #ff83eb26
 import json
 import re
+from base64 import b64encode
 from html import escape
 from importlib.resources import files
 from itertools import count
@@ -13,7 +14,9 @@ from os.path import commonprefix
 from pathlib import Path
 
 from .. import checks
+from ..explore.weights import network_bytes
 from ..files import write_file
+from ..training.checkpoint import pretrained_names
 from .typeset import Typesetter
 
 __all__ = ["write_page"]
@@ -220,6 +223,19 @@ def _target(path: Path, out: Path | None) -> Path:
         raise ValueError(f"{file} is no page of write_page's; give it as out to write over it")
     return file
 
+# %% ../../nbs/workshop/teach/pages.ipynb #pgweigh2
+def _networks(state: dict) -> list[str]:
+    "The networks that the widgets of a page ask, by name."
+    return sorted({model["state"].get("_network", "") for model in state.values()} - {""})
+
+
+def _weights(name: str) -> str:
+    "The element in which explore/live.js looks for a network's weights; nothing where that network does not ship."
+    if name not in pretrained_names():
+        return ""
+    text = b64encode(network_bytes(name)).decode()
+    return f'<script id="dm-network-{name}" type="text/plain">{text}</script>\n'
+
 # %% ../../nbs/workshop/teach/pages.ipynb #43d7e46a
 def _page(path: Path, notebook: dict, text: str) -> str:
     "The whole page; text is what the markdown cells say."
@@ -230,12 +246,13 @@ def _page(path: Path, notebook: dict, text: str) -> str:
     slim, pieces = _pieces(state)
     saved = json.dumps({"state": slim, "pieces": pieces}, ensure_ascii=False).replace("</", "<\\/")
     script = (_FOLDER / "static.js").read_text(encoding="utf-8")
+    script_of_weights = "".join(map(_weights, _networks(state)))
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     )
     return (
         f'<!doctype html>\n<html lang="en">\n<head>{head}<title>{title}</title><style>\n{_styles()}\n</style></head>\n'
-        f"<body><main>\n{body}\n</main>\n{_STATE}{saved}</script>\n<script>\n{script}</script></body></html>\n"
+        f"<body><main>\n{body}\n</main>\n{_STATE}{saved}</script>\n{script_of_weights}<script>\n{script}</script></body></html>\n"
     )
 
 # %% ../../nbs/workshop/teach/pages.ipynb #1e559a79

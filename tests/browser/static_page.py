@@ -5,18 +5,25 @@ gives the front end a model with `get`, `set`, `on`, `off` and `save_changes`. W
 """
 
 import json
+from base64 import b64encode
 from importlib.resources import files
 
 from ipywidgets.embed import embed_data
 
+from diffusion_math.explore.weights import network_bytes
+
 SCRIPT = (files("diffusion_math") / "explore" / "static.js").read_text(encoding="utf-8")
 
 
-def static_page(*widgets, style: str = "") -> str:
-    "The HTML of a page that shows these widgets."
+def static_page(*widgets, style: str = "", networks: tuple[str, ...] = ()) -> str:
+    "The HTML of a page that shows these widgets; networks: those whose weights it holds."
     saved = embed_data(views=widgets, drop_defaults=False)["manager_state"]
     places = "".join(f'<main data-widget="{widget.model_id}"></main>' for widget in widgets)
     state = json.dumps(saved).replace("</", "<\\/")
     head = f'<meta charset="utf-8"><title>An explorable</title><style>{style}</style>'
     data = f'<script id="widget-state" type="application/json">{state}</script>'
-    return f'<!doctype html><html lang="en">{head}<body>{places}{data}<script>{SCRIPT}</script></body></html>'
+    weights = "".join(
+        f'<script id="dm-network-{name}" type="text/plain">{b64encode(network_bytes(name)).decode()}</script>'
+        for name in networks
+    )
+    return f'<!doctype html><html lang="en">{head}<body>{places}{data}{weights}<script>{SCRIPT}</script></body></html>'

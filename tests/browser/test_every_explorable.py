@@ -87,6 +87,10 @@ def test_reset_restores_every_trait(show, name):
     if name == "gauge":  # its picture and its noise are no sliders
         page.locator(".dm-draw").click()
         page.get_by_role("button", name="New noise").click()
+    if name == "draw":
+        page.locator(".dm-draw").click()
+    if name in ("draw", "network"):
+        page.get_by_role("button", name="New noise").click()
     if name == "score":  # nor is where its particles are
         page.get_by_role("button", name="One step").click()
     for label in EVERY[name].sliders:

@@ -4,19 +4,24 @@ from typing import NamedTuple
 
 import torch
 
+from diffusion_math.ddpm import DDPM
 from diffusion_math.explore.bell import BellExplorer
 from diffusion_math.explore.bound import BoundExplorer
+from diffusion_math.explore.draw import DrawExplorer
 from diffusion_math.explore.explorable import Explorable
 from diffusion_math.explore.film import FilmExplorer
 from diffusion_math.explore.gauge import GaugeExplorer
 from diffusion_math.explore.gaussian import GaussianExplorer
 from diffusion_math.explore.melting import MeltingExplorer
+from diffusion_math.explore.network import NetworkExplorer
 from diffusion_math.explore.noising import NoisingExplorer
 from diffusion_math.explore.origin import OriginExplorer
 from diffusion_math.explore.pixels import PixelsExplorer
 from diffusion_math.explore.reverse import ReverseExplorer
 from diffusion_math.explore.score import ScoreExplorer
+from diffusion_math.forward import ForwardProcess, linear_schedule
 from diffusion_math.laws.mixture import GaussianMixture
+from diffusion_math.networks.unet import UNet
 from tests.browser.explorable import seeded
 from tests.browser.noising import images
 
@@ -54,6 +59,14 @@ def film(frame=5, **arguments):
     return FilmExplorer(
         share.sqrt() * x0 + (1 - share).sqrt() * noise, share * x0, frame=frame, **arguments
     )
+
+
+def network(**arguments):
+    "A network that nobody trained, of the reader's own."
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        p = DDPM(UNet(width=8), ForwardProcess(linear_schedule(1000)), predicts="v")
+    return NetworkExplorer(p, images(), **{"t": 300, "generator": seeded()} | arguments)
 
 
 EVERY = {
@@ -136,6 +149,14 @@ EVERY = {
         6,
         ("w.law.log_prob(w.points).mean()", "e.mean"),
     ),
+    "draw": Sample(
+        lambda: DrawExplorer(images(), t=300, generator=seeded()),
+        ("t steps of noise",),
+        "t",
+        6,
+        ("w.x_t", "Array.from(e.x)"),
+    ),
+    "network": Sample(network, ("t steps of noise",), "t", 4, ("w.x_t", "Array.from(e.x)")),
     "gauge": Sample(gauge, ("σ noise added",), "noise", 10, ("w.log_q", "e.logQ")),
 }
 
