@@ -10,6 +10,7 @@ from diffusion_math.explore.explorable import Explorable
 from diffusion_math.explore.film import FilmExplorer
 from diffusion_math.explore.gauge import GaugeExplorer
 from diffusion_math.explore.gaussian import GaussianExplorer
+from diffusion_math.explore.learn import LearnExplorer
 from diffusion_math.explore.melting import MeltingExplorer
 from diffusion_math.explore.noising import NoisingExplorer
 from diffusion_math.explore.origin import OriginExplorer
@@ -135,6 +136,13 @@ EVERY = {
         "t",
         6,
         ("w.law.log_prob(w.points).mean()", "e.mean"),
+    ),
+    "learn": Sample(
+        lambda: LearnExplorer("smile", log_snr=0.5),
+        ("λ log SNR: noise at the left, data at the right",),
+        "log_snr",
+        9,
+        ("w.field", "e.field"),
     ),
     "gauge": Sample(gauge, ("σ noise added",), "noise", 10, ("w.log_q", "e.logQ")),
 }
