@@ -93,14 +93,16 @@ class LearnExplorer(Explorable):
     steps, seed = traitlets.Int().tag(sync=True), traitlets.Int().tag(sync=True)
     speed = OneOf("fast", "slow")
     revealed = traitlets.Bool().tag(sync=True)
-    _presets = traitlets.Dict().tag(sync=True)
+    _presets, _still = (traitlets.Dict().tag(sync=True) for _ in range(2))
 
     def __init__(
         self, x0: str | Float[Tensor, "n 2"] = "smile", log_snr: float = 2.0, seed: int = 0
     ):
         start = {"points": _points(x0), "log_snr": log_snr, "steps": 0, "seed": seed}
         start |= {"speed": "fast", "revealed": False}
-        super().__init__(**start, _presets=_drawings(), _start=start)
+        # where nothing can be pressed, a reader sees what a thousand steps have made of it
+        still = {"steps": 1000}
+        super().__init__(**start, _presets=_drawings(), _still=still, _start=start)
 
     @property
     def law(self) -> GaussianMixture:
