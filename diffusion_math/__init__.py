@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .explore.film import FilmExplorer
     from .explore.gauge import GaugeExplorer
     from .explore.gaussian import GaussianExplorer
+    from .explore.learn import LearnExplorer
     from .explore.melting import MeltingExplorer
     from .explore.network import NetworkExplorer
     from .explore.noising import NoisingExplorer
@@ -122,6 +123,7 @@ _LAZY = {  # module -> what comes from it when it is first asked for
     "explore.film": ("FilmExplorer",),
     "explore.gauge": ("GaugeExplorer",),
     "explore.gaussian": ("GaussianExplorer",),
+    "explore.learn": ("LearnExplorer",),
     "explore.melting": ("MeltingExplorer",),
     "explore.network": ("NetworkExplorer",),
     "explore.noising": ("NoisingExplorer",),

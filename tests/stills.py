@@ -25,6 +25,13 @@ WIDTH = 840  # CSS pixels of the page; the picture has as many
 MARK = "drawn from"
 UNSEEN = 8  # of 255 grey levels
 INSIDE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
+# What an explorable wants to be shown as, if that is not how it begins: values of its traits, in `_still`. One that trains
+# a network says how many steps were taken.
+MOVED = """for (const { model } of document.querySelectorAll('[data-widget]')) {
+    for (const [name, value] of Object.entries(model.get('_still') ?? {})) model.set(name, value);
+}"""
+ARRIVED = """[...document.querySelectorAll('.dm-explorable')].every(
+    ({ explorable: { step, state } }) => step === undefined || step === state.steps)"""
 WORDS = re.compile(r" Run this cell in JupyterLab to drag it\.")
 
 
@@ -114,6 +121,8 @@ def from_chromium(notebook: dict, names: list[str]) -> dict[str, bytes]:
             "Promise.all([...document.querySelectorAll('[data-widget]')].map(e => e.ready))"
         )
         page.wait_for_timeout(500)  # a plot is drawn once its width is known
+        page.evaluate(f"() => {{ {MOVED} }}")
+        page.wait_for_function(ARRIVED, timeout=600_000)
         pictures = {}
         for place in page.locator("[data-widget]").all():
             place.scroll_into_view_if_needed()

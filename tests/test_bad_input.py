@@ -1270,6 +1270,17 @@ row(
     generator=GENERATOR,
     ask=a(False, "None", wrong=("yes",)),
 )
+row(
+    "LearnExplorer",
+    dm.LearnExplorer,
+    x0=Kind(
+        X,
+        as_is("half"),
+        ("nope", X.long(), X[0], X * 9, X * NAN, X[:0], X.repeat(400, 1)),
+    ),
+    log_snr=number(2.0, -4, 4),
+    seed=count(0, 0, 999),
+)
 SPOT = Kind((1, 2), as_is("None"), ((1,), (9, 9), (0.5, 1), (1, -1), (1, NAN)))
 row(
     "PixelsExplorer",

@@ -101,7 +101,11 @@ function bellPlot(ui, now) {
 
 function render({ model, el }) {
   const traits = Object.keys(LIMITS);
-  const ui = explorable(model, el, { title: "Bell", traits });
+  const ui = explorable(model, el, {
+    title: "Bell",
+    task: "Make the top higher than 1. Is that allowed?",
+    traits,
+  });
   const now = computation(model);
   const names = { mu: ["\u03bc", "mean: where the middle is"], sigma: ["\u03c3", "standard deviation: how wide"] };
   const dials = traits.map((name) => {
@@ -139,7 +143,7 @@ function render({ model, el }) {
         { class: "dm-controls" },
         dials.map((one) => one.el),
         numbers.el,
-        h("p", { class: "dm-note" }, "Make the top higher than 1. Is that allowed? The area under the curve stays 1."),
+        h("p", { class: "dm-note" }, "The area under the curve stays 1."),
         h("div", { class: "dm-buttons" }, button(ui, "Reset", ui.reset)),
       ),
     ),

@@ -304,7 +304,11 @@ function ruler(ui, now) {
 }
 
 function render({ model: traits, el }) {
-  const ui = explorable(traits, el, { title: "The bound", traits: ["T", "schedule", "shift", "factor"] });
+  const ui = explorable(traits, el, {
+    title: "The bound",
+    task: "Make the bound fall while the model\u2019s error grows: press Keep this, then change two things at once.",
+    traits: ["T", "schedule", "shift", "factor"],
+  });
   const [weights, means, variances] = ["_weights", "_means", "_variances"].map((name) => traits.get(name));
   const data = weights.map((weight, k) => ({ weight, mean: means[k], variance: variances[k] }));
   const places = [...new Set([...STEPS.filter((T) => T <= MOST), traits.get("_start").T])].sort((a, b) => a - b);

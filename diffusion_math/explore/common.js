@@ -41,7 +41,8 @@ const write = (element, text) => {
 
 // ---------------------------------------------------------------------------------------------------------- the frame
 
-// An explorable's frame in `el`. Its state is a copy of the model's traits named in `traits`.
+// An explorable's frame in `el`, with its title above it, and a task: something to do, and what to look at meanwhile. Its
+// state is a copy of the model's traits named in `traits`.
 //
 //   ui.state                     what is shown now
 //   ui.set(changes, event)       the reader moved something: draw at once, tell the kernel at the next animation frame
@@ -53,10 +54,11 @@ const write = (element, text) => {
 //   ui.close()                   what `render` returns; ui.signal is aborted then
 //
 // Only the newest state is sent, and only what changed: a drag of two hundred moves leaves nothing in a queue.
-export function explorable(model, el, { title, traits }) {
+export function explorable(model, el, { title, task, traits }) {
   const stop = new AbortController();
   const live = h("p", { class: "dm-hidden", "aria-live": "polite" });
-  const root = h("div", { class: "dm-explorable", role: "group", "aria-label": title });
+  const head = h("div", { class: "dm-head" }, h("p", { class: "dm-title" }, title), task ? h("p", { class: "dm-task" }, maths(task)) : []);
+  const root = h("div", { class: "dm-explorable", role: "group", "aria-label": title }, head);
   const state = {};
   const timings = [];
   const sizes = new Map();

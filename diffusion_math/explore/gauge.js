@@ -190,7 +190,11 @@ function gauge(ui, now, range) {
 }
 
 function render({ model, el }) {
-  const ui = explorable(model, el, { title: "Magic API", traits: ["pixels", "eps", "noise", "digit", "pen"] });
+  const ui = explorable(model, el, {
+    title: "Magic API",
+    task: "Which sends the needle further, a line across the digit or a little noise all over it? Say first, then try both.",
+    traits: ["pixels", "eps", "noise", "digit", "pen"],
+  });
   const now = computation(model);
   const bytes = (values) => new DataView(Float32Array.from(values).buffer);
   const put = (values, event) => ui.set({ pixels: bytes(values) }, event);

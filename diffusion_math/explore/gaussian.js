@@ -178,7 +178,11 @@ function numbers(name, head) {
 
 function render({ model, el }) {
   const traits = Object.keys(LIMITS);
-  const ui = explorable(model, el, { title: "Gaussian", traits });
+  const ui = explorable(model, el, {
+    title: "Gaussian",
+    task: "Say first: does the cloud get wider or narrower along the first number when you turn {\u03c1} from 0 to 0.99? Then turn it.",
+    traits,
+  });
   const now = computation(model);
   const names = {
     mu1: ["\u03bc\u2081", "mean, first number"],

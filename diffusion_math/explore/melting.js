@@ -248,7 +248,11 @@ function controls(ui, now) {
 }
 
 function render({ model, el }) {
-  const ui = explorable(model, el, { title: "Melting density", traits: ["t", "means", "schedule"] });
+  const ui = explorable(model, el, {
+    title: "Melting density",
+    task: "Say first at which {t} the ridges have become one. Then slide {t} there, and pull the bells apart.",
+    traits: ["t", "means", "schedule"],
+  });
   const now = computation(model);
   const panel = controls(ui, now);
   const whole = map(ui, now, panel.moveMode);

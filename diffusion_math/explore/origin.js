@@ -226,7 +226,11 @@ function back(ui, now, moveTo) {
 }
 
 function render({ model, el }) {
-  const ui = explorable(model, el, { title: "Where from, and one step back", traits: ["x", "t"] });
+  const ui = explorable(model, el, {
+    title: "Where from, and one step back",
+    task: "Put the mean of the weights where no start ever was. Which bell comes of it, and at which {t} does it fit?",
+    traits: ["x", "t"],
+  });
   const now = computation(model);
   const moveTo = (x, event) => {
     const rounded = Math.round(20 * Math.min(EDGE, Math.max(-EDGE, x))) / 20;
@@ -294,7 +298,7 @@ function render({ model, el }) {
     facts.el,
     h("div", { class: "dm-grid" }, x.el, t.el),
     h("div", { class: "dm-buttons" }, button(ui, "Reset", ui.reset)),
-    h("p", { class: "dm-note" }, ...maths("The round knob is {x}_t_: drag it sideways, in either picture. A task: put the mean of the weights where no start ever was. Which bell comes of it, and at which {t} does it fit?")),
+    h("p", { class: "dm-note" }, ...maths("The round knob is {x}_t_: drag it sideways, in either picture.")),
   );
   ui.start(draw, words);
   return ui.close;

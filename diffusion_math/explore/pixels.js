@@ -249,7 +249,11 @@ function matrix(ui, now) {
 }
 
 function render({ model, el }) {
-  const ui = explorable(model, el, { title: "Two pixels", traits: ["first", "second"] });
+  const ui = explorable(model, el, {
+    title: "Two pixels",
+    task: "Find two pixels with a correlation above 0.8, and two of which one is bright where the other is dark.",
+    traits: ["first", "second"],
+  });
   const now = computation(model);
   const row = (pixel) => Math.floor(pixel / now.width);
   const column = (pixel) => pixel % now.width;

@@ -179,7 +179,11 @@ function law(ui, now) {
 }
 
 function render({ model, el }) {
-  const ui = explorable(model, el, { title: "Reverse step", traits: ["beta", "x"] });
+  const ui = explorable(model, el, {
+    title: "Reverse step",
+    task: "How small can {\u03b2} be while the step back still has two humps? Say first, then move {\u03b2} and the slice.",
+    traits: ["beta", "x"],
+  });
   const now = computation(model);
   const moveTo = (x, event) => {
     const rounded = Math.round(20 * Math.min(EDGE, Math.max(-EDGE, x))) / 20;

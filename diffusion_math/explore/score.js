@@ -257,7 +257,11 @@ function field(ui, now) {
 }
 
 function render({ model, el }) {
-  const ui = explorable(model, el, { title: "Score field", traits: ["t", "sampler"] });
+  const ui = explorable(model, el, {
+    title: "Score field",
+    task: "Under which of the four samplers do the particles end up spread as the hills are? Say first, then press Play for each.",
+    traits: ["t", "sampler"],
+  });
   const now = computation(model);
   const view = field(ui, now);
   const least = () => (ui.state.sampler === "annealed" ? 1 : 0); // annealed Langevin needs some noise to step by

@@ -192,6 +192,7 @@ _add(
     ("", "to draw: your own digit, noised, and the network's ways back", "DrawExplorer", "workshop/explore/draw"),
     ("", "to ask: what your own network says of a digit under noise", "NetworkExplorer", "workshop/explore/network"),
     ("", "to drag: a score, and particles that walk on it", "ScoreExplorer", "workshop/explore/score"),
+    ("", "to train: a small network in the plane, on data that you paint", "LearnExplorer", "workshop/explore/learn"),
     ("", "exercises", "check ; hint ; progress", "workshop/teach/exercises"),
     ("", "four films, each with a slip", "mystery", "workshop/teach/catalogue"),
     ("", "this card", "notation_card ; NOTATION", "workshop/teach/notation"),

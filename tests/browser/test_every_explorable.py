@@ -93,6 +93,10 @@ def test_reset_restores_every_trait(show, name):
         page.get_by_role("button", name="New noise").click()
     if name == "score":  # nor is where its particles are
         page.get_by_role("button", name="One step").click()
+    if name == "learn":  # nor are its points and what it has learned
+        page.locator(".dm-draw").click()
+        page.evaluate("document.querySelector('[data-widget]').model.set('steps', 3)")
+        page.wait_for_function("document.querySelector('.dm-explorable').explorable.step === 3")
     for label in EVERY[name].sliders:
         page.get_by_label(label, exact=True).press("End")
     for choice in page.get_by_role("combobox").all():
@@ -187,8 +191,8 @@ def test_themes_motion_network_and_nothing_left_behind(show, name):
     }).length""")
     assert moving == 0
     page.emulate_media(reduced_motion="no-preference")
-    if name in ("film", "score"):  # it plays while it goes
-        page.get_by_role("button", name="Play").first.click()
+    if name in ("film", "score", "learn"):  # it plays while it goes
+        page.get_by_role("button", name="Train" if name == "learn" else "Play").first.click()
         page.wait_for_function(
             "document.querySelector('.dm-explorable').explorable.timings.length > 2"
         )

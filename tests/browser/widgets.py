@@ -12,6 +12,7 @@ from diffusion_math.explore.explorable import Explorable
 from diffusion_math.explore.film import FilmExplorer
 from diffusion_math.explore.gauge import GaugeExplorer
 from diffusion_math.explore.gaussian import GaussianExplorer
+from diffusion_math.explore.learn import LearnExplorer
 from diffusion_math.explore.melting import MeltingExplorer
 from diffusion_math.explore.network import NetworkExplorer
 from diffusion_math.explore.noising import NoisingExplorer
@@ -157,6 +158,13 @@ EVERY = {
         ("w.x_t", "Array.from(e.x)"),
     ),
     "network": Sample(network, ("t steps of noise",), "t", 4, ("w.x_t", "Array.from(e.x)")),
+    "learn": Sample(
+        lambda: LearnExplorer("smile", log_snr=0.5),
+        ("λ log SNR: noise at the left, data at the right",),
+        "log_snr",
+        9,
+        ("w.field", "e.field"),
+    ),
     "gauge": Sample(gauge, ("σ noise added",), "noise", 10, ("w.log_q", "e.logQ")),
 }
 

@@ -1,0 +1,566 @@
+// Watch it learn: a small network is trained in the page to tell the noise in x_t, for points in the plane that the reader
+// paints. Its guesses stand as arrows beside the exact ones. Everything is computed here; Python sent the points.
+import {
+  aim,
+  button,
+  choice,
+  curve,
+  dial,
+  dot,
+  explorable,
+  grab,
+  h,
+  heat,
+  key,
+  maths,
+  memory,
+  number,
+  plane,
+  player,
+  plot,
+  random,
+  readout,
+  ticks,
+} from "./common.js";
+
+const EDGE = 3; // the planes show both numbers from -3 to 3
+const REACH = 2.5; // a point may lie this far out
+const MOST = 300; // points
+const BELL = 0.1; // standard deviation of the bell around each point
+const FAR = 5; // the network practises on log SNR from -5 to 5
+const LONGEST = 20000; // the training ends here
+const GRID = 15; // arrows along each side
+const CELLS = 30; // cells of the shades along each side
+const APART = 0.12; // of two points of one stroke
+const [BATCH, RATE, SLOWER] = [128, 0.01, 1000]; // the rate is RATE / (1 + step / SLOWER)
+const [DRAWS, EVERY, MEASURE] = [600, 20, 12345]; // draws that measure the loss, every so many steps; their seed
+const [SAMPLES, LEVELS] = [100, 40]; // drawn by the network, in so many steps back
+const BUDGET = 8; // milliseconds of a frame that training may take
+const NAMES = { smile: "a smile", ring: "a ring", humps: "two humps", spiral: "a spiral", painted: "your own" };
+const SPEEDS = { fast: "as fast as it goes", slow: "one step a frame" };
+
+const sigmoid = (v) => 1 / (1 + Math.exp(-v));
+const scalesOf = (logSnr) => [Math.sqrt(sigmoid(logSnr)), Math.sqrt(sigmoid(-logSnr))];
+
+// ------------------------------------------------------------------------------------------------------- the network
+
+// It is told x_t, log SNR / 5 and the two scales a and s, and says v: its guess of the noise is s x_t + a v.
+export const LAYERS = [[5, 32], [32, 32], [32, 32], [32, 2]];
+const TOLD = LAYERS[0][0];
+const STARTS = LAYERS.reduce((starts, [from, to]) => [...starts, starts.at(-1) + to * (from + 1)], [0]);
+export const COUNT = STARTS.at(-1); // its parameters: of each layer the weights, row by row, and then the biases
+
+// Each weight even in +-1 / root of how many it is one of; the last layer 0, so that the first guess of v is 0.
+export function untrained(seed) {
+  const { uniform } = random(seed);
+  const weights = new Float64Array(COUNT);
+  for (let l = 0; l + 1 < LAYERS.length; l++) {
+    const reach = 1 / Math.sqrt(LAYERS[l][0]);
+    for (let i = STARTS[l]; i < STARTS[l + 1]; i++) weights[i] = reach * (2 * uniform() - 1);
+  }
+  return weights;
+}
+
+// Room for what happens in the network on its way from `count` inputs to as many answers, and back.
+export function roomFor(count) {
+  const tables = () => LAYERS.map(([, to]) => new Float64Array(count * to));
+  const room = { count, told: new Float64Array(count * TOLD), sums: tables(), gates: tables(), values: tables(), slopes: tables() };
+  room.gradient = new Float64Array(COUNT);
+  room.said = room.sums.at(-1);
+  return room;
+}
+
+// Write what the network is told of the i-th x_t.
+export function tell({ told }, i, x, y, logSnr, [a, s]) {
+  const at = TOLD * i;
+  [told[at], told[at + 1], told[at + 2], told[at + 3], told[at + 4]] = [x, y, logSnr / FAR, a, s];
+}
+
+// From room.told to room.said. Between two layers stands SiLU, z sigmoid(z).
+export function forward(weights, room) {
+  let x = room.told;
+  LAYERS.forEach(([from, to], l) => {
+    const [start, sums, gates, values] = [STARTS[l], room.sums[l], room.gates[l], room.values[l]];
+    const biases = start + from * to;
+    for (let b = 0; b < room.count; b++) {
+      const row = b * from;
+      for (let o = 0; o < to; o++) {
+        const line = start + o * from;
+        let sum = weights[biases + o];
+        for (let i = 0; i < from; i++) sum += weights[line + i] * x[row + i];
+        sums[b * to + o] = sum;
+      }
+    }
+    if (l + 1 === LAYERS.length) return;
+    for (let i = 0; i < room.count * to; i++) {
+      gates[i] = 1 / (1 + Math.exp(-sums[i]));
+      values[i] = sums[i] * gates[i];
+    }
+    x = values;
+  });
+  return room.said;
+}
+
+// The mean squared error of the noise, over both numbers of all of room.told; its slopes go into room.gradient.
+export function learnFrom(weights, room, eps) {
+  forward(weights, room);
+  const [{ count, told, said, gradient, slopes }, last] = [room, LAYERS.length - 1];
+  let loss = 0;
+  for (let i = 0; i < 2 * count; i++) {
+    const at = TOLD * (i >> 1);
+    const a = told[at + 3];
+    const off = told[at + 4] * told[at + (i & 1)] + a * said[i] - eps[i];
+    loss += off * off;
+    slopes[last][i] = (off * a) / count; // 2 off a / (2 count)
+  }
+  gradient.fill(0);
+  for (let l = last; l >= 0; l--) back(weights, room, l);
+  return loss / (2 * count);
+}
+
+// One layer on the way back: from the slopes of its sums to those of its weights, and to those of the sums before it.
+function back(weights, { count, told, sums, gates, values, slopes, gradient }, l) {
+  const [[from, to], start, x, mine] = [LAYERS[l], STARTS[l], l ? values[l - 1] : told, slopes[l]];
+  const [biases, before] = [start + from * to, l ? slopes[l - 1] : null];
+  if (before) before.fill(0);
+  for (let b = 0; b < count; b++) {
+    const row = b * from;
+    for (let o = 0; o < to; o++) {
+      const slope = mine[b * to + o];
+      const line = start + o * from;
+      gradient[biases + o] += slope;
+      for (let i = 0; i < from; i++) gradient[line + i] += slope * x[row + i];
+      if (before) for (let i = 0; i < from; i++) before[row + i] += slope * weights[line + i];
+    }
+  }
+  if (!before) return;
+  const [z, gate] = [sums[l - 1], gates[l - 1]];
+  for (let i = 0; i < count * from; i++) before[i] *= gate[i] * (1 + z[i] * (1 - gate[i])); // SiLU's slope
+}
+
+// Adam [Kingma & Ba 2015, algorithm 1]: move the weights by the gradient; step counts from 1.
+export function adam(weights, gradient, { first, second }, step, rate) {
+  const [b1, b2] = [0.9, 0.999];
+  const [size, root] = [rate / (1 - b1 ** step), Math.sqrt(1 - b2 ** step)];
+  for (let i = 0; i < weights.length; i++) {
+    first[i] = b1 * first[i] + (1 - b1) * gradient[i];
+    second[i] = b2 * second[i] + (1 - b2) * gradient[i] ** 2;
+    weights[i] -= (size * first[i]) / (Math.sqrt(second[i]) / root + 1e-8);
+  }
+}
+
+// x_t for room.count noise levels, one from each of as many equal parts of -5..5, told to the network; the noise in them.
+export function practice(points, room, { uniform, normal }, eps) {
+  for (let i = 0; i < room.count; i++) {
+    const logSnr = FAR * ((2 * (i + uniform())) / room.count - 1);
+    const [scales, p] = [scalesOf(logSnr), points[Math.floor(uniform() * points.length)]];
+    for (let c = 0; c < 2; c++) eps[2 * i + c] = normal();
+    const [x, y] = [0, 1].map((c) => scales[0] * (p[c] + BELL * normal()) + scales[1] * eps[2 * i + c]);
+    tell(room, i, x, y, logSnr, scales);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------- the exact answer
+
+// E[eps | x_t] and, as the mean of both numbers, Var[eps | x_t], where each point is the middle of a bell. Each bell alone
+// would say s (x_t - a p) / (a^2 BELL^2 + s^2); its share is by Bayes' rule. Also log q(x_t).
+export function exact(points, logSnr, x, y) {
+  const [a, s] = scalesOf(logSnr);
+  const variance = (a * BELL) ** 2 + s * s;
+  let nearest = Infinity;
+  for (const p of points) nearest = Math.min(nearest, (x - a * p[0]) ** 2 + (y - a * p[1]) ** 2);
+  let [sum, u, v, squares] = [0, 0, 0, 0];
+  for (const p of points) {
+    const dx = x - a * p[0];
+    const dy = y - a * p[1];
+    const far = dx * dx + dy * dy;
+    const share = Math.exp((nearest - far) / (2 * variance));
+    sum += share;
+    u += share * dx;
+    v += share * dy;
+    squares += share * far;
+  }
+  [u, v, squares] = [u / sum, v / sum, squares / sum];
+  const pull = s / variance;
+  return {
+    noise: [pull * u, pull * v],
+    variance: (a * BELL) ** 2 / variance + (pull * pull * (squares - u * u - v * v)) / 2,
+    log: Math.log(sum / points.length) - nearest / (2 * variance) - Math.log(2 * Math.PI * variance),
+  };
+}
+
+// Draws that measure the loss of any network: told to it, with the exact answers and the least loss that they allow.
+export function measure(points, seed) {
+  const room = roomFor(DRAWS);
+  practice(points, room, random(seed), new Float64Array(2 * DRAWS));
+  const answers = Array.from({ length: DRAWS }, (_, i) => {
+    const [x, y, level] = room.told.subarray(TOLD * i, TOLD * i + 3);
+    return exact(points, FAR * level, x, y);
+  });
+  return { room, noise: answers.flatMap(({ noise }) => noise), least: answers.reduce((sum, { variance }) => sum + variance, 0) / DRAWS };
+}
+
+// How far a network is from the exact answers there: its loss is `least` and this. (The square of eps - guess has no other
+// part: what nobody can know of eps is not in the guess.)
+export function beyond(weights, { room, noise }) {
+  const { told, count } = room;
+  const said = forward(weights, room);
+  let sum = 0;
+  for (let i = 0; i < 2 * count; i++) {
+    const at = TOLD * (i >> 1);
+    sum += (told[at + 4] * told[at + (i & 1)] + told[at + 3] * said[i] - noise[i]) ** 2;
+  }
+  return sum / (2 * count);
+}
+
+// --------------------------------------------------------------------------------------------------------- a walk back
+
+// q(x_s | x_t, x_0) between two noise levels, from more noise to less: the shares of x_0 and of x_t in its mean, its width.
+export function posterior(from, to) {
+  const [[a], [b, s], rest] = [scalesOf(from), scalesOf(to), Math.exp(from - to)];
+  return { guess: -b * Math.expm1(from - to), stay: (rest * b) / a, width: s * Math.sqrt(-Math.expm1(from - to)) };
+}
+
+// Walks from noise, by the network's guess of x_0, one level at each call of step; `done` holds where the last ones ended.
+export function walks(seed) {
+  const room = roomFor(SAMPLES);
+  const levels = Array.from({ length: LEVELS }, (_, j) => FAR * ((2 * j) / (LEVELS - 1) - 1));
+  const now = { done: [] };
+  let [x, at, dice] = [[], 0, null];
+
+  function start() {
+    dice = random(seed); // the same noise each time: what changes is the network
+    x = Array.from({ length: SAMPLES }, () => [dice.normal(), dice.normal()]);
+    at = 0;
+  }
+  now.step = (weights) => {
+    const [a, s] = scalesOf(levels[at]);
+    x.forEach(([u, v], i) => tell(room, i, u, v, levels[at], [a, s]));
+    const said = forward(weights, room);
+    const guess = (i, c) => a * x[i][c] - s * said[2 * i + c];
+    if (at === LEVELS - 1) {
+      now.done = x.map((_, i) => [guess(i, 0), guess(i, 1)]);
+      return start();
+    }
+    const law = posterior(levels[at], levels[at + 1]);
+    x = x.map((place, i) => place.map((value, c) => law.guess * guess(i, c) + law.stay * value + law.width * dice.normal()));
+    at++;
+  };
+  now.all = (weights) => {
+    start();
+    for (let j = 0; j < LEVELS; j++) now.step(weights);
+  };
+  return now;
+}
+
+// ------------------------------------------------------------------------------------------------- what is computed
+
+// A network from its seed, and how it learns. The same seed and the same points are the same run.
+export function training(seed) {
+  const room = roomFor(BATCH);
+  const eps = new Float64Array(2 * BATCH);
+  const run = { step: 0, weights: untrained(3 * seed), walk: walks(3 * seed + 2), losses: [] };
+  const moments = { first: new Float64Array(COUNT), second: new Float64Array(COUNT) };
+  const dice = random(3 * seed + 1);
+  run.walk.all(run.weights);
+
+  run.note = (measured) => run.losses.push([run.step, measured.least + beyond(run.weights, measured)]);
+  run.learn = (points, measured) => {
+    practice(points, room, dice, eps);
+    learnFrom(run.weights, room, eps);
+    adam(run.weights, room.gradient, moments, run.step + 1, RATE / (1 + run.step / SLOWER));
+    run.step++;
+    run.walk.step(run.weights);
+    if (run.step % EVERY === 0) run.note(measured);
+  };
+  return run;
+}
+
+const middles = (n) => Array.from({ length: n }, (_, i) => EDGE * ((2 * i + 1) / n - 1));
+const grid = (n) => middles(n).flatMap((y) => middles(n).map((x) => [x, y]));
+const [PLACES, SQUARES] = [grid(GRID), grid(CELLS)];
+
+// What the network takes the noise to be at some places, at one noise level.
+function guesses(weights, room, places, logSnr) {
+  const [a, s] = scalesOf(logSnr);
+  places.forEach(([x, y], i) => tell(room, i, x, y, logSnr, [a, s]));
+  const said = forward(weights, room);
+  return places.map(([x, y], i) => [s * x + a * said[2 * i], s * y + a * said[2 * i + 1]]);
+}
+
+function computation() {
+  const changed = memory();
+  const [at_arrows, at_cells] = [roomFor(GRID ** 2), roomFor(CELLS ** 2)];
+  const now = { run: null };
+
+  now.begin = (seed) => (now.run = training(seed));
+
+  now.update = ({ points, log_snr: level, seed, steps, revealed }) => {
+    if (changed("run", seed) || steps < now.run.step) now.begin(seed);
+    if (changed("points", points, seed)) {
+      now.measured = points.length ? measure(points, MEASURE) : { least: NaN };
+      now.run.losses.length = 0;
+    }
+    if (points.length && !now.run.losses.length) now.run.note(now.measured);
+    if (changed("exact", points, level)) {
+      const s = scalesOf(level)[1];
+      now.field = points.length ? PLACES.map(([x, y]) => exact(points, level, x, y).noise.map((v) => -s * v)) : [];
+      now.cells = points.length ? SQUARES.map(([x, y]) => exact(points, level, x, y)) : [];
+      const top = now.cells.reduce((most, { log }) => Math.max(most, log), -Infinity);
+      now.shades = now.cells.map(({ log }) => Math.exp(log - top));
+    }
+    if (changed("guess", now.run, now.run.step, level)) {
+      const s = scalesOf(level)[1];
+      now.guess = guesses(now.run.weights, at_arrows, PLACES, level).map((eps) => eps.map((v) => -s * v));
+    }
+    if (changed("wrong", now.run, now.run.step, now.cells, revealed)) now.wrong = revealed && points.length ? wrong(level) : null;
+  };
+
+  // The squared error of the noise in each cell, its mean over the square, and its mean by where x_t comes.
+  function wrong(level) {
+    const said = guesses(now.run.weights, at_cells, SQUARES, level);
+    const cells = said.map(([u, v], i) => ((u - now.cells[i].noise[0]) ** 2 + (v - now.cells[i].noise[1]) ** 2) / 2);
+    const sum = (f) => cells.reduce((total, value, i) => total + f(i) * value, 0);
+    return { cells, even: sum(() => 1) / cells.length, visited: sum((i) => now.shades[i]) / now.shades.reduce((a, b) => a + b) };
+  }
+  return now;
+}
+
+// --------------------------------------------------------------------------------------------------------- the views
+
+const FRAME = { x: [-EDGE, EDGE], y: [-EDGE, EDGE], xTicks: [-2, 0, 2], yTicks: [-2, 0, 2] };
+
+// The paper: the data, which the reader paints, and what the network draws.
+function paper(ui, now) {
+  const view = plane(ui, "");
+  const { canvas } = view;
+  const cursor = h("div", { class: "dm-cursor", "aria-hidden": "true" });
+  const el = h("div", { class: "dm-canvas" }, canvas, cursor);
+  const says = "the data, to paint on: arrow keys move the brush, Space puts a point, Backspace takes the last one away";
+  let [brush, last, known] = [[0, 0], null, false];
+
+  const inside = (v) => Math.round(100 * Math.min(REACH, Math.max(-REACH, v))) / 100;
+  function put(x, y, event) {
+    const { points } = ui.state;
+    if (points.length < MOST) ui.set({ points: [...points, [inside(x), inside(y)]] }, event);
+  }
+  grab(ui, view, {
+    take: () => ((last = null), 0),
+    firm: () => true, // it is painted on in any direction
+    move(_, x, y, event) {
+      if (last && Math.hypot(x - last[0], y - last[1]) < APART) return;
+      last = [x, y];
+      put(x, y, event);
+    },
+  });
+  canvas.classList.replace("dm-grab", "dm-draw");
+  for (const [name, value] of Object.entries({ role: "application", tabindex: 0, "aria-label": says, "data-lm-suppress-shortcuts": "true" })) {
+    canvas.setAttribute(name, value);
+  }
+  ui.listen(canvas, "keydown", (event) => {
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+    if (!way && ![" ", "Backspace"].includes(event.key)) return;
+    event.preventDefault();
+    if (way) brush = brush.map((v, i) => inside(v + 0.1 * way[i]));
+    if (event.key === " ") put(...brush, event);
+    if (event.key === "Backspace") ui.set({ points: ui.state.points.slice(0, -1) }, event);
+    show();
+  });
+
+  function show() {
+    if (!known) return; // how wide it is
+    [cursor.style.left, cursor.style.top] = canvas.place(...brush).map((v) => `${v}px`);
+  }
+
+  function draw({ points }, colours) {
+    if (!colours.ink) return; // not on a page yet
+    view.area({ ...FRAME, xLabel: "first number", yLabel: "second number" }, colours, (context, X, Y) => {
+      known = true;
+      for (const [x, y] of points) dot(context, X(x), Y(y), { colour: colours.data, radius: 3 });
+      if (points.length) for (const [x, y] of now.run.walk.done) dot(context, X(x), Y(y), { colour: colours.p, radius: 2.5, ring: colours.paper });
+    });
+    show();
+  }
+  return { el, draw };
+}
+
+// A field of arrows over shades: all arrows in one line, all heads in one shape.
+function field(ui, alt) {
+  const view = plane(ui, alt);
+  const hot = heat(CELLS, CELLS);
+
+  function draw(arrows, shades, shade, colour, colours) {
+    if (!colours.ink) return;
+    view.area({ ...FRAME, xLabel: "first number", yLabel: "second number" }, colours, (context, X, Y) => {
+      if (shades) {
+        hot.fill(shades, [colours.paper, shade]);
+        hot.draw(context, X(-EDGE), Y(EDGE), X(EDGE) - X(-EDGE), Y(-EDGE) - Y(EDGE));
+      }
+      const heads = new Path2D();
+      context.strokeStyle = context.fillStyle = colour;
+      context.lineWidth = 1.2;
+      context.beginPath();
+      arrows.forEach(([u, v], i) => {
+        const [[x, y], long] = [PLACES[i], Math.hypot(u, v)];
+        const scale = (0.2 * Math.min(1.7, Math.sqrt(long))) / (long || 1); // the root: the longest would hide the others
+        aim(context, heads, X(x), Y(y), X(x + scale * u), Y(y + scale * v), 4.5);
+      });
+      context.stroke();
+      context.fill(heads);
+    });
+  }
+  return { canvas: view.canvas, draw };
+}
+
+// The loss by steps, above the least that any network can reach.
+function losses(ui, now) {
+  const view = plot(ui, { alt: "the squared error of the network by training steps, and the least that any network can reach", height: 170, left: 40 });
+  const nice = (v) => [1, 2, 5, 10].map((m) => m * 10 ** Math.floor(Math.log10(v))).find((m) => m >= v);
+
+  function draw(colours) {
+    const { losses, step } = now.run;
+    const { least } = now.measured;
+    const last = nice(Math.max(step, 500));
+    const top = 1.1 * losses.reduce((most, [, loss]) => Math.max(most, loss), 0.5);
+    const frame = { x: [0, last], y: [0, top], xTicks: ticks(last, 5), yTicks: ticks(top, 4), xLabel: "steps of training", yLabel: "squared error of \u03b5" };
+    view.area(frame, colours, (context, X, Y) => {
+      if (!losses.length) return;
+      curve(context, X, Y, [[0, least], [last, least]], { colour: colours.ink, width: 1.75, dash: [5, 4] });
+      curve(context, X, Y, losses, { colour: colours.p, width: 2.5 });
+      dot(context, X(losses.at(-1)[0]), Y(losses.at(-1)[1]), { colour: colours.p, radius: 3.5 });
+    });
+  }
+  return { canvas: view.canvas, draw };
+}
+
+const same = (a, b) => a.length === b.length && a.every(([x, y], i) => x === b[i][0] && y === b[i][1]);
+
+function render({ model, el }) {
+  const ui = explorable(model, el, {
+    title: "Watch it learn",
+    task: "Paint two clusters and press Train. Stop when the arrows on the right agree with the exact ones. Where does the network stay wrong, and why there? Say what you think, then press Show where it is wrong.",
+    traits: ["points", "log_snr", "steps", "seed", "speed", "revealed"],
+  });
+  const presets = model.get("_presets");
+  const now = computation();
+  const sheet = paper(ui, now);
+  const truth = field(ui, "the exact answer: arrows from each place of x at step t towards the best guess, over the density");
+  const learned = field(ui, "the network's answer: arrows in the same places");
+  const fallen = losses(ui, now);
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  let [own, chase] = [[], 0];
+
+  // Learn for a while, or one step; then show how many were taken.
+  function learn(most, last = LONGEST) {
+    const end = performance.now() + BUDGET;
+    const { points } = ui.state;
+    for (let i = 0; i < most && now.run.step < last && (i === 0 || performance.now() < end); i++) now.run.learn(points, now.measured);
+  }
+  const play = player(ui, {
+    play: "Train",
+    leap: ["Train 100 steps", (event) => ui.state.points.length && ui.set({ steps: Math.min(LONGEST, ui.state.steps + 100) }, event)],
+    step(event) {
+      if (!ui.state.points.length || now.run.step >= LONGEST) return false;
+      learn(ui.state.speed === "slow" ? 1 : Infinity);
+      ui.set({ steps: now.run.step }, event);
+      return true;
+    },
+  });
+
+  // Somebody asked for more steps than were taken: go there, a little in every frame.
+  function follow() {
+    chase = 0;
+    if (ui.signal.aborted || play.playing() || !ui.state.points.length || now.run.step >= ui.state.steps) return;
+    learn(Infinity, ui.state.steps);
+    const there = now.run.step === ui.state.steps;
+    if (there || !still.matches) ui.redraw();
+    if (!there) chase ||= requestAnimationFrame(follow);
+  }
+
+  const kind = choice(ui, {
+    name: "Data",
+    options: Object.entries(NAMES),
+    change: (value, event) => ui.set({ points: value === "painted" ? own : presets[value] }, event),
+  });
+  const pace = choice(ui, { name: "Speed", options: Object.entries(SPEEDS), change: (value, event) => ui.set({ speed: value }, event) });
+  const level = dial(ui, {
+    symbol: "\u03bb",
+    name: "log SNR: noise at the left, data at the right",
+    low: -4,
+    high: 4,
+    step: 0.1,
+    change: (value, event) => ui.set({ log_snr: value }, event),
+  });
+  const clear = button(ui, "Clear", (event) => ui.set({ points: [] }, event));
+  const another = button(ui, "New network", (event) => {
+    play.stop();
+    ui.set({ steps: 0, seed: (ui.state.seed + 1) % 1000 }, event);
+  });
+  const reveal = button(ui, "Show where it is wrong", (event) => ui.set({ revealed: !ui.state.revealed }, event));
+  const reset = button(ui, "Reset", (event) => {
+    play.stop();
+    ui.reset(event);
+  });
+  const facts = readout(["steps", "its squared error of \u03b5", "the least possible"]);
+  const off = readout([maths("beyond the least, where {x}_t_ comes"), "on the whole square"]);
+  const told = h("div", { class: "dm-reveal" });
+  const because = h("p", { class: "dm-note" }, maths("Pink is where its arrows are wrong, at this \u03bb. The loss is an average over the {x}_t_ that training draws: where hardly any {x}_t_ comes, a wrong answer costs nothing, and nothing corrects it. And where the right answer turns round within a short way, as between two clusters, a network needs longest to follow."));
+
+  function draw(state, colours) {
+    now.update(state);
+    if (state.steps !== now.run.step) chase ||= requestAnimationFrame(follow);
+    const name = Object.keys(presets).find((other) => same(presets[other], state.points)) ?? "painted";
+    if (name === "painted" && state.points.length) own = state.points;
+    kind.put(name);
+    pace.put(state.speed);
+    level.put(state.log_snr);
+    const loss = now.run.losses.at(-1)?.[1] ?? NaN;
+    now.loss = loss;
+    Object.assign(ui.root.explorable, { run: now.run, step: now.run.step, field: now.field, guess: now.guess, loss, least: now.measured.least, wrong: now.wrong });
+    const shown = (v) => (Number.isNaN(v) ? "\u2013" : v.toFixed(3));
+    facts.put([String(now.run.step), shown(loss), shown(now.measured.least)]);
+    reveal.textContent = state.revealed ? "Hide it again" : "Show where it is wrong";
+    if (told.children.length !== (state.revealed ? 2 : 0)) told.replaceChildren(...(state.revealed ? [off.el, because] : []));
+    off.put([shown(now.wrong?.visited ?? NaN), shown(now.wrong?.even ?? NaN)]);
+    sheet.draw(state, colours);
+    truth.draw(now.field, now.shades.map((share) => 0.6 * Math.sqrt(share)), colours.data, colours.ink, colours);
+    learned.draw(state.points.length ? now.guess : [], now.wrong && now.wrong.cells.map((v) => 0.8 * Math.min(1, Math.sqrt(v))), colours.accent, colours.p, colours);
+    fallen.draw(colours);
+  }
+
+  function words({ points, log_snr: at, revealed }) {
+    if (!points.length) return "No data. Choose some, or paint points.";
+    const seen = revealed && now.wrong ? ` Beyond the least its error is ${number(now.wrong.visited)} where x comes and ${number(now.wrong.even)} on the whole square.` : "";
+    return `${points.length} points of data. The network has taken ${now.run.step} steps; its squared error of the noise is ${now.loss.toFixed(3)}, the least possible ${now.measured.least.toFixed(3)}. Arrows at log SNR ${number(at)}.${seen}`;
+  }
+
+  const keys = (...parts) => h("figcaption", { class: "dm-keys" }, ...parts);
+  ui.root.append(
+    h(
+      "div",
+      { class: "dm-row" },
+      h("figure", { class: "dm-third" }, keys(key("dot", "data: paint here"), key("particle", "the network's samples")), sheet.el),
+      h("figure", { class: "dm-third" }, keys(key("bars", maths("{q}({x}_t_)")), key("arrow", "the exact answer")), truth.canvas),
+      h("figure", { class: "dm-third" }, keys(key("p", "the network's answer")), learned.canvas),
+    ),
+    h("div", { class: "dm-buttons dm-still" }, play.el, another, reveal, clear, reset),
+    h(
+      "div",
+      { class: "dm-row" },
+      h("div", { class: "dm-half dm-top-aligned" }, level.el, h("div", { class: "dm-buttons dm-still" }, kind.el, pace.el), facts.el),
+      h("figure", { class: "dm-half" }, keys(key("p", "the network"), key("bell", "the least that any network can reach")), fallen.canvas),
+    ),
+    told,
+    h(
+      "p",
+      { class: "dm-note" },
+      maths("Each point of data is the middle of a small bell of width 0.1, so the exact answer is known. An arrow goes from {x}_t_ towards the best guess of {x}_0_, and is drawn with the root of its length. Both errors are means over "),
+      String(DRAWS),
+      maths(` draws of {x}_t_ with log SNR from \u2212${FAR} to ${FAR}. The samples start from the same noise each time.`),
+    ),
+  );
+  ui.start(draw, words);
+  return ui.close;
+}
+
+export default { render };
