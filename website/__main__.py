@@ -28,6 +28,9 @@ def build(out: Path, work: Path | None = None, notebooks: Path = ROOT / "nbs") -
     told = work / "warnings.txt"
     fresh = ["-E", "-a"]
     jobs = ["-j", "auto"]
+    if pages := os.environ.get("WEBSITE_PAGES"):  # some pages only, to look at them
+        fresh = ["-a", "-D", f"include_patterns={pages}"]
+        jobs = []
     code = build_main(
         [*fresh, *jobs, "-q", "-b", "html", "-c", str(Path(__file__).parent), "-w", str(told)]
         + ["-d", str(work / "doctrees"), str(source), str(out)]

@@ -43,6 +43,11 @@ def write(path: Path, content: str | bytes) -> None:
         path.write_bytes(content)
 
 
+def section_id(number: str) -> str:
+    "The name of a section's place on its page."
+    return "s" + number.replace(".", "-")
+
+
 def number(doc: str) -> str:
     "The number of a chapter, as one says it: 4b for 04b_small_steps."
     return doc.split("_")[0].lstrip("0") or "0"
@@ -79,14 +84,14 @@ class Assembly:
 
     def make(self) -> dict:
         "Everything; returns what course.json holds."
-        for doc in ["index", *self.chapters, *self.workshop]:
+        for doc in [*self.chapters, *self.workshop, "index"]:
             self._notebook(doc)
         self._rooms()
         changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
         blob = f"]({self.cfg['git_url']}/blob/main/"
         write(self.out / "changes.md", re.sub(r"\]\((?=[A-Z]+\.md\))", blob, changes))
         live = (ROOT / "diffusion_math" / "explore" / "static.js").read_text(encoding="utf-8")
-        write(self.out / "static" / "live.js", live)
+        write(self.out / "static" / "explorables.js", live)
         shutil.copytree(self.notebooks / "images", self.out / "images", dirs_exist_ok=True)
         cards = self.out / "extra" / "cards"  # what a link to a page shows
         cards.mkdir(parents=True, exist_ok=True)
@@ -117,6 +122,18 @@ class Assembly:
             saved = json.dumps({"state": state, "pieces": pieces}, ensure_ascii=False)
             call = f"course.widgets({json.dumps(saved, ensure_ascii=False)})\n"
             write(self.out / "static" / "widgets" / f"{doc}.js", call)
+            asked = {model["state"].get("_network", "") for model in state.values()}
+            self.course["pages"][doc]["networks"] = [n for n in sorted(asked) if self._weights(n)]
+
+    def _weights(self, name: str) -> bool:
+        "A network's weights, once a site, as a script that an explorable asks for: a page that is a file cannot fetch."
+        path = ROOT / "diffusion_math" / "assets" / f"{name}.safetensors"
+        if not name or not path.is_file():
+            return False
+        text = base64.b64encode(path.read_bytes()).decode()
+        call = f'document.getElementById("dm-network-{name}").textContent = "{text}";\n'
+        write(self.out / "static" / "networks" / f"{name}.js", call)
+        return True
 
     def _learn(self, doc: str, text: str) -> None:
         "What other pages must know of this one."

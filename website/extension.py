@@ -17,11 +17,12 @@ from sphinx.transforms import SphinxTransform
 from sphinx.util.osutil import relative_uri
 
 from diffusion_math.teach.typeset import Typesetter
+from website.assemble import section_id
 
 _SOURCE = Path(os.environ["WEBSITE_SOURCE"])
 _COURSE = json.loads((_SOURCE / "course.json").read_text(encoding="utf-8"))
 _TAG = re.compile(r"\\tag\{([^}]*)\}")
-_NUMBER = r"\d+b?\.\d+"
+_NUMBER = r"\d+b?\.\d+[a-z]?"
 _MENTION = re.compile(rf"\(({_NUMBER})\)|\b([Cc]hapters? )(\d+b?)\b")
 _OTHERS = re.compile(r"( (?:and|or|to) |, )(\d+b?)\b")
 _GLYPH = re.compile(r'<path id="(MJX-[^"]+)"[^>]*>(?:</path>)?')
@@ -84,10 +85,6 @@ def equation_id(number: str) -> str:
     return "e" + number.replace(".", "-")
 
 
-def section_id(number: str) -> str:
-    return "s" + number.replace(".", "-")
-
-
 def _uri(here: str, doc: str, anchor: str = "") -> str:
     "From one page to a place on another."
     path = "" if here == doc else relative_uri(f"{here}.html", f"{doc}.html")
@@ -100,7 +97,9 @@ class Formulas(SphinxTransform):
     default_priority = 205
 
     def apply(self, **kwargs) -> None:
-        for node in list(self.document.findall(lambda n: isinstance(n, nodes.math | nodes.math_block))):
+        for node in list(
+            self.document.findall(lambda n: isinstance(n, nodes.math | nodes.math_block))
+        ):
             if isinstance(node, formula):
                 continue
             tex = node.astext()
@@ -110,7 +109,7 @@ class Formulas(SphinxTransform):
             new["number"] = tag.group(1) if tag else ""
             if not display:
                 self._marks(node, new)
-            node.replace_self(new)
+            node.parent.replace(node, new)
 
     def _marks(self, node: nodes.Node, new: formula) -> None:
         "Brackets before a formula and marks after it, which no end of a line may part from it."
@@ -147,7 +146,8 @@ class Places(SphinxTransform):
             number = node.astext()
             doc = _COURSE["sections"].get(number)
             if re.fullmatch(_NUMBER, number) and doc and doc in node.get("reftarget", ""):
-                node.replace_self(self._link(number, doc, section_id(number), ["section"]))
+                link = self._link(number, doc, section_id(number), ["section"])
+                node.parent.replace(node, link)
         for text in list(self.document.findall(nodes.Text)):
             self._mentions(text)
 
@@ -190,7 +190,9 @@ class Places(SphinxTransform):
             text.parent.replace(text, [*parts, nodes.Text(said[at:])])
 
     def _is_path(self, text: nodes.Text) -> bool:
-        "Whether the text is the list of sections after *Pictures only:*."
+        "Whether the text is a list of sections: after *Pictures only:*, or on the road of the front page."
+        if self.doc == "index" and re.fullmatch(rf"({_NUMBER}, )*{_NUMBER}: \d+", str(text)):
+            return True
         before = text.parent[0] if isinstance(text.parent, nodes.paragraph) else None
         return isinstance(before, nodes.emphasis) and before.astext() == "Pictures only:"
 
@@ -210,9 +212,11 @@ class Cells(SphinxTransform):
             tags = set(node.parent["classes"])
             folded = {"tag_folded", "tag_exported"} & tags or self.env.docname == "index"
             name = "source" if "tag_exported" in tags else "code"
-            start = f'<details class="code"{"" if folded else " open"} data-open="{int(not folded)}">'
+            start = (
+                f'<details class="code"{"" if folded else " open"} data-open="{int(not folded)}">'
+            )
             before = _raw(f"{start}<summary>{name}</summary>")
-            node.replace_self([before, node, _raw("</details>")])
+            node.parent.replace(node, [before, node, _raw("</details>")])
 
 
 def visit_formula(self, node: formula) -> None:
@@ -221,7 +225,9 @@ def visit_formula(self, node: formula) -> None:
     if display:
         doc = _COURSE["equations"].get(number, {}).get("doc")
         anchor = equation_id(number)
-        here = doc == self.builder.current_docname and anchor not in self.__dict__.setdefault("_seen", set())
+        here = doc == self.builder.current_docname and anchor not in self.__dict__.setdefault(
+            "_seen", set()
+        )
         label, name = "", ""
         if number and here:
             self._seen.add(anchor)
@@ -229,7 +235,9 @@ def visit_formula(self, node: formula) -> None:
             label = f'<a class="number" href="#{anchor}">({escape(number)})</a>'
         elif number:
             label = f'<span class="number">({escape(number)})</span>'
-        html = f'<span class="equation"{name}><span class="roll" data-roll>{html}</span>{label}</span>'
+        html = (
+            f'<span class="equation"{name}><span class="roll" data-roll>{html}</span>{label}</span>'
+        )
     elif node["lead"] or node["trail"]:
         lead, trail = escape(node["lead"], False), escape(node["trail"], False)
         html = f'<span class="together">{lead}{html}{trail}</span>'
@@ -291,13 +299,20 @@ def html_page_context(app, pagename: str, templatename: str, context: dict, doct
             r'<span class="tex">(.*?)</span>', lambda m: setter().set(unescape(m.group(1))), body
         )
         body = _comments(pagename, body)
-        body = re.sub(r"<table\b.*?</table>", r'<div class="wide" data-roll>\g<0></div>', body, flags=re.DOTALL)
+        body = re.sub(
+            r"<table\b.*?</table>",
+            r'<div class="wide" data-roll>\g<0></div>',
+            body,
+            flags=re.DOTALL,
+        )
         glyphs = setter().glyphs(body + context.get("toc", ""))
         if glyphs:
             body += f'<svg class="glyphs" aria-hidden="true"><defs>{glyphs}</defs></svg>'
         up = "../" * pagename.count("/")
         if (_SOURCE / "static" / "widgets" / f"{pagename}.js").is_file():
             body += f'<script type="application/json" id="widgets-at">"{up}_static/widgets/{pagename}.js"</script>'
+        for name in _COURSE["pages"].get(pagename, {}).get("networks", ()):
+            body += f'<script type="text/plain" id="dm-network-{name}" data-src="{up}_static/networks/{name}.js"></script>'
         context["body"] = body
     context["metatags"] = context.get("metatags", "") + _head(pagename, context)
 

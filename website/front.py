@@ -29,7 +29,9 @@ def stage(notebook: dict, course: dict) -> tuple[bytes, str]:
     png, film = _film(notebook)
     first = course["chapters"]["1"]
     times = " ".join(map(str, film["times"]))
-    says = "Squares of static, in which handwritten digits form, and dissolve again into new static."
+    says = (
+        "Squares of static, in which handwritten digits form, and dissolve again into new static."
+    )
     html = f"""<div class="stage">
 <figure class="hero" data-seeds="{film["seeds"]}" data-frames="{film["frames"]}" data-times="{times}">
 <canvas width="{film["seeds"] * film["width"]}" height="{film["height"]}" role="img" aria-label="{escape(says)}"></canvas>
@@ -51,13 +53,13 @@ def special(course: dict) -> str:
     return f"""## Why this one
 
 <div class="cards">
-<div class="card"><p><strong>Every equation runs.</strong> There are {many} numbered ones. Beside each stands the code that
-is the formula, and a check that finds the answer in another way. Point at a number such as (3.4), wherever you meet it, and you see
-the equation.</p></div>
-<div class="card"><p><strong>You can drag it.</strong> The sliders on these pages compute in your browser. Nothing is sent anywhere, and
-nothing is fetched: save a page, and it works in a train.</p></div>
-<div class="card"><p><strong>It says where it is unsure.</strong> Averages come with their error bars, and one chapter is about formulas
-that are wrong in print, each run beside the right one.</p></div>
+<div class="card"><p><strong>Every equation runs.</strong> There are {many} numbered ones. Beside each stands the code
+that is the formula, and a check that finds the answer in another way. Point at a number such as (3.4), wherever you meet
+it, and you see the equation.</p></div>
+<div class="card"><p><strong>You can drag it.</strong> The sliders on these pages compute in your browser, and ask nobody
+for anything. From a folder on your disk the whole site works as well, even in a train.</p></div>
+<div class="card"><p><strong>It says where it is unsure.</strong> Averages come with their error bars, and one chapter is
+about formulas that are wrong in print, each run beside the right one.</p></div>
 </div>
 
 To change the code as well, take it home. Two commands do it:

@@ -50,7 +50,7 @@
         place.append(widget);
         return widget;
       });
-      await load("live.js");
+      await load("explorables.js");
       await Promise.all(
         widgets.map(async (widget) => {
           await widget.ready;
@@ -136,7 +136,7 @@
     reveal();
     reach();
   }
-  if (article && codes.length) {
+  if (article && codes.length && !document.querySelector(".stage")) {
     const bar = make("div", { className: "ways-to-read" });
     bar.setAttribute("role", "group");
     bar.setAttribute("aria-label", "How to read");
@@ -149,9 +149,7 @@
       });
       bar.append(button);
     }
-    const title = article.querySelector("h1");
-    if (document.querySelector(".stage")) document.querySelector(".stage").after(bar);
-    else title?.after(bar);
+    article.querySelector("h1")?.after(bar);
   }
   for (const section of aside) {
     const button = make("button", { type: "button", className: "off-note", textContent: "Not on the path of pictures. Show it" });
@@ -184,6 +182,7 @@
   addEventListener("resize", reach);
   for (const fold of all("details")) fold.addEventListener("toggle", reach);
   read(root.dataset.read ?? "everything");
+  if (new URLSearchParams(location.search).has("read")) keep("read", root.dataset.read);
   root.classList.add("ready");
 
   // The film on the front page.
