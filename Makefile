@@ -3,6 +3,7 @@
 #   make course    open the course in JupyterLab       PORT=8888, NO_BROWSER=1, ONCE=1 (stop as soon as it answers)
 #   make test      check everything                    PYTEST_ARGS="-k forward" for a part of it
 #   make check     lint, and the tests that your change needs first, in 90 seconds   BASE=main
+#   make site      the whole course as a website, in site/     make site-check: every page of it, in a browser
 #   make bench     measure us beside the peers       MODE=full for all of it, DATA=DIR (the folder that holds MNIST/raw)
 #
 # Each first makes a virtual environment (all but the last in .venv), and is quick when nothing changed.
@@ -20,7 +21,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal --durations=10
 UNIT := --ignore=tests/notebooks --ignore=tests/browser
 yes = $(filter-out 0,$(1))
 
-.PHONY: help course test check bench lint unit notebooks browser test-machines test-python mutants minutes stills export clean-notebooks picture dist
+.PHONY: help course test check site site-check bench lint unit notebooks browser test-machines test-python mutants minutes stills export clean-notebooks picture dist
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +37,13 @@ test: lint
 
 check: lint
 	$(BIN)/python -m pytest -n 2 --quiet -p tests.changed $$($(BIN)/python -m tests.changed $(BASE)) $(PYTEST_ARGS)
+
+# The course as a website, from the notebooks as they are stored. site-check opens each of its pages.
+site: $(VENV)/.dev
+	$(BIN)/python -m website site
+
+site-check: site
+	$(BIN)/python -m website.check site
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

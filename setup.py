@@ -10,7 +10,7 @@ config = ConfigParser(delimiters=["="], interpolation=None)
 config.read(here / "settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
 low, high = (int(cfg[k].split(".")[1]) for k in ("min_python", "max_python"))
-course = cfg["course_requirements"].split()
+course, site = (cfg[f"{kind}_requirements"].split() for kind in ("course", "site"))
 
 setup(
     name=cfg["lib_name"],
@@ -25,7 +25,11 @@ setup(
     classifiers=[f"Programming Language :: Python :: 3.{minor}" for minor in range(low, high + 1)],
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
-    extras_require={"course": course, "dev": course + cfg["dev_requirements"].split()},
+    extras_require={
+        "course": course,
+        "site": course + site,
+        "dev": course + site + cfg["dev_requirements"].split(),
+    },
     entry_points={"console_scripts": cfg["console_scripts"].splitlines()},
     packages=[
         *find_packages(include=["diffusion_math", "diffusion_math.*"]),

@@ -1493,6 +1493,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'diffusion_math/teach/pages.py'),
                                             'diffusion_math.teach.pages._words': ( 'workshop/teach/pages.html#_words',
                                                                                    'diffusion_math/teach/pages.py'),
+                                            'diffusion_math.teach.pages.stored_widgets': ( 'workshop/teach/pages.html#stored_widgets',
+                                                                                           'diffusion_math/teach/pages.py'),
                                             'diffusion_math.teach.pages.write_page': ( 'workshop/teach/pages.html#write_page',
                                                                                        'diffusion_math/teach/pages.py')},
             'diffusion_math.teach.plot': { 'diffusion_math.teach.plot.Board': ( 'workshop/teach/plot.html#board',

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 SETTINGS = Path(__file__).resolve().parents[1] / "settings.ini"
-KINDS = ("requirements", "course_requirements", "dev_requirements")
+KINDS = ("requirements", "course_requirements", "site_requirements", "dev_requirements")
 
 
 def lowest(requirement: str) -> str:

@@ -186,11 +186,12 @@ def test_the_metadata_is_what_settings_ini_says(wheel):
     minor = [c.rsplit("3.", 1)[1] for c in data.get_all("Classifier")]
     assert f"3.{minor[0]}" == CFG["min_python"] and f"3.{minor[-1]}" == CFG["max_python"]
     required = {re.sub(r"[ \"']", "", line) for line in data.get_all("Requires-Dist")}
-    course = CFG["course_requirements"].split()
-    expected = set(CFG["requirements"].split()) | {f"{name};extra==course" for name in course}
-    expected |= {f"{name};extra==dev" for name in course + CFG["dev_requirements"].split()}
+    course, site, dev = (CFG[f"{k}_requirements"].split() for k in ("course", "site", "dev"))
+    extras = {"course": course, "site": course + site, "dev": course + site + dev}
+    expected = set(CFG["requirements"].split())
+    expected |= {f"{name};extra=={extra}" for extra, names in extras.items() for name in names}
     assert {",".join(sorted(re.split(",(?=[<>=!~])", r))) for r in required} == expected
-    assert set(data.get_all("Provides-Extra")) == {"course", "dev"}
+    assert set(data.get_all("Provides-Extra")) == extras.keys()
     assert entry_points.split() == [
         "[console_scripts]",
         *CFG["console_scripts"].replace("=", " = ").split(),

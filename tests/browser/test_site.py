@@ -1,0 +1,205 @@
+"""The course as a site: built once, read whole, and opened in a browser at a few places.
+
+What takes long (axe-core and a drag on every page) is `make site-check`.
+"""
+
+import functools
+import json
+import re
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.lab import ROOT, new_page
+
+pytest.importorskip("sphinx")
+pytest.importorskip("myst_nb")
+pytest.importorskip("furo")
+
+from website import check  # noqa: E402
+from website.__main__ import build  # noqa: E402
+
+CHAPTER = "03_forward_process.html"
+FIRST_VIEW = 1_000_000  # bytes
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    "The site; Sphinx had nothing to warn of."
+    folder = tmp_path_factory.mktemp("site")
+    warnings = build(folder / "out", folder / "work")
+    assert warnings == []
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def read(site):
+    return check.pages(site)
+
+
+@pytest.fixture
+def open_(page, site):
+    "Open a page of the site as a file; what it asks for is remembered."
+
+    def open_(name, width=1280, **media):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(**media)
+        page.asked = []
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto(site.as_uri() + "/" + name)
+        return page
+
+    yield open_
+    assert page.problems == []
+    assert [u for u in page.asked if not u.startswith(("file:", "blob:", "data:"))] == []
+
+
+def test_every_notebook_has_its_page_and_every_link_leads_somewhere(site, read):
+    notebooks = {p.relative_to(ROOT / "nbs") for p in (ROOT / "nbs").rglob("*.ipynb")}
+    notebooks = {p for p in notebooks if ".ipynb_checkpoints" not in p.parts}
+    assert {p.with_suffix(".html").as_posix() for p in notebooks} <= read.keys()
+    assert check.broken_links(site, read) == []
+
+
+def test_a_link_that_leads_nowhere_is_noticed(site, read):
+    links = ["05_elbo.html#e5-14", "05_elbo.html#e5-99", "05_elba.html", "/elsewhere/index.html"]
+    page = check._Page("".join(f'<a href="{link}">x</a>' for link in links))
+    assert check.broken_links(site, read | {"a.html": page}) == [f"a.html: {x}" for x in links[1:]]
+
+
+def test_every_formula_is_set(site, read):
+    assert check.unset_formulas(site, read, ROOT / "nbs") == []
+    assert sum(page.formulas for page in read.values()) > 1500
+    plain = check._Page(r"<p>Here $x_t$ was left, and \alpha</p>")
+    assert len(check.unset_formulas(site, {"a.html": plain}, ROOT / "nbs")) == 1
+
+
+def test_every_number_of_an_equation_leads_to_it(site):
+    course = json.loads((site.parent / "work/source/course.json").read_text(encoding="utf-8"))
+    known, links = course["equations"], 0
+    assert len(known) > 150
+    for number, equation in known.items():
+        html = (site / f"{equation['doc']}.html").read_text(encoding="utf-8")
+        assert html.count(f'id="e{number.replace(".", "-")}"') == 1, number
+    for path in site.glob("[0-9]*.html"):
+        html = path.read_text(encoding="utf-8")
+        for uri, said in re.findall(r'<a class="[^"]*eqref[^"]*" href="([^"]*)">\(([^)]*)\)', html):
+            links += 1
+            page = known[said]["doc"] + ".html"
+            page = "" if page == path.name else page
+            assert uri == f"{page}#e{said.replace('.', '-')}", (path.name, said)
+    assert links > 400
+
+
+def test_a_page_says_what_it_is_to_those_who_link_to_it(site):
+    html, root = (site / CHAPTER).read_text(encoding="utf-8"), check.settings()["site_url"]
+    told = dict(re.findall(r'<meta property="(og:\w+)" content="([^"]*)"', html))
+    assert told["og:title"] == "3 · The forward process"
+    assert told["og:description"].startswith("A digit goes in and static comes out.")
+    assert told["og:url"] == f"{root}{CHAPTER}"
+    assert (site / told["og:image"].removeprefix(root)).is_file()
+    assert f'<link rel="canonical" href="{root}{CHAPTER}"' in html
+    listed = re.findall(r"<loc>(.*?)</loc>", (site / "sitemap.xml").read_text())
+    assert f"{root}{CHAPTER}" in listed
+    assert all((site / url.removeprefix(root)).is_file() for url in listed)
+    assert (site / "404.html").is_file()
+
+
+def test_the_contents_have_their_parts(site):
+    html = (site / CHAPTER).read_text(encoding="utf-8")
+    found = re.findall(r'class="caption-text">([^<]*)', html)
+    assert [c for c in found if c != "Part II"] == ["Part I", "Workshop", "Package"]
+    assert 'href="02_gaussians.html"' in html and 'href="04_reverse_process.html"' in html
+    assert "#|" not in re.sub(r"<[^>]*>", "", html) and "google.colab" not in html
+
+
+def test_a_chapter_lives_from_a_file(open_):
+    page = open_(CHAPTER)
+    assert page.locator("[data-widget]").count() == 0  # nobody has come near
+    moved = list(check.drags(page))
+    assert len(moved) == page.locator("[data-place]").count() >= 3
+    assert all(ok for _, ok in moved), moved
+    assert page.locator("[data-place] > img").count() == 0
+    assert [url for url in page.asked if "_static/widgets/" in url] != []
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def test_pointing_at_a_number_shows_the_equation(open_):
+    page = open_(CHAPTER)
+    away = page.locator('a.eqref[href^="02_gaussians.html#e2-8"]').first
+    card = page.locator("#equation-card")
+    assert card.is_hidden()
+    away.focus()
+    card.wait_for(state="visible")
+    there = (page.locator("#e3-3 .formula svg"), card.locator(".formula svg"))
+    assert all(f.bounding_box()["width"] > 50 for f in there)
+    uses = "e => Array.from(e.querySelectorAll('use'), u => !document.querySelector(u.getAttribute('href')))"
+    drawn = card.evaluate(uses)
+    assert len(drawn) > 8 and not any(drawn)
+    page.keyboard.press("Escape")
+    assert card.is_hidden()
+
+
+def test_the_way_to_read_is_remembered(open_):
+    page = open_(CHAPTER)
+    code = page.locator("details.code .cell_input").first
+    assert code.is_visible()
+    page.get_by_role("button", name="The path of pictures").click()
+    assert page.locator("details.code .cell_input:visible").count() == 0
+    assert page.locator("#s3-4").get_by_text("Every other β lies between the two").is_visible()
+    assert page.locator("section.off-path > p:visible").count() == 0
+    page.goto(page.url.replace("03_forward", "04_reverse").split("#")[0])
+    assert page.locator("details.code .cell_input:visible").count() == 0
+    page.goto(page.url.replace("04_reverse", "03_forward") + "#e3-3")  # on no path: it unfolds
+    assert page.locator("#e3-3").is_visible()
+    page.get_by_role("button", name="Everything").click()
+    assert page.locator("details.code .cell_input").first.is_visible()
+
+
+def test_the_film_of_the_front_page_plays_unless_one_asks_for_rest(open_):
+    picture = "document.querySelector('.hero canvas').toDataURL().length"
+    page = open_("index.html", reduced_motion="reduce")
+    page.get_by_role("button", name="Play").wait_for()
+    label = page.locator(".hero-t")
+    assert label.text_content() == "digits, out of noise"
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("/steps to go/.test(document.querySelector('.hero-t').textContent)")
+    assert picture
+
+
+@pytest.mark.parametrize(
+    "name, scheme, width", [("index.html", "light", 1280), (CHAPTER, "dark", 360)]
+)
+def test_everybody_can_read_it(open_, name, scheme, width):
+    page = open_(name, width=width, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert check.serious(page) == []
+
+
+def test_the_search_needs_no_server(open_):
+    page = open_("search.html?q=Tweedie")
+    page.wait_for_selector("#search-results a[href*='07_score_matching']")
+
+
+def test_a_chapter_weighs_little_until_one_scrolls(site, browser):
+    "From a server: what comes before the reader has done anything. The times are printed, not tested."
+    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *a: None})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(quiet, directory=site))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    root = f"http://127.0.0.1:{server.server_port}/"
+    try:
+        for name in (CHAPTER, "01_data_distribution.html"):
+            with new_page(browser) as page:
+                page.goto(root + name, wait_until="networkidle")
+                sizes = (
+                    "performance.getEntries().filter(e => e.transferSize).map(e => e.transferSize)"
+                )
+                sizes = page.evaluate(sizes)
+                paint = page.evaluate("performance.getEntriesByType('paint').at(-1).startTime")
+                print(f"{name}: {sum(sizes)} bytes, first paint after {paint:.0f} ms")
+                assert len(sizes) > 5 and sum(sizes) < FIRST_VIEW
+                assert page.problems == []
+    finally:
+        server.shutdown()

@@ -1,0 +1,295 @@
+"""From the notebooks, as they are stored, to the folder that Sphinx reads.
+
+Code that only tools read is dropped (`#|` lines, Colab's cell), pictures become files, and an explorable becomes its
+still, with the name of the widget that shall take its place. What the pages must know of each other (where an
+equation, a section, a chapter stands) goes to course.json.
+"""
+
+import base64
+import configparser
+import hashlib
+import io
+import json
+import re
+import shutil
+from html import escape
+from pathlib import Path
+
+from PIL import Image
+
+from diffusion_math.teach.pages import stored_widgets
+
+ROOT = Path(__file__).parents[1]
+_CODE = r"(```.*?```|`[^`\n]+`)"
+_EQUATION = re.compile(_CODE + r"|\$\$(.+?)\$\$", re.DOTALL)
+_TAG = re.compile(r"\\tag\{([^}]*)\}")
+_SECTION = re.compile(r"^#{2,3} (\d+b?\.\d+)\b *(.*)", re.MULTILINE)
+_DATA = re.compile(r'src="data:image/([a-z]+);base64,([^"]*)"')
+_NEEDS = "These sliders need Python: open the notebook in JupyterLab to move them."
+
+
+def settings() -> dict[str, str]:
+    "What settings.ini says of the project."
+    config = configparser.ConfigParser(delimiters=["="], interpolation=None)
+    config.read(ROOT / "settings.ini", encoding="utf-8")
+    return dict(config["DEFAULT"])
+
+
+def write(path: Path, content: str | bytes) -> None:
+    "Write a file, unless it holds just that already: Sphinx reads again what is new."
+    content = content.encode() if isinstance(content, str) else content
+    if not path.is_file() or path.read_bytes() != content:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def section_id(number: str) -> str:
+    "The name of a section's place on its page."
+    return "s" + number.replace(".", "-")
+
+
+def number(doc: str) -> str:
+    "The number of a chapter, as one says it: 4b for 04b_small_steps."
+    return doc.split("_")[0].lstrip("0") or "0"
+
+
+def part(doc: str) -> str:
+    "The part of the course to which a chapter belongs, by its number."
+    return "Part I" if int(re.match(r"\d+", doc).group()) <= 8 else "Part II"
+
+
+class Assembly:
+    "The folder that Sphinx reads, in the making."
+
+    def __init__(self, notebooks: Path, out: Path):
+        self.notebooks, self.out, self.cfg = notebooks, out, settings()
+        found = sorted(notebooks.glob("[0-9]*.ipynb"))
+        self.chapters = [path.stem for path in found]
+        self.workshop = sorted(
+            path.relative_to(notebooks).with_suffix("").as_posix()
+            for path in (notebooks / "workshop").rglob("*.ipynb")
+            if ".ipynb_checkpoints" not in path.parts
+        )
+        self.course = {
+            "title": "The Math of Diffusion",
+            "author": self.cfg["author"],
+            "version": self.cfg["version"],
+            "site_url": self.cfg["site_url"].rstrip("/") + "/",
+            "git_url": self.cfg["git_url"],
+            "chapters": {number(doc): doc for doc in self.chapters},
+            "equations": {},
+            "sections": {},
+            "pages": {},
+        }
+
+    def make(self) -> dict:
+        "Everything; returns what course.json holds."
+        for doc in [*self.chapters, *self.workshop, "index"]:
+            self._notebook(doc)
+        self._rooms()
+        changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+        blob = f"]({self.cfg['git_url']}/blob/main/"
+        write(self.out / "changes.md", re.sub(r"\]\((?=[A-Z]+\.md\))", blob, changes))
+        live = (ROOT / "diffusion_math" / "explore" / "static.js").read_text(encoding="utf-8")
+        write(self.out / "static" / "explorables.js", live)
+        shutil.copytree(self.notebooks / "images", self.out / "images", dirs_exist_ok=True)
+        cards = self.out / "extra" / "cards"  # what a link to a page shows
+        cards.mkdir(parents=True, exist_ok=True)
+        for path in self.notebooks.glob("images/*.png"):
+            write(cards / path.name, path.read_bytes())
+        return self.course
+
+    # a notebook
+
+    def _notebook(self, doc: str) -> None:
+        path = self.notebooks / f"{doc}.ipynb"
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        texts = [c for c in notebook["cells"] if c["cell_type"] == "markdown"]
+        self._learn(doc, "\n\n".join("".join(cell["source"]) for cell in texts))
+        state, pieces, stills = stored_widgets(notebook)
+        cells = []
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "markdown":
+                cells.append(cell | {"source": self._markdown(doc, "".join(cell["source"]))})
+            elif cell["cell_type"] == "code":
+                cells += self._code(doc, cell, state, stills)
+        if doc == "index":
+            cells = self._front(cells, notebook)
+        metadata = {k: v for k, v in notebook["metadata"].items() if k != "widgets"}
+        stored = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+        write(self.out / f"{doc}.ipynb", json.dumps(stored, ensure_ascii=False))
+        if state:
+            saved = json.dumps({"state": state, "pieces": pieces}, ensure_ascii=False)
+            call = f"course.widgets({json.dumps(saved, ensure_ascii=False)})\n"
+            write(self.out / "static" / "widgets" / f"{doc}.js", call)
+            asked = {model["state"].get("_network", "") for model in state.values()}
+            self.course["pages"][doc]["networks"] = [n for n in sorted(asked) if self._weights(n)]
+
+    def _weights(self, name: str) -> bool:
+        "A network's weights, once a site, as a script that an explorable asks for: a page that is a file cannot fetch."
+        path = ROOT / "diffusion_math" / "assets" / f"{name}.safetensors"
+        if not name or not path.is_file():
+            return False
+        text = base64.b64encode(path.read_bytes()).decode()
+        call = f'document.getElementById("dm-network-{name}").textContent = "{text}";\n'
+        write(self.out / "static" / "networks" / f"{name}.js", call)
+        return True
+
+    def _learn(self, doc: str, text: str) -> None:
+        "What other pages must know of this one."
+        title = re.search(r"^# (.+)", text, re.MULTILINE).group(1)
+        bold = re.search(r"^\*\*(.+?)\*\*$", text, re.MULTILINE | re.DOTALL)
+        plain = re.search(r"^(?![#*\[>|$!<-])(.{40,}?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
+        says = bold or plain
+        says = re.sub(r"\[([^]]*)\]\([^)]*\)|[*`$\\]", r"\1", says.group(1)) if says else title
+        path = re.search(r"^\*Pictures only:\* ([\d.b, ]+\d)", text, re.MULTILINE)
+        self.course["pages"][doc] = {
+            "title": title,
+            "description": " ".join(says.split()),
+            "pictures": path.group(1).split(", ") if path else [],
+        }
+        if "/" in doc or doc == "index":
+            return
+        for found in _EQUATION.finditer(text):
+            tagged = _TAG.search(found.group(2) or "")
+            if tagged:
+                # a formula that is shown twice is known by its first place
+                tex = re.sub(r"\n> ?", "\n", _TAG.sub("", found.group(2))).strip()
+                self.course["equations"].setdefault(tagged.group(1), {"doc": doc, "tex": tex})
+        for found in _SECTION.finditer(text):
+            self.course["sections"].setdefault(found.group(1), doc)
+
+    def _markdown(self, doc: str, source: str) -> str:
+        "A cell's text; a formula within HTML, where MyST does not look, is named for the extension."
+        set_ = lambda m: re.sub(  # noqa: E731
+            r"\$([^$\n]+)\$", lambda f: f'<span class="tex">{escape(f.group(1))}</span>', m.group()
+        )
+        return self._links(doc, re.sub(r"<summary>.*?</summary>", set_, source))
+
+    def _links(self, doc: str, text: str) -> str:
+        "The text with its links as they hold on the site: what lies outside of the notebooks is seen where the code is."
+
+        def link(found: re.Match) -> str:
+            path, hash_, anchor = found.group(1).partition("#")
+            up = "../" * doc.count("/")
+            if not path or (self.notebooks / doc).parent.joinpath(path).is_file():
+                outside = path.startswith("../" * (doc.count("/") + 1))
+                if not outside:
+                    return found.group()
+            if (self.notebooks / path).is_file() and not path.startswith("../"):
+                return f"]({up}{path}{hash_}{anchor})"  # of a card that names pages from the top
+            place = (self.notebooks / doc).parent.joinpath(path).resolve()
+            if place.exists() and place.is_relative_to(ROOT):
+                return f"]({self.cfg['git_url']}/blob/main/{place.relative_to(ROOT).as_posix()})"
+            return found.group()
+
+        return re.sub(r"\]\((?![a-z]+:)([^)\s]+)\)", link, text)
+
+    def _code(self, doc: str, cell: dict, state: dict, stills: dict) -> list[dict]:
+        "The cell, or nothing where a reader has no use for it."
+        source = "".join(cell["source"])
+        shown = re.sub(r"^#\|.*\n?", "", source, flags=re.MULTILINE).strip("\n")
+        if "google.colab" in source or not (shown or cell["outputs"]):
+            return []
+        tags = list(cell["metadata"].get("tags", ()))
+        if cell["metadata"].get("jupyter", {}).get("source_hidden"):
+            tags.append("folded")
+        if source.startswith("#| export"):
+            tags.append("exported")
+        outputs = [self._output(doc, out, state, stills) for out in cell["outputs"]]
+        cell = {
+            "id": cell.get("id"),
+            "cell_type": "code",
+            "execution_count": None,
+            "metadata": {"tags": tags},
+            "source": shown,
+            "outputs": outputs,
+        }
+        return [cell]
+
+    def _output(self, doc: str, out: dict, state: dict, stills: dict) -> dict:
+        data = out.get("data", {})
+        view = data.get("application/vnd.jupyter.widget-view+json")
+        if view is not None:
+            name = view["model_id"]
+            still = self._files(doc, stills.get(name, ""))
+            if name in state:
+                html = f'<div class="explorable" data-place="{escape(name)}">{still}</div>'
+            else:
+                html = f'<div class="stopped">{still}<p class="no-widget">{_NEEDS}</p></div>'
+        elif "text/markdown" in data:
+            text = self._links(doc, "".join(data["text/markdown"]))
+            return {"output_type": "display_data", "metadata": {}, "data": {"text/markdown": text}}
+        elif "text/html" in data:
+            html = self._files(doc, "".join(data["text/html"]))
+        else:
+            return out
+        return {"output_type": "display_data", "metadata": {}, "data": {"text/html": html}}
+
+    def _files(self, doc: str, html: str) -> str:
+        "The HTML with its pictures as files, which load as one scrolls to them."
+
+        def file(found: re.Match) -> str:
+            content = base64.b64decode(found.group(2))
+            name = f"{hashlib.sha256(content).hexdigest()[:16]}.{found.group(1)}"
+            write(self.out / "extra" / "figures" / name, content)
+            with Image.open(io.BytesIO(content)) as picture:
+                width, height = picture.size
+            shape = f'style="aspect-ratio: {width} / {height}" loading="lazy" decoding="async"'
+            return f'{shape} data-w="{width}" src="{"../" * doc.count("/")}figures/{name}"'
+
+        return _DATA.sub(file, _plain(html))
+
+    # the pages that are no notebooks
+
+    def _rooms(self) -> None:
+        "A page for each room of the workshop, so that the contents at the side stay short."
+        rooms: dict[str, list[str]] = {}
+        for doc in self.workshop:
+            rooms.setdefault("/".join(doc.split("/")[1:-1]), []).append(doc)
+        for room, docs in rooms.items():
+            title = f"The room `{room}`" if room else "The ground"
+            lines = "\n".join(f"/{doc}" for doc in docs)
+            what = "stand in" if room else "stand on"
+            text = f"# {title}\n\nWhat the chapters use and do not teach. These notebooks {what} "
+            text += "the same place in the package.\n\n```{toctree}\n:maxdepth: 1\n\n" + lines
+            write(self.out / "workshop" / (room or "ground") / "index.md", text + "\n```\n")
+
+    def _front(self, cells: list[dict], notebook: dict) -> list[dict]:
+        "The front page: the notebook's own cells, a film before them, and the contents of the site."
+        from website.front import special, stage
+
+        film, start = stage(notebook, self.course)
+        write(self.out / "extra" / "figures" / "hero.png", film)
+        first = cells[0] | {"source": cells[0]["source"].split("\n\nHere is such", 1)[0]}
+        rest = cells[0]["source"][len(first["source"]) :].strip()
+        told = [
+            {"cell_type": "markdown", "metadata": {}, "id": f"site-{i}", "source": source}
+            for i, source in enumerate((start, rest, special(self.course), self._contents()))
+        ]
+        road = next(i for i, c in enumerate(cells) if c["source"].startswith("## The road"))
+        return [first, told[0], told[1], *cells[1:road], told[2], *cells[road:], told[3]]
+
+    def _contents(self) -> str:
+        "The tables of contents, which the theme shows at the side."
+        parts: dict[str, list[str]] = {}
+        for doc in self.chapters:
+            parts.setdefault(part(doc), []).append(doc)
+        folders = dict.fromkeys("/".join(doc.split("/")[1:-1]) or "ground" for doc in self.workshop)
+        parts["Workshop"] = [f"workshop/{folder}/index" for folder in folders]
+        parts["Package"] = ["api/index", "changes"]
+        trees = (
+            f"```{{toctree}}\n:hidden:\n:caption: {caption}\n:maxdepth: 1\n\n" + "\n".join(docs)
+            for caption, docs in parts.items()
+        )
+        return "\n```\n\n".join(trees) + "\n```\n"
+
+
+def _plain(html: str) -> str:
+    "The stored HTML without the look that a notebook gives a picture: the site has its own."
+    return re.sub(r'(<img\b[^>]*?) style="[^"]*"', r"\1", html)
+
+
+def assemble(notebooks: Path, out: Path) -> dict:
+    "Write the folder that Sphinx reads; returns what its pages know of each other."
+    return Assembly(notebooks, out).make()

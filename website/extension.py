@@ -1,0 +1,361 @@
+"""What Sphinx does not know of the course: its formulas, its equations' numbers, its explorables, its pages' heads.
+
+A formula is set by MathJax while the site is built (`diffusion_math.teach.typeset`), so no page needs a script or a font
+for it. A number such as (5.14) leads to its equation, in the text and in the comments of the code.
+"""
+
+import json
+import os
+import re
+import unicodedata
+from html import escape, unescape
+from pathlib import Path
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.transforms import SphinxTransform
+from sphinx.util.osutil import relative_uri
+
+from diffusion_math.teach.typeset import Typesetter
+from website.assemble import section_id
+
+_SOURCE = Path(os.environ["WEBSITE_SOURCE"])
+_COURSE = json.loads((_SOURCE / "course.json").read_text(encoding="utf-8"))
+_TAG = re.compile(r"\\tag\{([^}]*)\}")
+_NUMBER = r"\d+b?\.\d+[a-z]?"
+_MENTION = re.compile(rf"\(({_NUMBER})\)|\b([Cc]hapters? )(\d+b?)\b")
+_OTHERS = re.compile(r"( (?:and|or|to) |, )(\d+b?)\b")
+_GLYPH = re.compile(r'<path id="(MJX-[^"]+)"[^>]*>(?:</path>)?')
+_USED = re.compile(r'href="#(MJX-[^"]+)"')
+_WORDS = {"mid": "|", "sqrt": "√", "nabla": "∇", "partial": "∂", "square": "□", "triangle": "△"}
+_WORDS |= {"cdot": "·", "times": "×", "le": "≤", "ge": "≥", "infty": "∞", "sum": "∑", "int": "∫"}
+_WORDS |= {"varepsilon": "ε", "log": "log", "to": "→", "approx": "≈", "|": "‖", "prod": "∏"}
+
+
+def _words(tex: str) -> str:
+    "A formula in the letters of a title."
+
+    def letter(found: re.Match) -> str:
+        name = found.group(1)
+        if name in _WORDS:
+            return _WORDS[name]
+        kind = "CAPITAL" if name[:1].isupper() else "SMALL"
+        try:
+            return unicodedata.lookup(f"GREEK {kind} LETTER {name.upper()}")
+        except KeyError:
+            return ""
+
+    text = re.sub(r"\\([A-Za-z]+|\|) ?", letter, tex)
+    return " ".join(re.sub(r"[{}\\]|(?<=[_^])\s", "", text).split())
+
+
+class formula(nodes.math):
+    "A formula: its TeX, whether it has a line of its own, its number, and the marks that no line may part from it."
+
+    def astext(self) -> str:
+        return _words(self["tex"])
+
+
+class _Setter:
+    "The formulas of all pages, set once each; a page gets the glyphs that it uses."
+
+    def __init__(self):
+        self._typesetter = Typesetter()
+
+    def set(self, tex: str, display: bool = False) -> str:
+        return self._typesetter.formula(tex, display)
+
+    def glyphs(self, html: str) -> str:
+        used = set(_USED.findall(html))
+        paths = (m for m in _GLYPH.finditer(self._typesetter.glyphs()) if m.group(1) in used)
+        return "".join(m.group() for m in paths)
+
+
+_setter: _Setter | None = None
+
+
+def setter() -> _Setter:
+    "One for a process; it starts a JavaScript engine."
+    global _setter
+    _setter = _setter or _Setter()
+    return _setter
+
+
+def equation_id(number: str) -> str:
+    return "e" + number.replace(".", "-")
+
+
+def _uri(here: str, doc: str, anchor: str = "") -> str:
+    "From one page to a place on another."
+    path = "" if here == doc else relative_uri(f"{here}.html", f"{doc}.html")
+    return path + (f"#{anchor}" if anchor else "")
+
+
+class Formulas(SphinxTransform):
+    "MyST's formulas become ours: numbered, with an anchor, and held together with the marks beside them."
+
+    default_priority = 205
+
+    def apply(self, **kwargs) -> None:
+        for node in list(
+            self.document.findall(lambda n: isinstance(n, nodes.math | nodes.math_block))
+        ):
+            if isinstance(node, formula):
+                continue
+            tex = node.astext()
+            tag = _TAG.search(tex)
+            display = isinstance(node, nodes.math_block) or tag is not None
+            new = formula("", "", tex=_TAG.sub("", tex).strip(), display=display)
+            new["number"] = tag.group(1) if tag else ""
+            if not display:
+                self._marks(node, new)
+            node.parent.replace(node, new)
+
+    def _marks(self, node: nodes.Node, new: formula) -> None:
+        "Brackets before a formula and marks after it, which no end of a line may part from it."
+        siblings, i = node.parent.children, node.parent.index(node)
+        new["lead"] = new["trail"] = ""
+        if i and isinstance(siblings[i - 1], nodes.Text):
+            text = str(siblings[i - 1])
+            kept = text.rstrip('([“"')
+            new["lead"] = text[len(kept) :]
+            node.parent[i - 1] = nodes.Text(kept)
+        if i + 1 < len(siblings) and isinstance(siblings[i + 1], nodes.Text):
+            text = str(siblings[i + 1])
+            new["trail"] = re.match(r'[)\].,;:!?”"’]*', text).group()
+            node.parent[i + 1] = nodes.Text(text[len(new["trail"]) :])
+
+
+class Places(SphinxTransform):
+    "Sections get the names of their numbers; (5.14), chapter 3 and the number of a section become links."
+
+    default_priority = 210
+
+    def apply(self, **kwargs) -> None:
+        self.doc = self.env.docname
+        for section in self.document.findall(nodes.section):
+            found = re.match(rf"({_NUMBER})\b", section[0].astext())
+            if found and _COURSE["sections"].get(found.group(1)) == self.doc:
+                section["ids"].insert(0, section_id(found.group(1)))
+                path = _COURSE["pages"].get(self.doc, {}).get("pictures", ())
+                if path and isinstance(section.parent.parent, nodes.document):
+                    section["classes"].append("on-path" if found.group(1) in path else "off-path")
+            elif section[0].astext() == "The source, for the curious":
+                section["classes"] += ["off-path"] if _COURSE["pages"][self.doc]["pictures"] else []
+        for node in list(self.document.findall(addnodes.pending_xref)):
+            number = node.astext()
+            doc = _COURSE["sections"].get(number)
+            if re.fullmatch(_NUMBER, number) and doc and doc in node.get("reftarget", ""):
+                link = self._link(number, doc, section_id(number), ["section"])
+                node.parent.replace(node, link)
+        for text in list(self.document.findall(nodes.Text)):
+            self._mentions(text)
+
+    def _link(self, words: str, doc: str, anchor: str, classes: list[str]) -> nodes.reference:
+        link = nodes.reference("", words, refuri=_uri(self.doc, doc, anchor), internal=True)
+        link["classes"] += classes
+        return link
+
+    def _mentions(self, text: nodes.Text) -> None:
+        above: nodes.Node | None = text.parent
+        while above is not None:
+            if isinstance(
+                above,
+                nodes.reference
+                | nodes.title
+                | nodes.literal
+                | nodes.literal_block
+                | nodes.raw
+                | formula
+                | addnodes.pending_xref,
+            ):
+                return
+            above = above.parent
+        said, parts, at = str(text), [], 0
+        paths = self._is_path(text)
+        for found in (re.compile(rf"({_NUMBER})") if paths else _MENTION).finditer(said):
+            number = found.group(1)
+            if paths:
+                target = _COURSE["sections"].get(number), section_id(number), ["section"]
+            elif number:
+                doc = _COURSE["equations"].get(number, {}).get("doc")
+                target = doc, equation_id(number), ["eqref"]
+            else:
+                target = _COURSE["chapters"].get(found.group(3)), "", ["chapter"]
+            if target[0] is None or (not number and target[0] == self.doc):
+                continue
+            parts += [nodes.Text(said[at : found.start()]), self._link(found.group(), *target)]
+            at = found.end()
+        if parts:
+            text.parent.replace(text, [*parts, nodes.Text(said[at:])])
+
+    def _is_path(self, text: nodes.Text) -> bool:
+        "Whether the text is a list of sections: after *Pictures only:*, or on the road of the front page."
+        if self.doc == "index" and re.fullmatch(rf"({_NUMBER}, )*{_NUMBER}: \d+", str(text)):
+            return True
+        before = text.parent[0] if isinstance(text.parent, nodes.paragraph) else None
+        return isinstance(before, nodes.emphasis) and before.astext() == "Pictures only:"
+
+
+def _raw(html: str) -> nodes.raw:
+    return nodes.raw("", html, format="html")
+
+
+class Cells(SphinxTransform):
+    "Code that can be folded away: all of it by the switch, what JupyterLab folds and what is exported at once."
+
+    default_priority = 900
+
+    def apply(self, **kwargs) -> None:
+        is_input = lambda n: isinstance(n, nodes.container) and "cell_input" in n["classes"]  # noqa: E731
+        for node in list(self.document.findall(is_input)):
+            tags = set(node.parent["classes"])
+            folded = {"tag_folded", "tag_exported"} & tags or self.env.docname == "index"
+            name = "source" if "tag_exported" in tags else "code"
+            start = (
+                f'<details class="code"{"" if folded else " open"} data-open="{int(not folded)}">'
+            )
+            before = _raw(f"{start}<summary>{name}</summary>")
+            node.parent.replace(node, [before, node, _raw("</details>")])
+
+
+def visit_formula(self, node: formula) -> None:
+    number, tex, display = node["number"], node["tex"], node["display"]
+    html = setter().set(tex, display)
+    if display:
+        doc = _COURSE["equations"].get(number, {}).get("doc")
+        anchor = equation_id(number)
+        here = doc == self.builder.current_docname and anchor not in self.__dict__.setdefault(
+            "_seen", set()
+        )
+        label, name = "", ""
+        if number and here:
+            self._seen.add(anchor)
+            name = f' id="{anchor}"'
+            label = f'<a class="number" href="#{anchor}">({escape(number)})</a>'
+        elif number:
+            label = f'<span class="number">({escape(number)})</span>'
+        html = (
+            f'<span class="equation"{name}><span class="roll" data-roll>{html}</span>{label}</span>'
+        )
+    elif node["lead"] or node["trail"]:
+        lead, trail = escape(node["lead"], False), escape(node["trail"], False)
+        html = f'<span class="together">{lead}{html}{trail}</span>'
+    self.body.append(html)
+    raise nodes.SkipNode
+
+
+def skip(self, node: nodes.Node) -> None:
+    raise nodes.SkipNode
+
+
+def _comments(here: str, body: str) -> str:
+    "The numbers of equations in comments, as links."
+
+    def link(found: re.Match) -> str:
+        doc = _COURSE["equations"].get(found.group(1), {}).get("doc")
+        if doc is None:
+            return found.group()
+        uri = _uri(here, doc, equation_id(found.group(1)))
+        return f'<a class="eqref" href="{uri}">{found.group()}</a>'
+
+    comment = re.compile(r'(<span class="c1">)([^<]*)(</span>)')
+    return comment.sub(
+        lambda m: m.group(1) + re.sub(rf"\(({_NUMBER})\)", link, m.group(2)) + m.group(3), body
+    )
+
+
+def _head(here: str, context: dict) -> str:
+    "What a link to the page shows elsewhere, and how the reader wants it shown."
+    page = _COURSE["pages"].get(here, {})
+    title = unescape(re.sub(r"<[^>]*>", "", context.get("title", ""))) or _COURSE["title"]
+    says = page.get("description") or "The course as a site: " + title
+    site = _COURSE["site_url"]
+    card = "noising_explorer" if "_" not in here or "/" in here else "chapter_" + here.split("_")[0]
+    card = card if (_SOURCE / "extra" / "cards" / f"{card}.png").is_file() else "noising_explorer"
+    kind = "article" if page else "website"
+    tags = {
+        "og:type": kind,
+        "og:site_name": _COURSE["title"],
+        "og:title": title,
+        "og:description": says,
+        "og:url": f"{site}{here}.html",
+        "og:image": f"{site}cards/{card}.png",
+    }
+    metas = [f'<meta property="{k}" content="{escape(v)}">' for k, v in tags.items()]
+    metas.append(f'<meta name="description" content="{escape(says)}">')
+    metas.append('<meta name="twitter:card" content="summary_large_image">')
+    script = (
+        "document.documentElement.dataset.read = (() => { try { return new URLSearchParams(location.search)"
+        ".get('read') ?? localStorage.getItem('read') } catch { return null } })() === 'pictures' ? 'pictures' : 'everything'"
+    )
+    return "\n".join(metas) + f"\n<script>{script}</script>\n"
+
+
+def html_page_context(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+    body = context.get("body", "")
+    if body:
+        body = re.sub(
+            r'<span class="tex">(.*?)</span>', lambda m: setter().set(unescape(m.group(1))), body
+        )
+        body = _comments(pagename, body)
+        body = re.sub(
+            r"<table\b.*?</table>",
+            r'<div class="wide" data-roll>\g<0></div>',
+            body,
+            flags=re.DOTALL,
+        )
+        glyphs = setter().glyphs(body + context.get("toc", ""))
+        if glyphs:
+            body += f'<svg class="glyphs" aria-hidden="true"><defs>{glyphs}</defs></svg>'
+        up = "../" * pagename.count("/")
+        if (_SOURCE / "static" / "widgets" / f"{pagename}.js").is_file():
+            body += f'<script type="application/json" id="widgets-at">"{up}_static/widgets/{pagename}.js"</script>'
+        for name in _COURSE["pages"].get(pagename, {}).get("networks", ()):
+            body += f'<script type="text/plain" id="dm-network-{name}" data-src="{up}_static/networks/{name}.js"></script>'
+        context["body"] = body
+    context["metatags"] = context.get("metatags", "") + _head(pagename, context)
+
+
+def _equations(app) -> None:
+    "The equations of each chapter, in a file that a page asks for when somebody points at a number."
+    chapters: dict[str, dict[str, str]] = {}
+    for number, equation in _COURSE["equations"].items():
+        html = setter().set(equation["tex"], True)
+        chapters.setdefault(equation["doc"], {})[equation_id(number)] = html
+    for doc, equations in chapters.items():
+        glyphs = setter().glyphs("".join(equations.values()))
+        told = json.dumps({"equations": equations, "glyphs": glyphs}, ensure_ascii=False)
+        path = Path(app.outdir, "_static", "equations", f"{doc}.js")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"course.equations({told})\n", encoding="utf-8")
+
+
+def _map(app) -> None:
+    "sitemap.xml, and the page for an address where nothing is."
+    site = _COURSE["site_url"]
+    docs = sorted(app.env.found_docs)
+    urls = "\n".join(f"<url><loc>{escape(f'{site}{doc}.html')}</loc></url>" for doc in docs)
+    space = "http://www.sitemaps.org/schemas/sitemap/0.9"
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="{space}">\n{urls}\n</urlset>\n'
+    Path(app.outdir, "sitemap.xml").write_text(text, encoding="utf-8")
+    Path(app.outdir, "robots.txt").write_text(f"User-agent: *\nSitemap: {site}sitemap.xml\n")
+    Path(app.outdir, ".nojekyll").write_text("")  # GitHub would leave out what begins with _
+    root = "/" + site.split("/", 3)[3]
+    lost = (Path(__file__).parent / "404.html").read_text(encoding="utf-8")
+    Path(app.outdir, "404.html").write_text(lost.replace("{root}", root), encoding="utf-8")
+
+
+def build_finished(app, exception) -> None:
+    if exception is None:
+        _equations(app)
+        _map(app)
+
+
+def setup(app) -> dict:
+    app.add_node(formula, html=(visit_formula, None), text=(skip, None))
+    for transform in (Formulas, Places, Cells):
+        app.add_transform(transform)
+    app.connect("html-page-context", html_page_context)
+    app.connect("build-finished", build_finished)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
