@@ -143,7 +143,7 @@ _HOME = {name: module for module, names in _LAZY.items() for name in names}
 __all__ = [
     "NOTATION", "PALETTE", "Account", "BellExplorer", "Board", "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution",
     "DrawExplorer", "Elbo", "Empirical", "Estimate", "ExactReverse", "FilmExplorer", "ForwardProcess", "GaugeExplorer", "Gaussian",
-    "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "LinearChain", "Live", "MeltingExplorer",
+    "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "LearnExplorer", "LinearChain", "Live", "MeltingExplorer",
     "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures", "PixelsExplorer", "Prediction",
     "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc",
     "annealed_langevin", "bits_per_dim", "check", "constant_schedule", "convert", "cosine_schedule", "dequantize",
