@@ -91,7 +91,7 @@ def test_the_standard_output_is_added_to(tmp_path):
     for name in ("/dev/stdout", "/dev/fd/1"):
         with open(tmp_path / "out.txt", "w") as out:
             run = [sys.executable, "-c", code.format(name)]
-            assert subprocess.run(run, stdout=out, cwd=ROOT, timeout=100).returncode == 0
+            assert subprocess.run(run, stdout=out, cwd=ROOT, timeout=600).returncode == 0
         assert (tmp_path / "out.txt").read_text() == "a table\nnumbers"
 
 

@@ -39,7 +39,7 @@ def mutants(*args):
         "--patience",
         "2",
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     return done.stdout + done.stderr
 
 

@@ -59,7 +59,7 @@ def call(*command, cwd: Path, **env: str) -> str:
         cwd=cwd,
         env=kept | env,
         stdin=subprocess.DEVNULL,
-        timeout=300,
+        timeout=600,
         capture_output=True,
         text=True,
     )
@@ -580,7 +580,7 @@ def test_a_browser_that_is_required_must_be_there(tmp_path):
             "unknown_names",
         ]
         done = subprocess.run(
-            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120
+            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600
         )
         assert (done.returncode, words in done.stdout + done.stderr) == (code, True), (
             done.stdout + done.stderr

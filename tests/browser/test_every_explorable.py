@@ -13,13 +13,14 @@ PICTURES = (
 LIVE = "[aria-live=polite]"
 
 
-@every
 @pytest.mark.parametrize("width, scheme", [(320, "dark"), (1000, "light")])
-def test_accessible_in_any_light_and_no_wider_than_the_page(show, name, width, scheme):
-    page = show(make(name), width=width, scheme=scheme)
+def test_accessible_in_any_light_and_no_wider_than_the_page(show, width, scheme):
+    "All on one page, which axe-core reads once; and no move is read aloud twice."
+    page = show(*map(make, EVERY), width=width, scheme=scheme)
     assert serious(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.locator(ROOT).get_attribute("data-theme") == scheme
+    themes = page.locator(ROOT).evaluate_all("all => all.map(e => e.dataset.theme)")
+    assert themes == [scheme] * len(EVERY)
     for picture in page.locator(f"{ROOT} canvas").all():
         assert picture.get_attribute("role") in ("img", "application") and picture.get_attribute(
             "aria-label"
@@ -29,6 +30,8 @@ def test_accessible_in_any_light_and_no_wider_than_the_page(show, name, width, s
         return Math.min(box.width, box.height) < 24;
     }}).map(e => e.outerHTML)""")
     assert small == []  # a finger can hit each of them
+    assert page.locator(f"{ROOT} :is(output, [role=status])").count() == 0
+    assert page.locator(f"{ROOT} .dm-value:not([aria-hidden=true])").count() == 0
 
 
 @every
@@ -165,13 +168,6 @@ def test_a_move_and_a_reset_draw_once(show, name):
     )
     # the film, the digits of the gauge and the pixels are also put up as pictures, which nothing clears
     assert max(got) <= 1 and (name == "film" or got[1] == 1)
-
-
-@every
-def test_a_move_is_not_read_aloud_twice(show, name):
-    page = show(make(name))
-    assert page.locator(f"{ROOT} :is(output, [role=status])").count() == 0
-    assert page.locator(f"{ROOT} .dm-value:not([aria-hidden=true])").count() == 0
 
 
 @every

@@ -15,7 +15,7 @@ def python(code: str, *args: str, cwd: Path) -> subprocess.CompletedProcess:
         [sys.executable, "-c", code, *args],
         cwd=cwd,
         env=environment(cwd),
-        timeout=120,
+        timeout=600,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -251,7 +251,7 @@ def test_ctrl_c_in_a_shell(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 600
     while (
         not list(tmp_path.glob("run/step-*"))
         and process.poll() is None
@@ -260,7 +260,7 @@ def test_ctrl_c_in_a_shell(tmp_path):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     try:
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=600)
     finally:
         process.kill()
     assert process.returncode == 130 and "Traceback" not in err
@@ -341,7 +341,7 @@ def test_a_run_while_another_writes_to_its_folder(tmp_path, photos, capsys):
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + 600
         while not (out / "settings.json").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         before = (out / "settings.json").read_bytes()

@@ -201,12 +201,17 @@ def test_traced_whole_agrees(small, shape_checks_off):
     shutil.which("g++") is None and shutil.which("clang++") is None, reason="needs a C++ compiler"
 )
 def test_compiled_agrees(shape_checks_off, monkeypatch):
-    "With a cache for these instructions alone: torch would take up code that a run for others left behind."
+    """With a cache for these instructions alone: torch would take up code that a run for others left behind.
+
+    In this process: a pool of compilers would load torch once for each core.
+    """
+    from torch._inductor import config
+
     kept = Path(tempfile.gettempdir(), f"compiled-{torch.backends.cpu.get_cpu_capability()}")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(kept))
     network = awake(UNet(1, width=4, mults=[1], heads=1)).eval()
     x, level = inputs(2, 1, 6, 5)
-    with shape_checks_off(), torch.no_grad():
+    with shape_checks_off(), torch.no_grad(), config.patch(compile_threads=1):
         got = torch.compile(network, fullgraph=True)(x, level)
     torch.testing.assert_close(got, network(x, level), rtol=1e-4, atol=1e-4)
 

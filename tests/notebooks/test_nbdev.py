@@ -43,7 +43,7 @@ def nbdev(command: str, cwd: Path, *args: str) -> None:
     env = environment(cwd.parent) | {"PYTHONPATH": str(cwd)}
     run = [str(Path(sys.executable).with_name(command)), *args]
     done = subprocess.run(
-        run, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300
+        run, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
