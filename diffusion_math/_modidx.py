@@ -267,6 +267,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                   'diffusion_math/data/digits.py'),
                                             'diffusion_math.data.digits._shipped': ( 'workshop/data/digits.html#_shipped',
                                                                                      'diffusion_math/data/digits.py'),
+                                            'diffusion_math.data.digits._undamaged': ( 'workshop/data/digits.html#_undamaged',
+                                                                                       'diffusion_math/data/digits.py'),
                                             'diffusion_math.data.digits.dequantize': ( 'workshop/data/digits.html#dequantize',
                                                                                        'diffusion_math/data/digits.py'),
                                             'diffusion_math.data.digits.digits': ( 'workshop/data/digits.html#digits',

@@ -138,10 +138,10 @@ def _full(
             raise RuntimeError(
                 f"MNIST is not in {root}, and its download failed ({why}); {instead}"
             ) from error
-    return _read(raw, lambda: MNIST(root, train=train), instead)
+    return _undamaged(raw, lambda: MNIST(root, train=train), instead)
 
 
-def _read(
+def _undamaged(
     raw: Path, read: Callable, instead: str
 ) -> tuple[UInt8[Tensor, "n 28 28"], Int64[Tensor, "n"]]:
     "What read finds in raw, if it is whole."
