@@ -57,31 +57,31 @@ class Prediction:
         "The clean x: on average E[x_0 | x_t]."
         if self.name == "x0":
             return self.given.to(self.x_t)
-        x_t, a, s = wide(self.x_t), self.a, self.s
+        x_t, said, a, s = self._wide()
         if self.name == "v":
-            return (a * x_t - s * self.given).to(self.x_t)
+            return (a * x_t - s * said).to(self.x_t)
         a = checks.nonzero(a, NO_SIGNAL)
-        return (torch.addcmul(x_t, s, self.given.to(x_t), value=-1) / a).to(self.x_t)
+        return (torch.addcmul(x_t, s, said, value=-1) / a).to(self.x_t)
 
     @property
     def eps(self) -> Batch:
         "The noise: on average E[eps | x_t]."
         if self.name == "eps":
             return self.given.to(self.x_t)
-        x_t, a, s = wide(self.x_t), self.a, self.s
+        x_t, said, a, s = self._wide()
         if self.name == "v":
-            return (s * x_t + a * self.given).to(self.x_t)
-        return ((x_t - a * self.given) / checks.nonzero(s, NO_NOISE)).to(self.x_t)
+            return (s * x_t + a * said).to(self.x_t)
+        return ((x_t - a * said) / checks.nonzero(s, NO_NOISE)).to(self.x_t)
 
     @property
     def v(self) -> Batch:
         "sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0."
         if self.name == "v":
             return self.given.to(self.x_t)
-        x_t, a, s = wide(self.x_t), self.a, self.s
+        x_t, said, a, s = self._wide()
         if self.name == "eps":
-            return ((self.given - s * x_t) / checks.nonzero(a, NO_SIGNAL)).to(self.x_t)
-        return ((a * x_t - self.given) / checks.nonzero(s, NO_NOISE)).to(self.x_t)
+            return ((said - s * x_t) / checks.nonzero(a, NO_SIGNAL)).to(self.x_t)
+        return ((a * x_t - said) / checks.nonzero(s, NO_NOISE)).to(self.x_t)
 
     @property
     def score(self) -> Batch:
@@ -92,6 +92,11 @@ class Prediction:
         "The v of a given x0 and eps at this noise level: what a network that predicts v should have said."
         x0, eps = checks.like_x_t(self.x_t, x0=x0, eps=eps)
         return (self.a * eps - self.s * x0).to(self.x_t)
+
+    def _wide(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        "x_t, what was given, and the two scales: in x_t's precision, float32 at least."
+        x_t = wide(self.x_t)
+        return x_t, self.given.to(x_t), self.a, self.s
 
 # %% ../nbs/06_ddpm.ipynb #549b3f36
 def ddim_numbers(schedule: Schedule, eta: float) -> Float[Tensor, "rows n"]:

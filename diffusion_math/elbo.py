@@ -24,7 +24,7 @@ Decoder = Callable[[Tensor], Any] | None  # x_1 -> an object with log_prob
 # %% ../nbs/05_elbo.ipynb #807d61e1
 def step_cost(q: ForwardProcess, p: ReverseProcess, x0: Batch, x_t: Batch, t: Time) -> Each:
     "KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)) at each x_t, t in 2..T."
-    if chain.steps_by_guess(p, q):
+    if chain.steps_by_guess(p, q):  # the same KL, with fewer roundings
         return chain.kl_by_guess(p, x0, x_t, p.clean(x_t, t), t)
     return q.posterior(x_t, x0, t).kl(p.checked_step(x_t, t))
 

@@ -167,7 +167,7 @@ def langevin(
         path = [*path, x] if every else path
     return torch.stack(path) if every else x
 
-
+# %% ../nbs/07_score_matching.ipynb #5ce5d3c7
 @torch.no_grad()
 def annealed_langevin(
     score: ScoreAt,

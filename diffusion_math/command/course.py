@@ -285,10 +285,9 @@ def add_course(subcommands: Any) -> None:
         metavar="DIR",
         help="the folder for your copy (default: %(default)s)",
     )
-    course.add_argument(
-        "--theirs", action="store_true", help="write new versions beside the files that you changed"
-    )
-    course.add_argument("--copy-only", action="store_true", help="copy, and do not open JupyterLab")
+    flag = functools.partial(course.add_argument, action="store_true")
+    flag("--theirs", help="write new versions beside the files that you changed")
+    flag("--copy-only", help="copy, and do not open JupyterLab")
     course.add_argument(
         "--no-browser",
         dest="browser",
@@ -298,9 +297,5 @@ def add_course(subcommands: Any) -> None:
     course.add_argument(
         "--port", type=_port, default=8888, help="JupyterLab's port (default: %(default)s)"
     )
-    course.add_argument(
-        "--once",
-        action="store_true",
-        help="stop as soon as JupyterLab answers (for automatic tests)",
-    )
+    flag("--once", help="stop as soon as JupyterLab answers (for automatic tests)")
     course.set_defaults(run=_course)

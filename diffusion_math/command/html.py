@@ -44,7 +44,7 @@ def _check_notebook(path: Path) -> None:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{path} is no notebook: {why}") from error
 
-
+# %% ../../nbs/workshop/command/html.ipynb #5c1c09b1
 def _places(notebooks: list[Path], out: Path) -> list[Path]:
     "A folder within out for each of several notebooks, made: they stand in it as they stand to each other."
     if out.is_file() or out.suffix and not out.is_dir():
@@ -59,7 +59,7 @@ def _places(notebooks: list[Path], out: Path) -> list[Path]:
         place.mkdir(parents=True, exist_ok=True)
     return places
 
-
+# %% ../../nbs/workshop/command/html.ipynb #5cbc2123
 def _html(args: argparse.Namespace) -> None:
     "diffusion-math html"
     if len({path.resolve() for path in args.notebooks}) == 1 or args.out is None:

@@ -77,8 +77,8 @@ def _picture_options(option: Callable) -> None:
     )
 
 # %% ../../nbs/workshop/command/train.ipynb #94596550
-def _model_options(option: Callable) -> None:
-    "The network and the two processes."
+def _network_options(option: Callable) -> None:
+    "The network."
     option(
         "--width", 48, "channels of the U-Net at its largest size", type=whole(4, 4096), metavar="N"
     )
@@ -104,6 +104,10 @@ def _model_options(option: Callable) -> None:
         "what it says (default: v, and x0 with --levels)",
         choices=("eps", "x0", "v"),
     )
+
+
+def _process_options(option: Callable) -> None:
+    "The two processes."
     option(
         "--schedule",
         "cosine",
@@ -139,7 +143,8 @@ def add_train(subcommands: Any) -> None:
     )
     options.data_options(option, None)
     _picture_options(option)
-    _model_options(option)
+    _network_options(option)
+    _process_options(option)
     _fit_options(option)
     option("--out", "diffusion_run", "the folder of the run", type=options.words, metavar="DIR")
     option("--every", 200, "steps from one checkpoint to the next", type=whole(1), metavar="N")
@@ -288,20 +293,8 @@ def _fit(o: Namespace, p: DDPM, x: Tensor, labels: Tensor | None) -> None:
     "Train p; when it is stopped, say how to go on."
     from diffusion_math.training.fit import fit
 
-    same = (
-        "steps",
-        "batch",
-        "lr",
-        "loss",
-        "ema",
-        "warmup",
-        "drop",
-        "seed",
-        "every",
-        "resume",
-        "precision",
-    )
-    settings = {name: getattr(o, name) for name in same} | {"accumulate": o.accumulate}
+    same = "steps batch lr loss ema warmup drop seed every resume precision accumulate"
+    settings = {name: getattr(o, name) for name in same.split()}
     try:
         fit(
             p,

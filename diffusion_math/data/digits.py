@@ -9,6 +9,7 @@ import io
 import os
 import tempfile
 import zipfile
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -137,8 +138,15 @@ def _full(
             raise RuntimeError(
                 f"MNIST is not in {root}, and its download failed ({why}); {instead}"
             ) from error
+    return _undamaged(raw, lambda: MNIST(root, train=train), instead)
+
+
+def _undamaged(
+    raw: Path, read: Callable, instead: str
+) -> tuple[UInt8[Tensor, "n 28 28"], Int64[Tensor, "n"]]:
+    "What read finds in raw, if it is whole."
     try:
-        data = MNIST(root, train=train)
+        data = read()
     except Exception as error:
         raise RuntimeError(
             f"{raw} holds damaged files ({error!r}); delete it and try again. {instead}"

@@ -161,7 +161,7 @@ def squares(
     plain = (factor * plain).to(exact)
     return torch.where(exact.isfinite(), plain + (exact - plain).detach(), exact)
 
-
+# %% ../../nbs/workshop/laws/components.ipynb #5c15035f
 class RoundComponents(Components):
     "Components with one variance each, var (k, 1). Handles n * k numbers at a time, so k may be a whole training set."
 
@@ -214,6 +214,18 @@ def _check_directions(U: Float[Tensor, "k d r"]) -> Float[Tensor, "k d r"]:
     return U
 
 # %% ../../nbs/workshop/laws/components.ipynb #3012953d
+def _low_rank(means: Float[Tensor, "k d"], U: Tensor, var: Tensor, floor: Tensor) -> Components:
+    "From (U, var, floor), if their shapes fit; U with all d directions leaves none to the floor."
+    k, d = means.shape
+    came = U.shape[:2], var.shape, floor.shape
+    if U.ndim != 3 or came != ((k, d), (k, U.shape[2]), (k,)):
+        shapes = f"({k}, {d}, r), ({k}, r) and ({k},)"
+        got = ", ".join(str(tuple(c.shape)) for c in (U, var, floor))
+        raise ValueError(f"covs = (U, var, floor) must have shapes {shapes}, got {got}")
+    var = _check_variances(torch.cat([var, floor[:, None]], 1))
+    return Components(means, var[:, :d], _check_directions(U))
+
+
 def components_of(
     means: Float[Tensor, "k d"], covs: Tensor | tuple, event: tuple[int, ...]
 ) -> Components:
@@ -223,23 +235,8 @@ def components_of(
     if isinstance(covs, tuple):
         if len(covs) != 3:
             raise ValueError(f"covs = (U, var, floor) must hold three tensors, got {len(covs)}")
-        U, var, floor = (
-            checks.real("covs", c, "tensors where it is a tuple", **kind) for c in covs
-        )
-        if (
-            U.ndim != 3
-            or U.shape[:2] != (k, d)
-            or var.shape != (k, U.shape[2])
-            or floor.shape != (k,)
-        ):
-            got = ", ".join(str(tuple(c.shape)) for c in (U, var, floor))
-            raise ValueError(
-                f"covs = (U, var, floor) must have shapes ({k}, {d}, r), ({k}, r) and ({k},), got {got}"
-            )
-        var = _check_variances(torch.cat([var, floor[:, None]], 1))
-        return Components(
-            means, var[:, :d], _check_directions(U)
-        )  # U with all d directions leaves none to the floor
+        fits = "tensors where it is a tuple"
+        return _low_rank(means, *(checks.real("covs", c, fits, **kind) for c in covs))
     covs = checks.real("covs", covs, "a tensor or a tuple (U, var, floor)", **kind)
     if covs.shape == (k,):
         return RoundComponents(means, _check_variances(covs[:, None]))

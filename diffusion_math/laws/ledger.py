@@ -81,7 +81,7 @@ def table(bound: Any) -> str:
     head = f"<tr><th {left}>mean of {len(bound.total)} data</th><th>nats</th></tr>"
     return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
 
-
+# %% ../../nbs/workshop/laws/ledger.ipynb #5c941c19
 def plot(bound: Any, ax: Any = None, title: str | None = None) -> Any:
     "The steps as a line over t, the two ends as marks with their values; returns the axes."
     ax, title = checks.axes(ax), title if title is None else checks.text("title", title)

@@ -68,7 +68,11 @@ def ask(
 
 # %% ../../nbs/workshop/networks/ask.ipynb #33f7532d
 PREDICTS = ("eps", "x0", "v")
+
+
 NO_SIGNAL = "alpha_bar is 0: eps is x_t itself there and says nothing of x0; let the network predict v or x0"
+
+
 NO_NOISE = "1 - alpha_bar is 0: x_t is x0 itself there and says nothing of eps; let the network predict v or eps"
 
 
@@ -77,7 +81,7 @@ def by_network(predict: Callable) -> Callable:
     predict.by_network = True
     return predict
 
-
+# %% ../../nbs/workshop/networks/ask.ipynb #5caee451
 class AsksNetwork(ReverseProcess, nn.Module):
     "A reverse process, q's way back, that asks a network which predicts eps, x0 or v."
 

@@ -147,7 +147,7 @@ def _styles() -> str:
         f"{page}\n{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n{clear}"
     )
 
-
+# %% ../../nbs/workshop/teach/pages.ipynb #5c447b2e
 def _texts(notebook: dict) -> list[tuple[dict, str]]:
     "Where the notebook has text in which JupyterLab sets formulas: a dictionary, and the key."
     cells = [(cell, "source") for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
@@ -188,7 +188,7 @@ def _unfold(body: str, codes: list[str], mark: str) -> str:
 
     return re.sub(rf"<p>{mark}(\d+)code</p>", back, body)
 
-
+# %% ../../nbs/workshop/teach/pages.ipynb #5ca88cdd
 def _body(path: Path, notebook: dict) -> str:
     "The cells as HTML, by nbconvert's barest template, and the formulas' glyphs."
     from nbconvert import HTMLExporter

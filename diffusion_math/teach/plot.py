@@ -440,6 +440,9 @@ def show_rows(
     )
 
 # %% ../../nbs/workshop/teach/plot.ipynb #6cfb4785
+_WHISKER = {"fmt": "none", "elinewidth": 1.2, "capsize": 2.5}
+
+
 def _numbers(x: Any, name: str) -> Tensor:
     "A tensor, array, list or number as a CPU tensor in float64, or complex128."
     if isinstance(x, Tensor):
@@ -457,9 +460,6 @@ def _numbers(x: Any, name: str) -> Tensor:
     return x.to(torch.complex128 if x.is_complex() else torch.float64)
 
 
-_WHISKER = {"fmt": "none", "elinewidth": 1.2, "capsize": 2.5}
-
-
 def _reals(x: Any, name: str) -> Tensor:
     "The same, of real numbers."
     numbers = _numbers(x, name)
@@ -467,7 +467,7 @@ def _reals(x: Any, name: str) -> Tensor:
         raise TypeError(f"{name} must be real, got complex numbers")
     return numbers
 
-
+# %% ../../nbs/workshop/teach/plot.ipynb #5c348747
 def _one(value: Any, name: str) -> float:
     "One finite number."
     numbers = _reals(value, name)
@@ -573,7 +573,7 @@ def _drawing(ax: Any, look: Mapping, **usual: Any) -> Iterator:
                 _set(ax, key, value)
         _legend(ax, place)
 
-
+# %% ../../nbs/workshop/teach/plot.ipynb #5c043f1b
 def _set(ax: Any, key: str, value: Any) -> None:
     "ax.set(key=value), or an error that names the key."
     if not hasattr(ax, f"set_{key}"):
@@ -593,7 +593,7 @@ def _place_known(place: str | bool | None) -> None:
         known = ", ".join(["above", "beside", *Legend.codes])
         raise ValueError(f"legend must be one of {known}, or None, got {checks.shown(place)}")
 
-
+# %% ../../nbs/workshop/teach/plot.ipynb #5c8452e0
 def _legend(ax: Any, place: str | bool | None) -> None:
     'Names, if anything has one: at a place of matplotlib\'s, "above" the axes in a row, "beside" them, or None.'
     n = len(ax.get_legend_handles_labels()[1])

@@ -621,18 +621,7 @@ def fit(
             data, labels, plan, none, torch.promote_types(engine.weights[0].dtype, torch.float32)
         )
         with _prepared(accelerator, p.network, engine) as wrapped:
-            run = _Run(
-                p.changed(network=wrapped),
-                p.changed(network=engine.average.module),
-                engine,
-                accelerator,
-                batches,
-                of,
-                accumulate,
-                state,
-                folder,
-                every,
-                callback,
-                log_every,
-            )
+            both = [p.changed(network=net) for net in (wrapped, engine.average.module)]
+            how = accumulate, state, folder, every, callback, log_every
+            run = _Run(*both, engine, accelerator, batches, of, *how)
             return _loop(run, losses, progress)
