@@ -31,7 +31,8 @@ CLIENT = """async () => {
 CALLS = """n => new Promise(done => {
     const start = performance.now(), x = new Float32Array(784).fill(0.1);
     let left = n;
-    const next = () => net.ask({ x, logSnr: left / 10, label: null }, () => --left ? next() : done((performance.now() - start) / n));
+    const then = () => --left ? next() : done((performance.now() - start) / n);
+    const next = () => net.ask({ x, logSnr: left / 10, label: null }, then);
     next();
 })"""
 DIGIT = """seed => new Promise(done => {
