@@ -28,6 +28,7 @@ ROWS = [
     "three_minutes",
     "estimator",
     "slider",
+    "page",
     "course",
     "gpu",
 ]

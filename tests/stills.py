@@ -32,6 +32,10 @@ MOVED = """for (const { model } of document.querySelectorAll('[data-widget]')) {
 }"""
 ARRIVED = """[...document.querySelectorAll('.dm-explorable')].every(
     ({ explorable: { step, state } }) => step === undefined || step === state.steps)"""
+QUIET = """Array.from(document.querySelectorAll('.dm-explorable')).every(e => {
+    const { top, bottom } = e.getBoundingClientRect(), { quiet } = e.explorable;
+    return !quiet || bottom < 0 || top > innerHeight || quiet();
+})"""
 WORDS = re.compile(r" Run this cell in JupyterLab to drag it\.")
 
 
@@ -126,6 +130,11 @@ def from_chromium(notebook: dict, names: list[str]) -> dict[str, bytes]:
         pictures = {}
         for place in page.locator("[data-widget]").all():
             place.scroll_into_view_if_needed()
+            for _ in range(
+                2
+            ):  # what asks a network is seen, then asks, and may ask again after a rest
+                page.wait_for_timeout(600)
+                page.wait_for_function(QUIET, timeout=120_000)
             pictures[place.get_attribute("data-widget")] = place.screenshot()
         chromium.close()
     return pictures

@@ -3,6 +3,9 @@
 // stutters; where none can be had, in the page, one call at a time. Python puts NETWORK, the worker's code, above this.
 import { h, random } from "./common.js";
 
+const PATIENCE = 4_000; // milliseconds for Python to send the weights, before a word about it
+const LATE = "The network is on its way from Python. If it does not come, run this cell.";
+
 // ui and model as render has them. null where the explorable has no network, or none can be had here.
 //   net.wake()                    fetch and start it, now; without that, when the explorable is first seen
 //   net.client                    { levels, shape, classes, fast, threaded } once it is there, else null
@@ -10,16 +13,25 @@ import { h, random } from "./common.js";
 //   net.ask({ x, logSnr, label }, then)   then(x0), unless something newer was asked meanwhile: the newest wins
 //   net.walk({ starts, from, steps, eta }, frame)   frame({ t, x, x0, done }) for each step; ends the walk before it
 //   net.stop()                    no more of the walk
+//   net.quiet()                   is it there, or in trouble, and has nothing left to do?
 export function live(ui, model) {
   const name = model.get("_network");
   if (!name || !(networkOnPage(name) || typeof model.send === "function")) return null;
   const net = { client: null, trouble: "" };
   let [waking, busy, next, turn, walking] = [null, false, null, 0, 0];
 
-  net.wake = () =>
-    (waking ??= networkFor(name, model, ui.signal).then(
+  // Python may be busy, or gone: then the reader hears of it.
+  function late() {
+    if (net.client || net.trouble || ui.signal.aborted) return;
+    net.trouble = LATE;
+    ui.redraw();
+  }
+  net.wake = () => {
+    if (waking) return waking;
+    setTimeout(late, PATIENCE);
+    waking = networkFor(name, model, ui.signal).then(
       (client) => {
-        net.client = client;
+        [net.client, net.trouble] = [client, ""];
         ui.redraw();
         put();
         return client;
@@ -29,7 +41,9 @@ export function live(ui, model) {
         ui.redraw();
         return null;
       },
-    ));
+    );
+    return waking;
+  };
   const fail = (error) => {
     net.trouble = error.message;
     ui.redraw();
@@ -60,6 +74,7 @@ export function live(ui, model) {
     if (!client || turn !== mine || ui.signal.aborted) return;
     walking = client.send({ walk: request }, (answer) => {
       if (ui.signal.aborted) return;
+      if (answer.error || answer.done) walking = 0;
       if (answer.error) return fail(new Error(answer.error));
       frame(answer);
       return !answer.done;
@@ -70,6 +85,8 @@ export function live(ui, model) {
     [turn, walking] = [turn + 1, 0];
   };
   ui.signal.addEventListener("abort", net.stop);
+  net.quiet = () => Boolean(net.client || net.trouble) && !busy && !next && !walking;
+  Object.assign(ui.root.explorable ?? {}, { quiet: net.quiet });
 
   const eyes = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && net.wake());
   eyes.observe(ui.root);

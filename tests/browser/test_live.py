@@ -1,5 +1,6 @@
 "The network at work in a page: its walks are torch's, the newest question wins, and without a Web Worker it goes on."
 
+import base64
 import math
 import time
 
@@ -177,8 +178,6 @@ def test_the_weights_come_once_a_page(show):
 def test_a_page_may_name_a_script_that_brings_the_weights(show, tmp_path):
     "As a site does, whose pages share them: it is a script, since nothing else can be read from a file."
     page = show(NoisingExplorer(digits("test")[:2], t=5))
-    import base64
-
     text = base64.b64encode(network_bytes(DIGITS)).decode()
     (tmp_path / "weights.js").write_text(
         f"document.getElementById('dm-network-{DIGITS}').textContent = '{text}';"
@@ -266,3 +265,46 @@ def test_a_digit_in_twenty_calls(opened, p):
         f"a digit in 20 calls: {took:.0f} ms, {took / 20 / (1000 * best):.2f} times torch's step on one thread"
     )
     assert network_name(p) == DIGITS and took > 0
+
+
+def test_python_is_asked_once_and_may_take_its_time(show):
+    "Two explorables, one message; while nothing comes the reader is told; and when it comes, both are answered."
+    few = digits("test")[:2]
+    page = show(NoisingExplorer(few, t=5), NoisingExplorer(few, t=7))
+    page.evaluate("""() => {
+        window.sent = [];
+        for (const el of document.querySelectorAll('[data-widget]')) {
+            el.model.send = content => sent.push(content);
+            el.close();
+            el.close = el.module.default.render({ model: el.model, el });
+        }
+    }""")
+    said = "document.querySelector('.dm-beside .dm-number').textContent"
+    page.wait_for_function(f"{said}.includes('on its way from Python')", timeout=10_000)
+    assert page.evaluate("sent") == [{"network": DIGITS}]
+    page.evaluate(
+        """([name, text]) => {
+        const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0)), el = document.querySelector('[data-widget]');
+        for (const heard of el.listeners.get('msg:custom')) heard({ network: name }, [new DataView(bytes.buffer)]);
+    }""",
+        [DIGITS, base64.b64encode(network_bytes(DIGITS)).decode()],
+    )
+    every = "[...document.querySelectorAll('.dm-explorable')].every(e => e.explorable.guess && e.explorable.quiet())"
+    page.wait_for_function(every)
+    assert page.evaluate(f"{said}.includes('off by')")
+
+
+def test_who_asked_and_is_gone_is_replaced(show):
+    page = show(NoisingExplorer(digits("test")[:2], t=5))
+    told = page.evaluate("""async () => {
+        const el = document.querySelector('[data-widget]'), sent = [];
+        el.model.send = content => sent.push(content);
+        el.close();
+        for (let i = 0; i < 3; i++) {
+            const close = el.module.default.render({ model: el.model, el });
+            await new Promise(done => setTimeout(done, 300));
+            close();
+        }
+        return [sent.length, (el.listeners.get('msg:custom') ?? []).length];
+    }""")
+    assert told == [3, 0]
