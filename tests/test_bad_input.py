@@ -1273,7 +1273,7 @@ row(
 row(
     "LearnExplorer",
     dm.LearnExplorer,
-    x0=Kind(X, as_is("half"), ("nope", X.long(), X[0], X * 9, X * NAN, X[:0], X.repeat(400, 1))),
+    x0=Kind(X, {}, ("nope", X.long(), X[0], X * 9, X * NAN, X[:0], X.repeat(400, 1))),
     log_snr=number(2.0, -4, 4),
     seed=count(0, 0, 999),
 )

@@ -258,16 +258,16 @@ def test_data_is_painted_by_pointer_and_by_keys(show):
     assert 15 <= len(points) <= 30 and np.abs(points[:, 1] - 1).max() < 0.05
     assert np.allclose(points[[0, -1], 0], [-1.5, 1.5], atol=0.12)
     assert np.diff(points[:, 0]).min() > 0.1
-    assert page.get_by_label("Data").input_value() == "painted"
+    assert page.get_by_label("Data", exact=True).input_value() == "painted"
     for key in ("ArrowRight", "ArrowUp", "ArrowUp", "Space", "ArrowLeft", "Space"):
         paper.press(key)
     assert page.evaluate(f"{STATE}.state.points.slice(-2)") == [[0.1, 0.2], [0, 0.2]]
     paper.press("Backspace")
     assert page.evaluate(f"{STATE}.state.points.length") == len(points) + 1
     own = page.evaluate(f"{STATE}.state.points")
-    page.get_by_label("Data").select_option("humps")
+    page.get_by_label("Data", exact=True).select_option("humps")
     assert page.evaluate(f"{STATE}.state.points") == LearnExplorer("humps").points
-    page.get_by_label("Data").select_option("painted")
+    page.get_by_label("Data", exact=True).select_option("painted")
     assert page.evaluate(f"{STATE}.state.points") == own  # what was painted is kept
     page.evaluate(f"{MODEL}.set('points', Array.from({{ length: 300 }}, () => [0, 0]))")
     paper.press("Space")
