@@ -45,8 +45,13 @@ def main() -> None:
     parser.add_argument("out", nargs="?", type=Path, default=ROOT / "site")
     out, start = parser.parse_args().out, time.monotonic()
     warnings = build(out)
+    from website.check import broken_links, pages, unset_formulas
+
+    read = pages(out)
+    warnings += broken_links(out, read) + unset_formulas(out, read, ROOT / "nbs")
     seconds = time.monotonic() - start
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    print("\n".join(warnings))
     print(f"{out}/index.html: {size / 1e6:.1f} MB, {seconds:.0f} s, {len(warnings)} warnings")
     sys.exit(1 if warnings else 0)
 

@@ -77,15 +77,13 @@ def _class(node: ast.ClassDef) -> str:
     return "\n\n".join(parts)
 
 
-def _first(name: str, up: str, course: dict) -> str:
-    "Where the notation card says that a name is met first."
-    rows = (row for row in NOTATION if re.search(rf"\b{name}\b", row.code))
-    row = next(rows, None)
-    if row is None:
-        return ""
-    doc = course["sections"].get(row.first)
-    if doc:
-        return f"Derived in section [{row.first}]({up}{doc}.ipynb)"
+def _first(name: str, notebook: str, course: dict) -> str:
+    "Where the notation card says that a name is met first, in its own chapter if it stands there."
+    rows = [row.first for row in NOTATION if re.search(rf"\b{name}\b", row.code)]
+    places = {first: course["sections"].get(first) for first in rows}
+    own = [first for first, doc in places.items() if doc == notebook]
+    for first in own + [first for first, doc in places.items() if doc]:
+        return f"Derived in section [{first}](../{places[first]}.ipynb)"
     return ""
 
 
@@ -111,7 +109,7 @@ def reference(course: dict, source: Path) -> None:
                     + _text(ast.get_docstring(node) or "")
                 )
                 made = f"Made in [{course['pages'][notebook]['title']}](../{notebook}.ipynb)"
-                where = ". ".join(filter(None, (_first(name, "../", course), made)))
+                where = ". ".join(filter(None, (_first(name, notebook, course), made)))
                 parts.append(f"### {name}\n\n{code}\n\n{where}.")
                 page = room or "chapters"
                 short = _text((ast.get_docstring(node) or "").split("\n\n")[0])

@@ -33,6 +33,7 @@ html_title = _course["title"]
 html_baseurl = _course["site_url"]
 html_static_path = [str(_here / "static"), str(Path(os.environ["WEBSITE_SOURCE"], "static"))]
 html_extra_path = [str(Path(os.environ["WEBSITE_SOURCE"], "extra"))]
+html_favicon = str(_here / "static" / "favicon.svg")
 html_css_files = ["site.css"]
 html_js_files = [("site.js", {"defer": "defer"})]
 html_copy_source = False

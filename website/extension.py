@@ -314,6 +314,9 @@ def html_page_context(app, pagename: str, templatename: str, context: dict, doct
         for name in _COURSE["pages"].get(pagename, {}).get("networks", ()):
             body += f'<script type="text/plain" id="dm-network-{name}" data-src="{up}_static/networks/{name}.js"></script>'
         context["body"] = body
+    tree = context.get("furo_navigation_tree", "")  # the theme forgets how deep its captions stand
+    level = '<p class="caption" role="heading" aria-level="2">'
+    context["furo_navigation_tree"] = tree.replace('<p class="caption" role="heading">', level)
     context["metatags"] = context.get("metatags", "") + _head(pagename, context)
 
 
@@ -356,6 +359,6 @@ def setup(app) -> dict:
     app.add_node(formula, html=(visit_formula, None), text=(skip, None))
     for transform in (Formulas, Places, Cells):
         app.add_transform(transform)
-    app.connect("html-page-context", html_page_context)
+    app.connect("html-page-context", html_page_context, priority=900)
     app.connect("build-finished", build_finished)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
