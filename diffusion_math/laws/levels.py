@@ -72,7 +72,8 @@ class GreyLevels(nn.Module):
     With finest, in (0, 1], it says thirteen, and a bell may be as narrow as that share of the distance.
     Levels stand at low, low + width, ..., high; a bell that reaches beyond them is not cut off there. log_snr one
     number or (b,), -inf and inf included. Returns (b, channels, h, w) in x_t's dtype, worked out in float32 or better:
-    right to 2e-4 of a level. ValueError where network returns another shape.
+    right to 2e-4 of a level, with finest = 0.1 mostly to 1e-3. ValueError for a finest outside (0, 1], or where network
+    returns another shape.
     """
 
     def __init__(
