@@ -96,7 +96,7 @@ def bits(x0: torch.Tensor, runs: Path, steps: int, warm: bool = False) -> DDPM:
     before = load_pretrained("ddpm_mnist_bits") if warm else first_bits(x0, runs)
     network = torch.compile(finer_network(before.network))
     p = DDPM(network, before.q, SHAPE, "x0", images=True)
-    plan = dict(loss="elbo", steps=steps, batch=64, ema=0.9995, warmup=200, seed=2)
+    plan = dict(loss="elbo", steps=steps, batch=64, lr=1.5e-3, ema=0.999, warmup=200, seed=2)
     fit(p, x0, **plan, precision="bf16", folder=runs / "finer", resume=True)
     return p
 
@@ -106,6 +106,15 @@ def noise_loss(p: DDPM, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) ->
     law = p.q.marginal(x0, t)
     off = (eps - p.predict(torch.addcmul(law.mean, law.std, eps), t).eps).square()
     return (0.02 + p.q.schedule.noise_var[t]) * off.mean((1, 2, 3))
+
+
+def both_ends(p: DDPM, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+    "Chapter 6's and a little of the plain loss of v, which minds x_0 where there is hardly any picture left."
+    law = p.q.marginal(x0, t)
+    said = p.predict(torch.addcmul(law.mean, law.std, eps), t)
+    of_eps = (eps - said.eps).square().mean((1, 2, 3))
+    of_v = (said.v_of(x0, eps) - said.v).square().mean((1, 2, 3))
+    return p.q.schedule.noise_var[t] * of_eps + 0.03 * of_v
 
 
 def first_pictures(x0: torch.Tensor, labels: torch.Tensor, runs: Path) -> UNet:
@@ -124,22 +133,11 @@ def pictures(
     network = load_pretrained("ddpm_mnist").network if warm else first_pictures(x0, labels, runs)
     lowered = Schedule.from_log_snr(cosine_schedule(T).log_snr[1:] - 1.0)
     p = DDPM(torch.compile(network), ForwardProcess(lowered), SHAPE, "v", images=True)
-    fit(
-        p,
-        x0,
-        steps=steps,
-        batch=64,
-        lr=3e-3,
-        loss=noise_loss,
-        labels=labels,
-        ema=0.9993,
-        warmup=300,
-        drop=0.5,
-        seed=2,
-        precision="bf16",
-        folder=runs / "weighted",
-        resume=True,
-    )
+    plan = dict(labels=labels, batch=64, drop=0.5, precision="bf16", resume=True)
+    long = dict(loss=noise_loss, steps=steps, lr=3e-3, ema=0.9993, warmup=300, seed=2)
+    fit(p, x0, **plan, **long, folder=runs / "weighted")
+    last = dict(loss=both_ends, steps=1200, lr=6e-4, ema=0.997, warmup=50, seed=3)
+    fit(p, x0, **plan, **last, folder=runs / "ends")
     return p
 
 
