@@ -10,9 +10,9 @@ classifier is the judge too: the share of samples that it is more than 95 % sure
 times: untold, told a class each, the ten in turn, and guided, twice as many network calls.
 """
 
+import hashlib
 import json
 import math
-import time
 from pathlib import Path
 
 import torch
@@ -24,6 +24,7 @@ from diffusion_math import DDPM, bits_per_dim, elbo_estimate, load_pretrained, m
 ASSETS = Path(__file__).resolve().parents[1] / "diffusion_math" / "assets"
 RESULTS = Path(__file__).resolve().parent / "pretrained.json"
 DIMS, STEPS, SAMPLES, GUIDANCE = 784, 50, 2048, 1.5
+PARTS = ("bound", "untold", "told", "guided")
 
 
 class Counted(torch.nn.Module):
@@ -92,31 +93,32 @@ def draw(p: DDPM, n: int, told: bool = False, seed: int = 0) -> torch.Tensor:
     return torch.cat(parts)
 
 
-def looks(p: DDPM, score: Score) -> dict[str, dict]:
-    "Samples of each kind that p can draw: how far from the digits, and how many the judge is sure of."
-    kinds = {"untold": draw(p, score.n)}
-    if getattr(p.network, "classes", None):
-        kinds["told"] = draw(p, score.n, True)
-        kinds["guided"] = draw(guided(p, GUIDANCE), score.n, True)
-    return {kind: {"distance": score(x), "sure": sure(score.model, x)} for kind, x in kinds.items()}
+def drawn(p: DDPM, kind: str, score: Score) -> dict:
+    "Samples of one kind: how far from the digits, and how many the judge is sure of."
+    x = draw(guided(p, GUIDANCE) if kind == "guided" else p, score.n, kind != "untold")
+    return {"distance": score(x), "sure": sure(score.model, x)}
 
 
-def evaluate(name: str, root: Path, quick: bool) -> dict:
-    p, began = load_pretrained(name), time.time()
-    pictures = 500 if quick else 10_000
-    result = {"parameters": sum(w.numel() for w in p.network.parameters())}
-    result |= {"bytes": (ASSETS / f"{name}.safetensors").stat().st_size}
-    result["bound"] = bound(p, mnist("test", root)[:pictures], mnist("train", root)[:16])
+def described(name: str) -> dict:
+    "What is said of a file before anything is measured."
+    path, p = ASSETS / f"{name}.safetensors", load_pretrained(name)
+    known = {"parameters": sum(w.numel() for w in p.network.parameters())}
+    known |= {"bytes": path.stat().st_size, "machine": machine()}
+    return known | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()[:16]}
+
+
+def measure(known: dict, name: str, part: str, root: Path, quick: bool) -> None:
+    "One part of what known says of the model: its bound, or samples of a kind."
+    p = load_pretrained(name)
+    if part == "bound":
+        pictures = mnist("test", root)[: 500 if quick else 10_000]
+        known["bound"] = bound(p, pictures, mnist("train", root)[:16])
+        return
     score = Score(root, 512 if quick else SAMPLES)
-    result["frechet"] = {
-        "kinds": looks(p, score),
-        "floor": score.floor,
-        "floor_sure": score.floor_sure,
-        "samples": score.n,
-        "steps": STEPS,
-        "network": score.about,
-    }
-    return result | {"quick": quick, "minutes": (time.time() - began) / 60, "machine": machine()}
+    about = {"floor": score.floor, "floor_sure": score.floor_sure, "samples": score.n}
+    looked = known.setdefault("frechet", {"kinds": {}})
+    looked |= about | {"steps": STEPS, "network": score.about}
+    looked["kinds"][part] = drawn(p, part, score)
 
 
 def training(runs: Path | None, name: str, minutes: float | None, words: str | None) -> dict:
@@ -168,6 +170,7 @@ LOSSES = {
     "elbo": "the bound",
     "simple": "mean squared error",
     "noise_loss": "chapter 6's: weighted squared error of the noise",
+    "both_ends": "squared error, then chapter 6's",
 }
 
 
@@ -214,12 +217,31 @@ def card(known: dict[str, dict]) -> str:
     return CARD.format(table=table, terms=first["bound"]["terms_a_picture"], **about)
 
 
+def read(file: Path, name: str) -> dict:
+    "What the file says of a model: nothing that was measured, where its weights are others."
+    kept = json.loads(file.read_text()).get(name, {}) if file.is_file() else {}
+    now, training = described(name), {"training": kept.get("training", {})}
+    return (kept if kept.get("sha256") == now["sha256"] else {}) | now | training
+
+
+def write(file: Path, name: str, known: dict) -> dict:
+    "Say it there, and leave what it says of others."
+    every = json.loads(file.read_text()) if file.is_file() else {}
+    every[name] = known
+    file.write_text(json.dumps(every, indent=1) + "\n")
+    return every
+
+
 def main() -> None:
     args = arguments(
         __doc__,
         (["name"], {"help": "ddpm_mnist or ddpm_mnist_bits"}),
         (["--runs"], {"type": Path, "help": "the folder of the run's checkpoints, for its plan"}),
         (["--minutes"], {"type": float, "help": "how long the run took, for the card"}),
+        (
+            ["--parts"],
+            {"nargs": "+", "choices": PARTS, "default": PARTS, "help": "measure these alone"},
+        ),
         (["--warm"], {"action": "store_true", "help": "it went on from what ships: add both"}),
         (["--machine"], {"help": "and on what"}),
         (
@@ -228,23 +250,23 @@ def main() -> None:
         ),
     )
     file = CACHE / "pretrained-quick.json" if args.quick else RESULTS
-    known = json.loads(file.read_text()) if file.is_file() else {}
-    before = known.get(args.name, {})
-    if not args.card_only:
-        known[args.name] = evaluate(args.name, need_mnist(args.data), args.quick)
-    told, was = (
-        training(args.runs, args.name, args.minutes, args.machine),
-        before.get("training", {}),
-    )
+    file.parent.mkdir(exist_ok=True)
+    fits = PARTS if load_pretrained(args.name).network.classes else PARTS[:2]
+    for part in [] if args.card_only else [part for part in fits if part in args.parts]:
+        known = read(file, args.name)
+        measure(known, args.name, part, need_mnist(args.data), args.quick)
+        write(file, args.name, known)  # what was measured stays, whatever comes
+    known = read(file, args.name)
+    told, was = training(args.runs, args.name, args.minutes, args.machine), known["training"]
     if args.warm:  # what was spent before counts too
         told["plans"] = was.get("plans", []) + told.get("plans", [])
         told["minutes"] = was.get("minutes", 0) + told.get("minutes", 0)
-    known[args.name]["training"] = was | told
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(known, indent=1) + "\n")
-    if not args.quick:
-        (ASSETS / "MODEL_CARD.md").write_text(card(known), encoding="utf-8")
-    say(**known[args.name])
+    known["training"] = was | told
+    every = write(file, args.name, known)
+    whole = all("bound" in one and one.get("frechet", {}).get("kinds") for one in every.values())
+    if not args.quick and whole:
+        (ASSETS / "MODEL_CARD.md").write_text(card(every), encoding="utf-8")
+    say(**known)
 
 
 if __name__ == "__main__":
