@@ -84,6 +84,13 @@ def accuracy(model: Classifier, x: Tensor, y: Tensor) -> float:
     return right / len(x)
 
 
+@torch.no_grad()
+def sure(model: Classifier, x: Tensor, least: float = 0.95) -> float:
+    "The share of pictures to which it gives one digit with more than this probability."
+    best = torch.cat([model(part.clamp(-1, 1)).softmax(1).amax(1) for part in x.split(500)])
+    return (best > least).double().mean().item()
+
+
 def feature_network(root: Path) -> tuple[Classifier, dict]:
     "The classifier from the cache, or trained now; and what to say of it."
     model = Classifier().eval()
@@ -125,7 +132,9 @@ class Score:
         self.model, self.about = feature_network(root)
         self.n, self.train = n, self.model.features(mnist("train", root))
         chosen = torch.randperm(10_000, generator=torch.Generator().manual_seed(0))[:n]
-        self.floor = frechet(self.model.features(mnist("test", root)[chosen]), self.train)
+        held_out = mnist("test", root)[chosen]
+        self.floor = frechet(self.model.features(held_out), self.train)
+        self.floor_sure = sure(self.model, held_out)
 
     def __call__(self, x: Tensor) -> float:
         if len(x) != self.n:

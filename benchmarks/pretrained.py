@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from diffusion_math import ForwardProcess, Schedule, cosine_schedule, mnist
-from diffusion_math.ddpm import DDPM, _scales
+from diffusion_math import ForwardProcess, Schedule, cosine_schedule, load_pretrained, mnist
+from diffusion_math.ddpm import DDPM
 from diffusion_math.laws.levels import GreyLevels
 from diffusion_math.networks.unet import UNet
 from diffusion_math.training.checkpoint import save_model
@@ -32,6 +32,22 @@ T, EVERY = 1000, 9  # EVERY divides T - 1, so that both ends are looked at
 def bits_network() -> GreyLevels:
     torch.manual_seed(0)
     return GreyLevels(UNet(1, 10)).to(memory_format=torch.channels_last)
+
+
+def finer_network(before: GreyLevels) -> GreyLevels:
+    """The same function at first, with more to say: waves of 16 to 2 grey levels' length beside each pixel, so that it
+    can see on which level a picture's plateau stands, and bells that may be narrower than a level, so that it can say so.
+    """
+    torch.manual_seed(1)
+    network = GreyLevels(UNet(1, 13, waves=(3, 4, 5, 6)), finest=0.1)
+    old = before.state_dict()
+    for name, w in network.state_dict().items():
+        if (
+            w.shape != old[name].shape
+        ):  # the stem's inputs and the head's outputs: new ones count for nothing yet
+            w.zero_()
+        w[tuple(map(slice, old[name].shape))] = old[name]
+    return network.to(memory_format=torch.channels_last)
 
 
 def pictures_network() -> UNet:
@@ -56,45 +72,72 @@ def cost_per_log_snr(p: DDPM, x0: torch.Tensor, seed: int = 1) -> torch.Tensor:
     generator, out = torch.Generator().manual_seed(seed), []
     for t in range(1, p.T + 1, EVERY):
         some = x0[torch.randint(len(x0), (64,), generator=generator)]
-        said = p.predict(p.q.marginal(some, t).sample(generator), t)
-        signal, noise = _scales(said.log_snr, some)
-        off = (signal / noise * (said.x0 - some)).square().flatten(1).sum(1) / 2
-        out.append(off.square().mean().sqrt().double())
+        said = p.predict(p.q.marginal(some, t).sample(generator), t).x0
+        half_snr = p.q.schedule.log_snr[t].exp() / 2
+        off = half_snr * (said - some).double().square().flatten(1).sum(1)
+        out.append(off.square().mean().sqrt())
     return torch.stack(out)
 
 
-def bits(x0: torch.Tensor, runs: Path, steps: int) -> DDPM:
+def first_bits(x0: torch.Tensor, runs: Path) -> DDPM:
     "Two runs: a short one on noise levels spread evenly in log SNR, which finds where the bits are; then the long one."
     even = Schedule.from_log_snr(torch.linspace(MOST, LEAST, T, dtype=torch.float64))
     pilot = DDPM(bits_network(), ForwardProcess(even), SHAPE, "x0", images=True)
     fit(pilot, x0, steps=400, loss="elbo", folder=runs / "pilot", resume=True)
     size = cost_per_log_snr(pilot, x0)
-    p = DDPM(
-        bits_network(),
-        ForwardProcess(spread(even.log_snr[1::EVERY], size)),
-        SHAPE,
-        "x0",
-        images=True,
-    )
-    fit(p, x0, steps=steps, loss="elbo", ema=0.9995, folder=runs / "long", resume=True)
+    q = ForwardProcess(spread(even.log_snr[1::EVERY], size))
+    p = DDPM(bits_network(), q, SHAPE, "x0", images=True)
+    fit(p, x0, steps=8000, loss="elbo", ema=0.9995, folder=runs / "long", resume=True)
     return p
 
 
-def pictures(x0: torch.Tensor, labels: torch.Tensor, runs: Path, steps: int) -> DDPM:
-    "Two runs: one that mostly tells the class, and one that leaves it out half of the time, for samples of any class."
+def bits(x0: torch.Tensor, runs: Path, steps: int, warm: bool = False) -> DDPM:
+    "The first two runs, and a third of the finer network from where they end. warm: from what ships."
+    before = load_pretrained("ddpm_mnist_bits") if warm else first_bits(x0, runs)
+    network = torch.compile(finer_network(before.network))
+    p = DDPM(network, before.q, SHAPE, "x0", images=True)
+    plan = dict(loss="elbo", steps=steps, batch=64, lr=1.5e-3, ema=0.999, warmup=200, seed=2)
+    fit(p, x0, **plan, precision="bf16", folder=runs / "finer", resume=True)
+    return p
+
+
+def noise_loss(p: DDPM, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+    "Chapter 6's: the squared error of the noise times 1 - alpha_bar, and a little everywhere, against grain on black."
+    law = p.q.marginal(x0, t)
+    off = (eps - p.predict(torch.addcmul(law.mean, law.std, eps), t).eps).square()
+    return (0.02 + p.q.schedule.noise_var[t]) * off.mean((1, 2, 3))
+
+
+def both_ends(p: DDPM, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+    "Chapter 6's and a little of the plain loss of v, which minds x_0 where there is hardly any picture left."
+    law = p.q.marginal(x0, t)
+    said = p.predict(torch.addcmul(law.mean, law.std, eps), t)
+    of_eps = (eps - said.eps).square().mean((1, 2, 3))
+    of_v = (said.v_of(x0, eps) - said.v).square().mean((1, 2, 3))
+    return p.q.schedule.noise_var[t] * of_eps + 0.03 * of_v
+
+
+def first_pictures(x0: torch.Tensor, labels: torch.Tensor, runs: Path) -> UNet:
+    "Two runs of the plain loss: one that mostly tells the class, and one that leaves it out half of the time."
     p = DDPM(pictures_network(), ForwardProcess(cosine_schedule(T)), SHAPE, "v", images=True)
-    fit(p, x0, steps=steps, labels=labels, folder=runs / "pictures", resume=True)
-    fit(
-        p,
-        x0,
-        steps=2 * steps // 3,
-        lr=1.5e-3,
-        labels=labels,
-        drop=0.5,
-        seed=1,
-        folder=runs / "more",
-        resume=True,
-    )
+    fit(p, x0, steps=3000, labels=labels, folder=runs / "pictures", resume=True)
+    half = dict(labels=labels, drop=0.5, seed=1)
+    fit(p, x0, steps=2000, lr=1.5e-3, **half, folder=runs / "more", resume=True)
+    return p.network
+
+
+def pictures(
+    x0: torch.Tensor, labels: torch.Tensor, runs: Path, steps: int, warm: bool = False
+) -> DDPM:
+    "Chapter 6's recipe, from where the plain loss ends; the class is left out half of the time. warm: from what ships."
+    network = load_pretrained("ddpm_mnist").network if warm else first_pictures(x0, labels, runs)
+    lowered = Schedule.from_log_snr(cosine_schedule(T).log_snr[1:] - 1.0)
+    p = DDPM(torch.compile(network), ForwardProcess(lowered), SHAPE, "v", images=True)
+    plan = dict(labels=labels, batch=64, drop=0.5, precision="bf16", resume=True)
+    long = dict(loss=noise_loss, steps=steps, lr=3e-3, ema=0.9993, warmup=300, seed=2)
+    fit(p, x0, **plan, **long, folder=runs / "weighted")
+    last = dict(loss=both_ends, steps=1200, lr=6e-4, ema=0.997, warmup=50, seed=3)
+    fit(p, x0, **plan, **last, folder=runs / "ends")
     return p
 
 
@@ -107,20 +150,17 @@ def main() -> None:
     parser.add_argument(
         "--runs", type=Path, default=Path("runs"), help="checkpoints (default: %(default)s)"
     )
-    parser.add_argument(
-        "--steps",
-        type=int,
-        help="of the (first) run, of 128 pictures each (default: 8000 for bits, 3000 for pictures)",
-    )
+    parser.add_argument("--steps", type=int, help="of the last run (default: 10000 of 64 pictures)")
+    parser.add_argument("--warm", action="store_true", help="go on from the weights that ship")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch (default: %(default)s)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     x0, labels = mnist("train", root=args.data, labels=True)
     began, runs = time.time(), args.runs / args.name
     if args.name == "ddpm_mnist_bits":
-        p = bits(x0, runs, args.steps or 8_000)
+        p = bits(x0, runs, args.steps or 10_000, args.warm)
     else:
-        p = pictures(x0, labels, runs, args.steps or 3_000)
+        p = pictures(x0, labels, runs, args.steps or 10_000, args.warm)
     save_model(p, ASSETS / f"{args.name}.safetensors", torch.float16)
     print(f"{args.name}: {(time.time() - began) / 60:.1f} minutes in this call")
 

@@ -645,6 +645,7 @@ row(
     levels=count(5, 2, 2**24),
     low=number(-1.0, -INF, 0.9),
     high=number(1.0, -0.9, INF),
+    finest=number(None, 0, 1, lowest=False, also=as_is("None")),
 )
 X_T = tensor(PICTURES, wrong=(PICTURES[0], PICTURES.expand(2, 3, 4, 4)))
 ROWLEVEL = number(

@@ -423,7 +423,7 @@ export function unet(tensors, config, { plain = false } = {}) {
 // ------------------------------------------------------------------------------------------------- a law of grey levels
 
 const [SURE, REACH, NARROW] = [1e-12, 4, 0.7]; // as in laws/levels.py
-const PRIOR = [2, 0, 0, 0, -0.9, 0, 0.95, -2.9, -1.4, -3.7];
+const PRIOR = [2, 0, 0, 0, -0.9, 0, 0.95, -2.9, -1.4, -3.7, 3, 3, 3];
 
 // The mean of N(c, v) read at the levels, and the log of its mass there.
 function atLevels(c, v, low, width) {
@@ -439,16 +439,18 @@ function atLevels(c, v, low, width) {
   return [mean, top + Math.log(total) + Math.log(width) - 0.5 * Math.log(2 * Math.PI * spread)];
 }
 
-// E[x_0 | x_t] of one pixel by Bayes' rule, from ten numbers that a network says; get(i) is the i-th.
-export function denoised(x, logSnr, get, { low, high, width }) {
+// E[x_0 | x_t] of one pixel by Bayes' rule, from the numbers that a network says; get(i) is the i-th. finest: how
+// narrow a bell may be, in distances of levels; then there are thirteen numbers, and ten without it.
+export function denoised(x, logSnr, get, { low, high, width, finest }) {
   const [signal, noise] = [Math.sqrt(sigmoid(logSnr)), sigmoid(-logSnr)];
-  const fine = logSnr > -Math.log(4 * NARROW * width ** 2);
+  const fine = finest !== undefined || logSnr > -Math.log(4 * NARROW * width ** 2);
   const sure = Math.max(noise, SURE);
   const centres = [low];
   const logs = [get(0) + PRIOR[0] - 0.5 * ((x - signal * low) ** 2 / sure + Math.log(sure))];
   for (let i = 1; i < 4; i++) {
     const mean = get(3 + i) + PRIOR[3 + i];
-    const std = width + (high - low) * sigmoid(get(6 + i) + PRIOR[6 + i]);
+    const least = finest === undefined ? 1 : finest + (1 - finest) * sigmoid(get(9 + i) + PRIOR[9 + i]);
+    const std = least * width + (high - low) * sigmoid(get(6 + i) + PRIOR[6 + i]);
     const total = signal ** 2 * std ** 2 + noise;
     const evidence = -0.5 * ((x - signal * mean) ** 2 / total + Math.log(total));
     const c = (mean * noise + signal * std ** 2 * x) / total;
@@ -468,13 +470,14 @@ export function open(buffer, options) {
   const config = made.network.UNet ?? made.network.of.UNet;
   const net = unet(inner, config, options);
   if (made.network.UNet) return { ...net, made, tensors };
-  const { levels, low, high } = made.network.GreyLevels;
-  const scale = { low, high, width: (high - low) / (levels - 1) };
+  const { levels, low, high, finest } = made.network.GreyLevels;
+  const scale = { low, high, width: (high - low) / (levels - 1), finest };
+  const numbers = finest === undefined ? 10 : 13;
   const forward = (x, h, w, logSnr, label = null) => {
     const said = net.forward(x, h, w, logSnr, label);
     const [channels, size] = [config.channels, h * w];
     return Float32Array.from({ length: channels * size }, (_, i) => {
-      const first = 10 * Math.floor(i / size) * size + (i % size);
+      const first = numbers * Math.floor(i / size) * size + (i % size);
       return denoised(x[i], logSnr, (k) => said[first + k * size], scale);
     });
   };

@@ -190,6 +190,7 @@ def described(network: nn.Module) -> dict[str, Any]:
         return {"UNet": network.config}
     if isinstance(network, GreyLevels):
         levels = {"levels": network.levels, "low": network.low, "high": network.high}
+        levels |= {} if network.finest is None else {"finest": network.finest}
         return {"GreyLevels": levels, "of": described(network.network)}
     raise TypeError(
         f"save_model keeps a UNet or GreyLevels of one, got {type(network).__name__}; keep its state_dict"

@@ -104,8 +104,9 @@ def test_any_network_of_the_package_s(page, tmp_path, name, h, w, plain):
         close(ask(page, x, label), torch_says(network, x, label))
 
 
-def test_a_prior_over_grey_levels_of_its_own(page, tmp_path):
-    network = GreyLevels(UNet(1, 10, width=8), levels=16, low=0.0)
+@pytest.mark.parametrize("numbers, finest", [(10, None), (13, 0.2)])
+def test_a_prior_over_grey_levels_of_its_own(page, tmp_path, numbers, finest):
+    network = GreyLevels(UNet(1, numbers, width=8), levels=16, low=0.0, finest=finest)
     opened(page, file(random_model(network, (1, 9, 9), "x0"), tmp_path))
     x = torch.rand(1, 9, 9, generator=seed())
     close(ask(page, x), torch_says(network, x))

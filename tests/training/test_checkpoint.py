@@ -68,7 +68,7 @@ def test_comes_back_as_it_was(kept):
 
 @settings(max_examples=15)
 @given(
-    st.booleans(),
+    st.sampled_from([0, 10, 13]),
     st.sampled_from(["eps", "x0", "v"]),
     st.sampled_from(["beta", "posterior"]),
     st.booleans(),
@@ -82,9 +82,10 @@ def test_whatever_it_was(
 ):
     channels = 3
     network = UNet(
-        channels, 10 * channels if grey else None, 8, [1, 2], classes=classes, waves=waves
+        channels, grey * channels if grey else None, 8, [1, 2], classes=classes, waves=waves
     )
-    network = GreyLevels(network, 16, 0.0, 15.0) if grey else network
+    finest = 0.2 if grey == 13 else None
+    network = GreyLevels(network, 16, 0.0, 15.0, finest) if grey else network
     schedule = Schedule.from_log_snr(
         torch.tensor([14.5, 3.0, -torch.inf if zero and predicts != "eps" else -9.0])
     )
