@@ -4,6 +4,7 @@
 __all__ = ['mystery']
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #81399d8b
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -1900,4 +1901,173 @@ _slip(
     "Each of your steps starts at x_T again. Put each result into the next step.",
     lambda p, x_T, e: p.step(x_T, 1).mean,
     lambda p, x_T, e: p.step(x_T, 1).mean + p.step(x_T, 1).std * e[1],
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #e9797bbf
+def entropy_from_error(error, log_snr, d):
+    between = d * torch.sigmoid(log_snr) - error
+    area = (between[1:] + between[:-1]).sum() / 2 * (log_snr[1] - log_snr[0])
+    return d / 2 * math.log(2 * math.pi * math.e) - area / 2
+
+
+def _error_table(d: Dice) -> dict:
+    "An error curve that meets the unit bell's at both ends, and how many numbers a datum has."
+    numbers, m = d.whole(2, 4), 4 if d.small else d.whole(5, 8)
+    log_snr = torch.linspace(-1.5, 2.0, m, dtype=d.dtype).round(decimals=2 if d.small else 6)
+    log_snr = log_snr[0] + torch.arange(m, dtype=d.dtype) * (0.5 if d.small else 0.75)
+    error = d.between(0.1, 0.9, m) * numbers
+    error[[0, -1]] = numbers * torch.sigmoid(log_snr[[0, -1]])
+    return {"error": error, "log_snr": log_snr, "d": numbers}
+
+
+def _unit_bell(a: dict) -> dict:
+    "The curve of N(0, I)."
+    return a | {"error": a["d"] * torch.sigmoid(a["log_snr"])}
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #97d3cf80
+_add(
+    Exercise(
+        "12.a",
+        "an entropy from an error curve",
+        entropy_from_error,
+        _error_table,
+        hints=(
+            "The area under the curve itself is infinite. With which law's curve do you compare it, and what is "
+            "that law's entropy?",
+            "d/2 log(2πe), less half of the area between d σ(λ) and the error, (12.6). The area is a sum of "
+            "trapezoids: torch.trapezoid(y, log_snr).",
+        ),
+        edges=(("The curve of N(0, I) itself must give the entropy of N(0, I).", _unit_bell),),
+    )
+)
+
+
+def _sum(y: Tensor, log_snr: Tensor) -> Tensor:
+    return torch.trapezoid(y, log_snr)
+
+
+def _unit(d: int) -> float:
+    return d / 2 * math.log(2 * math.pi * math.e)
+
+
+def _below(e: Tensor, s: Tensor, d: float) -> Tensor:
+    return d * torch.sigmoid(s) - e
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #b8c4d667
+_slip(
+    "12.a",
+    "You took all of the area. The bound is half a squared error (12.4), and so is the entropy.",
+    lambda e, s, d: _unit(d) - _sum(_below(e, s, d), s),
+)
+_slip(
+    "12.a",
+    "You added the area. Where the error lies below the unit bell's, more of the noise is seen, so the data has less "
+    "entropy than N(0, I).",
+    lambda e, s, d: _unit(d) + _sum(_below(e, s, d), s) / 2,
+)
+_slip(
+    "12.a",
+    "That is half the area under the error alone, which grows without end as log_snr goes to the right. For a density "
+    "it must be compared with the unit bell's curve, d σ(λ).",
+    lambda e, s, d: _sum(e, s) / 2,
+    lambda e, s, d: _unit(d) - _sum(e, s) / 2,
+    lambda e, s, d: _unit(d) + _sum(e, s) / 2,
+)
+_slip(
+    "12.a",
+    "You have the area, and the unit bell's own entropy d/2 log(2πe) is missing.",
+    lambda e, s, d: -_sum(_below(e, s, d), s) / 2,
+    lambda e, s, d: _sum(_below(e, s, d), s) / 2,
+)
+_slip(
+    "12.a",
+    "The unit bell of d numbers errs by d σ(λ), and its entropy is d/2 log(2πe). One of the two d is missing.",
+    lambda e, s, d: _unit(d) - _sum(_below(e, s, 1), s) / 2,
+    lambda e, s, d: _unit(1) - _sum(_below(e, s, d), s) / 2,
+    lambda e, s, d: _unit(1) - _sum(_below(e, s, 1), s) / 2,
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #1de97fed
+_slip(
+    "12.a",
+    "The sum must run over log SNR. You have integrated over the SNR itself, or forgot how wide a strip is.",
+    lambda e, s, d: _unit(d) - _sum(_below(e, s, d), s.exp()) / 2,
+    lambda e, s, d: _unit(d) - _below(e, s, d).sum() / 2,
+    lambda e, s, d: _unit(d) - _below(e, s, d).mean() / 2,
+)
+_slip(
+    "12.a",
+    "The entropy of N(0, I) is d/2 log(2πe); d/2 log(2π) is the log of its highest density, with the other sign.",
+    lambda e, s, d: d / 2 * math.log(2 * math.pi) - _sum(_below(e, s, d), s) / 2,
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #16d68bdc
+def best_shares(square, width):
+    size = width * square.sqrt()
+    return size / size.sum()
+
+
+def _stretches(d: Dice) -> dict:
+    k = 2 if d.small else d.whole(3, 5)
+    return {"square": d.between(0.3, 3.0, k), "width": d.between(0.5, 2.0, k)}
+
+
+_add(
+    Exercise(
+        "12.b",
+        "the shares of a schedule",
+        best_shares,
+        _stretches,
+        hints=(
+            "Move a little share from one stretch to another. What does (12.9) lose at the one and gain at the other?",
+            "m Δ²/w falls by m Δ²/w² for each bit of share, and that must be the same on all stretches. So w is in "
+            "proportion to Δ √m; divide by the sum.",
+        ),
+        edges=(
+            (
+                "Where all stretches cost the same, each gets its share of the width.",
+                lambda a: a | {"square": torch.ones_like(a["square"])},
+            ),
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #7d526458
+def _shared(size: Callable) -> Callable:
+    "Shares in proportion to size(square, width)."
+    return lambda m, w: size(m, w) / size(m, w).sum()
+
+
+_slip(
+    "12.b",
+    "You took the mean square itself. With such shares the two stretches of the text gain nothing over even ones: 10 "
+    "both times.",
+    _shared(lambda m, w: m * w),
+    _shared(lambda m, w: m * w**2),
+    _shared(lambda m, w: m),
+)
+_slip(
+    "12.b",
+    "The root of the mean square is a density. A stretch twice as wide needs twice the share: times width.",
+    _shared(lambda m, w: m.sqrt()),
+    _shared(lambda m, w: m.sqrt() / w),
+)
+_slip(
+    "12.b",
+    "Those are even draws of λ, whatever each stretch costs.",
+    _shared(lambda m, w: w),
+    _shared(lambda m, w: torch.ones_like(w)),
+)
+_slip(
+    "12.b",
+    "Right up to a factor: shares must add up to 1.",
+    lambda m, w: w * m.sqrt(),
+    lambda m, w: m.sqrt() * w / (m.sqrt() * w).max(),
+)
+_slip(
+    "12.b",
+    "You look least where the cost is largest. A rare draw of a large cost, divided by a small density, is what makes "
+    "an estimate scatter.",
+    _shared(lambda m, w: w / m.sqrt()),
+    _shared(lambda m, w: w / m),
 )
