@@ -17,6 +17,7 @@ from .area import (
     noise_error,
     normal_error,
 )
+from .change import FlowLogProb, divergence, log_prob_by_flow
 from .ddpm import DDPM, Prediction, elbo_loss, simple_loss
 from .distribution import Distribution
 from .elbo import Elbo, elbo, exact_elbo
@@ -152,18 +153,19 @@ _HOME = {name: module for module, names in _LAZY.items() for name in names}
 __all__ = [
     "NOTATION", "PALETTE", "Account", "AreaExplorer", "BellExplorer", "Board", "BoundExplorer", "DDPM",
     "DiscretizedGaussian", "Distribution", "Elbo", "Empirical", "Estimate", "ExactReverse", "FilmExplorer",
-    "ForwardProcess", "GaugeExplorer", "Gaussian", "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain",
-    "Levels", "LinearChain", "Live", "MeltingExplorer", "NetworkExplorer", "NoisingExplorer", "OriginExplorer",
-    "Pictures", "PixelsExplorer", "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer",
-    "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin", "area_estimate", "best_variance",
-    "bits_per_dim", "bound_by_area", "check", "constant_schedule", "convert", "cosine_schedule", "dequantize", "digits",
-    "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "error_curve", "exact_elbo", "figure", "fit", "hint",
-    "hyvarinen_loss", "langevin", "learn_levels", "linear_schedule", "load_model", "load_pictures", "load_pretrained",
-    "log_prob_by_area", "make_digits", "mean_and_stderr", "mnist", "mystery", "noise_error", "normal_error",
-    "notation_card", "plot_bars", "plot_contours", "plot_curves", "plot_density", "plot_field", "plot_heat",
-    "plot_histograms", "plot_marks", "plot_paths", "plot_points", "plot_ruler", "plot_schedule", "progress",
-    "save_model", "save_pictures", "score_of", "shades", "show", "show_film", "show_images", "show_points", "show_rows",
-    "show_strip", "simple_loss", "style", "trace_jacobian", "tweedie", "tweedie_cov", "write_page",
+    "FlowLogProb", "ForwardProcess", "GaugeExplorer", "Gaussian", "GaussianExplorer", "GaussianMixture", "GreyLevels",
+    "GridChain", "Levels", "LinearChain", "Live", "MeltingExplorer", "NetworkExplorer", "NoisingExplorer",
+    "OriginExplorer", "Pictures", "PixelsExplorer", "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule",
+    "ScoreExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin", "area_estimate",
+    "best_variance", "bits_per_dim", "bound_by_area", "check", "constant_schedule", "convert", "cosine_schedule",
+    "dequantize", "digits", "divergence", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "error_curve", "exact_elbo",
+    "figure", "fit", "hint", "hyvarinen_loss", "langevin", "learn_levels", "linear_schedule", "load_model",
+    "load_pictures", "load_pretrained", "log_prob_by_area", "log_prob_by_flow", "make_digits", "mean_and_stderr",
+    "mnist", "mystery", "noise_error", "normal_error", "notation_card", "plot_bars", "plot_contours", "plot_curves",
+    "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths", "plot_points",
+    "plot_ruler", "plot_schedule", "progress", "save_model", "save_pictures", "score_of", "shades", "show", "show_film",
+    "show_images", "show_points", "show_rows", "show_strip", "simple_loss", "style", "trace_jacobian", "tweedie",
+    "tweedie_cov", "write_page",
 ]  # fmt: skip
 
 

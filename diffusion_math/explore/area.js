@@ -86,7 +86,7 @@ function law(ui, now, move) {
     view.area(frame, colours, (context, X, Y) => {
       curve(context, X, Y, heights, { colour: colours.data, width: 2.5 });
       curve(context, X, Y, [[x, 0], [x, top]], { colour: colours.soft, width: 1, dash: [4, 4] });
-      dot(context, X(x), Y(Math.exp(logMixture(now.mixture, x))), { colour: colours.q, ring: colours.paper, radius: 7 });
+      dot(context, X(x), Y(Math.exp(logMixture(now.mixture, x))), { colour: colours.data, ring: colours.paper, radius: 7 });
     });
   }
   return { canvas: view.canvas, draw };

@@ -1903,6 +1903,204 @@ _slip(
     lambda p, x_T, e: p.step(x_T, 1).mean + p.step(x_T, 1).std * e[1],
 )
 
+# %% ../../nbs/workshop/teach/catalogue.ipynb #156ae888
+def log_prob_of_stretch(y, M, b):
+    x = torch.linalg.solve(M, (y - b).T).T
+    unit = -0.5 * x.square().sum(1) - M.shape[0] / 2 * math.log(2 * math.pi)
+    return unit - torch.linalg.slogdet(M).logabsdet
+
+
+def _stretch(d: Dice) -> dict:
+    "A matrix far from singular, often one that mirrors; a shift; and places."
+    dims = 2 if d.small else d.whole(2, 4)
+    M = 2 * torch.eye(dims, dtype=d.dtype) + 0.4 * d.normal(dims, dims)
+    M[0] = M[0] * (-1) ** d.index
+    M = M.round(decimals=1) if d.small else M
+    return {"y": d.normal(1 if d.small else d.whole(2, 4), dims), "M": M, "b": d.normal(dims) + 1}
+
+
+def _stretched(back: Callable, squeeze: Callable) -> Callable:
+    "The log-density with another way back(y, M, b), or with squeeze(M) for the log-determinant."
+
+    def wrong(y, M, b):
+        unit = -0.5 * back(y, M, b).square().sum(1) - M.shape[0] / 2 * math.log(2 * math.pi)
+        return unit - squeeze(M)
+
+    return wrong
+
+
+def _back(y: Tensor, M: Tensor, b: Tensor) -> Tensor:
+    return torch.linalg.solve(M, (y - b).T).T
+
+
+def _log_det(M: Tensor) -> Tensor:
+    return torch.linalg.slogdet(M).logabsdet
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #3f62b28a
+_add(
+    Exercise(
+        "11.a",
+        "the density after a stretch",
+        log_prob_of_stretch,
+        _stretch,
+        hints=(
+            "Which x became this y? How dense was it there, and how much has space been stretched since?",
+            "x = M⁻¹(y − b), by torch.linalg.solve; log N(x; 0, I), less log |det M|, (11.2): "
+            "torch.linalg.slogdet(M).logabsdet.",
+        ),
+        edges=(
+            (
+                "Where M is the identity, y is x moved by b, and nothing has been stretched.",
+                lambda a: a | {"M": torch.eye(len(a["M"]), dtype=a["M"].dtype)},
+            ),
+        ),
+    )
+)
+_slip(
+    "11.a",
+    "Your sign is the other way round. Where space is stretched the density falls, so log |det M| is subtracted.",
+    _stretched(_back, lambda M: -_log_det(M)),
+)
+_slip(
+    "11.a",
+    "That is how dense x was, before the stretch. The stretch itself is missing: log |det M|, (11.2).",
+    _stretched(_back, lambda M: 0.0),
+)
+_slip(
+    "11.a",
+    "You looked y up in the unit bell. y is M x + b: first go back to x.",
+    _stretched(lambda y, M, b: y, _log_det),
+    _stretched(lambda y, M, b: y, lambda M: 0.0),
+    _stretched(lambda y, M, b: y - b, _log_det),
+)
+_slip(
+    "11.a",
+    "You went forward once more: M is to be undone, not done again.",
+    _stretched(lambda y, M, b: y @ M.T + b, _log_det),
+    _stretched(lambda y, M, b: (y - b) @ M.T, _log_det),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #c6c1ad22
+_slip(
+    "11.a",
+    "The shift was not undone rightly: take b away from y, and then go back through M.",
+    _stretched(lambda y, M, b: torch.linalg.solve(M, y.T).T, _log_det),
+    _stretched(lambda y, M, b: torch.linalg.solve(M, y.T).T - b, _log_det),
+    _stretched(lambda y, M, b: torch.linalg.solve(M, (y + b).T).T, _log_det),
+)
+_slip(
+    "11.a",
+    "You solved with M transposed: each row of y is one place, so solve for columns, (y − b).T, and turn the result.",
+    _stretched(lambda y, M, b: (y - b) @ torch.linalg.inv(M), _log_det),
+)
+_slip(
+    "11.a",
+    "The trace belongs to a small step, (11.3). This stretch is not small: it takes the log of the determinant.",
+    _stretched(_back, lambda M: M.trace()),
+    _stretched(_back, lambda M: (M - torch.eye(len(M)).to(M)).trace()),
+)
+_slip(
+    "11.a",
+    "You subtracted the determinant itself. The density is divided by it, so its log is taken away from the log.",
+    _stretched(_back, lambda M: torch.linalg.det(M).abs()),
+    _stretched(_back, lambda M: torch.linalg.det(M)),
+)
+_slip(
+    "11.a",
+    "The constant of the unit bell is missing, or it is that of one dimension: d/2 log 2π.",
+    lambda y, M, b: -0.5 * _back(y, M, b).square().sum(1) - _log_det(M),
+    lambda y, M, b: (
+        -0.5 * _back(y, M, b).square().sum(1) - 0.5 * math.log(2 * math.pi) - _log_det(M)
+    ),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #1ef02d5e
+def trace_from_signs(f, x, v, h):
+    return (v * (f(x + h * v) - f(x))).sum(1) / h
+
+
+class _Linear:
+    "x -> x Jᵀ + c, for a J that is not symmetric."
+
+    def __init__(self, J: Tensor, c: Tensor):
+        self.J, self.c = J, c
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.to(self.J.dtype) @ self.J.T + self.c
+
+    def __repr__(self) -> str:
+        return f"x -> x @ {self.J.T.tolist()} + {self.c.tolist()}"
+
+
+def _probing(d: Dice) -> dict:
+    "A linear function, so that no step is too long for it; places, and signs of which one is −1 and one is +1."
+    dims, n = (2, 1) if d.small else (d.whole(3, 5), d.whole(2, 4))
+    signs = (d.normal(n, dims) > 0).to(d.dtype) * 2 - 1
+    signs[:, 0], signs[:, 1] = 1.0, -1.0
+    J, c = d.normal(dims, dims) + 0.1, d.normal(dims) + 0.3
+    return {"f": _Linear(J, c), "x": d.normal(n, dims), "v": signs, "h": 0.25}
+
+
+_add(
+    Exercise(
+        "11.b",
+        "a trace from two calls",
+        trace_from_signs,
+        _probing,
+        hints=(
+            "f(x + h v) − f(x), divided by h, is nearly J v. What does (11.6) do with J v?",
+            "(v * (f(x + h v) − f(x))).sum(1) / h, one number for each x.",
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #428bc074
+_slip(
+    "11.b",
+    "You added up J v. In v · J v each entry is multiplied by its own sign first, and then they are added.",
+    lambda f, x, v, h: (f(x + h * v) - f(x)).sum(1) / h,
+)
+_slip(
+    "11.b",
+    "The rise is divided by the run: h is missing.",
+    lambda f, x, v, h: (v * (f(x + h * v) - f(x))).sum(1),
+    lambda f, x, v, h: (v * (f(x + h * v) - f(x))).sum(1) * h,
+)
+_slip(
+    "11.b",
+    "From x to x + h v is one h, not two.",
+    lambda f, x, v, h: (v * (f(x + h * v) - f(x))).sum(1) / (2 * h),
+)
+_slip(
+    "11.b",
+    "From x − h v to x + h v the way is 2h.",
+    lambda f, x, v, h: (v * (f(x + h * v) - f(x - h * v))).sum(1) / h,
+)
+_slip(
+    "11.b",
+    "A trace is a sum over coordinates, not a mean.",
+    lambda f, x, v, h: (v * (f(x + h * v) - f(x))).mean(1) / h,
+)
+_slip(
+    "11.b",
+    "You have one number for the whole batch. Add up over the coordinates of each x alone.",
+    lambda f, x, v, h: (v * (f(x + h * v) - f(x))).sum() / h,
+    lambda f, x, v, h: (v * (f(x + h * v) - f(x))).sum(1).mean() / h,
+)
+_slip(
+    "11.b",
+    "You moved all coordinates the same way. Move along the signs: x + h v.",
+    lambda f, x, v, h: (v * (f(x + h) - f(x))).sum(1) / h,
+    lambda f, x, v, h: (f(x + h) - f(x)).sum(1) / h,
+)
+_slip(
+    "11.b",
+    "That is v · f at one place: f must be compared with its value at x.",
+    lambda f, x, v, h: (v * f(x + h * v)).sum(1) / h,
+    lambda f, x, v, h: (v * f(x)).sum(1),
+    lambda f, x, v, h: (v * f(v)).sum(1),
+)
+
 # %% ../../nbs/workshop/teach/catalogue.ipynb #e9797bbf
 def entropy_from_error(error, log_snr, d):
     between = d * torch.sigmoid(log_snr) - error
