@@ -6,6 +6,18 @@ Whatever loads PyTorch and nothing heavier is imported here. The rest comes when
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .area import (
+    Levels,
+    area_estimate,
+    best_variance,
+    bound_by_area,
+    error_curve,
+    learn_levels,
+    log_prob_by_area,
+    noise_error,
+    normal_error,
+)
+from .change import FlowLogProb, divergence, log_prob_by_flow
 from .ddpm import DDPM, Prediction, elbo_loss, simple_loss
 from .distribution import Distribution
 from .elbo import Elbo, elbo, exact_elbo
@@ -29,6 +41,7 @@ from .slopes import trace_jacobian
 if TYPE_CHECKING:
     from .data.digits import dequantize, digits, make_digits, mnist
     from .data.pictures import Pictures, load_pictures, save_pictures
+    from .explore.area import AreaExplorer
     from .explore.bell import BellExplorer
     from .explore.bound import BoundExplorer
     from .explore.draw import DrawExplorer
@@ -117,6 +130,7 @@ _LAZY = {  # module -> what comes from it when it is first asked for
         "show_strip",
     ),
     "data.pictures": ("Pictures", "load_pictures", "save_pictures"),
+    "explore.area": ("AreaExplorer",),
     "explore.bell": ("BellExplorer",),
     "explore.bound": ("BoundExplorer",),
     "explore.draw": ("DrawExplorer",),
@@ -141,19 +155,22 @@ _LAZY = {  # module -> what comes from it when it is first asked for
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
 __all__ = [
-    "NOTATION", "PALETTE", "Account", "BellExplorer", "Board", "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution",
-    "DrawExplorer", "Elbo", "Empirical", "Estimate", "ExactReverse", "FilmExplorer", "ForwardProcess", "GaugeExplorer", "Gaussian",
-    "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "LearnExplorer", "LinearChain", "Live", "MeltingExplorer",
-    "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures", "PixelsExplorer", "Prediction",
-    "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc",
-    "annealed_langevin", "bits_per_dim", "check", "constant_schedule", "convert", "cosine_schedule", "dequantize",
-    "digits", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "exact_elbo", "figure", "fit", "hint",
-    "hyvarinen_loss", "langevin", "linear_schedule", "load_model", "load_pictures", "load_pretrained",
-    "make_digits", "mean_and_stderr", "mnist", "mystery", "notation_card", "plot_bars", "plot_contours",
-    "plot_curves", "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths",
-    "plot_points", "plot_ruler", "plot_schedule", "progress", "save_model", "save_pictures", "score_of", "shades",
-    "show", "show_film", "show_images", "show_points", "show_rows", "show_strip", "simple_loss", "style",
-    "trace_jacobian", "tweedie", "tweedie_cov", "write_page",
+    "NOTATION", "PALETTE", "Account", "AreaExplorer", "BellExplorer", "Board", "BoundExplorer", "DDPM",
+    "DiscretizedGaussian", "Distribution", "DrawExplorer", "Elbo", "Empirical", "Estimate", "ExactReverse",
+    "FilmExplorer", "FlowLogProb", "ForwardProcess", "GaugeExplorer", "Gaussian", "GaussianExplorer",
+    "GaussianMixture", "GreyLevels", "GridChain", "LearnExplorer", "Levels", "LinearChain", "Live",
+    "MeltingExplorer", "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures", "PixelsExplorer",
+    "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "TrainingRun", "UNet",
+    "account", "agree", "agree_mc", "annealed_langevin", "area_estimate", "best_variance", "bits_per_dim",
+    "bound_by_area", "check", "constant_schedule", "convert", "cosine_schedule", "dequantize", "digits",
+    "divergence", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "error_curve", "exact_elbo", "figure", "fit",
+    "hint", "hyvarinen_loss", "langevin", "learn_levels", "linear_schedule", "load_model", "load_pictures",
+    "load_pretrained", "log_prob_by_area", "log_prob_by_flow", "make_digits", "mean_and_stderr", "mnist", "mystery",
+    "noise_error", "normal_error", "notation_card", "plot_bars", "plot_contours", "plot_curves", "plot_density",
+    "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths", "plot_points", "plot_ruler",
+    "plot_schedule", "progress", "save_model", "save_pictures", "score_of", "shades", "show", "show_film",
+    "show_images", "show_points", "show_rows", "show_strip", "simple_loss", "style", "trace_jacobian", "tweedie",
+    "tweedie_cov", "write_page",
 ]  # fmt: skip
 
 

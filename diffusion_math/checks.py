@@ -8,8 +8,8 @@ __all__ = ['Batch', 'Each', 'Numbers', 'Random', 'got', 'shown', 'instance', 'fu
            'at_hand', 'finite', 'same_shape', 'like_x_t', 'matching', 'same_event', 'answer', 'nonzero', 'one_number',
            'known_event', 'event_shape', 'times', 'begins_at_one', 'real', 'each', 'rowwise', 'where_at_hand', 'known',
            'level', 'levels', 'log_snr', 'one_level', 'some_signal', 'weights', 'schedule_values', 'schedule_tables',
-           'schedule_table', 'never_rises', 'rising_levels', 'strides', 'grey_levels', 'variance', 'variances', 'terms',
-           'replicates']
+           'schedule_table', 'never_rises', 'rising_levels', 'strides', 'grey_levels', 'strictly_rising', 'same_ends',
+           'errors', 'variance', 'variances', 'terms', 'replicates']
 
 # %% ../nbs/workshop/checks.ipynb #c258775d
 import math
@@ -671,6 +671,34 @@ def grey_levels(levels: Any, low: float, high: float) -> float:
     if not -math.inf < number("low", low) < number("high", high) < math.inf:
         raise ValueError(f"low and high must be finite with low < high, got {low} and {high}")
     return (high - low) / steps
+
+# %% ../nbs/workshop/checks.ipynb #129b7db7
+def strictly_rising(name: str, values: Any) -> Tensor:
+    "Finite noise levels, two or more, each above the one before, as float64 on the CPU."
+    row = torch.tensor(rising_levels(name, values), dtype=torch.float64)
+    if len(row) < 2:
+        raise ValueError(f"{name} must hold two levels or more, got {len(row)}")
+    refuse(~row.isfinite(), f"{name} must be finite, got", row)
+    refuse(~(row.diff() > 0), f"{name} must rise at every step, got a step of", row.diff())
+    return row
+
+
+def same_ends(name: str, ends: Tensor, fits: Tensor) -> None:
+    "The two ends of some noise levels, which must be those of a chain."
+    if not torch.allclose(ends, fits, rtol=1e-9, atol=1e-9):
+        low, high = fits.tolist()
+        came = " and ".join(f"{v:g}" for v in ends.tolist())
+        raise ValueError(f"{name} must end where p does, at {low:g} and {high:g}, got {came}")
+
+
+def errors(name: str, values: Any, table: Tensor) -> Tensor:
+    "An error for each t = 0..T, finite and 0 or more, as float64 on the CPU."
+    read = real(name, values, "a list or tensor of numbers", dtype=torch.float64, device="cpu")
+    if read.shape != table.shape:
+        fits = f"shape {tuple(table.shape)}, one for each t = 0..T"
+        raise ValueError(f"{name} must have {fits}, got {tuple(read.shape)}")
+    refuse(~((read >= 0) & read.isfinite()), f"{name} must be finite and 0 or more, got", read)
+    return read
 
 # %% ../nbs/workshop/checks.ipynb #514e6292
 def variance(var: Any, mean: Tensor) -> Tensor:

@@ -4,6 +4,7 @@
 __all__ = ['mystery']
 
 # %% ../../nbs/workshop/teach/catalogue.ipynb #81399d8b
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -1900,4 +1901,371 @@ _slip(
     "Each of your steps starts at x_T again. Put each result into the next step.",
     lambda p, x_T, e: p.step(x_T, 1).mean,
     lambda p, x_T, e: p.step(x_T, 1).mean + p.step(x_T, 1).std * e[1],
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #156ae888
+def log_prob_of_stretch(y, M, b):
+    x = torch.linalg.solve(M, (y - b).T).T
+    unit = -0.5 * x.square().sum(1) - M.shape[0] / 2 * math.log(2 * math.pi)
+    return unit - torch.linalg.slogdet(M).logabsdet
+
+
+def _stretch(d: Dice) -> dict:
+    "A matrix far from singular, often one that mirrors; a shift; and places."
+    dims = 2 if d.small else d.whole(2, 4)
+    M = 2 * torch.eye(dims, dtype=d.dtype) + 0.4 * d.normal(dims, dims)
+    M[0] = M[0] * (-1) ** d.index
+    M = M.round(decimals=1) if d.small else M
+    return {"y": d.normal(1 if d.small else d.whole(2, 4), dims), "M": M, "b": d.normal(dims) + 1}
+
+
+def _stretched(back: Callable, squeeze: Callable) -> Callable:
+    "The log-density with another way back(y, M, b), or with squeeze(M) for the log-determinant."
+
+    def wrong(y, M, b):
+        unit = -0.5 * back(y, M, b).square().sum(1) - M.shape[0] / 2 * math.log(2 * math.pi)
+        return unit - squeeze(M)
+
+    return wrong
+
+
+def _back(y: Tensor, M: Tensor, b: Tensor) -> Tensor:
+    return torch.linalg.solve(M, (y - b).T).T
+
+
+def _log_det(M: Tensor) -> Tensor:
+    return torch.linalg.slogdet(M).logabsdet
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #3f62b28a
+_add(
+    Exercise(
+        "11.a",
+        "the density after a stretch",
+        log_prob_of_stretch,
+        _stretch,
+        hints=(
+            "Which x became this y? How dense was it there, and how much has space been stretched since?",
+            "x = M⁻¹(y − b), by torch.linalg.solve; log N(x; 0, I), less log |det M|, (11.2): "
+            "torch.linalg.slogdet(M).logabsdet.",
+        ),
+        edges=(
+            (
+                "Where M is the identity, y is x moved by b, and nothing has been stretched.",
+                lambda a: a | {"M": torch.eye(len(a["M"]), dtype=a["M"].dtype)},
+            ),
+        ),
+    )
+)
+_slip(
+    "11.a",
+    "Your sign is the other way round. Where space is stretched the density falls, so log |det M| is subtracted.",
+    _stretched(_back, lambda M: -_log_det(M)),
+)
+_slip(
+    "11.a",
+    "That is how dense x was, before the stretch. The stretch itself is missing: log |det M|, (11.2).",
+    _stretched(_back, lambda M: 0.0),
+)
+_slip(
+    "11.a",
+    "You looked y up in the unit bell. y is M x + b: first go back to x.",
+    _stretched(lambda y, M, b: y, _log_det),
+    _stretched(lambda y, M, b: y, lambda M: 0.0),
+    _stretched(lambda y, M, b: y - b, _log_det),
+)
+_slip(
+    "11.a",
+    "You went forward once more: M is to be undone, not done again.",
+    _stretched(lambda y, M, b: y @ M.T + b, _log_det),
+    _stretched(lambda y, M, b: (y - b) @ M.T, _log_det),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #c6c1ad22
+_slip(
+    "11.a",
+    "The shift was not undone rightly: take b away from y, and then go back through M.",
+    _stretched(lambda y, M, b: torch.linalg.solve(M, y.T).T, _log_det),
+    _stretched(lambda y, M, b: torch.linalg.solve(M, y.T).T - b, _log_det),
+    _stretched(lambda y, M, b: torch.linalg.solve(M, (y + b).T).T, _log_det),
+)
+_slip(
+    "11.a",
+    "You solved with M transposed: each row of y is one place, so solve for columns, (y − b).T, and turn the result.",
+    _stretched(lambda y, M, b: (y - b) @ torch.linalg.inv(M), _log_det),
+)
+_slip(
+    "11.a",
+    "The trace belongs to a small step, (11.3). This stretch is not small: it takes the log of the determinant.",
+    _stretched(_back, lambda M: M.trace()),
+    _stretched(_back, lambda M: (M - torch.eye(len(M)).to(M)).trace()),
+)
+_slip(
+    "11.a",
+    "You subtracted the determinant itself. The density is divided by it, so its log is taken away from the log.",
+    _stretched(_back, lambda M: torch.linalg.det(M).abs()),
+    _stretched(_back, lambda M: torch.linalg.det(M)),
+)
+_slip(
+    "11.a",
+    "The constant of the unit bell is missing, or it is that of one dimension: d/2 log 2π.",
+    lambda y, M, b: -0.5 * _back(y, M, b).square().sum(1) - _log_det(M),
+    lambda y, M, b: (
+        -0.5 * _back(y, M, b).square().sum(1) - 0.5 * math.log(2 * math.pi) - _log_det(M)
+    ),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #1ef02d5e
+def trace_from_signs(f, x, v, h):
+    return (v * (f(x + h * v) - f(x))).sum(1) / h
+
+
+class _Linear:
+    "x -> x Jᵀ + c, for a J that is not symmetric."
+
+    def __init__(self, J: Tensor, c: Tensor):
+        self.J, self.c = J, c
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.to(self.J.dtype) @ self.J.T + self.c
+
+    def __repr__(self) -> str:
+        return f"x -> x @ {self.J.T.tolist()} + {self.c.tolist()}"
+
+
+def _probing(d: Dice) -> dict:
+    "A linear function, so that no step is too long for it; places, and signs of which one is −1 and one is +1."
+    dims, n = (2, 1) if d.small else (d.whole(3, 5), d.whole(2, 4))
+    signs = (d.normal(n, dims) > 0).to(d.dtype) * 2 - 1
+    signs[:, 0], signs[:, 1] = 1.0, -1.0
+    J, c = d.normal(dims, dims) + 0.1, d.normal(dims) + 0.3
+    return {"f": _Linear(J, c), "x": d.normal(n, dims), "v": signs, "h": 0.25}
+
+
+_add(
+    Exercise(
+        "11.b",
+        "a trace from two calls",
+        trace_from_signs,
+        _probing,
+        hints=(
+            "f(x + h v) − f(x), divided by h, is nearly J v. What does (11.6) do with J v?",
+            "(v * (f(x + h v) − f(x))).sum(1) / h, one number for each x.",
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #428bc074
+_slip(
+    "11.b",
+    "You added up J v. In v · J v each entry is multiplied by its own sign first, and then they are added.",
+    lambda f, x, v, h: (f(x + h * v) - f(x)).sum(1) / h,
+)
+_slip(
+    "11.b",
+    "The rise is divided by the run: h is missing.",
+    lambda f, x, v, h: (v * (f(x + h * v) - f(x))).sum(1),
+    lambda f, x, v, h: (v * (f(x + h * v) - f(x))).sum(1) * h,
+)
+_slip(
+    "11.b",
+    "From x to x + h v is one h, not two.",
+    lambda f, x, v, h: (v * (f(x + h * v) - f(x))).sum(1) / (2 * h),
+)
+_slip(
+    "11.b",
+    "From x − h v to x + h v the way is 2h.",
+    lambda f, x, v, h: (v * (f(x + h * v) - f(x - h * v))).sum(1) / h,
+)
+_slip(
+    "11.b",
+    "A trace is a sum over coordinates, not a mean.",
+    lambda f, x, v, h: (v * (f(x + h * v) - f(x))).mean(1) / h,
+)
+_slip(
+    "11.b",
+    "You have one number for the whole batch. Add up over the coordinates of each x alone.",
+    lambda f, x, v, h: (v * (f(x + h * v) - f(x))).sum() / h,
+    lambda f, x, v, h: (v * (f(x + h * v) - f(x))).sum(1).mean() / h,
+)
+_slip(
+    "11.b",
+    "You moved all coordinates the same way. Move along the signs: x + h v.",
+    lambda f, x, v, h: (v * (f(x + h) - f(x))).sum(1) / h,
+    lambda f, x, v, h: (f(x + h) - f(x)).sum(1) / h,
+)
+_slip(
+    "11.b",
+    "That is v · f at one place: f must be compared with its value at x.",
+    lambda f, x, v, h: (v * f(x + h * v)).sum(1) / h,
+    lambda f, x, v, h: (v * f(x)).sum(1),
+    lambda f, x, v, h: (v * f(v)).sum(1),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #e9797bbf
+def entropy_from_error(error, log_snr, d):
+    between = d * torch.sigmoid(log_snr) - error
+    area = (between[1:] + between[:-1]).sum() / 2 * (log_snr[1] - log_snr[0])
+    return d / 2 * math.log(2 * math.pi * math.e) - area / 2
+
+
+def _error_table(d: Dice) -> dict:
+    "An error curve that meets the unit bell's at both ends, and how many numbers a datum has."
+    numbers, m = d.whole(2, 4), 4 if d.small else d.whole(5, 8)
+    log_snr = torch.linspace(-1.5, 2.0, m, dtype=d.dtype).round(decimals=2 if d.small else 6)
+    log_snr = log_snr[0] + torch.arange(m, dtype=d.dtype) * (0.5 if d.small else 0.75)
+    error = d.between(0.1, 0.9, m) * numbers
+    error[[0, -1]] = numbers * torch.sigmoid(log_snr[[0, -1]])
+    return {"error": error, "log_snr": log_snr, "d": numbers}
+
+
+def _unit_bell(a: dict) -> dict:
+    "The curve of N(0, I)."
+    return a | {"error": a["d"] * torch.sigmoid(a["log_snr"])}
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #97d3cf80
+_add(
+    Exercise(
+        "12.a",
+        "an entropy from an error curve",
+        entropy_from_error,
+        _error_table,
+        hints=(
+            "The area under the curve itself is infinite. With which law's curve do you compare it, and what is "
+            "that law's entropy?",
+            "d/2 log(2πe), less half of the area between d σ(λ) and the error, (12.6). The area is a sum of "
+            "trapezoids: torch.trapezoid(y, log_snr).",
+        ),
+        edges=(("The curve of N(0, I) itself must give the entropy of N(0, I).", _unit_bell),),
+    )
+)
+
+
+def _sum(y: Tensor, log_snr: Tensor) -> Tensor:
+    return torch.trapezoid(y, log_snr)
+
+
+def _unit(d: int) -> float:
+    return d / 2 * math.log(2 * math.pi * math.e)
+
+
+def _below(e: Tensor, s: Tensor, d: float) -> Tensor:
+    return d * torch.sigmoid(s) - e
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #b8c4d667
+_slip(
+    "12.a",
+    "You took all of the area. The bound is half a squared error (12.4), and so is the entropy.",
+    lambda e, s, d: _unit(d) - _sum(_below(e, s, d), s),
+)
+_slip(
+    "12.a",
+    "You added the area. Where the error lies below the unit bell's, more of the noise is seen, so the data has less "
+    "entropy than N(0, I).",
+    lambda e, s, d: _unit(d) + _sum(_below(e, s, d), s) / 2,
+)
+_slip(
+    "12.a",
+    "That is half the area under the error alone, which grows without end as log_snr goes to the right. For a density "
+    "it must be compared with the unit bell's curve, d σ(λ).",
+    lambda e, s, d: _sum(e, s) / 2,
+    lambda e, s, d: _unit(d) - _sum(e, s) / 2,
+    lambda e, s, d: _unit(d) + _sum(e, s) / 2,
+)
+_slip(
+    "12.a",
+    "You have the area, and the unit bell's own entropy d/2 log(2πe) is missing.",
+    lambda e, s, d: -_sum(_below(e, s, d), s) / 2,
+    lambda e, s, d: _sum(_below(e, s, d), s) / 2,
+)
+_slip(
+    "12.a",
+    "The unit bell of d numbers errs by d σ(λ), and its entropy is d/2 log(2πe). One of the two d is missing.",
+    lambda e, s, d: _unit(d) - _sum(_below(e, s, 1), s) / 2,
+    lambda e, s, d: _unit(1) - _sum(_below(e, s, d), s) / 2,
+    lambda e, s, d: _unit(1) - _sum(_below(e, s, 1), s) / 2,
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #1de97fed
+_slip(
+    "12.a",
+    "The sum must run over log SNR. You have integrated over the SNR itself, or forgot how wide a strip is.",
+    lambda e, s, d: _unit(d) - _sum(_below(e, s, d), s.exp()) / 2,
+    lambda e, s, d: _unit(d) - _below(e, s, d).sum() / 2,
+    lambda e, s, d: _unit(d) - _below(e, s, d).mean() / 2,
+)
+_slip(
+    "12.a",
+    "The entropy of N(0, I) is d/2 log(2πe); d/2 log(2π) is the log of its highest density, with the other sign.",
+    lambda e, s, d: d / 2 * math.log(2 * math.pi) - _sum(_below(e, s, d), s) / 2,
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #16d68bdc
+def best_shares(square, width):
+    size = width * square.sqrt()
+    return size / size.sum()
+
+
+def _stretches(d: Dice) -> dict:
+    k = 2 if d.small else d.whole(3, 5)
+    return {"square": d.between(0.3, 3.0, k), "width": d.between(0.5, 2.0, k)}
+
+
+_add(
+    Exercise(
+        "12.b",
+        "the shares of a schedule",
+        best_shares,
+        _stretches,
+        hints=(
+            "Move a little share from one stretch to another. What does (12.9) lose at the one and gain at the other?",
+            "m Δ²/w falls by m Δ²/w² for each bit of share, and that must be the same on all stretches. So w is in "
+            "proportion to Δ √m; divide by the sum.",
+        ),
+        edges=(
+            (
+                "Where all stretches cost the same, each gets its share of the width.",
+                lambda a: a | {"square": torch.ones_like(a["square"])},
+            ),
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #7d526458
+def _shared(size: Callable) -> Callable:
+    "Shares in proportion to size(square, width)."
+    return lambda m, w: size(m, w) / size(m, w).sum()
+
+
+_slip(
+    "12.b",
+    "You took the mean square itself. With such shares the two stretches of the text gain nothing over even ones: 10 "
+    "both times.",
+    _shared(lambda m, w: m * w),
+    _shared(lambda m, w: m * w**2),
+    _shared(lambda m, w: m),
+)
+_slip(
+    "12.b",
+    "The root of the mean square is a density. A stretch twice as wide needs twice the share: times width.",
+    _shared(lambda m, w: m.sqrt()),
+    _shared(lambda m, w: m.sqrt() / w),
+)
+_slip(
+    "12.b",
+    "Those are even draws of λ, whatever each stretch costs.",
+    _shared(lambda m, w: w),
+    _shared(lambda m, w: torch.ones_like(w)),
+)
+_slip(
+    "12.b",
+    "Right up to a factor: shares must add up to 1.",
+    lambda m, w: w * m.sqrt(),
+    lambda m, w: m.sqrt() * w / (m.sqrt() * w).max(),
+)
+_slip(
+    "12.b",
+    "You look least where the cost is largest. A rare draw of a large cost, divided by a small density, is what makes "
+    "an estimate scatter.",
+    _shared(lambda m, w: w / m.sqrt()),
+    _shared(lambda m, w: w / m),
 )
