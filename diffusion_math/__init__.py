@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from .ddpm import DDPM, Prediction, elbo_loss, simple_loss
 from .distribution import Distribution
 from .elbo import Elbo, elbo, exact_elbo
+from .flow import flow, quantile_flow, velocity
 from .forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
 from .gaussian import Gaussian
 from .laws.mixture import Empirical, GaussianMixture
 from .likelihood import DiscretizedGaussian, Estimate, bits_per_dim, elbo_estimate
+from .networks.denoiser import as_denoiser
 from .reverse import ExactReverse, ReverseProcess
 from .score import (
     annealed_langevin,
@@ -137,19 +139,20 @@ _LAZY = {  # module -> what comes from it when it is first asked for
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
 __all__ = [
-    "NOTATION", "PALETTE", "Account", "BellExplorer", "Board", "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution",
-    "Elbo", "Empirical", "Estimate", "ExactReverse", "FilmExplorer", "ForwardProcess", "GaugeExplorer", "Gaussian",
-    "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "LinearChain", "Live", "MeltingExplorer",
-    "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures", "PixelsExplorer", "Prediction",
-    "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc",
-    "annealed_langevin", "bits_per_dim", "check", "constant_schedule", "convert", "cosine_schedule", "dequantize",
-    "digits", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "exact_elbo", "figure", "fit", "hint",
-    "hyvarinen_loss", "langevin", "linear_schedule", "load_model", "load_pictures", "load_pretrained",
-    "make_digits", "mean_and_stderr", "mnist", "mystery", "notation_card", "plot_bars", "plot_contours",
-    "plot_curves", "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths",
-    "plot_points", "plot_ruler", "plot_schedule", "progress", "save_model", "save_pictures", "score_of", "shades",
-    "show", "show_film", "show_images", "show_points", "show_rows", "show_strip", "simple_loss", "style",
-    "trace_jacobian", "tweedie", "tweedie_cov", "write_page",
+    "DDPM", "NOTATION", "PALETTE", "Account", "BellExplorer", "Board", "BoundExplorer", "DiscretizedGaussian",
+    "Distribution", "Elbo", "Empirical", "Estimate", "ExactReverse", "FilmExplorer", "ForwardProcess",
+    "GaugeExplorer", "Gaussian", "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "LinearChain",
+    "Live", "MeltingExplorer", "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures", "PixelsExplorer",
+    "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "TrainingRun", "UNet",
+    "account", "agree", "agree_mc", "annealed_langevin", "as_denoiser", "bits_per_dim", "check",
+    "constant_schedule", "convert", "cosine_schedule", "dequantize", "digits", "dsm_loss", "elbo", "elbo_estimate",
+    "elbo_loss", "exact_elbo", "figure", "fit", "flow", "hint", "hyvarinen_loss", "langevin", "linear_schedule",
+    "load_model", "load_pictures", "load_pretrained", "make_digits", "mean_and_stderr", "mnist", "mystery",
+    "notation_card", "plot_bars", "plot_contours", "plot_curves", "plot_density", "plot_field", "plot_heat",
+    "plot_histograms", "plot_marks", "plot_paths", "plot_points", "plot_ruler", "plot_schedule", "progress",
+    "quantile_flow", "save_model", "save_pictures", "score_of", "shades", "show", "show_film", "show_images",
+    "show_points", "show_rows", "show_strip", "simple_loss", "style", "trace_jacobian", "tweedie", "tweedie_cov",
+    "velocity", "write_page",
 ]  # fmt: skip
 
 

@@ -1901,3 +1901,188 @@ _slip(
     lambda p, x_T, e: p.step(x_T, 1).mean,
     lambda p, x_T, e: p.step(x_T, 1).mean + p.step(x_T, 1).std * e[1],
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #588fe268
+def velocity_from_noise(x, eps, alpha_bar):
+    s2 = 1 - alpha_bar
+    return s2 / 2 * x - s2**0.5 / 2 * eps
+
+
+_add(
+    Exercise(
+        "9.a",
+        "the velocity, from the noise",
+        velocity_from_noise,
+        lambda d: {
+            "x": d.normal(*d.shape),
+            "eps": d.normal(*d.shape),
+            "alpha_bar": d.between(0.55, 0.85),
+        },
+        hints=(
+            "(9.6) has the score in it, and the score is −ε/s.",
+            "s²/2 · (x − ε/s), with s² = 1 − ᾱ; the s cancels once, so nothing is divided.",
+        ),
+        edges=(
+            (
+                "Where there is hardly any noise left (ᾱ near 1), the velocity goes to 0, and yours does not.",
+                lambda a: a | {"alpha_bar": _number(a, 1 - 1e-6)},
+            ),
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #6304fc29
+def _by_noise(f):
+    "A wrong velocity, f(x, eps, a, s)."
+    return lambda x, eps, alpha_bar: f(x, eps, alpha_bar**0.5, (1 - alpha_bar) ** 0.5)
+
+
+_slip(
+    "9.a",
+    "Your walk goes uphill with the whole score. Without dice it takes half of it, like the pull away from 0.",
+    _by_noise(lambda x, eps, a, s: s**2 / 2 * x - s * eps),
+)
+_slip(
+    "9.a",
+    "Twice too fast: both parts of (9.6) go at half strength.",
+    _by_noise(lambda x, eps, a, s: s**2 * x - s * eps),
+)
+_slip(
+    "9.a",
+    "Your walk goes along the noise. The score is −ε/s: away from the noise.",
+    _by_noise(lambda x, eps, a, s: s**2 / 2 * x + s / 2 * eps),
+)
+_slip(
+    "9.a",
+    "Your walk goes backwards: λ grows as the noise goes away.",
+    _by_noise(lambda x, eps, a, s: s / 2 * eps - s**2 / 2 * x),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #8b852407
+_slip(
+    "9.a",
+    "The score is −ε/s, not −ε: the less noise there is, the steeper the hills.",
+    _by_noise(lambda x, eps, a, s: s**2 / 2 * (x - eps)),
+)
+_slip(
+    "9.a",
+    "The score is −ε/s, not −ε/s²: ε is the noise before it was scaled.",
+    _by_noise(lambda x, eps, a, s: s**2 / 2 * x - eps / 2),
+)
+_slip(
+    "9.a",
+    "That is the speed in the clock of chapter 7b, in which noise comes in at rate 1. In λ it is s² times that.",
+    _by_noise(lambda x, eps, a, s: (x - eps / s) / 2),
+)
+_slip(
+    "9.a",
+    "You have exchanged signal and noise: s² is 1 − ᾱ.",
+    _by_noise(lambda x, eps, a, s: a**2 / 2 * x - a / 2 * eps),
+)
+_slip(
+    "9.a",
+    "By (9.5) the guess is compared with a·x, and the difference counts a/2: one of the two a is missing.",
+    _by_noise(lambda x, eps, a, s: a / 2 * ((x - s * eps) / a - x)),
+    _by_noise(lambda x, eps, a, s: ((x - s * eps) / a - a * x) / 2),
+    _by_noise(lambda x, eps, a, s: ((x - s * eps) / a - x) / 2),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #2a30fdc4
+def bell_flow(x, var, alpha_bar, alpha_bar_to):
+    return x * ((alpha_bar_to * var + 1 - alpha_bar_to) / (alpha_bar * var + 1 - alpha_bar)) ** 0.5
+
+
+_add(
+    Exercise(
+        "9.b",
+        "the flow of a bell",
+        bell_flow,
+        lambda d: {
+            "x": d.normal(*d.shape),
+            "var": d.between(1.6, 4.0),
+            "alpha_bar": d.between(0.15, 0.45),
+            "alpha_bar_to": d.between(0.6, 0.9),
+        },
+        hints=(
+            "What is the standard deviation of x_λ if the data is N(0, var)? Which walkers keep their rank?",
+            "x · √(ᾱ' var + 1 − ᾱ') / √(ᾱ var + 1 − ᾱ).",
+        ),
+        edges=(
+            (
+                "Where the share stays as it is, so does the walker, and yours does not.",
+                lambda a: a | {"alpha_bar_to": a["alpha_bar"]},
+            ),
+            (
+                "If the data is N(0, 1) nothing moves, and yours does.",
+                lambda a: a | {"var": _number(a, 1.0)},
+            ),
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #3cdc6f6d
+def _by_spread(f):
+    "A wrong flow, from the two variances of x_λ: f(before, after)."
+    return lambda x, var, alpha_bar, alpha_bar_to: (
+        x * f(alpha_bar * var + 1 - alpha_bar, alpha_bar_to * var + 1 - alpha_bar_to)
+    )
+
+
+_slip(
+    "9.b",
+    "You stretched by the ratio of the variances. A walker keeps its number of standard deviations: take the root.",
+    _by_spread(lambda before, after: after / before),
+)
+_slip(
+    "9.b",
+    "Your ratio is upside down: where the law is wider, the walker is further out.",
+    _by_spread(lambda before, after: (before / after) ** 0.5),
+    _by_spread(lambda before, after: before / after),
+)
+_slip(
+    "9.b",
+    "You stretched the signal and forgot the noise: the variance of x_λ is ᾱ var + 1 − ᾱ.",
+    lambda x, var, a2, b2: x * (b2 / a2) ** 0.5,
+    lambda x, var, a2, b2: x * (b2 / a2),
+)
+_slip(
+    "9.b",
+    "You shrank the noise and forgot the signal: the variance of x_λ is ᾱ var + 1 − ᾱ.",
+    lambda x, var, a2, b2: x * ((1 - b2) / (1 - a2)) ** 0.5,
+    lambda x, var, a2, b2: x * ((1 - b2) / (1 - a2)),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #6b89180d
+_slip(
+    "9.b",
+    "Your walker stays where it is. That is so for data with a variance of 1, and for no other.",
+    lambda x, var, a2, b2: x,
+)
+_slip(
+    "9.b",
+    "That is one long step of DDIM, with the guess held still. The flow asks for a new guess all along the way.",
+    lambda x, var, a2, b2: (
+        x * ((a2 * b2) ** 0.5 * var + ((1 - a2) * (1 - b2)) ** 0.5) / (a2 * var + 1 - a2)
+    ),
+)
+_slip(
+    "9.b",
+    "var is the variance of the data already: don't square it, and take no root of it.",
+    lambda x, var, a2, b2: x * ((b2 * var**2 + 1 - b2) / (a2 * var**2 + 1 - a2)) ** 0.5,
+    lambda x, var, a2, b2: x * ((b2 * var**0.5 + 1 - b2) / (a2 * var**0.5 + 1 - a2)) ** 0.5,
+)
+_slip(
+    "9.b",
+    "Standard deviations do not add up, variances do: a² var + s², and the root at the end.",
+    lambda x, var, a2, b2: (
+        x * ((b2 * var) ** 0.5 + (1 - b2) ** 0.5) / ((a2 * var) ** 0.5 + (1 - a2) ** 0.5)
+    ),
+)
+_slip(
+    "9.b",
+    "alpha_bar is a², the signal's share of the variance: no root of it and no square.",
+    lambda x, var, a2, b2: (
+        x * ((b2**0.5 * var + (1 - b2) ** 0.5) / (a2**0.5 * var + (1 - a2) ** 0.5)) ** 0.5
+    ),
+    lambda x, var, a2, b2: x * ((b2**2 * var + 1 - b2**2) / (a2**2 * var + 1 - a2**2)) ** 0.5,
+)
