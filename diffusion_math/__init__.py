@@ -26,6 +26,7 @@ from .score import (
     tweedie,
     tweedie_cov,
 )
+from .sde import diffusion, drift, walk
 from .slopes import trace_jacobian
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from .explore.pixels import PixelsExplorer
     from .explore.reverse import ReverseExplorer
     from .explore.score import ScoreExplorer
+    from .explore.threads import ThreadsExplorer
     from .laws.account import Account, account
     from .laws.grid import GridChain
     from .laws.levels import GreyLevels
@@ -129,6 +131,7 @@ _LAZY = {  # module -> what comes from it when it is first asked for
     "explore.pixels": ("PixelsExplorer",),
     "explore.reverse": ("ReverseExplorer",),
     "explore.score": ("ScoreExplorer",),
+    "explore.threads": ("ThreadsExplorer",),
     "teach.catalogue": ("mystery",),
     "teach.exercises": ("check", "hint", "progress"),
     "teach.notation": ("NOTATION", "notation_card"),
@@ -143,16 +146,16 @@ __all__ = [
     "Distribution", "Elbo", "Empirical", "Estimate", "ExactReverse", "FilmExplorer", "ForwardProcess",
     "GaugeExplorer", "Gaussian", "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "LinearChain",
     "Live", "MeltingExplorer", "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures", "PixelsExplorer",
-    "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "TrainingRun", "UNet",
-    "account", "agree", "agree_mc", "annealed_langevin", "as_denoiser", "bits_per_dim", "check",
-    "constant_schedule", "convert", "cosine_schedule", "dequantize", "digits", "dsm_loss", "elbo", "elbo_estimate",
-    "elbo_loss", "exact_elbo", "figure", "fit", "flow", "hint", "hyvarinen_loss", "langevin", "linear_schedule",
-    "load_model", "load_pictures", "load_pretrained", "make_digits", "mean_and_stderr", "mnist", "mystery",
-    "notation_card", "plot_bars", "plot_contours", "plot_curves", "plot_density", "plot_field", "plot_heat",
-    "plot_histograms", "plot_marks", "plot_paths", "plot_points", "plot_ruler", "plot_schedule", "progress",
-    "quantile_flow", "save_model", "save_pictures", "score_of", "shades", "show", "show_film", "show_images",
-    "show_points", "show_rows", "show_strip", "simple_loss", "style", "trace_jacobian", "tweedie", "tweedie_cov",
-    "velocity", "write_page",
+    "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "ThreadsExplorer",
+    "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin", "as_denoiser", "bits_per_dim",
+    "check", "constant_schedule", "convert", "cosine_schedule", "dequantize", "diffusion", "digits", "drift",
+    "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "exact_elbo", "figure", "fit", "flow", "hint",
+    "hyvarinen_loss", "langevin", "linear_schedule", "load_model", "load_pictures", "load_pretrained",
+    "make_digits", "mean_and_stderr", "mnist", "mystery", "notation_card", "plot_bars", "plot_contours",
+    "plot_curves", "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths",
+    "plot_points", "plot_ruler", "plot_schedule", "progress", "quantile_flow", "save_model", "save_pictures",
+    "score_of", "shades", "show", "show_film", "show_images", "show_points", "show_rows", "show_strip",
+    "simple_loss", "style", "trace_jacobian", "tweedie", "tweedie_cov", "velocity", "walk", "write_page",
 ]  # fmt: skip
 
 

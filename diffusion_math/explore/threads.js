@@ -25,12 +25,12 @@ import {
 } from "./common.js";
 
 const EDGE = 4; // the pictures show x from -4 to 4
-const [FROM, TO, STEPS] = [-8, 8, 160];
-const [COLUMNS, ROWS, FULL] = [STEPS + 1, 160, 1]; // of the heat map; the density that has the full colour
+const [FROM, TO, STRETCHES] = [-8, 8, 160];
+const [COLUMNS, ROWS, FULL] = [STRETCHES + 1, 160, 1]; // of the heat map; the density that has the full colour
 const [SHOWN, WALKERS, BARS] = [16, 800, 64];
 const FARTHEST = 3; // where a thread may start
 
-const LEVELS = Array.from({ length: STEPS + 1 }, (_, i) => FROM + ((TO - FROM) * i) / STEPS);
+const LEVELS = Array.from({ length: STRETCHES + 1 }, (_, i) => FROM + ((TO - FROM) * i) / STRETCHES);
 const LOGS = LEVELS.map((level) => -Math.log1p(Math.exp(-level))); // log alpha_bar
 const [A, S] = [LOGS.map(signal), LOGS.map(noise)];
 
@@ -102,23 +102,23 @@ function computation(model) {
   const [weights, means, variances] = ["_weights", "_means", "_variances"].map((name) => model.get(name));
   const start = means.map((mean, k) => ({ weight: weights[k], mean, variance: variances[k] }));
   const laws = LOGS.map((log) => noisedMixture(start, log));
-  const [first, last] = [laws[0], laws[STEPS]];
+  const [first, last] = [laws[0], laws[STRETCHES]];
   const changed = memory();
   const unit = random(1);
   const [seeds, crowd] = [SHOWN, WALKERS].map((n) => Array.from({ length: n }, unit.normal));
   const now = { start, laws };
   now.thread = (x) => laws.map((law) => carried(first, law, x));
-  // where the flow brings each start, for the density of all ends
-  const ends = Array.from({ length: 321 }, (_, i) => {
-    const x = 6 * (i / 160 - 1);
-    const y = carried(first, last, x);
+  // where each place of the data came from, and by how much the flow has squeezed what came there
+  const places = Array.from({ length: 401 }, (_, i) => {
+    const y = EDGE * (i / 200 - 1);
+    const x = carried(last, first, y);
     return { x, y, ratio: Math.exp(logMixture(last, y) - logMixture(first, x)) };
   });
 
   function walked(x, dice, seed) {
     const { normal } = random(seed);
     const path = [x];
-    for (let i = 0; i < STEPS; i++) path.push(step(start, laws, i, path[i], dice, normal));
+    for (let i = 0; i < STRETCHES; i++) path.push(step(start, laws, i, path[i], dice, normal));
     return path;
   }
 
@@ -127,13 +127,12 @@ function computation(model) {
     if (changed("own walk", place, dice, thrown)) now.walk = walked([place], dice, 2 * thrown + 3).map(([x]) => x);
     if (changed("flows", spread)) {
       now.flows = seeds.map((z) => now.thread(spread * z));
-      now.density = ends.map(({ x, y, ratio }) => [ratio * Math.exp(logNormal(x, 0, spread ** 2)), y]);
+      now.density = places.map(({ x, y, ratio }) => [ratio * Math.exp(logNormal(x, 0, spread ** 2)), y]);
     }
     if (changed("walks", spread, dice, thrown)) {
       const path = walked([...seeds, ...crowd].map((z) => spread * z), dice, 2 * thrown + 2);
       now.walks = seeds.map((_, k) => path.map((row) => row[k]));
-      now.ends = path[STEPS].slice(SHOWN);
-      now.flowed = crowd.map((z) => spread * z);
+      now.ends = path[STRETCHES].slice(SHOWN);
     }
   };
   return now;
@@ -159,7 +158,7 @@ function view(ui, now, { alt, threads, own, paintEnds }) {
   let filled = 0;
   const truth = Array.from({ length: 401 }, (_, i) => {
     const x = EDGE * (i / 200 - 1);
-    return [Math.exp(logMixture(now.laws[STEPS], x)), x];
+    return [Math.exp(logMixture(now.laws[STRETCHES], x)), x];
   });
   const top = Math.max(0.5, 1.3 * Math.max(...truth.map(([p]) => p)));
   grab(ui, whole, {
@@ -196,7 +195,7 @@ function view(ui, now, { alt, threads, own, paintEnds }) {
     const paint = (context, X, Y) => {
       curve(context, X, Y, own().map((x, j) => [LEVELS[j], x]), { colour: colours.p, width: 2.5 });
       dot(context, X(FROM), Y(state.start), { colour: colours.p, ring: colours.paper, radius: 7 });
-      dot(context, X(TO), Y(own()[STEPS]), { colour: colours.p, ring: colours.paper, radius: 5 });
+      dot(context, X(TO), Y(own()[STRETCHES]), { colour: colours.p, ring: colours.paper, radius: 5 });
     };
     whole.area({ ...frame, xLabel: "\u03bb, log SNR", yLabel: "value of x" }, colours, paint, still);
     const beside = { x: [0, top], y: [-EDGE, EDGE], xTicks: ticks(top, 3), yTicks: [-4, -2, 0, 2, 4] };
@@ -263,7 +262,7 @@ function controls(ui, now) {
     place.put(state.start);
     spread.put(state.spread);
     dice.put(state.dial);
-    facts.put([now.own[STEPS], now.walk[STEPS], spreadOf(now.ends)].map((v) => number(v)));
+    facts.put([now.own[STRETCHES], now.walk[STRETCHES], spreadOf(now.ends)].map((v) => number(v)));
   }
   return { el, put };
 }
@@ -294,7 +293,7 @@ function render({ model, el }) {
   }
 
   function words({ start, spread, dial: by }) {
-    const [flowed, walked] = [now.own[STEPS], now.walk[STEPS]].map((x) => number(x));
+    const [flowed, walked] = [now.own[STRETCHES], now.walk[STRETCHES]].map((x) => number(x));
     const began = `The thread that starts at ${number(start)} ends at ${flowed} without dice, at ${walked} with them.`;
     return `${began} All starts have the spread ${number(spread)}, and the dial is at ${number(by)}.`;
   }
