@@ -2086,3 +2086,220 @@ _slip(
     ),
     lambda x, var, a2, b2: x * ((b2**2 * var + 1 - b2**2) / (a2**2 * var + 1 - a2**2)) ** 0.5,
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #ca2a5218
+def noisy_step(x, x0, alpha_bar, alpha_bar_to, kept, xi):
+    eps = (x - alpha_bar**0.5 * x0) / (1 - alpha_bar) ** 0.5
+    noise = kept * eps + (1 - kept**2) ** 0.5 * xi
+    return alpha_bar_to**0.5 * x0 + (1 - alpha_bar_to) ** 0.5 * noise
+
+
+_add(
+    Exercise(
+        "10.a",
+        "a step with dice",
+        noisy_step,
+        lambda d: {
+            "x": d.normal(*d.shape),
+            "x0": d.normal(*d.shape),
+            "alpha_bar": d.between(0.15, 0.35),
+            "alpha_bar_to": d.between(0.55, 0.85),
+            "kept": d.between(0.3, 0.6),
+            "xi": d.normal(*d.shape),
+        },
+        hints=(
+            "Which noise goes with the guess? And which share of fresh noise leaves the variance at 1?",
+            "a'·x0 + s'·(ρ·ε + √(1 − ρ²)·ξ), with ε = (x − a·x0)/s.",
+        ),
+        edges=(
+            (
+                "Where everything is kept (ρ = 1), no dice are thrown, and yours are.",
+                lambda a: a | {"kept": _number(a, 1.0)},
+            ),
+            (
+                "Where nothing is kept (ρ = 0), x counts no more beside the guess, and in yours it does.",
+                lambda a: a | {"kept": _number(a, 0.0)},
+            ),
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #c57cecf3
+def _by_dice(f):
+    "A wrong step, f(x, x0, a, s, a', s', kept, xi)."
+    return lambda x, x0, a2, b2, kept, xi: f(
+        x, x0, a2**0.5, (1 - a2) ** 0.5, b2**0.5, (1 - b2) ** 0.5, kept, xi
+    )
+
+
+_slip(
+    "10.a",
+    "What is kept and what is thrown must have the variance 1 together: √(1 − ρ²), not 1 − ρ.",
+    _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s + (1 - k) * xi)),
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s + (1 - k) ** 0.5 * xi)
+    ),
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s + (1 - k**2) * xi)
+    ),
+)
+_slip(
+    "10.a",
+    "You keep √ρ. The share ρ itself is kept, and √(1 − ρ²) comes from the dice.",
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: (
+            b * x0 + r * (k**0.5 * (x - a * x0) / s + (1 - k) ** 0.5 * xi)
+        )
+    ),
+)
+_slip(
+    "10.a",
+    "There are no dice in your step. Without fresh noise the spread falls short.",
+    _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * k * (x - a * x0) / s),
+    _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (x - a * x0) / s),
+)
+_slip(
+    "10.a",
+    "All of your noise is fresh. The share ρ of the guessed noise is kept.",
+    _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * xi),
+    _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (1 - k**2) ** 0.5 * xi),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #37c36880
+_slip(
+    "10.a",
+    "You have exchanged the two: ρ is the share of the old noise, √(1 − ρ²) that of the fresh.",
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: (
+            b * x0 + r * ((1 - k**2) ** 0.5 * (x - a * x0) / s + k * xi)
+        )
+    ),
+)
+_slip(
+    "10.a",
+    "The noise that goes with the guess is (x − a·x0)/s: the picture in x is shrunk by a, the noise by s.",
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - x0) / s + (1 - k**2) ** 0.5 * xi)
+    ),
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) + (1 - k**2) ** 0.5 * xi)
+    ),
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: (
+            b * x0 + r * (k * (x - a * x0) / s**2 + (1 - k**2) ** 0.5 * xi)
+        )
+    ),
+)
+_slip(
+    "10.a",
+    "You arrived at a new level: mix the guess and the noise in its shares, a' and s', not in the old ones.",
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: (
+            a * x0 + s * (k * (x - a * x0) / s + (1 - k**2) ** 0.5 * xi)
+        )
+    ),
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: (
+            b * x0 + s * (k * (x - a * x0) / s + (1 - k**2) ** 0.5 * xi)
+        )
+    ),
+)
+_slip(
+    "10.a",
+    "The guess is clean, and x' is not: shrink it by a'.",
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: x0 + r * (k * (x - a * x0) / s + (1 - k**2) ** 0.5 * xi)
+    ),
+)
+_slip(
+    "10.a",
+    "Your fresh noise is not scaled: at the new level all noise has the size s'.",
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: b * x0 + r * k * (x - a * x0) / s + (1 - k**2) ** 0.5 * xi
+    ),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #dab3f76e
+def dial_for(left, var, alpha_bar, alpha_bar_to):
+    before = var + (1 - alpha_bar) / alpha_bar
+    after = var + (1 - alpha_bar_to) / alpha_bar_to
+    return left.log() / (after / before).log()
+
+
+_add(
+    Exercise(
+        "10.b",
+        "how high a dial",
+        dial_for,
+        lambda d: {
+            "left": d.between(0.05, 0.4),
+            "var": d.between(0.3, 0.8),
+            "alpha_bar": d.between(0.03, 0.08),
+            "alpha_bar_to": d.between(0.6, 0.9),
+        },
+        hints=(
+            "The last factor of (10.15) must be `left`. What undoes a power? And what is σ² in terms of ᾱ?",
+            "log(left) / log((v + σ'²)/(v + σ²)), with σ² = (1 − ᾱ)/ᾱ.",
+        ),
+        edges=(
+            (
+                "Where all of the excess may stay, no dice are needed: η = 0.",
+                lambda a: a | {"left": _number(a, 1.0)},
+            ),
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #4dfe50f3
+def _by_levels(f):
+    "A wrong dial, f(left, var, σ² before, σ² after)."
+    return lambda left, var, a2, b2: f(left, var, (1 - a2) / a2, (1 - b2) / b2)
+
+
+_slip(
+    "10.b",
+    "Your dial is negative: the ratio in (10.15) is what is smaller over what is larger, so both logarithms are below 0.",
+    _by_levels(lambda left, var, s2, r2: left.log() / ((var + s2) / (var + r2)).log()),
+)
+_slip(
+    "10.b",
+    "A power is undone by a logarithm, not by a division.",
+    _by_levels(lambda left, var, s2, r2: left / ((var + r2) / (var + s2))),
+    _by_levels(lambda left, var, s2, r2: left.log() / ((var + r2) / (var + s2))),
+)
+_slip(
+    "10.b",
+    "You left out the variance of the data. It keeps walkers apart who would forget otherwise.",
+    _by_levels(lambda left, var, s2, r2: left.log() / (r2 / s2).log()),
+)
+_slip(
+    "10.b",
+    "That is right where the data has the variance 1, and only there.",
+    _by_levels(lambda left, var, s2, r2: left.log() / ((1 + r2) / (1 + s2)).log()),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #66161e6a
+_slip(
+    "10.b",
+    "(10.15) has σ², the noise over the signal: (1 − ᾱ)/ᾱ. You put something else there.",
+    lambda left, var, a2, b2: left.log() / ((var + 1 - b2) / (var + 1 - a2)).log(),
+    lambda left, var, a2, b2: left.log() / ((var + b2 / (1 - b2)) / (var + a2 / (1 - a2))).log(),
+    _by_levels(lambda left, var, s2, r2: left.log() / ((var + r2**0.5) / (var + s2**0.5)).log()),
+    _by_levels(lambda left, var, s2, r2: left.log() / ((var + r2**2) / (var + s2**2)).log()),
+)
+_slip(
+    "10.b",
+    "That is the dial for the mean, which is forgotten half as fast as the variance.",
+    _by_levels(lambda left, var, s2, r2: 2 * left.log() / ((var + r2) / (var + s2)).log()),
+)
+_slip(
+    "10.b",
+    "The share `left` is what remains, not what is lost.",
+    _by_levels(lambda left, var, s2, r2: (1 - left).log() / ((var + r2) / (var + s2)).log()),
+)
+_slip(
+    "10.b",
+    "That is the excess which a dial leaves, (10.15). The dial is asked for that leaves this share.",
+    _by_levels(lambda left, var, s2, r2: ((var + r2) / (var + s2)) ** left),
+    _by_levels(lambda left, var, s2, r2: left * (var + r2) / (var + s2)),
+)
