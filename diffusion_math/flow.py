@@ -4,6 +4,7 @@
 __all__ = ['velocity', 'flow', 'quantile_flow']
 
 # %% ../nbs/09_noise_free_walk.ipynb #1f40a4bf
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -81,7 +82,7 @@ def quantile_flow(law: GaussianMixture, x: Batch, start: float, end: float) -> B
 
 def _bells(law: GaussianMixture, name: str, level: float) -> tuple[Numbers, Numbers]:
     "Means and standard deviations (k,) of the law's bells under noise."
-    c = law.noised(checks.one_level(level)).components
+    c = law.noised(checks.within(name, level, math.inf, -math.inf)).components
     checks.refuse(c.var[:, 0] == 0, f"law must not be a point mass at {name}, got a variance of 0")
     return c.means[:, 0], c.var[:, 0].sqrt()
 

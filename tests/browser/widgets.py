@@ -16,6 +16,7 @@ from diffusion_math.explore.origin import OriginExplorer
 from diffusion_math.explore.pixels import PixelsExplorer
 from diffusion_math.explore.reverse import ReverseExplorer
 from diffusion_math.explore.score import ScoreExplorer
+from diffusion_math.explore.threads import ThreadsExplorer
 from diffusion_math.laws.mixture import GaussianMixture
 from tests.browser.explorable import seeded
 from tests.browser.noising import images
@@ -135,6 +136,13 @@ EVERY = {
         "t",
         6,
         ("w.law.log_prob(w.points).mean()", "e.mean"),
+    ),
+    "threads": Sample(
+        lambda: ThreadsExplorer(start=-0.4),
+        ("where the thick thread starts", "spread of all starts", "η dial: how much dice"),
+        "start",
+        5,
+        ("w.thread", "e.thread"),
     ),
     "gauge": Sample(gauge, ("σ noise added",), "noise", 10, ("w.log_q", "e.logQ")),
 }
