@@ -21,10 +21,12 @@ from .change import FlowLogProb, divergence, log_prob_by_flow
 from .ddpm import DDPM, Prediction, elbo_loss, simple_loss
 from .distribution import Distribution
 from .elbo import Elbo, elbo, exact_elbo
+from .flow import flow, quantile_flow, velocity
 from .forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
 from .gaussian import Gaussian
 from .laws.mixture import Empirical, GaussianMixture
 from .likelihood import DiscretizedGaussian, Estimate, bits_per_dim, elbo_estimate
+from .networks.denoiser import as_denoiser
 from .reverse import ExactReverse, ReverseProcess
 from .score import (
     annealed_langevin,
@@ -36,6 +38,7 @@ from .score import (
     tweedie,
     tweedie_cov,
 )
+from .sde import diffusion, drift, walk
 from .slopes import trace_jacobian
 
 if TYPE_CHECKING:
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
     from .explore.pixels import PixelsExplorer
     from .explore.reverse import ReverseExplorer
     from .explore.score import ScoreExplorer
+    from .explore.threads import ThreadsExplorer
     from .laws.account import Account, account
     from .laws.grid import GridChain
     from .laws.levels import GreyLevels
@@ -145,6 +149,7 @@ _LAZY = {  # module -> what comes from it when it is first asked for
     "explore.pixels": ("PixelsExplorer",),
     "explore.reverse": ("ReverseExplorer",),
     "explore.score": ("ScoreExplorer",),
+    "explore.threads": ("ThreadsExplorer",),
     "teach.catalogue": ("mystery",),
     "teach.exercises": ("check", "hint", "progress"),
     "teach.notation": ("NOTATION", "notation_card"),
@@ -160,17 +165,18 @@ __all__ = [
     "FilmExplorer", "FlowLogProb", "ForwardProcess", "GaugeExplorer", "Gaussian", "GaussianExplorer",
     "GaussianMixture", "GreyLevels", "GridChain", "LearnExplorer", "Levels", "LinearChain", "Live",
     "MeltingExplorer", "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures", "PixelsExplorer",
-    "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "TrainingRun", "UNet",
-    "account", "agree", "agree_mc", "annealed_langevin", "area_estimate", "best_variance", "bits_per_dim",
-    "bound_by_area", "check", "constant_schedule", "convert", "cosine_schedule", "dequantize", "digits",
-    "divergence", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "error_curve", "exact_elbo", "figure", "fit",
-    "hint", "hyvarinen_loss", "langevin", "learn_levels", "linear_schedule", "load_model", "load_pictures",
-    "load_pretrained", "log_prob_by_area", "log_prob_by_flow", "make_digits", "mean_and_stderr", "mnist", "mystery",
-    "noise_error", "normal_error", "notation_card", "plot_bars", "plot_contours", "plot_curves", "plot_density",
-    "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths", "plot_points", "plot_ruler",
-    "plot_schedule", "progress", "save_model", "save_pictures", "score_of", "shades", "show", "show_film",
-    "show_images", "show_points", "show_rows", "show_strip", "simple_loss", "style", "trace_jacobian", "tweedie",
-    "tweedie_cov", "write_page",
+    "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "ThreadsExplorer",
+    "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin", "area_estimate", "as_denoiser",
+    "best_variance", "bits_per_dim", "bound_by_area", "check", "constant_schedule", "convert", "cosine_schedule",
+    "dequantize", "diffusion", "digits", "divergence", "drift", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss",
+    "error_curve", "exact_elbo", "figure", "fit", "flow", "hint", "hyvarinen_loss", "langevin", "learn_levels",
+    "linear_schedule", "load_model", "load_pictures", "load_pretrained", "log_prob_by_area", "log_prob_by_flow",
+    "make_digits", "mean_and_stderr", "mnist", "mystery", "noise_error", "normal_error", "notation_card",
+    "plot_bars", "plot_contours", "plot_curves", "plot_density", "plot_field", "plot_heat", "plot_histograms",
+    "plot_marks", "plot_paths", "plot_points", "plot_ruler", "plot_schedule", "progress", "quantile_flow",
+    "save_model", "save_pictures", "score_of", "shades", "show", "show_film", "show_images", "show_points",
+    "show_rows", "show_strip", "simple_loss", "style", "trace_jacobian", "tweedie", "tweedie_cov", "velocity",
+    "walk", "write_page",
 ]  # fmt: skip
 
 

@@ -532,6 +532,46 @@ row(
     trajectory=FLAG,
 )
 
+# ---- chapters 9 and 10
+
+ANY_LEVEL = number(0.5, also={"inf": INF, "-inf": -INF, "0-dim": 2.5, "0-dim integer": 3.0})
+ENDS = number(-1.0, -700, 700, also={"0-dim": 2.5, "0-dim integer": 3.0}, wrong=(701, -1e4))
+DENOISER = Kind(network, {}, (lambda x, level: 3, P.q), skip=OWN)
+row("as_denoiser", lambda denoiser: dm.as_denoiser(denoiser)(X, 0.5), denoiser=DENOISER)
+row("velocity", dm.velocity, denoiser=DENOISER, x=tensor(X, *ALONE), log_snr=LEVELS)
+row(
+    "flow",
+    dm.flow,
+    denoiser=DENOISER,
+    x=tensor(X, *ALONE),
+    start=ENDS,
+    end=ENDS,
+    steps=count(2, 1, 10**7),
+    trajectory=FLAG,
+)
+row(
+    "quantile_flow",
+    dm.quantile_flow,
+    law=a(HUMPS, wrong=(Plain(), P)),
+    x=tensor(X1, "meta"),
+    start=ONE_LEVEL,
+    end=ONE_LEVEL,
+)
+row("drift", dm.drift, denoiser=DENOISER, x=tensor(X, *ALONE), log_snr=LEVELS, dial=number(1.0, 0))
+row("diffusion", dm.diffusion, x=tensor(X, *ALONE), log_snr=LEVELS, dial=number(1.0, 0))
+row(
+    "walk",
+    dm.walk,
+    denoiser=DENOISER,
+    x=tensor(X, *ALONE),
+    start=ENDS,
+    end=ENDS,
+    steps=count(2, 1, 10**7),
+    dial=number(1.0, 0),
+    generator=GENERATOR,
+    trajectory=FLAG,
+)
+
 # ---- laws and networks
 
 row(
@@ -1304,6 +1344,15 @@ row(
     t=count(0, 0, 20),
     sampler=one_of("langevin", "ascent"),
     generator=GENERATOR,
+)
+row(
+    "ThreadsExplorer",
+    dm.ThreadsExplorer,
+    mixture=a(HUMPS, "None", wrong=(PLANE,)),
+    start=number(0.0, -3, 3),
+    spread=number(1.0, 0.5, 1.5),
+    dial=number(1.0, 0, 2),
+    throw=count(0, 0, 999),
 )
 row("ScoreExplorer.step", dm.ScoreExplorer(T=20).step, x=tensor(X), xi=tensor(X))
 

@@ -1903,6 +1903,408 @@ _slip(
     lambda p, x_T, e: p.step(x_T, 1).mean + p.step(x_T, 1).std * e[1],
 )
 
+# %% ../../nbs/workshop/teach/catalogue.ipynb #588fe268
+def velocity_from_noise(x, eps, alpha_bar):
+    s2 = 1 - alpha_bar
+    return s2 / 2 * x - s2**0.5 / 2 * eps
+
+
+_add(
+    Exercise(
+        "9.a",
+        "the velocity, from the noise",
+        velocity_from_noise,
+        lambda d: {
+            "x": d.normal(*d.shape),
+            "eps": d.normal(*d.shape),
+            "alpha_bar": d.between(0.55, 0.85),
+        },
+        hints=(
+            "(9.6) has the score in it, and the score is −ε/s.",
+            "s²/2 · (x − ε/s), with s² = 1 − ᾱ; the s cancels once, so nothing is divided.",
+        ),
+        edges=(
+            (
+                "Where there is hardly any noise left (ᾱ near 1), the velocity goes to 0, and yours does not.",
+                lambda a: a | {"alpha_bar": _number(a, 1 - 1e-6)},
+            ),
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #6304fc29
+def _by_noise(f):
+    "A wrong velocity, f(x, eps, a, s)."
+    return lambda x, eps, alpha_bar: f(x, eps, alpha_bar**0.5, (1 - alpha_bar) ** 0.5)
+
+
+_slip(
+    "9.a",
+    "Your walk goes uphill with the whole score. Without dice it takes half of it, like the pull away from 0.",
+    _by_noise(lambda x, eps, a, s: s**2 / 2 * x - s * eps),
+)
+_slip(
+    "9.a",
+    "Twice too fast: both parts of (9.6) go at half strength.",
+    _by_noise(lambda x, eps, a, s: s**2 * x - s * eps),
+)
+_slip(
+    "9.a",
+    "Your walk goes along the noise. The score is −ε/s: away from the noise.",
+    _by_noise(lambda x, eps, a, s: s**2 / 2 * x + s / 2 * eps),
+)
+_slip(
+    "9.a",
+    "Your walk goes backwards: λ grows as the noise goes away.",
+    _by_noise(lambda x, eps, a, s: s / 2 * eps - s**2 / 2 * x),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #8b852407
+_slip(
+    "9.a",
+    "The score is −ε/s, not −ε: the less noise there is, the steeper the hills.",
+    _by_noise(lambda x, eps, a, s: s**2 / 2 * (x - eps)),
+)
+_slip(
+    "9.a",
+    "The score is −ε/s, not −ε/s²: ε is the noise before it was scaled.",
+    _by_noise(lambda x, eps, a, s: s**2 / 2 * x - eps / 2),
+)
+_slip(
+    "9.a",
+    "That is the speed in the clock of chapter 7b, in which noise comes in at rate 1. In λ it is s² times that.",
+    _by_noise(lambda x, eps, a, s: (x - eps / s) / 2),
+)
+_slip(
+    "9.a",
+    "You have exchanged signal and noise: s² is 1 − ᾱ.",
+    _by_noise(lambda x, eps, a, s: a**2 / 2 * x - a / 2 * eps),
+)
+_slip(
+    "9.a",
+    "By (9.5) the guess is compared with a·x, and the difference counts a/2: one of the two a is missing.",
+    _by_noise(lambda x, eps, a, s: a / 2 * ((x - s * eps) / a - x)),
+    _by_noise(lambda x, eps, a, s: ((x - s * eps) / a - a * x) / 2),
+    _by_noise(lambda x, eps, a, s: ((x - s * eps) / a - x) / 2),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #2a30fdc4
+def bell_flow(x, var, alpha_bar, alpha_bar_to):
+    return x * ((alpha_bar_to * var + 1 - alpha_bar_to) / (alpha_bar * var + 1 - alpha_bar)) ** 0.5
+
+
+_add(
+    Exercise(
+        "9.b",
+        "the flow of a bell",
+        bell_flow,
+        lambda d: {
+            "x": d.normal(*d.shape),
+            "var": d.between(1.6, 4.0),
+            "alpha_bar": d.between(0.15, 0.45),
+            "alpha_bar_to": d.between(0.6, 0.9),
+        },
+        hints=(
+            "What is the standard deviation of x_λ if the data is N(0, var)? Which walkers keep their rank?",
+            "x · √(ᾱ' var + 1 − ᾱ') / √(ᾱ var + 1 − ᾱ).",
+        ),
+        edges=(
+            (
+                "Where the share stays as it is, so does the walker, and yours does not.",
+                lambda a: a | {"alpha_bar_to": a["alpha_bar"]},
+            ),
+            (
+                "If the data is N(0, 1) nothing moves, and yours does.",
+                lambda a: a | {"var": _number(a, 1.0)},
+            ),
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #3cdc6f6d
+def _by_spread(f):
+    "A wrong flow, from the two variances of x_λ: f(before, after)."
+    return lambda x, var, alpha_bar, alpha_bar_to: (
+        x * f(alpha_bar * var + 1 - alpha_bar, alpha_bar_to * var + 1 - alpha_bar_to)
+    )
+
+
+_slip(
+    "9.b",
+    "You stretched by the ratio of the variances. A walker keeps its number of standard deviations: take the root.",
+    _by_spread(lambda before, after: after / before),
+)
+_slip(
+    "9.b",
+    "Your ratio is upside down: where the law is wider, the walker is further out.",
+    _by_spread(lambda before, after: (before / after) ** 0.5),
+    _by_spread(lambda before, after: before / after),
+)
+_slip(
+    "9.b",
+    "You stretched the signal and forgot the noise: the variance of x_λ is ᾱ var + 1 − ᾱ.",
+    lambda x, var, a2, b2: x * (b2 / a2) ** 0.5,
+    lambda x, var, a2, b2: x * (b2 / a2),
+)
+_slip(
+    "9.b",
+    "You shrank the noise and forgot the signal: the variance of x_λ is ᾱ var + 1 − ᾱ.",
+    lambda x, var, a2, b2: x * ((1 - b2) / (1 - a2)) ** 0.5,
+    lambda x, var, a2, b2: x * ((1 - b2) / (1 - a2)),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #6b89180d
+_slip(
+    "9.b",
+    "Your walker stays where it is. That is so for data with a variance of 1, and for no other.",
+    lambda x, var, a2, b2: x,
+)
+_slip(
+    "9.b",
+    "That is one long step of DDIM, with the guess held still. The flow asks for a new guess all along the way.",
+    lambda x, var, a2, b2: (
+        x * ((a2 * b2) ** 0.5 * var + ((1 - a2) * (1 - b2)) ** 0.5) / (a2 * var + 1 - a2)
+    ),
+)
+_slip(
+    "9.b",
+    "var is the variance of the data already: don't square it, and take no root of it.",
+    lambda x, var, a2, b2: x * ((b2 * var**2 + 1 - b2) / (a2 * var**2 + 1 - a2)) ** 0.5,
+    lambda x, var, a2, b2: x * ((b2 * var**0.5 + 1 - b2) / (a2 * var**0.5 + 1 - a2)) ** 0.5,
+)
+_slip(
+    "9.b",
+    "Standard deviations do not add up, variances do: a² var + s², and the root at the end.",
+    lambda x, var, a2, b2: (
+        x * ((b2 * var) ** 0.5 + (1 - b2) ** 0.5) / ((a2 * var) ** 0.5 + (1 - a2) ** 0.5)
+    ),
+)
+_slip(
+    "9.b",
+    "alpha_bar is a², the signal's share of the variance: no root of it and no square.",
+    lambda x, var, a2, b2: (
+        x * ((b2**0.5 * var + (1 - b2) ** 0.5) / (a2**0.5 * var + (1 - a2) ** 0.5)) ** 0.5
+    ),
+    lambda x, var, a2, b2: x * ((b2**2 * var + 1 - b2**2) / (a2**2 * var + 1 - a2**2)) ** 0.5,
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #ca2a5218
+def noisy_step(x, x0, alpha_bar, alpha_bar_to, kept, xi):
+    eps = (x - alpha_bar**0.5 * x0) / (1 - alpha_bar) ** 0.5
+    noise = kept * eps + (1 - kept**2) ** 0.5 * xi
+    return alpha_bar_to**0.5 * x0 + (1 - alpha_bar_to) ** 0.5 * noise
+
+
+_add(
+    Exercise(
+        "10.a",
+        "a step with dice",
+        noisy_step,
+        lambda d: {
+            "x": d.normal(*d.shape),
+            "x0": d.normal(*d.shape),
+            "alpha_bar": d.between(0.15, 0.35),
+            "alpha_bar_to": d.between(0.55, 0.85),
+            "kept": d.between(0.3, 0.6),
+            "xi": d.normal(*d.shape),
+        },
+        hints=(
+            "Which noise goes with the guess? And which share of fresh noise leaves the variance at 1?",
+            "a'·x0 + s'·(ρ·ε + √(1 − ρ²)·ξ), with ε = (x − a·x0)/s.",
+        ),
+        edges=(
+            (
+                "Where everything is kept (ρ = 1), no dice are thrown, and yours are.",
+                lambda a: a | {"kept": _number(a, 1.0)},
+            ),
+            (
+                "Where nothing is kept (ρ = 0), x counts no more beside the guess, and in yours it does.",
+                lambda a: a | {"kept": _number(a, 0.0)},
+            ),
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #c57cecf3
+def _by_dice(f):
+    "A wrong step, f(x, x0, a, s, a', s', kept, xi)."
+    return lambda x, x0, a2, b2, kept, xi: f(
+        x, x0, a2**0.5, (1 - a2) ** 0.5, b2**0.5, (1 - b2) ** 0.5, kept, xi
+    )
+
+
+_slip(
+    "10.a",
+    "What is kept and what is thrown must have the variance 1 together: √(1 − ρ²), not 1 − ρ.",
+    _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s + (1 - k) * xi)),
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s + (1 - k) ** 0.5 * xi)
+    ),
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s + (1 - k**2) * xi)
+    ),
+)
+_slip(
+    "10.a",
+    "You keep √ρ. The share ρ itself is kept, and √(1 − ρ²) comes from the dice.",
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: (
+            b * x0 + r * (k**0.5 * (x - a * x0) / s + (1 - k) ** 0.5 * xi)
+        )
+    ),
+)
+_slip(
+    "10.a",
+    "There are no dice in your step. Without fresh noise the spread falls short.",
+    _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * k * (x - a * x0) / s),
+    _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (x - a * x0) / s),
+)
+_slip(
+    "10.a",
+    "All of your noise is fresh. The share ρ of the guessed noise is kept.",
+    _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * xi),
+    _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (1 - k**2) ** 0.5 * xi),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #37c36880
+_slip(
+    "10.a",
+    "You have exchanged the two: ρ is the share of the old noise, √(1 − ρ²) that of the fresh.",
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: (
+            b * x0 + r * ((1 - k**2) ** 0.5 * (x - a * x0) / s + k * xi)
+        )
+    ),
+)
+_slip(
+    "10.a",
+    "The noise that goes with the guess is (x − a·x0)/s: the picture in x is shrunk by a, the noise by s.",
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - x0) / s + (1 - k**2) ** 0.5 * xi)
+    ),
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) + (1 - k**2) ** 0.5 * xi)
+    ),
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: (
+            b * x0 + r * (k * (x - a * x0) / s**2 + (1 - k**2) ** 0.5 * xi)
+        )
+    ),
+)
+_slip(
+    "10.a",
+    "You arrived at a new level: mix the guess and the noise in its shares, a' and s', not in the old ones.",
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: (
+            a * x0 + s * (k * (x - a * x0) / s + (1 - k**2) ** 0.5 * xi)
+        )
+    ),
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: (
+            b * x0 + s * (k * (x - a * x0) / s + (1 - k**2) ** 0.5 * xi)
+        )
+    ),
+)
+_slip(
+    "10.a",
+    "The guess is clean, and x' is not: shrink it by a'.",
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: x0 + r * (k * (x - a * x0) / s + (1 - k**2) ** 0.5 * xi)
+    ),
+)
+_slip(
+    "10.a",
+    "Your fresh noise is not scaled: at the new level all noise has the size s'.",
+    _by_dice(
+        lambda x, x0, a, s, b, r, k, xi: b * x0 + r * k * (x - a * x0) / s + (1 - k**2) ** 0.5 * xi
+    ),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #dab3f76e
+def dial_for(left, var, alpha_bar, alpha_bar_to):
+    before = var + (1 - alpha_bar) / alpha_bar
+    after = var + (1 - alpha_bar_to) / alpha_bar_to
+    return left.log() / (after / before).log()
+
+
+_add(
+    Exercise(
+        "10.b",
+        "how high a dial",
+        dial_for,
+        lambda d: {
+            "left": d.between(0.05, 0.4),
+            "var": d.between(0.3, 0.8),
+            "alpha_bar": d.between(0.03, 0.08),
+            "alpha_bar_to": d.between(0.6, 0.9),
+        },
+        hints=(
+            "The last factor of (10.15) must be `left`. What undoes a power? And what is σ² in terms of ᾱ?",
+            "log(left) / log((v + σ'²)/(v + σ²)), with σ² = (1 − ᾱ)/ᾱ.",
+        ),
+        edges=(
+            (
+                "Where all of the excess may stay, no dice are needed: η = 0.",
+                lambda a: a | {"left": _number(a, 1.0)},
+            ),
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #4dfe50f3
+def _by_levels(f):
+    "A wrong dial, f(left, var, σ² before, σ² after)."
+    return lambda left, var, a2, b2: f(left, var, (1 - a2) / a2, (1 - b2) / b2)
+
+
+_slip(
+    "10.b",
+    "Your dial is negative: the ratio in (10.15) is what is smaller over what is larger, so both logarithms are below 0.",
+    _by_levels(lambda left, var, s2, r2: left.log() / ((var + s2) / (var + r2)).log()),
+)
+_slip(
+    "10.b",
+    "A power is undone by a logarithm, not by a division.",
+    _by_levels(lambda left, var, s2, r2: left / ((var + r2) / (var + s2))),
+    _by_levels(lambda left, var, s2, r2: left.log() / ((var + r2) / (var + s2))),
+)
+_slip(
+    "10.b",
+    "You left out the variance of the data. It keeps walkers apart who would forget otherwise.",
+    _by_levels(lambda left, var, s2, r2: left.log() / (r2 / s2).log()),
+)
+_slip(
+    "10.b",
+    "That is right where the data has the variance 1, and only there.",
+    _by_levels(lambda left, var, s2, r2: left.log() / ((1 + r2) / (1 + s2)).log()),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #66161e6a
+_slip(
+    "10.b",
+    "(10.15) has σ², the noise over the signal: (1 − ᾱ)/ᾱ. You put something else there.",
+    lambda left, var, a2, b2: left.log() / ((var + 1 - b2) / (var + 1 - a2)).log(),
+    lambda left, var, a2, b2: left.log() / ((var + b2 / (1 - b2)) / (var + a2 / (1 - a2))).log(),
+    _by_levels(lambda left, var, s2, r2: left.log() / ((var + r2**0.5) / (var + s2**0.5)).log()),
+    _by_levels(lambda left, var, s2, r2: left.log() / ((var + r2**2) / (var + s2**2)).log()),
+)
+_slip(
+    "10.b",
+    "That is the dial for the mean, which is forgotten half as fast as the variance.",
+    _by_levels(lambda left, var, s2, r2: 2 * left.log() / ((var + r2) / (var + s2)).log()),
+)
+_slip(
+    "10.b",
+    "The share `left` is what remains, not what is lost.",
+    _by_levels(lambda left, var, s2, r2: (1 - left).log() / ((var + r2) / (var + s2)).log()),
+)
+_slip(
+    "10.b",
+    "That is the excess which a dial leaves, (10.15). The dial is asked for that leaves this share.",
+    _by_levels(lambda left, var, s2, r2: ((var + r2) / (var + s2)) ** left),
+    _by_levels(lambda left, var, s2, r2: left * (var + r2) / (var + s2)),
+)
+
 # %% ../../nbs/workshop/teach/catalogue.ipynb #156ae888
 def log_prob_of_stretch(y, M, b):
     x = torch.linalg.solve(M, (y - b).T).T

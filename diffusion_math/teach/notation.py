@@ -148,6 +148,22 @@ _add(
     (r"\prod", '"product": multiply over what stands below it', "x0.prod()", "8b.3"),
 )  # fmt: skip
 
+# %% ../../nbs/workshop/teach/notation.ipynb #e5c67662
+_add(
+    (r"\lambda", '"lambda": log signal-to-noise, the clock of Part II', "log_snr", "9.1"),
+    (r"x_\lambda", "the picture at that noise level", "x_t", "9.1"),
+    (r"a , s", "the sizes of signal and noise at λ", "torch.sigmoid(torch.tensor(1.0)).sqrt()", "9.1"),
+    (r"D(x, \lambda)", '"D": the best guess of the clean picture, a denoiser', "as_denoiser(p)(x_t, log_snr)", "9.1"),
+    (r"\frac{dx}{d\lambda}", "how fast x changes as the noise goes away", "velocity(p, x_t, log_snr)", "9.2"),
+    (r"q_\lambda", "the density at that noise level", "distribution.noised(log_snr)", "9.2"),
+    (r"F_\lambda", '"F": the share of the density to the left', "quantile_flow ; flow(p, x_t, 1.0, 2.0, 3)", "9.4"),
+    (r"W", "Brownian motion: a path made of dice", "", "10.1"),
+    (r"\tau", '"tau": time, in which noise comes in at rate 1', "", "10.1"),
+    (r"dW", "the push of a short time", "diffusion(x_t, log_snr)", "10.2"),
+    (r"s\sqrt\eta", "the size of the dice, with the dial η", "drift(p, x_t, log_snr, 0.5)", "10.4"),
+    (r"\rho\,\hat\varepsilon", '"rho": the share of the guessed noise that a step keeps', "walk(p, x_t, 1.0, 2.0, 3, 0.5)", "10.4"),
+)  # fmt: skip
+
 # %% ../../nbs/workshop/teach/notation.ipynb #3a649830
 _add(
     ("", "schedules by name", "constant_schedule ; linear_schedule ; cosine_schedule", "3"),
@@ -193,6 +209,7 @@ _add(
     ("", "to ask: what your own network says of a digit under noise", "NetworkExplorer", "workshop/explore/network"),
     ("", "to drag: a score, and particles that walk on it", "ScoreExplorer", "workshop/explore/score"),
     ("", "to train: a small network in the plane, on data that you paint", "LearnExplorer", "workshop/explore/learn"),
+    ("", "to drag: threads from noise to data, without dice and with them", "ThreadsExplorer", "workshop/explore/threads"),
     ("", "exercises", "check ; hint ; progress", "workshop/teach/exercises"),
     ("", "four films, each with a slip", "mystery", "workshop/teach/catalogue"),
     ("", "this card", "notation_card ; NOTATION", "workshop/teach/notation"),

@@ -20,6 +20,7 @@ from diffusion_math.explore.origin import OriginExplorer
 from diffusion_math.explore.pixels import PixelsExplorer
 from diffusion_math.explore.reverse import ReverseExplorer
 from diffusion_math.explore.score import ScoreExplorer
+from diffusion_math.explore.threads import ThreadsExplorer
 from diffusion_math.forward import ForwardProcess, linear_schedule
 from diffusion_math.laws.mixture import GaussianMixture
 from diffusion_math.networks.unet import UNet
@@ -164,6 +165,13 @@ EVERY = {
         "log_snr",
         9,
         ("w.field", "e.field"),
+    ),
+    "threads": Sample(
+        lambda: ThreadsExplorer(start=-0.4),
+        ("where the thick thread starts", "spread of all starts", "η dial: how much dice"),
+        "start",
+        5,
+        ("w.thread", "e.thread"),
     ),
     "gauge": Sample(gauge, ("σ noise added",), "noise", 10, ("w.log_q", "e.logQ")),
 }

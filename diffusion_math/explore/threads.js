@@ -1,0 +1,314 @@
+// Threads from noise to data, without dice and with them: a mixture of bells over one number, walked from log SNR -8 to 8.
+// The flow is exact, by ranks; the walk with dice takes the steps of diffusion_math.sde, with noise that is made here.
+import {
+  button,
+  curve,
+  dial,
+  dot,
+  explorable,
+  grab,
+  h,
+  heat,
+  key,
+  logMixture,
+  logNormal,
+  maths,
+  memory,
+  noise,
+  noisedMixture,
+  number,
+  plot,
+  random,
+  readout,
+  signal,
+  ticks,
+} from "./common.js";
+
+const EDGE = 4; // the pictures show x from -4 to 4
+const [FROM, TO, STRETCHES] = [-8, 8, 160];
+const [COLUMNS, ROWS, FULL] = [STRETCHES + 1, 160, 1]; // of the heat map; the density that has the full colour
+const [SHOWN, WALKERS, BARS] = [16, 800, 64];
+const FARTHEST = 3; // where a thread may start
+
+const LEVELS = Array.from({ length: STRETCHES + 1 }, (_, i) => FROM + ((TO - FROM) * i) / STRETCHES);
+const LOGS = LEVELS.map((level) => -Math.log1p(Math.exp(-level))); // log alpha_bar
+const [A, S] = [LOGS.map(signal), LOGS.map(noise)];
+
+// The area of the unit bell to the right of z, with its digits far out, too.
+export function right(z) {
+  if (z < 0) return 1 - right(-z);
+  const height = Math.exp(-0.5 * z * z) / Math.sqrt(2 * Math.PI);
+  if (z < 3) {
+    let [term, sum] = [z, z];
+    for (let n = 1; term > 1e-17 * sum; n++) sum += term *= (z * z) / (2 * n + 1);
+    return 0.5 - sum * height;
+  }
+  let rest = 0; // Laplace's continued fraction, from its far end
+  for (let n = 60; n > 0; n--) rest = n / (z + rest);
+  return height / (z + rest);
+}
+
+// The share of a law that lies to the right of x, or to its left where side is -1.
+function share(law, x, side) {
+  let sum = 0;
+  for (const { weight, mean, variance } of law) sum += weight * right((side * (x - mean)) / Math.sqrt(variance));
+  return sum;
+}
+
+// Where in the law `to` the rank is that x has in the law `from`: the smaller of both shares stays as it is.
+export function carried(from, to, x) {
+  const [before, after] = [share(from, x, -1), share(from, x, 1)];
+  const [side, rank] = before < after ? [-1, before] : [1, after];
+  const off = from.map((c) => (x - c.mean) / Math.sqrt(c.variance));
+  let low = Math.min(...to.map((c) => c.mean + Math.sqrt(c.variance) * Math.min(...off)));
+  let high = Math.max(...to.map((c) => c.mean + Math.sqrt(c.variance) * Math.max(...off)));
+  for (let i = 0; i < 60 && low < high; i++) {
+    const middle = (low + high) / 2;
+    if (share(to, middle, side) < rank === side < 0) low = middle;
+    else high = middle;
+  }
+  return (low + high) / 2;
+}
+
+// E[x_0 | x] at one level, from the bells of the data and those under noise.
+function guess(start, law, a, x) {
+  let [top, sum, mean] = [-Infinity, 0, 0];
+  for (const c of law) top = Math.max(top, (c.log = Math.log(c.weight) + logNormal(x, c.mean, c.variance)));
+  law.forEach((c, k) => {
+    const r = Math.exp(c.log - top);
+    sum += r;
+    mean += r * (start[k].mean + ((a * start[k].variance) / c.variance) * (x - c.mean));
+  });
+  return mean / sum;
+}
+
+// Each walker in x one step on, from level i: the guessed noise keeps the share rho, and the rest is fresh.
+export function step(start, laws, i, x, dial, normal) {
+  const kept = Math.exp((-dial * (LEVELS[i + 1] - LEVELS[i])) / 2);
+  const fresh = Math.sqrt(1 - kept * kept);
+  return x.map((one) => {
+    const clean = guess(start, laws[i], A[i], one);
+    const old = (one - A[i] * clean) / S[i];
+    return A[i + 1] * clean + S[i + 1] * (kept * old + (dial ? fresh * normal() : 0));
+  });
+}
+
+const spreadOf = (values) => {
+  const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
+  return Math.sqrt(values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / values.length);
+};
+
+function computation(model) {
+  const [weights, means, variances] = ["_weights", "_means", "_variances"].map((name) => model.get(name));
+  const start = means.map((mean, k) => ({ weight: weights[k], mean, variance: variances[k] }));
+  const laws = LOGS.map((log) => noisedMixture(start, log));
+  const [first, last] = [laws[0], laws[STRETCHES]];
+  const changed = memory();
+  const unit = random(1);
+  const [seeds, crowd] = [SHOWN, WALKERS].map((n) => Array.from({ length: n }, unit.normal));
+  const now = { start, laws };
+  now.thread = (x) => laws.map((law) => carried(first, law, x));
+  // where each place of the data came from, and by how much the flow has squeezed what came there
+  const places = Array.from({ length: 401 }, (_, i) => {
+    const y = EDGE * (i / 200 - 1);
+    const x = carried(last, first, y);
+    return { x, y, ratio: Math.exp(logMixture(last, y) - logMixture(first, x)) };
+  });
+
+  function walked(x, dice, seed) {
+    const { normal } = random(seed);
+    const path = [x];
+    for (let i = 0; i < STRETCHES; i++) path.push(step(start, laws, i, path[i], dice, normal));
+    return path;
+  }
+
+  now.update = ({ start: place, spread, dial: dice, throw: thrown }) => {
+    if (changed("own flow", place)) now.own = now.thread(place);
+    if (changed("own walk", place, dice, thrown)) now.walk = walked([place], dice, 2 * thrown + 3).map(([x]) => x);
+    if (changed("flows", spread)) {
+      now.flows = seeds.map((z) => now.thread(spread * z));
+      now.density = places.map(({ x, y, ratio }) => [ratio * Math.exp(logNormal(x, 0, spread ** 2)), y]);
+    }
+    if (changed("walks", spread, dice, thrown)) {
+      const path = walked([...seeds, ...crowd].map((z) => spread * z), dice, 2 * thrown + 2);
+      now.walks = seeds.map((_, k) => path.map((row) => row[k]));
+      now.ends = path[STRETCHES].slice(SHOWN);
+    }
+  };
+  return now;
+}
+
+function densities(now) {
+  const shares = new Float64Array(COLUMNS * ROWS);
+  now.laws.forEach((law, i) => {
+    for (let j = 0; j < ROWS; j++) {
+      const x = EDGE * ((2 * j + 1) / ROWS - 1);
+      shares[j * COLUMNS + i] = Math.min(1, Math.exp(logMixture(law, x)) / FULL);
+    }
+  });
+  return shares;
+}
+
+// One way to walk: the density at every level with threads over it, and the density of all ends beside it.
+function view(ui, now, { alt, threads, own, paintEnds }) {
+  const whole = plot(ui, { alt: `threads from noise at the left to data at the right, ${alt}`, height: 230, left: 40 });
+  const side = plot(ui, { alt: `the density where the walkers end, ${alt}, beside the data's`, height: 230, left: 30 });
+  const hot = heat(COLUMNS, ROWS);
+  const changed = memory();
+  let filled = 0;
+  const truth = Array.from({ length: 401 }, (_, i) => {
+    const x = EDGE * (i / 200 - 1);
+    return [Math.exp(logMixture(now.laws[STRETCHES], x)), x];
+  });
+  const top = Math.max(0.5, 1.3 * Math.max(...truth.map(([p]) => p)));
+  grab(ui, whole, {
+    take: (x, y) => (Math.hypot(...gap(whole, x, y)) <= 24 ? 0 : null),
+    move: (_, x, y, event) => moveStart(ui, y, event),
+    firm: () => true,
+  });
+  const gap = ({ canvas }, x, y) => {
+    const [[px, py], [sx, sy]] = [canvas.place(x, y), canvas.place(FROM, ui.state.start)];
+    return [px - sx, py - sy];
+  };
+
+  function draw(state, colours) {
+    if (!colours.ink) return; // not on a page yet
+    if (changed("heat", colours.data, colours.paper)) {
+      hot.fill(densities(now), [colours.paper, colours.q]);
+      filled++;
+    }
+    const ticksX = [-8, -4, 0, 4, 8];
+    const frame = { x: [FROM, TO], y: [-EDGE, EDGE], xTicks: ticksX, yTicks: [-4, -2, 0, 2, 4] };
+    const still = {
+      needs: [filled, threads()],
+      paint(context, X, Y) {
+        hot.draw(context, X(FROM), Y(EDGE), X(TO) - X(FROM), Y(-EDGE) - Y(EDGE));
+        const across = LEVELS.map(X);
+        context.beginPath();
+        for (const path of threads()) path.forEach((x, j) => context[j ? "lineTo" : "moveTo"](across[j], Y(x)));
+        context.strokeStyle = colours.ink;
+        context.lineWidth = 0.8;
+        context.lineJoin = "round";
+        context.stroke();
+      },
+    };
+    const paint = (context, X, Y) => {
+      curve(context, X, Y, own().map((x, j) => [LEVELS[j], x]), { colour: colours.p, width: 2.5 });
+      dot(context, X(FROM), Y(state.start), { colour: colours.p, ring: colours.paper, radius: 7 });
+      dot(context, X(TO), Y(own()[STRETCHES]), { colour: colours.p, ring: colours.paper, radius: 5 });
+    };
+    whole.area({ ...frame, xLabel: "\u03bb, log SNR", yLabel: "value of x" }, colours, paint, still);
+    const beside = { x: [0, top], y: [-EDGE, EDGE], xTicks: ticks(top, 3), yTicks: [-4, -2, 0, 2, 4] };
+    side.area({ ...beside, xLabel: "density of the ends" }, colours, (context, X, Y) => {
+      paintEnds(context, X, Y, colours);
+      curve(context, X, Y, truth, { colour: colours.ink, width: 1.75, dash: [5, 4] });
+    });
+  }
+  return { canvas: whole.canvas, beside: side.canvas, draw };
+}
+
+function moveStart(ui, x, event) {
+  const rounded = Math.round(50 * Math.min(FARTHEST, Math.max(-FARTHEST, x))) / 50;
+  if (rounded !== ui.state.start) ui.set({ start: rounded }, event);
+}
+
+// Bars of the walkers' ends.
+function bars(context, X, Y, ends, colour) {
+  const [counts, width] = [new Array(BARS).fill(0), (2 * EDGE) / BARS];
+  for (const x of ends) {
+    const bar = Math.floor((x + EDGE) / width);
+    if (bar >= 0 && bar < BARS) counts[bar]++;
+  }
+  context.fillStyle = colour;
+  counts.forEach((n, j) => {
+    const low = j * width - EDGE;
+    context.fillRect(X(0), Y(low + width), X(n / ends.length / width) - X(0), Y(low) - Y(low + width) - 0.5);
+  });
+}
+
+function controls(ui, now) {
+  const place = dial(ui, {
+    name: "where the thick thread starts",
+    low: -FARTHEST,
+    high: FARTHEST,
+    step: 0.02,
+    change: (x, event) => moveStart(ui, x, event),
+  });
+  const spread = dial(ui, {
+    name: "spread of all starts",
+    low: 0.5,
+    high: 1.5,
+    step: 0.01,
+    change: (value, event) => ui.set({ spread: value }, event),
+  });
+  const dice = dial(ui, {
+    symbol: "\u03b7",
+    name: "dial: how much dice",
+    low: 0,
+    high: 2,
+    step: 0.05,
+    change: (value, event) => ui.set({ dial: value }, event),
+  });
+  const facts = readout(["thread ends without dice", "and with them", "spread of all ends, with dice"]);
+  const again = button(ui, "Throw again", (event) => ui.set({ throw: (ui.state.throw + 1) % 1000 }, event));
+  const el = h(
+    "div",
+    { class: "dm-grid" },
+    h("div", { class: "dm-controls" }, place.el, facts.el, h("div", { class: "dm-buttons" }, again, button(ui, "Reset", ui.reset))),
+    h("div", { class: "dm-controls" }, spread.el, dice.el),
+  );
+
+  function put(state) {
+    place.put(state.start);
+    spread.put(state.spread);
+    dice.put(state.dial);
+    facts.put([now.own[STRETCHES], now.walk[STRETCHES], spreadOf(now.ends)].map((v) => number(v)));
+  }
+  return { el, put };
+}
+
+function render({ model, el }) {
+  const ui = explorable(model, el, { title: "Threads", traits: ["start", "spread", "dial", "throw"] });
+  const now = computation(model);
+  const panel = controls(ui, now);
+  const still = view(ui, now, {
+    alt: "without dice",
+    threads: () => now.flows,
+    own: () => now.own,
+    paintEnds: (context, X, Y, colours) => curve(context, X, Y, now.density, { colour: colours.p, width: 2.5 }),
+  });
+  const dice = view(ui, now, {
+    alt: "with dice",
+    threads: () => now.walks,
+    own: () => now.walk,
+    paintEnds: (context, X, Y, colours) => bars(context, X, Y, now.ends, colours.p),
+  });
+
+  function draw(state, colours) {
+    now.update(state);
+    Object.assign(ui.root.explorable, { thread: now.own, walk: now.walk, ends: now.ends, density: now.density });
+    panel.put(state);
+    still.draw(state, colours);
+    dice.draw(state, colours);
+  }
+
+  function words({ start, spread, dial: by }) {
+    const [flowed, walked] = [now.own[STRETCHES], now.walk[STRETCHES]].map((x) => number(x));
+    const began = `The thread that starts at ${number(start)} ends at ${flowed} without dice, at ${walked} with them.`;
+    return `${began} All starts have the spread ${number(spread)}, and the dial is at ${number(by)}.`;
+  }
+
+  const keys = (...parts) => h("figcaption", { class: "dm-keys" }, ...parts);
+  const row = (part, title) =>
+    h(
+      "div",
+      { class: "dm-row" },
+      h("figure", { class: "dm-wide" }, keys(h("b", {}, title), key("q", maths("{q}({x}_\u03bb_)")), key("p", "drag its start")), part.canvas),
+      h("figure", { class: "dm-narrow" }, keys(key("p", "ends"), key("bell", "the data")), part.beside),
+    );
+  ui.root.append(row(still, "Without dice"), row(dice, "With dice"), panel.el);
+  ui.start(draw, words);
+  return ui.close;
+}
+
+export default { render };
