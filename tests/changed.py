@@ -6,6 +6,7 @@ a notebook stands for the module that it exports. `make check` runs them with `-
 time is up (DIFFUSION_MATH_CHECK_SECONDS) and says so: `make test` runs everything.
 """
 
+import functools
 import os
 import re
 import subprocess
@@ -35,6 +36,7 @@ def differing(base: str = "HEAD") -> list[str]:
     return git("diff", "--name-only", base) + git("ls-files", "--others", "--exclude-standard")
 
 
+@functools.cache
 def made_from() -> dict[str, str]:
     "Notebook -> the module that it exports."
     source = re.compile(r"File to edit: (?:\.\./)+(nbs/\S+\.ipynb)")
@@ -42,9 +44,15 @@ def made_from() -> dict[str, str]:
     return {match.group(1): name for name, match in found.items() if match}
 
 
+@functools.cache
+def graph() -> dict[str, set[str]]:
+    "Each module of the package, and those that it imports."
+    return {name: {i.of for i in found} for name, found in imports(PACKAGE).items()}
+
+
 def by_distance(changed: set[str]) -> list[str]:
     "The changed modules, then those that import them, then those that import these, and so on."
-    taken = {name: {i.of for i in found} for name, found in imports(PACKAGE).items()}
+    taken = graph()
     order, ring = sorted(changed), set(changed)
     while ring:
         ring = {name for name in taken if taken[name] & ring} - set(order)
