@@ -65,6 +65,7 @@ SWIPES = {  # where a finger may swipe over each: the plot, and a point of it at
     "pixels": (2, (700, 100)),
     "noising": (1, (0.2, 0.2)),
     "threads": (0, (4, 3)),
+    "learn": (1, (1, -1)),
 }
 
 
@@ -127,6 +128,17 @@ def test_the_slice_of_the_step_back_goes_up_under_the_finger(browser, tmp_path):
         top = scrolled(page)
         page.finger(start, end)
         assert state(page)["x"] == pytest.approx(x + 2, abs=0.1) and scrolled(page) == top
+
+
+def test_a_finger_paints_in_any_direction(browser, tmp_path):
+    with phone(browser, tmp_path, "learn") as page:
+        plot = page.locator(".dm-plot").first
+        before, start, end = state(page)["points"], at(page, plot, 0, 2), at(page, plot, 0, -0.5)
+        top = scrolled(page)
+        page.finger(start, end)
+        painted = state(page)["points"][len(before) :]
+        assert len(painted) > 8 and scrolled(page) == top
+        assert all(abs(x) < 0.05 and -0.6 < y < 2.1 for x, y in painted)
 
 
 def test_a_drag_to_the_side_moves_x_of_the_origin(browser, tmp_path):
