@@ -6,7 +6,7 @@ import { heading, live } from "./live.js";
 import { pad } from "./pad.js";
 
 const [WALKS, MOST, PAUSE] = [8, 40, 350]; // walks at once; steps of one from t = T; milliseconds of rest before they begin
-const ROOM = 224; // screen pixels of a picture
+const ROOM = matchMedia("(pointer: coarse)").matches ? 280 : 196; // screen pixels of a picture; a finger needs more
 
 // The picture moved by whole pixels so that its ink balances in the middle, as MNIST's digits do.
 export function centred(values, width) {
@@ -148,7 +148,7 @@ function render({ model, el }) {
     h(
       "div",
       { class: "dm-row" },
-      h("figure", { class: "dm-picture dm-own" }, paper.el, h("figcaption", { class: "dm-below" }, "Draw here. ", "The network gets it with its ink in the middle.")),
+      h("figure", { class: "dm-picture", style: `width: ${ROOM}px` }, paper.el, h("figcaption", { class: "dm-below" }, "Draw here. ", "The network gets it with its ink in the middle.")),
       h("figure", { class: "dm-picture dm-beside" }, noisy, h("figcaption", { class: "dm-below" }, maths("{x}_t_, your digit under noise"))),
       h("div", { class: "dm-controls" }, digit.el, time.el, h("div", { class: "dm-buttons" }, net ? again : "", fresh, clear, reset)),
     ),

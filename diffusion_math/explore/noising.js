@@ -328,7 +328,7 @@ function valuesPlot(ui, now) {
 function guessed(ui, now, net) {
   if (!net) return { el: "", draw() {}, words: () => "" };
   const canvas = picture({ height: now.height, width: now.width, alt: "what the network takes the clean digit to be", className: "dm-big" });
-  canvas.style.width = "224px";
+  canvas.style.width = "196px";
   const says = h("span", { class: "dm-number" });
   const el = h("figure", { class: "dm-picture dm-beside" }, canvas, h("figcaption", { class: "dm-below" }, maths("what a network takes {x}_0_ to be"), says));
   const changed = memory();
@@ -389,7 +389,7 @@ function render({ model, el }) {
   const now = computation(model);
   const panel = controls(ui, model, now);
   const net = live(ui, model);
-  const large = present(now, net ? 224 : 280);
+  const large = present(now, net ? 196 : 280);
   const guess = guessed(ui, now, net);
   const strip = filmStrip(ui, now, panel.moveTo);
   const amounts = amountsPlot(ui, now, panel.moveTo);
