@@ -54,6 +54,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'diffusion_math.checks.event_shape': ( 'workshop/checks.html#event_shape',
                                                                               'diffusion_math/checks.py'),
                                        'diffusion_math.checks.events': ('workshop/checks.html#events', 'diffusion_math/checks.py'),
+                                       'diffusion_math.checks.finest': ('workshop/checks.html#finest', 'diffusion_math/checks.py'),
                                        'diffusion_math.checks.finite': ('workshop/checks.html#finite', 'diffusion_math/checks.py'),
                                        'diffusion_math.checks.flag': ('workshop/checks.html#flag', 'diffusion_math/checks.py'),
                                        'diffusion_math.checks.floating': ('workshop/checks.html#floating', 'diffusion_math/checks.py'),

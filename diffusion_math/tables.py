@@ -109,8 +109,9 @@ class Tables:
         return flat.select(1, t).clone().unbind()
 
     def row(self, law: Hashable, t: Any, x: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
-        "A law's first row at a t that was checked, beside x but in a dtype of its own."
+        "A law's first row at a t that was checked, beside x but in a dtype of its own, or the finest that x's device has."
         t = t.to(x.device, torch.long) if isinstance(t, Tensor) else index(t)
+        dtype = checks.finest(x.device) if dtype == torch.float64 else dtype
         key = law, x.device, dtype
         row = self._cast.get(key)
         if row is None:

@@ -80,6 +80,8 @@ def tests_for(files: list[str]) -> list[str]:
             near += [where] if file.name.startswith("test_") else _who_asks(file)
         elif file.parts[0] == "benchmarks":
             near.append("tests/test_benchmarks.py")
+        elif file.parts[0] == "website":
+            near.append("tests/browser/test_site.py")
         elif where in METADATA:
             far.append("tests/test_packaging.py")
         far += STORED if file.suffix == ".ipynb" else []

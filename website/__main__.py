@@ -43,15 +43,19 @@ def build(out: Path, work: Path | None = None, notebooks: Path = ROOT / "nbs") -
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m website", description=__doc__)
     parser.add_argument("out", nargs="?", type=Path, default=ROOT / "site")
-    out, start = parser.parse_args().out, time.monotonic()
-    warnings = build(out)
+    parser.add_argument("--work", type=Path, help="where Sphinx works (default: build/site)")
+    parser.add_argument("--no-check", action="store_true", help="leave links and formulas unread")
+    args, start = parser.parse_args(), time.monotonic()
+    out = args.out
+    warnings = build(out, args.work)
     from website.check import broken_links, pages, unset_formulas
 
-    read = pages(out)
-    warnings += broken_links(out, read) + unset_formulas(out, read, ROOT / "nbs")
+    if not args.no_check:
+        read = pages(out)
+        warnings += broken_links(out, read) + unset_formulas(out, read, ROOT / "nbs")
     seconds = time.monotonic() - start
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    print("\n".join(warnings))
+    print(*warnings, sep="\n", end="\n" if warnings else "")
     print(f"{out}/index.html: {size / 1e6:.1f} MB, {seconds:.0f} s, {len(warnings)} warnings")
     sys.exit(1 if warnings else 0)
 

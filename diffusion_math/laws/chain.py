@@ -142,7 +142,7 @@ def draw_terms(
     b = len(checks.tensor("x0", x0))
     of = {"generator": checks.random(generator), "device": x0.device}
     if t is None:
-        place = torch.randperm(b, **of) + torch.rand(b, dtype=torch.float64, **of)
+        place = torch.randperm(b, **of) + torch.rand(b, dtype=checks.finest(x0.device), **of)
         t = 1 + (place / max(1, b) * T).long().clamp(max=T - 1)
     t = checks.times(t, x0, 1, T)
     t = torch.full((b,), t, device=x0.device) if isinstance(t, int) else t

@@ -7,7 +7,10 @@ import functools
 import json
 import os
 import re
+import subprocess
+import sys
 import threading
+import time
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -20,22 +23,32 @@ pytest.importorskip("myst_nb")
 pytest.importorskip("furo")
 
 from website import check  # noqa: E402
-from website.__main__ import build  # noqa: E402
 
 CHAPTER = "03_forward_process.html"
 FIRST_VIEW = 1_000_000  # bytes
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    "The site; Sphinx had nothing to warn of."
-    if built := os.environ.get(
-        "DIFFUSION_MATH_SITE"
-    ):  # built already, while one works on the tests
+@pytest.fixture(scope="session")
+def site(tmp_path_factory, worker_id):
+    "The site, built by one of the workers; Sphinx had nothing to warn of."
+    if built := os.environ.get("DIFFUSION_MATH_SITE"):  # while one works on the tests
         return Path(built) / "out"
-    folder = tmp_path_factory.mktemp("site")
-    warnings = build(folder / "out", folder / "work")
-    assert warnings == []
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "site"
+    told = folder / "told.txt"
+    try:
+        folder.mkdir()
+    except FileExistsError:  # another worker builds it
+        while not told.exists():
+            time.sleep(0.5)
+    else:
+        command = [sys.executable, "-m", "website", folder / "out", "--work", folder / "work"]
+        command = [*map(str, command), "--no-check"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        said = "" if done.returncode == 0 else done.stdout + done.stderr
+        (folder / "telling.txt").write_text(said or "ok")
+        (folder / "telling.txt").rename(told)
+    assert told.read_text() == "ok"
     return folder / "out"
 
 
