@@ -1193,6 +1193,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                          'diffusion_math/networks/ask.py')},
             'diffusion_math.networks.denoiser': { 'diffusion_math.networks.denoiser._clean': ( 'workshop/networks/denoiser.html#_clean',
                                                                                                'diffusion_math/networks/denoiser.py'),
+                                                  'diffusion_math.networks.denoiser._said': ( 'workshop/networks/denoiser.html#_said',
+                                                                                              'diffusion_math/networks/denoiser.py'),
                                                   'diffusion_math.networks.denoiser.as_denoiser': ( 'workshop/networks/denoiser.html#as_denoiser',
                                                                                                     'diffusion_math/networks/denoiser.py')},
             'diffusion_math.networks.unet': { 'diffusion_math.networks.unet.UNet': ( 'workshop/networks/unet.html#unet',

@@ -64,8 +64,8 @@ def quantile_flow(law: GaussianMixture, x: Batch, start: float, end: float) -> B
     shares, so tails are exact too. In float64 by bisection, to rounding divided by the density at y; like x.
     -inf and inf are legal: all noise, none. ValueError: an event of several numbers, a point mass at start or end.
     """
-    law = checks.instance("law", law, GaussianMixture).to(x.device, torch.float64)
-    y = checks.one_number("x", checks.events("x", x, law.event_shape)).reshape(-1, 1).double()
+    checks.events("x", x, checks.instance("law", law, GaussianMixture).event_shape)
+    law, y = law.to(x.device, torch.float64), checks.one_number("x", x).reshape(-1, 1).double()
     (m, s), (m_end, s_end) = _bells(law, "start", start), _bells(law, "end", end)
     z = (y - m) / s
     left, right = _log_share(law, z), _log_share(law, -z)

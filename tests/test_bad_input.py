@@ -553,9 +553,9 @@ row(
     "quantile_flow",
     dm.quantile_flow,
     law=a(HUMPS, wrong=(Plain(), P)),
-    x=tensor(X1, "meta"),
-    start=ONE_LEVEL,
-    end=ONE_LEVEL,
+    x=tensor(X1),
+    start=ANY_LEVEL,
+    end=ANY_LEVEL,
 )
 row("drift", dm.drift, denoiser=DENOISER, x=tensor(X, *ALONE), log_snr=LEVELS, dial=number(1.0, 0))
 row("diffusion", dm.diffusion, x=tensor(X, *ALONE), log_snr=LEVELS, dial=number(1.0, 0))

@@ -14,7 +14,8 @@ from .. import checks
 from ..checks import Batch, Each
 from ..distribution import Distribution
 from ..numerics import signal_and_noise
-from .ask import NO_SIGNAL, AsksNetwork, ask
+from ..sums import wide_dtype
+from .ask import NO_SIGNAL, AsksNetwork, ask, own_dtype
 
 __all__ = ["Denoiser", "as_denoiser"]
 
@@ -38,7 +39,14 @@ def as_denoiser(denoiser: Any) -> Denoiser:
     if isinstance(denoiser, AsksNetwork):
         return lambda x_t, log_snr: _clean(denoiser, x_t, checks.log_snr("log_snr", log_snr, x_t))
     says = checks.of_level("denoiser", getattr(denoiser, "denoise", denoiser))
-    return lambda x_t, log_snr: ask(says, x_t, checks.log_snr("log_snr", log_snr, x_t), {})
+    return lambda x_t, log_snr: _said(says, x_t, checks.log_snr("log_snr", log_snr, x_t))
+
+
+def _said(says: Denoiser, x_t: Batch, level: Each) -> Batch:
+    "What a function says, asked in the dtype of its weights, if it has some."
+    dtype = own_dtype(says, x_t)
+    value = says(x_t.to(dtype), level.to(wide_dtype(dtype)))
+    return checks.answer("denoiser", value, x_t, "x_t").to(x_t)
 
 
 def _clean(p: AsksNetwork, x_t: Batch, level: Each) -> Batch:
