@@ -28,7 +28,8 @@ def divergence(
 
     denoiser as in as_denoiser. Without signs k = 1 and the trace is exact: a Distribution's from what x leaves unknown,
     a/s^2 Var[x0 | x], any other's by slopes along each coordinate. signs (k, *x.shape) of +1 and -1 give k estimates
-    v . J v, unbiased where the signs are drawn [Hutchinson 1990]. Either way x is asked for k times, as one batch. ValueError: another shape.
+    v . J v, unbiased where the signs are drawn [Hutchinson 1990]. Either way x is asked for k times, as one batch.
+    ValueError: another shape.
     """
     level = checks.finite("log_snr", checks.log_snr("log_snr", log_snr, checks.tensor("x", x), "x"))
     a, d = beside(torch.sigmoid(level).sqrt(), x), x.shape[1:].numel()

@@ -215,6 +215,17 @@ _add(
     ("", "this card", "notation_card ; NOTATION", "workshop/teach/notation"),
 )  # fmt: skip
 
+# %% ../../nbs/workshop/teach/notation.ipynb #b9eefc37
+_add(
+    ("", "how fast the flow spreads, and the likelihood that follows", "divergence ; log_prob_by_flow ; FlowLogProb", "11"),
+    (r"e(\lambda)", "the error of a denoiser at log SNR λ", "noise_error(mixture, x0, log_snr, x0)", "12.1"),
+    (r"\rho", '"rho": how often a schedule visits a log SNR', "Levels([-8, 8]).density(x0)", "12.3"),
+    ("", "the error as a curve, and the unit bell's", "error_curve ; normal_error", "12"),
+    ("", "areas under it: a likelihood, a bound", "log_prob_by_area ; area_estimate ; bound_by_area", "12"),
+    ("", "a schedule that learns, and the best constant variances", "Levels ; learn_levels ; best_variance", "12"),
+    ("", "to drag: a datum, and the area under its error", "AreaExplorer", "workshop/explore/area"),
+)  # fmt: skip
+
 # %% ../../nbs/workshop/teach/notation.ipynb #e50f35c1
 _CHAPTERS = {
     "0": "00_toolbox", "1": "01_data_distribution", "2": "02_gaussians", "3": "03_forward_process",
