@@ -115,7 +115,7 @@ def log_prob_by_flow(
     stderr = each.std(0) / k**0.5 if k > 1 else each[0] * (0.0 if probes is None else math.nan)
     return FlowLogProb(each.mean(0), stderr, error, last, calls)
 
-
+# %% ../nbs/11_likelihood_by_flow.ipynb #bd48e98a
 def carried(
     denoiser: Any, x: Batch, levels: Float[Tensor, "2"], signs: Tensor | None, tolerance: float
 ) -> tuple[Batch, Float[Tensor, "k b"], int]:
