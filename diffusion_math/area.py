@@ -7,6 +7,7 @@ __all__ = ['noise_error', 'normal_error', 'error_curve', 'log_prob_by_area', 'Le
 # %% ../nbs/12_area_under_the_error.ipynb #d6cbb623
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -18,7 +19,7 @@ from .ddpm import DDPM
 from .elbo import Decoder, last_cost
 from .forward import ForwardProcess, Schedule
 from .likelihood import Estimate
-from .networks.denoiser import Denoiser, LogSNR, as_denoiser
+from .networks.denoiser import LogSNR, as_denoiser
 from .numerics import log_normal, noise_like, signal_and_noise
 from .sums import pieces, sum_event, wide
 
@@ -28,7 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 # %% ../nbs/12_area_under_the_error.ipynb #c5e3789b
-def noise_error(denoiser: Denoiser, x0: Batch, log_snr: LogSNR, eps: Batch) -> Each:
+def noise_error(denoiser: Any, x0: Batch, log_snr: LogSNR, eps: Batch) -> Each:
     """|eps - what denoiser takes for eps|^2 at x_t = a x0 + s eps, which is snr |x0 - denoiser(x_t)|^2, (b,).
 
     denoiser as in as_denoiser; log_snr finite, one number or (b,). ValueError: eps has another shape than x0.
@@ -56,7 +57,7 @@ def normal_error(x0: Batch, log_snr: LogSNR, eps: Batch | None = None) -> Each:
 # %% ../nbs/12_area_under_the_error.ipynb #2bd0f023
 @torch.no_grad()
 def error_curve(
-    denoiser: Denoiser, x0: Batch, log_snr: Float[Tensor, " m"], nodes: int = 96
+    denoiser: Any, x0: Batch, log_snr: Float[Tensor, " m"], nodes: int = 96
 ) -> Float[Tensor, "m b"]:
     """E[noise_error] over eps, (m, b), for events of one or two numbers: a sum over nodes strips of each, in float64.
 
@@ -76,7 +77,7 @@ def error_curve(
 
 @torch.no_grad()
 def log_prob_by_area(
-    denoiser: Denoiser,
+    denoiser: Any,
     x0: Batch,
     nodes: int = 96,
     low: float = -20.0,
@@ -165,7 +166,7 @@ def interpolate(at: Tensor, x: Tensor, y: Tensor) -> Tensor:
 # %% ../nbs/12_area_under_the_error.ipynb #bb86ce6a
 @torch.no_grad()
 def area_estimate(
-    denoiser: Denoiser,
+    denoiser: Any,
     x0: Batch,
     levels: Levels,
     n: int,
@@ -230,7 +231,7 @@ def bound_by_area(
 
 # %% ../nbs/12_area_under_the_error.ipynb #a126991e
 def learn_levels(
-    denoiser: Denoiser,
+    denoiser: Any,
     x0: Batch,
     levels: Levels,
     rounds: int = 300,

@@ -5,7 +5,8 @@ __all__ = ['divergence', 'along', 'FlowLogProb', 'log_prob_by_flow', 'carried']
 
 # %% ../nbs/11_likelihood_by_flow.ipynb #9c71dd3d
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -14,7 +15,7 @@ from torch import Tensor
 from . import checks
 from .checks import Batch, Each, Random
 from .distribution import Distribution
-from .networks.denoiser import Denoiser, LogSNR, as_denoiser
+from .networks.denoiser import LogSNR, as_denoiser
 from .numerics import beside, log_normal
 from .sums import sum_event
 
@@ -22,7 +23,7 @@ __all__ = ["FlowLogProb", "divergence", "log_prob_by_flow"]
 
 # %% ../nbs/11_likelihood_by_flow.ipynb #f3cf2a4c
 def divergence(
-    denoiser: Denoiser, x: Batch, log_snr: LogSNR, signs: Float[Tensor, "k *x"] | None = None
+    denoiser: Any, x: Batch, log_snr: LogSNR, signs: Float[Tensor, "k *x"] | None = None
 ) -> tuple[Batch, Float[Tensor, "k b"]]:
     """The flow's velocity dx / d log_snr = a/2 (denoiser(x) - a x), and the trace of its Jacobian, (k, b).
 
@@ -43,7 +44,7 @@ def divergence(
 
 
 def along(
-    denoise: Denoiser, x: Batch, level: Each, signs: Tensor | None
+    denoise: Callable, x: Batch, level: Each, signs: Tensor | None
 ) -> tuple[Batch, Float[Tensor, "k b"]]:
     "denoise(x), and v . J v for each of the signs, or the trace of J where there are none."
     d, exact = x.shape[1:].numel(), signs is None
@@ -74,7 +75,7 @@ class FlowLogProb(NamedTuple):
 
 @torch.no_grad()
 def log_prob_by_flow(
-    denoiser: Denoiser,
+    denoiser: Any,
     x0: Batch,
     start: float = 32.0,
     end: float = -64.0,
@@ -114,9 +115,9 @@ def log_prob_by_flow(
     stderr = each.std(0) / k**0.5 if k > 1 else each[0] * (0.0 if probes is None else math.nan)
     return FlowLogProb(each.mean(0), stderr, error, last, calls)
 
-
+# %% ../nbs/11_likelihood_by_flow.ipynb #bd48e98a
 def carried(
-    denoiser: Denoiser, x: Batch, levels: Float[Tensor, "2"], signs: Tensor | None, tolerance: float
+    denoiser: Any, x: Batch, levels: Float[Tensor, "2"], signs: Tensor | None, tolerance: float
 ) -> tuple[Batch, Float[Tensor, "k b"], int]:
     "Where the flow carries x, the integral of the trace on the way, one for each of the signs, and the calls."
     from scipy.integrate import solve_ivp

@@ -26,6 +26,7 @@ def test_a_trait_out_of_range(name, value):
         setattr(AreaExplorer(), name, value)
 
 
+@pytest.mark.bad_input
 def test_what_does_not_fit():
     with pytest.raises(TypeError, match="mixture must be a GaussianMixture"):
         AreaExplorer(3)
