@@ -1926,7 +1926,7 @@ _add(
         edges=(
             (
                 "Where there is hardly any noise left (ᾱ near 1), the velocity goes to 0, and yours does not.",
-                lambda a: a | {"alpha_bar": _number(a, 1 - 1e-6)},
+                lambda a: a | {"alpha_bar": _number(a, 1 - 1e-3)},
             ),
         ),
     )

@@ -139,7 +139,9 @@ def test_what_knows_nothing_is_refused():
     for wrong, came in ((3.0, "float"), (None, "NoneType"), ("law", "str")):
         with pytest.raises(TypeError, match=f"denoiser must be .*x_t and log_snr, got {came}"):
             as_denoiser(wrong)
-    with pytest.raises(ValueError, match=r"denoiser must return a tensor of x_t's shape \(3, 2\), got \(3, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"denoiser must return a tensor of x_t's shape \(3, 2\), got \(3, 1\)"
+    ):
         as_denoiser(lambda x_t, log_snr: x_t[:, :1])(torch.zeros(3, 2), 0.0)
     for known in (LAW, lambda x_t, log_snr: x_t, ddpm("x0")):
         with pytest.raises(ValueError, match=r"log_snr must be a number or have shape \(3,\)"):
