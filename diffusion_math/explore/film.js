@@ -91,7 +91,7 @@ function distance(ui, now, moveTo) {
     const { taken } = now.film;
     const last = taken.at(-1);
     const known = now.moves.length > 0; // how far from the end is known at the end
-    const top = known ? Math.max(1e-6, 1.1 * Math.max(...now.moves)) : 1;
+    const top = known ? Math.max(0.01, 1.1 * Math.max(...now.moves)) : 1;
     const xTicks = ticks(last).filter((tick) => Number.isInteger(tick));
     const frameOf = { x: [0, last], y: [0, top], xTicks, yTicks: known ? ticks(top, 3) : [], xLabel: "steps taken", yLabel: "distance" };
     area(frameOf, colours, (context, X, Y) => {
