@@ -76,9 +76,9 @@ function computation(model) {
 }
 
 // A picture with its name under it.
-function screen(now, alt, ...caption) {
+function screen(now, room, alt, ...caption) {
   const canvas = picture({ height: now.height, width: now.width, alt, className: "dm-big" });
-  canvas.style.width = `${Math.min(252, Math.floor(252 / now.width) * now.width) || 252}px`;
+  canvas.style.width = `${Math.min(room, Math.floor(room / now.width) * now.width) || room}px`;
   return { canvas, el: h("figure", { class: "dm-picture" }, canvas, h("figcaption", { class: "dm-below" }, caption)) };
 }
 
@@ -91,7 +91,7 @@ function distance(ui, now, moveTo) {
     const { taken } = now.film;
     const last = taken.at(-1);
     const known = now.moves.length > 0; // how far from the end is known at the end
-    const top = known ? Math.max(1e-6, 1.1 * Math.max(...now.moves)) : 1;
+    const top = known ? Math.max(0.01, 1.1 * Math.max(...now.moves)) : 1;
     const xTicks = ticks(last).filter((tick) => Number.isInteger(tick));
     const frameOf = { x: [0, last], y: [0, top], xTicks, yTicks: known ? ticks(top, 3) : [], xLabel: "steps taken", yLabel: "distance" };
     area(frameOf, colours, (context, X, Y) => {
@@ -197,8 +197,9 @@ function render({ model, el }) {
     ui.redraw(event);
   };
   ui.choose = (seed, event) => go({ seed }, event);
-  const noisy = screen(now, "x at step t, on its way from noise to a digit", maths("{x}_t_"), h("span"));
-  const clean = now.both ? screen(now, "the guess of the clean digit, made from x at step t", maths("the guess of {x}_0_ made from it")) : null;
+  const room = net ? 224 : 252;
+  const noisy = screen(now, room, "x at step t, on its way from noise to a digit", maths("{x}_t_"), h("span"));
+  const clean = now.both ? screen(now, room, "the guess of the clean digit, made from x at step t", maths("the guess of {x}_0_ made from it")) : null;
   const moveTo = (frame, event) => {
     const to = Math.min(frame, now.film.come() - 1); // what is not drawn yet cannot be shown
     if (to !== place().frame) go({ frame: to }, event);
@@ -286,7 +287,7 @@ function render({ model, el }) {
     heading("From noise to a digit", net ? `${task} Then draw your own: how few calls of the network still make one?` : task),
     h(
       "div",
-      { class: "dm-row" },
+      { class: net ? "dm-row dm-slim" : "dm-row" },
       noisy.el,
       clean ? clean.el : "",
       h("div", { class: "dm-controls" }, steps.el, seed.el, h("div", { class: "dm-buttons dm-still" }, play.el, reset)),

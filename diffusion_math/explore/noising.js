@@ -417,7 +417,7 @@ function render({ model, el }) {
   const task = "Drag t: where do you lose the digit?";
   ui.root.append(
     heading("A digit into noise", net ? `${task} And where does the network?` : task),
-    h("div", { class: "dm-row" }, large.el, guess.el, panel.el),
+    h("div", { class: net ? "dm-row dm-slim" : "dm-row" }, large.el, guess.el, panel.el),
     h("figure", {}, film, strip.el),
     h(
       "div",

@@ -1,5 +1,6 @@
 "A chapter as one page: nothing is asked of a server, and nothing of the text is lost."
 
+import base64
 import json
 import os
 import re
@@ -8,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from diffusion_math.explore.weights import network_bytes
 from diffusion_math.teach.pages import (
     _free_word,
+    _networks,
     _pieces,
     _set,
     _state,
     _take_out,
+    _weights,
     _words,
     write_page,
 )
@@ -314,3 +318,27 @@ def test_nor_that_of_another_file_that_nobody_named(tmp_path):
         == write_page(tmp_path / "a.ipynb", tmp_path)
         == tmp_path / "a.html"
     )
+
+
+def test_the_weights_of_a_network_stand_once_in_a_page_that_asks_it(tmp_path):
+    "The front page has two explorables that ask the same network; a page whose widgets ask none has none."
+    front = write_page(ROOT / "nbs" / "index.ipynb", tmp_path / "front.html").read_text(
+        encoding="utf-8"
+    )
+    found = re.findall(
+        r'<script id="dm-network-(\w+)" type="text/plain">([A-Za-z0-9+/=]+)</script>', front
+    )
+    assert [name for name, _ in found] == ["ddpm_mnist"]
+    assert base64.b64decode(found[0][1]) == network_bytes("ddpm_mnist")
+    assert front.count('"_network": "ddpm_mnist"') >= 2
+    second = write_page(ROOT / "nbs" / "02_gaussians.ipynb", tmp_path / "second.html")
+    assert "dm-network-" not in second.read_text(encoding="utf-8")
+
+
+def test_a_network_that_does_not_ship_is_not_looked_for():
+    states = {
+        k: {"state": {"_network": name}}
+        for k, name in enumerate(("", "../../secret", "ddpm_mnist"))
+    }
+    assert _networks(states) == ["../../secret", "ddpm_mnist"]
+    assert _weights("../../secret") == "" and _weights("ddpm_mnist").count("<script") == 1
