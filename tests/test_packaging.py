@@ -8,6 +8,7 @@ import ast
 import configparser
 import email
 import importlib
+import json
 import os
 import re
 import shutil
@@ -71,7 +72,7 @@ def call(*command, cwd: Path, **env: str) -> str:
 def checkout(tmp_path_factory):
     "A copy of the repository, so that building leaves nothing behind in it."
     folder = tmp_path_factory.mktemp("checkout") / "diffusion_math"
-    left_out = ".git .venv .python *.egg-info __pycache__ .*_cache .hypothesis build dist .ipynb_checkpoints _proc benchmarks"
+    left_out = ".git .venv .python *.egg-info __pycache__ .*_cache .hypothesis build dist site .ipynb_checkpoints _proc benchmarks"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*left_out.split()))
     return folder
 
@@ -253,6 +254,22 @@ def test_what_must_be_repeated_agrees():
         f"Python {CFG['min_python']} or newer" in readme
         and f"pip install {CFG['lib_name']}" in readme
     )
+
+
+def test_where_torch_is_preinstalled_it_stays():
+    "On Colab, on Binder: pip replaces a torch only if it is told to, or if the course needs a newer one."
+    torch = [r for r in CFG["requirements"].split() if re.match("torch\\b", r)]
+    assert len(torch) == 1 and re.fullmatch(r"torch>=2\.\d+", torch[0])
+    installs = [
+        *(path.read_text(encoding="utf-8") for path in (ROOT / "nbs").glob("*.ipynb")),
+        (ROOT / "binder/postBuild").read_text(),
+    ]
+    lines = [line for text in installs for line in text.splitlines() if "install" in line]
+    assert len(lines) > 10
+    assert not [x for x in lines if re.search(r"--upgrade|\s-\w*U|--force|--ignore-inst", x)]
+    devcontainer = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+    assert devcontainer["postCreateCommand"] == "binder/postBuild"
+    assert os.access(ROOT / "binder/postBuild", os.X_OK)
 
 
 WHEEL_WORKS = """

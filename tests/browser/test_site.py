@@ -39,7 +39,8 @@ def site(tmp_path_factory, worker_id):
     try:
         folder.mkdir()
     except FileExistsError:  # another worker builds it
-        while not told.exists():
+        late = time.monotonic() + 1800
+        while not told.exists() and time.monotonic() < late:
             time.sleep(0.5)
     else:
         command = [sys.executable, "-m", "website", folder / "out", "--work", folder / "work"]
