@@ -13,6 +13,7 @@ const SIMD = "AGFzbQEAAAABDgFgCn9/f39/f39/f38AAggBAW0BbQIAAQMCAQAHCAEEc3VtcwAACu
 
 const up = (n, to) => Math.ceil(n / to) * to;
 const gcd = (a, b) => (b ? gcd(b, a % b) : a);
+const single = Math.fround; // where a wave is short, the rounding of its argument is seen: as torch rounds it
 const silu = (v) => v / (1 + Math.exp(-v));
 const sigmoid = (v) => 1 / (1 + Math.exp(-v));
 
@@ -389,7 +390,7 @@ export function unet(tensors, config, { plain = false } = {}) {
   // Pixels into blocks, each with its waves; beyond the picture its edge goes on.
   function fill({ input: { at, w, step } }, x, h, wide, H, W) {
     const { f32 } = shop;
-    const kinds = [(v) => v, ...waves.flatMap((n) => [Math.sin, Math.cos].map((f) => (v) => f(2 ** n * Math.PI * v)))];
+    const kinds = [(v) => v, ...waves.flatMap((n) => [Math.sin, Math.cos].map((f) => (v) => f(single(single(2 ** n * Math.PI) * v))))];
     for (let y = 0; y < H; y++) {
       for (let u = 0; u < W; u++) {
         const place = at + ((Math.floor(y / patch) + 1) * (w + 2) + Math.floor(u / patch) + 1) * step + (y % patch) * patch + (u % patch);

@@ -53,10 +53,10 @@ def torch_says(network, x, label=None):
         return torch.cat([network(x[None], torch.tensor([v]), **told) for v in LEVELS]).double()
 
 
-def close(ours, theirs):
+def close(ours, theirs, tol=1e-5):
     "Equal to 1e-5 of the largest number in the picture: both are sums in float32, in another order."
     for a, b in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-5 * max(1.0, b.abs().max().item()))
+        torch.testing.assert_close(a, b, rtol=0, atol=tol * max(1.0, b.abs().max().item()))
 
 
 def file(p, tmp_path):
@@ -76,11 +76,18 @@ def random_model(network, shape, predicts="v"):
     "name, labels", [("ddpm_mnist", (None, 0, 9)), ("ddpm_mnist_bits", (None,))]
 )
 def test_the_models_that_ship(page, name, labels, plain):
+    """To 1e-5, but where bells are narrow to ten times that.
+
+    A bell's mean is known to 1e-6, its width may be 0.1 w, w = 2/255 a level's distance. So the log odds of two levels
+    side by side are known to w 1e-6 / (0.1 w)^2 = 0.013, and a mean between them to a quarter of that: 2.5e-5. Bayes'
+    rule in float32, as torch has it, loses as much once more where x_t is a few widths away.
+    """
+    tol = 1e-4 if name.endswith("bits") else 1e-5
     p = load_pretrained(name)
     assert opened(page, (ASSETS / f"{name}.safetensors").read_bytes(), plain) is not plain
     x = torch.randn(1, 28, 28, generator=seed())
     for label in labels:
-        close(ask(page, x, label), torch_says(p.network, x, label))
+        close(ask(page, x, label), torch_says(p.network, x, label), tol)
 
 
 CONFIGS = {
