@@ -40,6 +40,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'diffusion_math.checks._largest': ('workshop/checks.html#_largest', 'diffusion_math/checks.py'),
                                        'diffusion_math.checks._legal': ('workshop/checks.html#_legal', 'diffusion_math/checks.py'),
                                        'diffusion_math.checks._plain': ('workshop/checks.html#_plain', 'diffusion_math/checks.py'),
+                                       'diffusion_math.checks._row': ('workshop/checks.html#_row', 'diffusion_math/checks.py'),
                                        'diffusion_math.checks.amount': ('workshop/checks.html#amount', 'diffusion_math/checks.py'),
                                        'diffusion_math.checks.answer': ('workshop/checks.html#answer', 'diffusion_math/checks.py'),
                                        'diffusion_math.checks.at_hand': ('workshop/checks.html#at_hand', 'diffusion_math/checks.py'),

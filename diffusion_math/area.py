@@ -18,6 +18,7 @@ from .checks import Batch, Each, Numbers, Random
 from .ddpm import DDPM
 from .elbo import Decoder, last_cost
 from .forward import ForwardProcess, Schedule
+from .laws.chain import check_chain
 from .likelihood import Estimate
 from .networks.denoiser import LogSNR, as_denoiser
 from .numerics import log_normal, noise_like, signal_and_noise
@@ -61,17 +62,20 @@ def error_curve(
 ) -> Float[Tensor, "m b"]:
     """E[noise_error] over eps, (m, b), for events of one or two numbers: a sum over nodes strips of each, in float64.
 
-    ValueError: events of more numbers; log_snr that is not finite.
+    ValueError: events of more numbers; log_snr that is not finite; fewer than 20 nodes.
     """
-    x, n = checks.tensor("x0", x0).double(), checks.at_most("nodes", nodes, 10**4)
-    dims = checks.at_most("x0: numbers of an event", x[:1].numel() if len(x) else 1, 2)
+    x, n = checks.tensor("x0", x0).double(), checks.at_most("nodes", nodes, 10**4, 20)
+    dims = checks.at_most("x0: numbers of an event", x.shape[1:].numel(), 2)
+    checks.room("nodes", 2 * n**dims * x.numel(), n)
     z = torch.linspace(-8.5, 8.5, n, dtype=x.dtype, device=x.device)
     eps = torch.cartesian_prod(*[z] * dims).view(-1, *x.shape[1:])
     share = (-0.5 * sum_event(eps.square())).softmax(0)
     rows = [v.repeat(len(eps), *[1] * (x.ndim - 1)) if v is x else
             v.repeat_interleave(len(x), 0) for v in (x, eps)]  # fmt: skip
     levels = checks.table("log_snr", log_snr, 1).tolist()
-    each = [share @ noise_error(denoiser, *(rows[0], v, rows[1])).view(-1, len(x)) for v in levels]
+    each = [
+        share @ noise_error(denoiser, *(rows[0], v, rows[1])).view(len(eps), len(x)) for v in levels
+    ]
     return torch.stack(each) if each else x.new_zeros(0, len(x))
 
 
@@ -90,10 +94,14 @@ def log_prob_by_area(
 
     For events of one or two numbers. A sum from low to high, every step or less; beyond them what it integrates falls
     off as exp(-|log SNR|), so a tail is what stands at its end. Right to 1e-9 for mixtures whose bells are neither
-    narrower than 0.1 nor farther away than 5. Errors as in error_curve; ValueError: low, high not finite and rising.
+    narrower than 0.1 nor farther away than 5. Errors as in error_curve; ValueError: low not below
+    high, either beyond -700 or 700; a step that takes more than 100,000 to get from one to the other.
     """
-    edges, x = Levels([low, high]).edges, checks.tensor("x0", x0).double()
-    n = math.ceil((edges[1] - edges[0]).item() / checks.positive("step", step))
+    low, high = checks.within("low", low, 700, -700), checks.within("high", high, 700, -700)
+    checks.strictly_rising("low, high", [low, high])
+    x = checks.tensor("x0", x0).double()
+    step = checks.number("step", checks.positive("step", step), (high - low) / 10**5)
+    n = math.ceil((high - low) / step)
     levels = torch.linspace(low, high, n + 1, dtype=torch.float64)
     curve = torch.stack([normal_error(x, v) for v in levels.tolist()])
     excess = error_curve(denoiser, x, levels, nodes) - curve
@@ -124,13 +132,22 @@ class Levels:
 
     @classmethod
     def of(cls, schedule: Schedule, low: float = -math.inf, high: float = math.inf) -> "Levels":
-        "The levels of a schedule, its t = 1..T even in time, as far as they lie between low and high."
+        """The levels of a schedule, its t = 1..T even in time, as far as they lie between low and high.
+
+        ValueError: low not below high, or fewer than two levels between them.
+        """
         levels = checks.instance("schedule", schedule, Schedule).log_snr[1:].flip(0)
         low, high = (checks.number(k, v) for k, v in (("low", low), ("high", high)))
+        checks.refuse(
+            torch.tensor(low >= high), f"low must be below high, got {low:g} and {high:g}"
+        )
         place = torch.linspace(0, 1, len(levels), dtype=torch.float64)
         keep = levels.isfinite() & (levels > low) & (levels < high)
-        ends = torch.tensor([v for v in (low, high) if math.isfinite(v)], dtype=torch.float64)
-        edges = torch.cat([levels[keep], ends]).unique()
+        ends = [v for v in (low, high) if levels[0] <= v <= levels[-1] and math.isfinite(v)]
+        edges = torch.cat([levels[keep], levels.new_tensor(ends)]).unique()
+        if len(edges) < 2:
+            fits = "low, high must have two levels or more of the schedule between them"
+            raise ValueError(f"{fits}, got {len(edges)}")
         return cls(edges, interpolate(edges, levels, place).diff().clamp(min=1e-12))
 
     @classmethod
@@ -142,11 +159,13 @@ class Levels:
     def at(self, u: Numbers) -> Numbers:
         "log SNR where the share u of the law lies below, in float64: rises from one end to the other."
         place = torch.cat([self.shares.new_zeros(1), self.shares.cumsum(0)])
-        return interpolate(checks.floating("u", u).double(), place, self.edges)
+        u = checks.floating("u", u).double()
+        checks.refuse(~((u >= 0) & (u <= 1)), "u must lie in [0, 1], got", u)
+        return interpolate(u, place, self.edges)
 
     def density(self, log_snr: Numbers) -> Numbers:
         "Of the law, at log_snr; 0 beyond its ends."
-        v = checks.floating("log_snr", log_snr).double()
+        v = checks.known("log_snr", checks.floating("log_snr", log_snr)).double()
         edges, height = (row.to(v.device) for row in (self.edges, self.shares / self.edges.diff()))
         which = torch.bucketize(v, edges[1:-1])
         return torch.where((v < edges[0]) | (v > edges[-1]), 0.0, height[which])
@@ -217,17 +236,19 @@ def bound_by_area(
         KL(q(x_T | x0) || p(x_T)) + half the area between the log SNR of T and that of t = 1 + E[-log p(x0 | x_1)]
 
     levels: from which log SNR is drawn, with these two ends; without them p's own schedule. decoder as in elbo. Errors
-    as in area_estimate; ValueError: levels with other ends.
+    as in area_estimate; ValueError: levels with other ends, an x0 that is not finite or no event of p's.
     """
     q = checks.instance("p", p, DDPM).q
     levels = Levels.of(q.schedule) if levels is None else checks.instance("levels", levels, Levels)
     ends = q.schedule.log_snr[[q.T, 1]]
     checks.same_ends("levels", levels.edges[[0, -1]], ends)
+    x0 = check_chain(q, p, x0, decoder)
     middle = area_estimate(p, x0, levels, n, replicates, generator=generator)
-    eps = noise_like(wide(x0).expand(replicates, 1, *x0.shape), generator)
-    last = last_cost(q, p, wide(x0), decoder, eps)[:, 0]
-    prior = q.marginal(wide(x0), q.T).kl(p.prior(wide(x0)))
-    return Estimate(prior + middle.replicates + last, middle.dims, levels.shares)
+    rows = x0.expand(len(middle.replicates), *x0.shape).flatten(0, 1)
+    last = last_cost(p, decoder, rows, q.marginal(rows, 1).sample(generator))
+    prior = q.marginal(x0, q.T).kl(p.prior(x0))
+    total = prior + middle.replicates + last.view_as(middle.replicates)
+    return Estimate(total, middle.dims, levels.shares)
 
 # %% ../nbs/12_area_under_the_error.ipynb #a126991e
 def learn_levels(
@@ -245,9 +266,10 @@ def learn_levels(
     0, so the schedule stays monotone; the mean of the estimate does not depend on it. Errors as in noise_error.
     """
     edges = checks.instance("levels", levels, Levels).edges
+    x0 = checks.at_hand("x0", checks.some("x0", x0, "datum"))
     weights = levels.shares.log().requires_grad_()
-    adam = torch.optim.Adam([weights], checks.positive("rate", rate))
-    for _ in range(checks.count("rounds", rounds, 0)):
+    adam = torch.optim.Adam([weights], checks.within("rate", rate, 1))
+    for _ in range(checks.at_most("rounds", rounds, low=0)):
         here = Levels(edges, weights.detach().softmax(0))
         u = torch.rand(len(x0), generator=generator, dtype=torch.float64, device=x0.device)
         level = here.at((torch.arange(len(u)).to(u) + u) / len(u))
@@ -264,9 +286,7 @@ def learn_levels(
     return Levels(edges, weights.detach().softmax(0))
 
 # %% ../nbs/12_area_under_the_error.ipynb #72d10e06
-def best_variance(
-    q: ForwardProcess, error: Float[Tensor, " n"], each: bool = False
-) -> Float[Tensor, " n"]:
+def best_variance(q: ForwardProcess, error: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     """For each t = 0..T the variance of p(x_{t-1} | x_t) with which the bound is least [Bao et al. 2022], in float64.
 
         posterior variance * (1 + (snr_{t-1} / snr_t - 1) error_t),    error_t / snr_t at t = 1, 0 at t = 0

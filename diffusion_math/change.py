@@ -32,7 +32,8 @@ def divergence(
     v . J v, unbiased where the signs are drawn [Hutchinson 1990]. Either way x is asked for k times, as one batch.
     ValueError: another shape.
     """
-    level = checks.finite("log_snr", checks.log_snr("log_snr", log_snr, checks.tensor("x", x), "x"))
+    checks.at_hand("x", checks.tensor("x", x))
+    level = checks.finite("log_snr", checks.log_snr("log_snr", log_snr, x, "x"))
     a, d = beside(torch.sigmoid(level).sqrt(), x), x.shape[1:].numel()
     if signs is None and isinstance(denoiser, Distribution):
         mean, var = denoiser.denoise_moments(x, level)
@@ -51,7 +52,7 @@ def along(
     if exact:
         signs = torch.eye(d, dtype=x.dtype, device=x.device).view(d, 1, *x.shape[1:])
         signs = signs.expand(d, *x.shape)
-    elif signs.shape[1:] != x.shape:
+    elif checks.some("signs", signs, "probe").shape[1:] != x.shape:
         fits = f"shape (k, {', '.join(map(str, x.shape))}), x's"
         raise ValueError(f"signs must have {fits}, got {tuple(signs.shape)}")
     k = len(signs)
@@ -92,16 +93,20 @@ def log_prob_by_flow(
     at the default, for laws with a density: all that the ends leave out is of the size of exp(-32). probes=None
     takes the exact trace, probes=k random signs, k of them for each x0, the same all along its path. tolerance: of
     SciPy's DOP853, relative and absolute, in float64; 1e-4 for a network in float32. second=True does it again with
-    ten times the tolerance, for error. calls counts those of denoiser in the first run. ValueError: start not above end.
+    ten times the tolerance, for error. calls counts those of denoiser in the first run.
+    ValueError: start not above end, either beyond -700 or 700; an x0 that is not finite; a tolerance above 1; a flow that
+    no step is small enough for, such as that of a denoiser that says NaN.
     """
+    start, end = checks.within("start", start, 700, -700), checks.within("end", end, 700, -700)
     levels = checks.strictly_rising("end, start", [end, start]).flip(0)
-    x = checks.tensor("x0", x0).double() * torch.sigmoid(levels[0]).sqrt().to(x0.device)
+    x0 = checks.finite("x0", checks.at_hand("x0", checks.tensor("x0", x0)))
+    x = x0.double() * torch.sigmoid(levels[0]).sqrt().to(x0.device)
     signs = None
     if probes is not None:
         shape = (checks.at_most("probes", probes), *x.shape)
         coins = torch.randint(2, shape, generator=checks.random(generator), device=x.device)
         signs = (2 * coins - 1).to(x)
-    small = checks.positive("tolerance", tolerance)
+    small = checks.within("tolerance", tolerance, 1)
     last, grown, calls = carried(denoiser, x, levels, signs, small)
     unit = sum_event(log_normal(last, x.new_zeros(()), x.new_ones(())))
     scale = x.shape[1:].numel() * torch.sigmoid(levels[0]).log().to(x) / 2
@@ -123,6 +128,8 @@ def carried(
     from scipy.integrate import solve_ivp
 
     def slope(level: float, state):
+        if math.isnan(level):  # the step's size, from slopes that are no numbers
+            raise ValueError("denoiser must say finite numbers all the way, got nan")
         now = torch.from_numpy(state[: x.numel()].copy()).view(x.shape).to(x.device)
         velocity, trace = divergence(denoiser, now, level, signs)
         return torch.cat([velocity.flatten(), trace.flatten()]).double().cpu().numpy()
@@ -133,5 +140,8 @@ def carried(
         return x, x.new_zeros(rows or 1, 0), 0
     kept = {"rtol": max(tolerance, 3e-14), "atol": tolerance, "method": "DOP853"}
     done = solve_ivp(slope, levels.tolist(), first, t_eval=[levels[1].item()], **kept)
+    if not done.success:
+        fits = f"denoiser must lead on to log_snr = {levels[1].item():g}"
+        raise ValueError(f"{fits}, got no step small enough at tolerance = {tolerance:g}")
     last = torch.from_numpy(done.y[:, -1]).to(x.device)
     return last[: x.numel()].view(x.shape), last[x.numel() :].view(-1, len(x)), done.nfev

@@ -28,12 +28,12 @@ from torch import Generator, Tensor
 
 __all__ = [
     "Batch", "Each", "Numbers", "Random", "amount", "answer", "at_hand", "at_most", "axes", "begins_at_one", "count", "draws",
-    "each", "event_shape", "events", "finite", "flag", "floating", "fractions", "function", "got",
+    "each", "errors", "event_shape", "events", "finite", "flag", "floating", "fractions", "function", "got",
     "grey_levels", "holds", "instance", "known", "known_event", "lasting", "level", "levels", "like_x_t",
     "listed", "log_snr", "matching", "memory", "name_or_function", "nats", "never_rises", "nonzero", "number", "number_at_hand",
     "of_level", "one_level", "one_number", "one_of", "only", "parts", "path", "positive", "random", "real",
-    "refuse", "replicates", "rising_levels", "room", "rowwise", "same_event", "shown", "same_shape", "schedule_table",
-    "schedule_tables", "schedule_values", "some", "some_signal", "strides", "table", "tensor", "terms", "text",
+    "refuse", "replicates", "rising_levels", "room", "rowwise", "same_ends", "same_event", "shown", "same_shape", "schedule_table",
+    "schedule_tables", "schedule_values", "some", "some_signal", "strictly_rising", "strides", "table", "tensor", "terms", "text",
     "times", "unwanted", "variance", "variances", "weights", "where_at_hand", "whole", "whole_labels", "within",
 ]  # fmt: skip
 
@@ -648,6 +648,18 @@ def never_rises(name: str, table: Tensor, shown: Tensor) -> None:
 # %% ../nbs/workshop/checks.ipynb #129b7db5
 def rising_levels(name: str, values: Any) -> Tensor:
     "Noise levels from much noise to little, none without noise, in float64 on the CPU."
+    row = _row(name, values)
+    for before, level in pairwise([-math.inf, *row.tolist()]):
+        if not level < math.inf:
+            why = "without noise there is no step to take"
+            raise ValueError(f"{name} must lie below inf, got {level:g}: {why}")
+        if level < before:
+            raise ValueError(f"{name} must not fall, got {level:g} after {before:g}")
+    return row
+
+
+def _row(name: str, values: Any) -> Float[Tensor, " m"]:
+    "values, a list or a tensor of one dimension, in float64 on the CPU."
     fits = "a list or a 1-d tensor of numbers"
     if not (hasattr(values, "dtype") and hasattr(values, "__len__")):
         try:
@@ -657,12 +669,6 @@ def rising_levels(name: str, values: Any) -> Tensor:
     row = real(name, values, fits, dtype=torch.float64, device="cpu")
     if row.ndim != 1:
         raise ValueError(f"{name} must be {fits}, got shape {tuple(row.shape)}")
-    for before, level in pairwise([-math.inf, *row.tolist()]):
-        if not level < math.inf:
-            why = "without noise there is no step to take"
-            raise ValueError(f"{name} must lie below inf, got {level:g}: {why}")
-        if level < before:
-            raise ValueError(f"{name} must not fall, got {level:g} after {before:g}")
     return row
 
 # %% ../nbs/workshop/checks.ipynb #5cf35363
@@ -685,11 +691,12 @@ def grey_levels(levels: Any, low: float, high: float) -> float:
 # %% ../nbs/workshop/checks.ipynb #129b7db7
 def strictly_rising(name: str, values: Any) -> Tensor:
     "Finite noise levels, two or more, each above the one before, as float64 on the CPU."
-    row = torch.tensor(rising_levels(name, values), dtype=torch.float64)
+    row = finite(name, _row(name, values))
     if len(row) < 2:
         raise ValueError(f"{name} must hold two levels or more, got {len(row)}")
-    refuse(~row.isfinite(), f"{name} must be finite, got", row)
-    refuse(~(row.diff() > 0), f"{name} must rise at every step, got a step of", row.diff())
+    for before, level in pairwise(row.tolist()):
+        if not before < level:
+            raise ValueError(f"{name} must rise at every step, got {level:g} after {before:g}")
     return row
 
 

@@ -572,6 +572,124 @@ row(
     trajectory=FLAG,
 )
 
+# ---- chapters 11 and 12
+
+FINITE = LEVEL.less("inf")
+SIGNS = tensor(torch.ones(2, 3, 2), "None", wrong=(torch.ones(2, 3, 1), torch.ones(0, 3, 2), X))
+ZERO_DIM = {"0-dim": 2.5, "0-dim integer": 3.0}
+row("divergence", dm.divergence, denoiser=DENOISER, x=tensor(X), log_snr=FINITE, signs=SIGNS)
+row(
+    "log_prob_by_flow",
+    dm.log_prob_by_flow,
+    denoiser=DENOISER.but(wrong=(*DENOISER.wrong, lambda x, level: NAN * x)),
+    x0=tensor(X[:1], "half", "empty", wrong=(X * NAN, X * INF)),
+    start=number(1.0, -0.9, 700, also=ZERO_DIM, wrong=(701, -1, -2)),
+    end=number(-1.0, -700, 0.9, wrong=(-701, 1, 2)),
+    probes=count(2, 1, 10**4, also=as_is("None")),
+    tolerance=number(1e-2, 0, 1, lowest=False),
+    second=FLAG,
+    generator=GENERATOR,
+)
+row("noise_error", dm.noise_error, denoiser=DENOISER, x0=beside, log_snr=FINITE, eps=beside)
+row("normal_error", dm.normal_error, x0=beside, log_snr=FINITE, eps=beside.but(right=as_is("None")))
+NODES = count(20, 20, 10**4, wrong=(19, 10**4 + 1))
+row(
+    "error_curve",
+    dm.error_curve,
+    denoiser=DENOISER,
+    x0=tensor(X, "empty", "meta", wrong=(torch.ones(1, 3),)),
+    log_snr=tensor(LINE, "empty", wrong=(LINE * NAN, LINE * INF, X)),
+    nodes=NODES,
+)
+row(
+    "log_prob_by_area",
+    dm.log_prob_by_area,
+    denoiser=DENOISER,
+    x0=tensor(X1, "empty", "meta", wrong=(torch.ones(1, 3),)),
+    nodes=NODES,
+    low=number(-2.0, -700, 1.9, wrong=(2, -701)),
+    high=number(2.0, -1.9, 700, also=ZERO_DIM, wrong=(-2, 701)),
+    step=number(1.0, 0, lowest=False, wrong=(1e-6, 1e-300)),
+)
+EDGES = Kind(
+    [-1.0, 0.0, 2.0],
+    as_is("range", "integers"),
+    ([1, -1], [0, 0], [0], [0, NAN], [0, INF], [-INF, 0], [[0, 1]]),
+    skip=("list", "tuple"),  # of another length, which is the shares' fault
+)
+SHARES = Kind(
+    [1.0, 2.0], as_is("None", "list", "tuple"), ([1, 0], [1], [1, -1], [1, NAN], [1, INF], [[1, 2]])
+)
+STRETCHES = dm.Levels([-1.0, 0.0, 2.0], [1.0, 2.0])
+row("Levels", dm.Levels, edges=EDGES, shares=SHARES)
+row(
+    "Levels, even",
+    lambda edges: dm.Levels(edges),
+    edges=EDGES.but(right=EDGES.right | as_is("list", "tuple"), skip=()),
+)
+row(
+    "Levels.of",
+    dm.Levels.of,
+    schedule=a(SCHEDULE, wrong=(Q,)),
+    low=number(-5.0, -INF, -1.9, also=as_is("-inf"), wrong=(-2, 0.05, 9)),
+    high=number(-2.0, -4.9, INF, also=as_is("inf"), wrong=(-5, -11)),
+)
+row("Levels.by_size", dm.Levels.by_size, edges=EDGES, size=SHARES.less("None"))
+PLACES = as_is("half", "empty", "meta")
+row(
+    "Levels.at",
+    STRETCHES.at,
+    u=Kind(LINE.abs(), PLACES, (LINE, 1.5 * LINE.abs(), LINE * NAN, LINE.long())),
+)
+row(
+    "Levels.density",
+    STRETCHES.density,
+    log_snr=Kind(LINE, PLACES | as_is("0-dim"), (LINE * NAN, LINE.long())),
+)
+STRETCHED = a(STRETCHES, wrong=([0.0, 1.0], SCHEDULE))
+row(
+    "area_estimate",
+    dm.area_estimate,
+    denoiser=DENOISER,
+    x0=tensor(X, *ALONE),
+    levels=STRETCHED,
+    n=count(4, 4, 4, wrong=(3,)),
+    replicates=count(2, 1, 2),
+    normal=FLAG,
+    generator=GENERATOR,
+)
+row(
+    "bound_by_area",
+    dm.bound_by_area,
+    p=a(PBETA, wrong=(WALK, Q)),
+    x0=tensor(X, "meta", wrong=(X * NAN, X * INF, X[:, :1])),
+    n=count(4, 4, 4, wrong=(3,)),
+    levels=a(dm.Levels.of(SCHEDULE), "None", wrong=(STRETCHES, SCHEDULE)),
+    replicates=count(2, 1, 2),
+    decoder=Kind(None, as_is("None"), (lambda x: 3, lambda x: X)),
+    generator=GENERATOR,
+)
+row(
+    "learn_levels",
+    lambda **given: vars(dm.learn_levels(**given)),
+    denoiser=DENOISER,
+    x0=tensor(X, "half", wrong=(X[:0],)),
+    levels=STRETCHED,
+    rounds=count(2, 0, 10**7),
+    rate=number(0.05, 0, 1, lowest=False, wrong=(1.1,)),
+    generator=GENERATOR,
+)
+row(
+    "best_variance",
+    dm.best_variance,
+    q=a(Q, wrong=(SCHEDULE,)),
+    error=Kind(
+        [0.0, 0.1, 0.2, 0.3, 0.4],
+        {},
+        ([0.1] * 4, [0.1] * 6, [0, -0.1, 0, 0, 0], [0, NAN, 0, 0, 0], [0, INF, 0, 0, 0]),
+    ),
+)
+
 # ---- laws and networks
 
 row(
@@ -1259,6 +1377,13 @@ row(
     generator=GENERATOR,
 )
 row(
+    "AreaExplorer",
+    dm.AreaExplorer,
+    mixture=a(HUMPS, "None", wrong=(PLANE,)),
+    x=number(1.5, -4, 4),
+    log_snr=number(16.0, -12, 16),
+)
+row(
     "BellExplorer",
     dm.BellExplorer,
     mu=number(0.0, -3, 3),
@@ -1363,7 +1488,7 @@ TRUSTED = {  # of numbers that whoever calls it has checked
     "AsksNetwork.quiet_end", "AsksNetwork.changed",
     "Explorable.unpacked", "Mixture.to",
 }  # fmt: skip
-RECORDS = {"Account", "Pictures", "TrainingRun"}  # hold what they are given
+RECORDS = {"Account", "FlowLogProb", "Pictures", "TrainingRun"}  # hold what they are given
 
 
 def methods(public: type) -> dict[str, Callable]:
