@@ -13,8 +13,7 @@ Fixtures (import nothing; `tests/conftest.py` makes them known):
 
 What one can do with `nb`: `nb.run_all()` runs every cell and returns True, or False if one raised; `nb.errors()` lists
 "cell 7: ValueError: ..."; `nb.cells()` is the notebook's model as JSON, outputs included (cells off the screen may not
-be in the page); `nb.run(code)` runs code in the notebook's kernel and returns what it printed; `with nb.busy():` keeps
-the kernel busy; `nb.page` is the page.
+be in the page); `nb.run(code)` runs code in the notebook's kernel and returns what it printed; `nb.page` is the page.
 Nothing sleeps: every call returns when JupyterLab says that it is done.
 
     def test_slider(open_notebook):
@@ -236,18 +235,6 @@ class OpenNotebook:
 
     def errors(self) -> list[str]:
         return cell_errors(self.cells())
-
-    @contextlib.contextmanager
-    def busy(self):
-        "A cell runs meanwhile, however long that takes; it ends when all that is inside is done."
-        go = self.lab.root / f"go-{secrets.token_hex(4)}"
-        wait = (
-            f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.01)"
-        )
-        kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-        self.page.evaluate(f"code => {{ {kernel}.requestExecute({{code}}); }}", wait)
-        yield
-        go.touch()
 
     def run(self, code: str, seconds: float = 60) -> str:
         answer = self._call("run", code, seconds)

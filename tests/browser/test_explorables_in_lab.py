@@ -80,26 +80,28 @@ def test_a_drag_and_a_key_reach_python_and_python_reaches_it(nb, name):
     agree(nb, name)
 
 
-MOVES = """async labels => {
-    const sliders = Array.from(document.querySelectorAll('.dm-explorable'), (root, k) =>
-        Array.from(root.querySelectorAll('.dm-range')).find(s => s.labels[0].textContent.trim() === labels[k]));
-    for (let i = 0; i < 200; i++) {
-        for (const slider of sliders) {
-            slider.value = i < 199 ? i % (+slider.max + 1) : Math.round(0.6 * slider.max);
-            slider.dispatchEvent(new Event('input', { bubbles: true }));
-        }
-        if (i % 2) await new Promise(requestAnimationFrame);
-    }
-}"""
-
-
 def test_two_hundred_moves_of_each_while_a_cell_runs(nb):
     "Nothing is lost and nothing is queued: a message a frame at most, and the last state is the last."
     nb.run("""seen = {name: [] for name in every}
 for name, sample in EVERY.items():
     every[name].observe(lambda change, name=name: seen[name].append(change.new), sample.trait)""")
-    with nb.busy():
-        nb.page.evaluate(MOVES, [EVERY[name].sliders[0] for name in EVERY])
+    labels = [EVERY[name].sliders[0] for name in EVERY]
+    nb.page.evaluate(
+        """async labels => {
+        const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+        kernel.requestExecute({code: 'import time; time.sleep(3)'});
+        const sliders = Array.from(document.querySelectorAll('.dm-explorable'), (root, k) =>
+            Array.from(root.querySelectorAll('.dm-range')).find(s => s.labels[0].textContent.trim() === labels[k]));
+        for (let i = 0; i < 200; i++) {
+            for (const slider of sliders) {
+                slider.value = i < 199 ? i % (+slider.max + 1) : Math.round(0.6 * slider.max);
+                slider.dispatchEvent(new Event('input', { bubbles: true }));
+            }
+            if (i % 2) await new Promise(requestAnimationFrame);
+        }
+    }""",
+        labels,
+    )
     last = {name: agree(nb, name, seconds=30) for name in EVERY}
     seen = json.loads(nb.run("print(json.dumps(seen))"))
     for name in EVERY:

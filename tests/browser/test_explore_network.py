@@ -69,13 +69,16 @@ def test_two_hundred_moves_while_a_cell_runs(nb):
     nb.run("explorer.t = 500")
     answered(nb, 500)
     asked = int(nb.run("print(explorer.asked)"))
-    with nb.busy():
-        nb.page.get_by_role("slider").first.evaluate("""slider => {
-            for (let i = 0; i < 200; i++) {
-                slider.value = +slider.value + 1;
-                slider.dispatchEvent(new Event('input', { bubbles: true }));
-            }
-        }""")
+    nb.page.evaluate("""() => {
+        const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+        kernel.requestExecute({code: 'import time; time.sleep(2)'});
+    }""")
+    nb.page.get_by_role("slider").first.evaluate("""slider => {
+        for (let i = 0; i < 200; i++) {
+            slider.value = +slider.value + 1;
+            slider.dispatchEvent(new Event('input', { bubbles: true }));
+        }
+    }""")
     answered(nb, 700)
     assert int(nb.run("print(explorer.asked)")) - asked <= 100
 

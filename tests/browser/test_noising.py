@@ -141,15 +141,16 @@ def test_python_moves_the_widget_and_new_noise_reaches_python(nb):
 def two_hundred_moves(nb):
     "Move t two hundred times in a hundred frames while a cell runs; what Python saw of it, and what it has in the end."
     nb.run("seen = []; explorer.observe(lambda change: seen.append(change.new), 't')")
-    with nb.busy():
-        nb.page.evaluate("""async () => {
-            const input = document.querySelectorAll('.dm-range')[1];
-            for (let i = 0; i < 200; i++) {
-                input.value = i < 199 ? i % 17 : 20;
-                input.dispatchEvent(new Event('input', {bubbles: true}));
-                if (i % 2) await new Promise(requestAnimationFrame);
-            }
-        }""")
+    nb.page.evaluate("""async () => {
+        const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+        kernel.requestExecute({code: 'import time; time.sleep(3)'});
+        const input = document.querySelectorAll('.dm-range')[1];
+        for (let i = 0; i < 200; i++) {
+            input.value = i < 199 ? i % 17 : 20;
+            input.dispatchEvent(new Event('input', {bubbles: true}));
+            if (i % 2) await new Promise(requestAnimationFrame);
+        }
+    }""")
     assert nb.page.get_by_label(TIME).input_value() == "20"
     until(lambda: traits(nb)[1], 20)
     seen = json.loads(nb.run("print(seen)"))
