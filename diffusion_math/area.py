@@ -138,9 +138,8 @@ class Levels:
         """
         levels = checks.instance("schedule", schedule, Schedule).log_snr[1:].flip(0)
         low, high = (checks.number(k, v) for k, v in (("low", low), ("high", high)))
-        checks.refuse(
-            torch.tensor(low >= high), f"low must be below high, got {low:g} and {high:g}"
-        )
+        if not low < high:
+            raise ValueError(f"low must be below high, got {low:g} and {high:g}")
         place = torch.linspace(0, 1, len(levels), dtype=torch.float64)
         keep = levels.isfinite() & (levels > low) & (levels < high)
         ends = [v for v in (low, high) if levels[0] <= v <= levels[-1] and math.isfinite(v)]

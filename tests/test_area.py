@@ -139,6 +139,8 @@ def test_the_levels_of_a_schedule():
     share = ((s.log_snr[1:] > -5) & (s.log_snr[1:] < 4)).double().sum() / 99
     ratio = part.density(torch.tensor([0.3])) / whole.density(torch.tensor([0.3]))
     assert abs(ratio.item() * share.item() - 1) < 0.03
+    beyond = Levels.of(s, -30, 30)
+    assert torch.equal(beyond.edges, whole.edges) and torch.equal(beyond.shares, whole.shares)
 
 
 def test_a_learned_schedule_scatters_less_and_keeps_its_ends():

@@ -133,6 +133,8 @@ KINDS = {
     "schedule_values": (lambda v: checks.schedule_values("n", v, 0, 1), "n must be a list or tensor of numbers, got {got}",
                         REAL | ROWS),
     "rising_levels": (lambda v: checks.rising_levels("n", v), "n must be a list or a 1-d tensor of numbers, got {got}", ROWS),
+    "strictly_rising": (lambda v: checks.strictly_rising("n", v), "n must be a list or a 1-d tensor of numbers, got {got}", ROWS),
+    "errors": (lambda v: checks.errors("n", v, torch.zeros(4)), "n must be a list or tensor of numbers, got {got}", REAL | ROWS),
     "grey_levels": (lambda v: checks.grey_levels(v, 0.0, 1.0), "levels must be a whole number, got {got}", WHOLE),
     "grey_levels, low": (lambda v: checks.grey_levels(2, v, INF), "low must be a number, got {got}", REAL),
     "grey_levels, high": (lambda v: checks.grey_levels(2, 0, v), "high must be a number, got {got}", REAL),
@@ -419,6 +421,29 @@ ASKED = {
         (("l", np.array(0.0)), "l must be a list or a 1-d tensor of numbers, got shape ()"),
         (("l", [[0.0], [1.0]]), "l must be a list or a 1-d tensor of numbers, got shape (2, 1)"),
     ],
+    checks.strictly_rising: [
+        (("l", [0.0, -1.0]), "l must rise at every step, got -1 after 0"),
+        (("l", [0.0, 1.0, 1.0]), "l must rise at every step, got 1 after 1"),
+        (("l", [0.0, INF]), "l must be finite, got inf"),
+        (("l", torch.tensor([-INF, 0.0])), "l must be finite, got -inf"),
+        (("l", [0.0, NAN]), "l must be finite, got nan"),
+        (("l", [0.0]), "l must hold two levels or more, got 1"),
+        (("l", []), "l must hold two levels or more, got 0"),
+        (("l", torch.tensor(0.0)), "l must be a list or a 1-d tensor of numbers, got shape ()"),
+        (("l", [[0.0], [1.0]]), "l must be a list or a 1-d tensor of numbers, got shape (2, 1)"),
+    ],
+    checks.same_ends: [
+        (("l", torch.tensor([-1.0, 2.5]), torch.tensor([-1.0, 2.0])), "l must end where p does, at -1 and 2, got -1 and 2.5"),
+        (("l", torch.tensor([NAN, 2.0]), torch.tensor([-1.0, 2.0])), "l must end where p does, at -1 and 2, got nan and 2"),
+    ],
+    checks.errors: [
+        (("e", [0.0, 1.0], torch.zeros(3)), "e must have shape (3,), one for each t = 0..T, got (2,)"),
+        (("e", 0.5, torch.zeros(3)), "e must have shape (3,), one for each t = 0..T, got ()"),
+        (("e", [0.0, -1.0, 1.0], torch.zeros(3)), "e must be finite and 0 or more, got -1"),
+        (("e", [0.0, 1.0, NAN], torch.zeros(3)), "e must be finite and 0 or more, got nan"),
+        (("e", torch.tensor([INF, 1.0]), torch.zeros(2)), "e must be finite and 0 or more, got inf"),
+        (("e", torch.zeros(2, **META), torch.zeros(2)), "e must hold numbers, got a tensor on the meta device"),
+    ],
     checks.strides: [
         (("l", 800 * torch.eye(2)[1], 1 - torch.eye(2)[1]), "l must leave some noise, got 800: step * (1 - alpha_bar) is 0 there"),
     ],
@@ -544,7 +569,7 @@ def test_every_function_is_in_one_of_the_tables():
     }
     takes_what_was_checked = {
         "refuse", "finite", "nonzero", "one_number", "known_event", "never_rises", "strides", "unwanted", "room", "at_hand",
-        "known", "lasting",
+        "known", "lasting", "same_ends",
     }  # fmt: skip
     asked = {name.split(",")[0].split()[0] for name in KINDS}
     assert values - asked == takes_what_was_checked
@@ -679,6 +704,12 @@ LEGAL = [
     (checks.rising_levels, ("l", (v for v in (0.1, 1e39))), torch.tensor([0.1, 1e39], dtype=F64)),
     (checks.rising_levels, ("l", np.array([0.1, 0.2])), torch.tensor([0.1, 0.2], dtype=F64)),
     (checks.rising_levels, ("l", torch.tensor([0.1], dtype=F64)), torch.tensor([0.1], dtype=F64)),
+    (checks.strictly_rising, ("l", [0.1, 0.2]), torch.tensor([0.1, 0.2], dtype=F64)),
+    (checks.strictly_rising, ("l", range(3)), torch.tensor([0.0, 1.0, 2.0], dtype=F64)),
+    (checks.strictly_rising, ("l", np.array([-800, 1e300])), torch.tensor([-800, 1e300], dtype=F64)),
+    (checks.same_ends, ("l", torch.tensor([-1.0, 2 + 1e-10], dtype=F64), torch.tensor([-1.0, 2.0], dtype=F64)), None),
+    (checks.errors, ("e", [0, 0.5], ONE.expand(2)), torch.tensor([0.0, 0.5], dtype=F64)),
+    (checks.errors, ("e", torch.zeros(2).half(), ONE.expand(2)), torch.tensor([0.0, 0.0], dtype=F64)),
     (checks.strides, ("l", DOUBLE[:0], DOUBLE[:0]), DOUBLE[:0]),
     (checks.strides, ("l", torch.tensor([-INF, 0.0]), torch.tensor([0.5, 0.25])), torch.tensor([0.5, 0.25])),
     (checks.grey_levels, (2, 0, 1), 1.0),

@@ -100,7 +100,9 @@ def test_the_last_hint_is_a_solution_that_passes(name, capsys):
     last = capsys.readouterr().out.split("the solution:\n\n")[1]
     space = {"math": math, "torch": torch}
     exec(textwrap.dedent(last), space)
-    (solution,) = (value for key, value in space.items() if key not in ("math", "torch", "__builtins__"))
+    (solution,) = (
+        value for key, value in space.items() if key not in ("math", "torch", "__builtins__")
+    )
     check(name, solution)
     assert "right, on 6 random inputs" in capsys.readouterr().out
 
