@@ -30,8 +30,11 @@ INSIDE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
 MOVED = """for (const { model } of document.querySelectorAll('[data-widget]')) {
     for (const [name, value] of Object.entries(model.get('_still') ?? {})) model.set(name, value);
 }"""
-ARRIVED = """[...document.querySelectorAll('.dm-explorable')].every(
-    ({ explorable: { step, state } }) => step === undefined || step === state.steps)"""
+ARRIVED = """[...document.querySelectorAll('[data-widget]')].every(e => {
+    if (!e.model.get('_still')) return true;
+    const { step, state } = e.querySelector('.dm-explorable').explorable;
+    return step === undefined || step === state.steps;
+})"""
 QUIET = """Array.from(document.querySelectorAll('.dm-explorable')).every(e => {
     const { top, bottom } = e.getBoundingClientRect(), { quiet } = e.explorable;
     return !quiet || bottom < 0 || top > innerHeight || quiet();

@@ -51,7 +51,7 @@ def test_it_is_half_of_the_noise_variance_times_x_and_the_score(level):
     s2 = torch.sigmoid(torch.tensor(-level, dtype=F64))
     truth = s2 / 2 * (x + Wrapped(PLANE).noised(level).score(x))
     assert error(velocity(PLANE, x, level), truth) < 1e-12
-    by_convert = -s2 * convert("drift", x, level, x0=PLANE.denoise(x, level))
+    by_convert = -s2 * convert("velocity", x, level, x0=PLANE.denoise(x, level))
     assert error(velocity(PLANE, x, level), by_convert) < 1e-10
 
 

@@ -219,7 +219,8 @@ _add(
 _add(
     ("", "how fast the flow spreads, and the likelihood that follows", "divergence ; log_prob_by_flow ; FlowLogProb", "11"),
     (r"e(\lambda)", "the error of a denoiser at log SNR λ", "noise_error(mixture, x0, log_snr, x0)", "12.1"),
-    (r"\rho", '"rho": how often a schedule visits a log SNR', "Levels([-8, 8]).density(x0)", "12.3"),
+    (r"\Delta", '"Delta": a stride along λ', "schedule.log_snr[t - 1] - schedule.log_snr[t]", "12.1"),
+    (r"\rho(\lambda)", '"rho of lambda": how often a schedule visits a log SNR', "Levels([-8, 8]).density(x0)", "12.3"),
     ("", "the error as a curve, and the unit bell's", "error_curve ; normal_error", "12"),
     ("", "areas under it: a likelihood, a bound", "log_prob_by_area ; area_estimate ; bound_by_area", "12"),
     ("", "a schedule that learns, and the best constant variances", "Levels ; learn_levels ; best_variance", "12"),

@@ -14,7 +14,6 @@ from os.path import commonprefix
 from pathlib import Path
 
 from .. import checks
-from ..explore.weights import network_bytes
 from ..files import write_file
 from ..training.checkpoint import pretrained_names
 from .typeset import Typesetter
@@ -189,6 +188,11 @@ def _unfold(body: str, codes: list[str], mark: str) -> str:
     return re.sub(rf"<p>{mark}(\d+)code</p>", back, body)
 
 # %% ../../nbs/workshop/teach/pages.ipynb #5ca88cdd
+_STORED = re.compile(
+    r'<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>', re.DOTALL
+)
+
+
 def _body(path: Path, notebook: dict) -> str:
     "The cells as HTML, by nbconvert's barest template, and the formulas' glyphs."
     from nbconvert import HTMLExporter
@@ -202,6 +206,7 @@ def _body(path: Path, notebook: dict) -> str:
         where[key] = _take_out("".join(where[key]), kept, mark)
     exporter = HTMLExporter(template_name="basic", embed_images=True)
     body, _ = exporter.from_notebook_node(notebook, {"metadata": {"path": str(path.parent)}})
+    body = _STORED.sub("", body)  # the widgets' state, which the page holds in pieces
     body = re.sub(r"<table\b.*?</table>", r'<div class="wide">\g<0></div>', body, flags=re.DOTALL)
     typesetter = Typesetter()
     body = _unfold(_put_back(body, kept, mark, typesetter), codes, mark)
@@ -238,6 +243,8 @@ def _weights(name: str) -> str:
     "The element in which explore/live.js looks for a network's weights; nothing where that network does not ship."
     if name not in pretrained_names():
         return ""
+    from diffusion_math.explore.weights import network_bytes
+
     text = b64encode(network_bytes(name)).decode()
     return f'<script id="dm-network-{name}" type="text/plain">{text}</script>\n'
 

@@ -119,5 +119,5 @@ def test_little_is_sent():
     state = BoundExplorer().get_state()
     assert (
         not [v for v in state.values() if isinstance(v, bytes)]
-        and len(state["_esm"]) + len(state["_css"]) < 64_000
+        and len(state["_esm"]) + len(state["_css"]) < 72_000
     )
