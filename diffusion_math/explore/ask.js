@@ -108,8 +108,8 @@ function render({ model, el }) {
     return `Step ${t} of ${now.T}: ${a} times the digit plus ${b} times the noise.${said}`;
   }
 
+  heading(ui, "What does the network say?", "Move t up. The network is asked for the noise, and whatever it leaves is its digit. How long is it right? What does it draw when it cannot know?");
   ui.root.append(
-    heading("What does the network say?", "Move t up. The network is asked for the noise, and whatever it leaves is its digit. How long is it right? What does it draw when it cannot know?"),
     h("div", { class: "dm-row" }, noisy.el, grain.el, clean.el),
     h("div", { class: "dm-controls dm-flat" }, digit.el, t.el, h("div", { class: "dm-buttons dm-still" }, fresh, reset)),
     note,

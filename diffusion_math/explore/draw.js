@@ -143,8 +143,8 @@ function render({ model, el }) {
     return mixture + ends;
   }
 
+  heading(ui, "Your digit, there and back", "Draw a digit with a finger, the mouse or keys. At which t does it stop coming back as yours? As any digit of its kind?");
   ui.root.append(
-    heading("Your digit, there and back", "Draw a digit with a finger, the mouse or keys. At which t does it stop coming back as yours? As any digit of its kind?"),
     h(
       "div",
       { class: "dm-row" },

@@ -283,8 +283,8 @@ function render({ model, el }) {
   const keys = h("figcaption", { class: "dm-keys" }, key("p", maths("distance of the guess from the result")));
   const note = net ? "The film above was made beforehand; your own are drawn here." : "The film was made beforehand, and runs here without the network.";
   const task = `Play it, or drag. From which step on can you tell the digit${clean ? ": in the guess, and in the noise" : ""}?`;
+  heading(ui, "From noise to a digit", net ? `${task} Then draw your own: how few calls of the network still make one?` : task);
   ui.root.append(
-    heading("From noise to a digit", net ? `${task} Then draw your own: how few calls of the network still make one?` : task),
     h(
       "div",
       { class: net ? "dm-row dm-slim" : "dm-row" },

@@ -94,8 +94,8 @@ export function live(ui, model) {
   return net;
 }
 
-// What an explorable is about, and what to try in it.
-export const heading = (title, task) => h("div", { class: "dm-heading" }, h("p", { class: "dm-title" }, title), h("p", { class: "dm-task" }, task));
+// What an explorable is about, and what to try in it, where that depends on whether there is a network to ask.
+export const heading = (ui, title, task) => ui.root.querySelector(".dm-head").replaceChildren(h("p", { class: "dm-title" }, title), h("p", { class: "dm-task" }, task));
 
 // Where a page holds a network's weights: an element with the bytes in base64, or one that names a script that fills it.
 const networkOnPage = (name) => document.getElementById(`dm-network-${name}`);

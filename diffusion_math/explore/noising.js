@@ -415,8 +415,8 @@ function render({ model, el }) {
     "Grey runs from \u22121 (black) to 1 (white). Values beyond are drawn black or white; the numbers keep them.";
   const half = (...parts) => h("figure", { class: "dm-half" }, ...parts);
   const task = "Drag t: where do you lose the digit?";
+  heading(ui, "A digit into noise", net ? `${task} And where does the network?` : task);
   ui.root.append(
-    heading("A digit into noise", net ? `${task} And where does the network?` : task),
     h("div", { class: net ? "dm-row dm-slim" : "dm-row" }, large.el, guess.el, panel.el),
     h("figure", {}, film, strip.el),
     h(
