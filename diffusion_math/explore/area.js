@@ -128,7 +128,11 @@ function area(ui, now, move) {
 }
 
 function render({ model, el }) {
-  const ui = explorable(model, el, { title: "The area under the error", traits: ["x", "log_snr"] });
+  const ui = explorable(model, el, {
+    title: "The area under the error",
+    task: "Say where the error will come early, and put the datum there. Then move {λ} from left to right, and watch the area become its surprise.",
+    traits: ["x", "log_snr"],
+  });
   const [weights, means, variances] = ["_weights", "_means", "_variances"].map((name) => model.get(name));
   const now = { mixture: weights.map((weight, k) => ({ weight, mean: means[k], variance: variances[k] })) };
   const changed = memory();

@@ -268,7 +268,11 @@ function controls(ui, now) {
 }
 
 function render({ model, el }) {
-  const ui = explorable(model, el, { title: "Threads", traits: ["start", "spread", "dial", "throw"] });
+  const ui = explorable(model, el, {
+    title: "Threads",
+    task: "Narrow the spread of all starts. Whose ends become narrow with it: those without dice, or those with them?",
+    traits: ["start", "spread", "dial", "throw"],
+  });
   const now = computation(model);
   const panel = controls(ui, now);
   const still = view(ui, now, {
