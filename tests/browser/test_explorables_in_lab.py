@@ -126,7 +126,8 @@ def test_everything_stands_in_its_place(nb, name, width):
     settled(nb.page)
     assert layout.strayed(root) + layout.outside(root) + layout.on_top(root) == []
     wrong, seen = layout.written(root)
-    assert wrong == [] and seen > 4
+    only_pictures = root.locator(".dm-plot").count() == 0
+    assert wrong == [] and (seen > 4 or only_pictures)
     assert len(root.evaluate(layout.PAIRS)) >= len(EVERY[name].sliders)
 
 
