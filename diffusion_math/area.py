@@ -78,7 +78,7 @@ def error_curve(
     ]
     return torch.stack(each) if each else x.new_zeros(0, len(x))
 
-
+# %% ../nbs/12_area_under_the_error.ipynb #c54b5343
 @torch.no_grad()
 def log_prob_by_area(
     denoiser: Any,
@@ -173,7 +173,7 @@ class Levels:
         low, high = self.edges[0].item(), self.edges[-1].item()
         return f"Levels({len(self.shares)} stretches, log SNR {low:.3g} ... {high:.3g})"
 
-
+# %% ../nbs/12_area_under_the_error.ipynb #5194abbc
 def interpolate(at: Tensor, x: Tensor, y: Tensor) -> Tensor:
     "y at `at` by straight lines between the points (x, y), x rising."
     x, y = x.to(at.device), y.to(at.device)
@@ -219,7 +219,7 @@ def area_estimate(
         values.append(mean)
     return Estimate(torch.stack(values), x0.shape[1:].numel(), levels.shares)
 
-
+# %% ../nbs/12_area_under_the_error.ipynb #749c09b1
 @torch.no_grad()
 def bound_by_area(
     p: DDPM,

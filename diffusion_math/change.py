@@ -73,7 +73,7 @@ class FlowLogProb(NamedTuple):
     end: Batch
     calls: int
 
-
+# %% ../nbs/11_likelihood_by_flow.ipynb #ba0e8db7
 @torch.no_grad()
 def log_prob_by_flow(
     denoiser: Any,

@@ -61,7 +61,7 @@ def _share(name: str, value: float) -> float:
         raise ValueError(f"{name} must be above 0, got 0")
     return value
 
-
+# %% ../../nbs/workshop/laws/levels.ipynb #0e0c2094
 class GreyLevels(nn.Module):
     """E[x_0 | x_t] by Bayes' rule from a prior over grey levels, which a network gives for each pixel.
 

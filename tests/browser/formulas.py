@@ -63,7 +63,13 @@ def difference(lab: dict, page: dict) -> str:
         return f"{page['long']} braces or bars that grow, for {lab['long']}"
     pixel, own = 1 / lab["size"], sum(not font for _, font, *_ in ours)
     wide = (len(ours) + page["long"]) * BOXES / 64 * pixel + own * GUESS
-    for (*name, x, y), (*_, x_lab, y_lab) in zip(ours, theirs, strict=True):
+    for *name, x, y in ours:
+        # two of a kind may stand above each other, an eye's width apart: the nearest is its partner
+        near = min(
+            (g for g in theirs if g[:3] == tuple(name)), key=lambda g: abs(x - g[3]) + abs(y - g[4])
+        )
+        theirs.remove(near)
+        *_, x_lab, y_lab = near
         if abs(x - x_lab) > wide or (name[1] and abs(y - y_lab) > pixel):
             return f"{name} at {x:.3f}, {y:.3f} for {x_lab:.3f}, {y_lab:.3f}"
     return ""
