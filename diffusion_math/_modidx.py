@@ -1416,6 +1416,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                           'diffusion_math/teach/catalogue.py'),
                                                 'diffusion_math.teach.catalogue._meant': ( 'workshop/teach/catalogue.html#_meant',
                                                                                            'diffusion_math/teach/catalogue.py'),
+                                                'diffusion_math.teach.catalogue._mixed': ( 'workshop/teach/catalogue.html#_mixed',
+                                                                                           'diffusion_math/teach/catalogue.py'),
                                                 'diffusion_math.teach.catalogue._not_shared': ( 'workshop/teach/catalogue.html#_not_shared',
                                                                                                 'diffusion_math/teach/catalogue.py'),
                                                 'diffusion_math.teach.catalogue._number': ( 'workshop/teach/catalogue.html#_number',

@@ -43,7 +43,7 @@ def divergence(
     half = torch.sigmoid(level).sqrt().to(x) / 2
     return (a / 2 * (mean - a * x)).to(x), half * (slopes - 2 * half * d)
 
-
+# %% ../nbs/11_likelihood_by_flow.ipynb #b73fec19
 def along(
     denoise: Callable, x: Batch, level: Each, signs: Tensor | None
 ) -> tuple[Batch, Float[Tensor, "k b"]]:

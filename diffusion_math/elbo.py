@@ -95,7 +95,7 @@ def elbo(
     x0, n = chain.check_chain(q, p, x0, decoder), checks.at_most("n", n)
     return all_terms(q, p, x0, decoder, chain.by_draws(q, x0, n, generator))
 
-
+# %% ../nbs/05_elbo.ipynb #b9fe827c
 def exact_elbo(
     q: ForwardProcess, p: ReverseProcess, x0: Batch, decoder: Decoder = None, nodes: int = 200
 ) -> Elbo:

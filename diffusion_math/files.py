@@ -72,7 +72,7 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
         if fcntl is not None:
             os.close(handle)
 
-
+# %% ../nbs/workshop/files.ipynb #65c43393
 def _lock(handle: int, wait: bool) -> None:
     "Lock an open file; where the file system knows no locks, everybody gets it."
     try:

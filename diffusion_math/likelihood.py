@@ -35,7 +35,7 @@ def bits_per_dim(nats: Numbers, dims: int, width: float = 1.0) -> Numbers:
     width = checks.positive("width", width)
     return (checks.nats(nats) / checks.count("dims", dims) - math.log(width)) / math.log(2)
 
-
+# %% ../nbs/05b_bits_per_dim.ipynb #8d19a8e7
 class DiscretizedGaussian:
     """A Gaussian rounded to the grey levels of an image: the probability of each level [DDPM eq. 13].
 

@@ -39,7 +39,7 @@ def read_at(curve: Float[Tensor, " n"], T: int) -> Float[Tensor, " m"]:
     inner = torch.where(left == right, left, left + share * (right - left))
     return torch.where(share == 0, left, torch.where(share == 1, right, inner))
 
-
+# %% ../nbs/workshop/tables.ipynb #581616ce
 def longer_steps(
     log_alpha: Float[Tensor, " n"], T: int
 ) -> tuple[Float[Tensor, " m"], Int[Tensor, " m"]]:

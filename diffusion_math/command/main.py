@@ -60,7 +60,7 @@ def _run(args: argparse.Namespace) -> int:
         return 1
     return 0
 
-
+# %% ../../nbs/workshop/command/main.ipynb #ebd8f018
 def main(argv: list[str] | None = None) -> int:
     "The command `diffusion-math`: its arguments, or those in `argv`; returns the exit status."
     from diffusion_math.command.evaluate import add_evaluate

@@ -204,7 +204,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
             f"{file} is damaged ({error}); give every option again and delete it"
         ) from None
 
-
+# %% ../../nbs/workshop/command/options.ipynb #573b3300
 def _as_given(value: Any, action: argparse.Action) -> Any:
     "A kept value as the shell would hand it over, read again; ValueError where it could not have been given."
     if action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction):
@@ -223,7 +223,7 @@ def _as_given(value: Any, action: argparse.Action) -> Any:
         raise ValueError(f"it would be read as {found!r}")
     return found
 
-
+# %% ../../nbs/workshop/command/options.ipynb #cb9317fe
 def _class_names(p: DDPM, folder: Path | None) -> list[str]:
     "The classes' names: those of the run that the model is of, or else numbers."
     count = getattr(p.network, "classes", None) or 0

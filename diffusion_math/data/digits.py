@@ -140,7 +140,7 @@ def _full(
             ) from error
     return _undamaged(raw, lambda: MNIST(root, train=train), instead)
 
-
+# %% ../../nbs/workshop/data/digits.ipynb #06901ba9
 def _undamaged(
     raw: Path, read: Callable, instead: str
 ) -> tuple[UInt8[Tensor, "n 28 28"], Int64[Tensor, "n"]]:

@@ -51,6 +51,8 @@ FORMATS = (
     "TIFF",
     "PPM",
 )  # others, such as EPS, start programs
+
+# %% ../../nbs/workshop/data/pictures.ipynb #05a96cf3
 MOST_PIXELS = 10**8  # of a file: more would take gigabytes before it is scaled
 LARGEST, USUAL = (
     64,

@@ -1,23 +1,19 @@
 // Noise a digit and ask a network what is in it: x_t, the noise that it says, and the x_0 that follows. A network that
 // ships works in the page. The reader's own is asked through the kernel; where there is none, the course's stands in.
 import { button, explorable, floats, h, hash, maths, memory, noise, number, picture, random, signal, slider } from "./common.js";
-import { chooseDigit } from "./choose.js";
+import { chooseDigit, handedIn } from "./choose.js";
 import { heading, live } from "./live.js";
 
 const ROOM = 224; // screen pixels of a picture
 
 function computation(model) {
-  const [count, height, width] = model.get("_size");
-  const pixels = floats(model.get("_x0"));
-  const d = height * width;
-  const images = Array.from({ length: count }, (_, i) => pixels.subarray(i * d, (i + 1) * d));
   const table = floats(model.get("_levels"), Float64Array); // log alpha_bar
   const changed = memory();
-  const now = { count, height, width, d, images, T: table.length - 1 };
+  const now = { ...handedIn(model), T: table.length - 1 };
 
   now.update = ({ eps, t, digit }) => {
     now.at = table[t];
-    now.x0 = images[digit];
+    now.x0 = now.images[digit];
     if (!changed("x", now.x0, eps, t)) return;
     const [a, b, grain] = [signal(now.at), noise(now.at), floats(eps)];
     now.x = now.x0.map((v, i) => a * v + b * grain[i]);

@@ -1,5 +1,12 @@
-// One of the digits that were handed in.
-import { pick, picture, slider } from "./common.js";
+// The digits that were handed in, and one of them to choose.
+import { floats, pick, picture, slider } from "./common.js";
+
+// How many, their size, and each as a row of d numbers.
+export function handedIn(model) {
+  const [count, height, width] = model.get("_size");
+  const [pixels, d] = [floats(model.get("_x0")), height * width];
+  return { count, height, width, d, images: Array.from({ length: count }, (_, i) => pixels.subarray(i * d, (i + 1) * d)) };
+}
 
 // A few digits as pictures, many as a slider, one as nothing to choose.
 export function chooseDigit(ui, { count, height, width, images }, change = (i, event) => ui.set({ digit: i }, event)) {

@@ -1,7 +1,7 @@
 // Draw a digit, noise it to t, and let the network walk back, again and again: several answers from one noisy picture.
 // The examples, one noise image and the network's schedule came from Python; the network itself works in the page.
 import { button, explorable, floats, h, hash, maths, memory, noise, number, picture, random, signal, slider } from "./common.js";
-import { chooseDigit } from "./choose.js";
+import { chooseDigit, handedIn } from "./choose.js";
 import { heading, live } from "./live.js";
 import { pad } from "./pad.js";
 
@@ -33,17 +33,13 @@ export function spread(pictures) {
 }
 
 function computation(model) {
-  const [count, height, width] = model.get("_size");
-  const pixels = floats(model.get("_x0"));
-  const d = height * width;
-  const images = Array.from({ length: count }, (_, i) => pixels.subarray(i * d, (i + 1) * d));
   const table = floats(model.get("_levels"), Float64Array); // log alpha_bar
   const changed = memory();
-  const now = { count, height, width, d, images, T: table.length - 1 };
+  const now = { ...handedIn(model), T: table.length - 1 };
 
   now.update = ({ pixels, eps, t }) => {
     now.at = table[t];
-    if (changed("x0", pixels)) now.x0 = centred(floats(pixels), width);
+    if (changed("x0", pixels)) now.x0 = centred(floats(pixels), now.width);
     if (changed("x", now.x0, eps, t)) {
       const [a, b, grain] = [signal(now.at), noise(now.at), floats(eps)];
       now.x = now.x0.map((v, i) => a * v + b * grain[i]);

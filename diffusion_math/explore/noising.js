@@ -30,7 +30,7 @@ import {
   slider,
   ticks,
 } from "./common.js";
-import { chooseDigit } from "./choose.js";
+import { chooseDigit, handedIn } from "./choose.js";
 import { heading, live } from "./live.js";
 
 const BIN = 0.2;
@@ -58,20 +58,16 @@ const amount = (share) => (share === 0 || share === 1 ? String(share) : share.to
 
 // What the traits hold and what follows from them. update(state) computes only what has changed.
 function computation(model) {
-  const [count, height, width] = model.get("_size");
-  const pixels = floats(model.get("_x0"));
-  const size = height * width;
-  const images = Array.from({ length: count }, (_, i) => pixels.subarray(i * size, (i + 1) * size));
   const rows = floats(model.get("_given"), Float64Array);
   const half = rows.length / 2;
   const given = half ? { logAlphaBar: rows.subarray(0, half), beta: rows.subarray(half) } : null;
   const changed = memory();
-  const now = { count, height, width, images, given };
+  const now = { ...handedIn(model), given };
 
   now.update = ({ schedule: kind, T, beta, t, digit, noise: view }) => {
     if (changed("table", kind, T, kind === "constant" && beta)) now.table = schedule({ kind, T, beta, given });
     if (changed("eps", view)) now.eps = floats(view);
-    if (changed("x0", digit)) now.x0 = images[digit];
+    if (changed("x0", digit)) now.x0 = now.images[digit];
     now.at = now.table.logAlphaBar[t]; // log alpha_bar_t
     if (changed("x_t", now.table, now.eps, now.x0, t)) now.x_t = noised(now.x0, now.eps, now.at);
   };

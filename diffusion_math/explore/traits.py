@@ -56,7 +56,7 @@ class Number(traitlets.Float):
             raise BadKind(f"the '{self.name}' trait must be a number, got {checks.got(value)}")
         return check_range(self.name, super().validate(obj, value), self.low, self.high)
 
-
+# %% ../../nbs/workshop/explore/traits.ipynb #d46466d4
 class OneOf(traitlets.Unicode):
     "One of a few names that both sides know."
 

@@ -47,7 +47,7 @@ def told_dtype(network: Any, x_t: Tensor) -> torch.dtype:
     "What a network is told log_snr in: x_t's precision, float32 at least; a distribution in float64."
     return torch.float64 if isinstance(network, Distribution) else wide_dtype(x_t.dtype)
 
-
+# %% ../../nbs/workshop/networks/ask.ipynb #71f56197
 def ask(
     network: Any,
     x_t: Float[Tensor, "b *event"],

@@ -158,6 +158,8 @@ _slip(
     "area.",
     lambda x, h, dx: x[h.argmax()],
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #783ab2f7
 _slip(
     "1.a",
     "That is the mean, the point at which the density would balance. A few draws far out pull it along, "
@@ -370,6 +372,8 @@ _slip(
     "You divided by d once. A factor goes into the variance squared, (2.4): divide by d².",
     lambda C: C.sum() / len(C),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #830a11a6
 _slip(
     "2.a",
     "You counted each pair of pixels once. In the square of a sum it comes twice, as ab and as ba.",
@@ -392,6 +396,8 @@ _slip(
     "You averaged the standard deviations. That would be right if all pixels moved together, with correlation 1.",
     lambda C: C.diagonal().sqrt().mean() ** 2,
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #aa7a014b
 _slip(
     "2.a",
     "You have a number for each pixel: its covariance with the mean grey. Average once more.",
@@ -453,6 +459,8 @@ _slip(
     lambda x, v, w, e: x + (w + v) ** 0.5 * e,
     lambda x, v, w, e: x + (w + v) * e,
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #9f4fee76
 _slip(
     "2.b",
     "You stretched x. That widens its noise, but it stretches the image as well. Leave x, and add to it.",
@@ -479,6 +487,8 @@ _slip(
     lambda x, v, w, e: (w - v) ** 0.5 * e,
     lambda x, v, w, e: w**0.5 * e,
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #6a0fc2fd
 _slip(
     "2.b", "You added eps as it is, with variance 1, whatever is missing.", lambda x, v, w, e: x + e
 )
@@ -604,7 +614,7 @@ def _bar(beta, t):
     "ᾱ_t, the share that is left of x_0."
     return (1 - beta[: t + 1]).prod()
 
-
+# %% ../../nbs/workshop/teach/catalogue.ipynb #984afb09
 def _one_noise(x, beta, s, t, eps):
     "Step by step, with the same noise each time."
     for k in range(s + 1, t + 1):
@@ -830,6 +840,8 @@ _slip(
     lambda p, like, dx: p * like,
     lambda p, like, dx: p * like * dx,
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #6f28caf1
 _slip(
     "4.a",
     "Your values add up to 1, so they are chances of strips. A density has area 1: divide by dx as well.",
@@ -851,6 +863,8 @@ _slip(
     "You made the top 1. A density has area 1.",
     lambda p, like, dx: p * like / (p * like).max(),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #80b4e66f
 _slip(
     "4.a",
     "You divided by the area of the likelihood. Divide by the area of the product.",
@@ -933,6 +947,8 @@ _slip(
     lambda x, w, a, v: v + a**2 * x.var(correction=0),
     lambda x, w, a, v: v + a**2 * x.var(),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #b5053bad
 _slip(
     "4.b",
     "You weighed the squares, and measured them from a mean in which all starts count alike.",
@@ -954,6 +970,8 @@ _slip(
     "You multiplied v by a² as well. The bells keep their width; only their middles move together.",
     lambda x, w, a, v: a**2 * (v + _spread(x, w)),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #a56e3bd3
 _slip(
     "4.b",
     "You took a root. △ is a variance, and variances add without roots.",
@@ -1012,6 +1030,8 @@ _slip(
     "subtract log n.",
     lambda w: torch.log(torch.exp(w).sum()),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #cdf3750c
 _slip(
     "5.a",
     "You took the log of the sum. An average is divided by n: subtract log n.",
@@ -1029,6 +1049,8 @@ _slip(
 )
 _slip("5.a", "That is the average itself. Its log is asked for.", lambda w: torch.exp(w).mean())
 _slip("5.a", "You kept the largest alone. The others count too.", lambda w: w.max())
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #c1ab9180
 _slip(
     "5.a",
     "You took the largest log out and did not put it back.",
@@ -1084,7 +1106,7 @@ _add(
     )
 )
 
-
+# %% ../../nbs/workshop/teach/catalogue.ipynb #f6fbb896
 def _draw_with(
     prior=lambda q, p, x0: q.marginal(x0, q.T).kl(p.prior(x0)),
     noisy=lambda q, x0, eps, t: q.marginal(x0, t).mean + q.marginal(x0, t).std * eps[t],
@@ -1124,6 +1146,8 @@ _slip(
     _draw_with(times=lambda T: range(1, T + 1), last=lambda step, x0: 0.0),
     _draw_with(times=lambda T: range(1, T), last=lambda step, x0: 0.0),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #b025a4c2
 _slip(
     "5.b",
     "The last step's term is missing: −log p(x_0|x_1).",
@@ -1144,6 +1168,8 @@ _slip(
     "Your steps stop before t = T. In Python range(2, T) ends with T − 1.",
     _draw_with(times=lambda T: range(2, T)),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #a2847855
 _slip(
     "5.b",
     "Your steps begin with t = 3: the term of t = 2 is missing.",
@@ -1173,6 +1199,8 @@ _slip(
     "Your noise is scaled by the variance. Use .std of q.marginal(x0, t).",
     _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + q.marginal(x0, t).var * e[t]),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #44a62089
 _slip(
     "5.b",
     "Your noise is not scaled. Use .std of q.marginal(x0, t).",
@@ -1192,6 +1220,8 @@ _slip(
     _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + q.marginal(x0, t).std * e[0]),
     _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + q.marginal(x0, t).std * e[-1]),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #4ea6ea72
 _slip(
     "5.b",
     "p.step(x_t, t) leads from x_t to x_{t−1}: both take the same t.",
@@ -1244,6 +1274,8 @@ _slip(
     "You added the noise once more. It must be taken away.",
     lambda x_t, e, a: (x_t + (1 - a) ** 0.5 * e) / a**0.5,
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #91a73c62
 _slip(
     "6.a",
     "You multiplied by √ᾱ. That makes the picture paler still: divide.",
@@ -1265,6 +1297,8 @@ _slip(
     "The noise is still there: take away √(1−ᾱ) ε before you divide.",
     lambda x, e, a: x / a**0.5,
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #13ca734b
 _slip(
     "6.a",
     "The noise in x_t has size √(1−ᾱ), not 1.",
@@ -1297,10 +1331,10 @@ def _square(e):
     return (e**2).mean()
 
 
-def _jump(x0, a, eps):
+def _mixed(x0, a, eps):
     return a**0.5 * x0 + (1 - a) ** 0.5 * eps
 
-
+# %% ../../nbs/workshop/teach/catalogue.ipynb #5d433fd8
 def _meant(v, x_t, a, x0):
     "The noise that a v means."
     return (1 - a) ** 0.5 * x_t + a**0.5 * v
@@ -1308,7 +1342,7 @@ def _meant(v, x_t, a, x0):
 
 def _loss(
     distance: Callable,
-    jump=_jump,
+    jump=_mixed,
     see=None,
     said=_meant,
     target=lambda x0, a, eps: eps,
@@ -1368,6 +1402,8 @@ _slip(
     "You turned v into ε by the true x_0, which the network does not know. What it was shown is x_t: use that.",
     _loss(_square, said=lambda v, x_t, a, x0: (v + (1 - a) ** 0.5 * x0) / a**0.5),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #17799b3e
 _slip(
     "6.b",
     "Your roots are swapped: it is √(1−ᾱ) before x_t and √ᾱ before v.",
@@ -1384,6 +1420,8 @@ _slip(
     "You forgot the roots where you turn v into ε: √(1−ᾱ) and √ᾱ.",
     _loss(_square, said=lambda v, x_t, a, x0: (1 - a) * x_t + a * v),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #e5bd3c85
 _slip(
     "6.b",
     "You compared two pictures, x_0 and its guess. This loss is the squared error of the noise.",
@@ -1418,6 +1456,8 @@ _slip(
     "Your network saw the clean picture. It must see x_t, the noisy one.",
     _loss(_square, see=lambda x0, eps: x0),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #f0762207
 _slip(
     "6.b",
     "Your network saw the noise itself, and nothing else. It must find the noise in x_t.",
@@ -1440,6 +1480,8 @@ _slip(
     _loss(_square, told=lambda s, t: s.beta[t]),
 )
 _slip("6.b", "You took absolute values. The loss is of squares.", _loss(lambda e: e.abs().mean()))
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #962f490c
 _slip(
     "6.b",
     "You took a root at the end. The loss is the mean of the squares itself.",
@@ -1516,7 +1558,7 @@ def _made(score: Callable) -> Callable:
 
     return said
 
-
+# %% ../../nbs/workshop/teach/catalogue.ipynb #3bcc72b0
 def _unshrunk(x, data, a):
     share = torch.softmax(-(x[:, None] - data).square().sum(-1) / (2 * (1 - a)), 1)
     return (a**0.5 * share @ data - x) / (1 - a)
@@ -1873,6 +1915,8 @@ _slip(
     _walk(lambda T: range(T - 1, 0, -1)),
     _walk(lambda T: range(T - 1, 0, -1), lambda law, e, t: law.mean + law.std * e),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #389371e1
 _slip(
     "8.b",
     "There is no noise in your steps. Means alone lead to a few smooth places, not to draws.",
@@ -1896,6 +1940,8 @@ _slip(
     lambda p, x_T, e: p.step(x_T, p.T).mean,
     lambda p, x_T, e: p.step(x_T, p.T).mean + p.step(x_T, p.T).std * e[p.T],
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #2ed965d5
 _slip(
     "8.b",
     "Each of your steps starts at x_T again. Put each result into the next step.",
@@ -2191,6 +2237,8 @@ _slip(
         )
     ),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #adc1a92d
 _slip(
     "10.a",
     "You arrived at a new level: mix the guess and the noise in its shares, a' and s', not in the old ones.",
@@ -2358,6 +2406,8 @@ _add(
         ),
     )
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #2362ee46
 _slip(
     "11.a",
     "Your sign is the other way round. Where space is stretched the density falls, so log |det M| is subtracted.",
@@ -2375,6 +2425,8 @@ _slip(
     _stretched(lambda y, M, b: y, lambda M: 0.0),
     _stretched(lambda y, M, b: y - b, _log_det),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #bc5d2460
 _slip(
     "11.a",
     "You went forward once more: M is to be undone, not done again.",
@@ -2478,6 +2530,8 @@ _slip(
     "From x − h v to x + h v the way is 2h.",
     lambda f, x, v, h: (v * (f(x + h * v) - f(x - h * v))).sum(1) / h,
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #312a75da
 _slip(
     "11.b",
     "A trace is a sum over coordinates, not a mean.",
@@ -2495,6 +2549,8 @@ _slip(
     lambda f, x, v, h: (v * (f(x + h) - f(x))).sum(1) / h,
     lambda f, x, v, h: (f(x + h) - f(x)).sum(1) / h,
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #ada53afa
 _slip(
     "11.b",
     "That is v · f at one place: f must be compared with its value at x.",

@@ -43,7 +43,7 @@ def _take_out(text: str, kept: list[tuple[str, bool]], mark: str) -> str:
 
     return _MATHS.sub(out, text)
 
-
+# %% ../../nbs/workshop/teach/pages.ipynb #14f7e9dc
 def _words(tex: str) -> str:
     "What is left of a formula in a name: its letters, digits and _."
     return re.sub(r"\W+", "-", tex).strip("-")
@@ -99,7 +99,7 @@ def _stills(notebook: dict) -> dict[str, str]:
             stills[view["model_id"]] = image
     return stills
 
-
+# %% ../../nbs/workshop/teach/pages.ipynb #6e6a8844
 def _place(body: str, state: dict, stills: dict[str, str]) -> str:
     "The page's body with a place for each widget; where it needs Python, its picture, and words that say so."
 

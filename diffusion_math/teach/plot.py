@@ -80,7 +80,7 @@ def _drawn(fig: Any, dpi: int = DPI) -> Any:
     size = int(fig.get_figwidth() * dpi), int(fig.get_figheight() * dpi)
     return Image.frombytes("RGBA", size, drawn.getvalue()).convert("RGB")
 
-
+# %% ../../nbs/workshop/teach/plot.ipynb #c52c906d
 def _file(fig: Any) -> tuple[str, bytes]:
     "`fig` as its kind of file, png (at most 256 colours) or webp, and the file's bytes, each pixel as it was drawn."
     from PIL import Image
@@ -101,7 +101,7 @@ def _img(fig: Any, alt: str) -> str:
     "The HTML `<img>` that holds `fig` itself, its text alternative escaped."
     return _img_of(*_file(fig), fig, alt)
 
-
+# %% ../../nbs/workshop/teach/plot.ipynb #267b76e3
 def _img_of(kind: str, file: bytes, fig: Any, alt: str) -> str:
     "The HTML `<img>` of a file, as wide as `fig`."
     source = f"data:image/{kind};base64,{base64.b64encode(file).decode('ascii')}"
@@ -141,7 +141,7 @@ def _publish(figs: list, alt: str, made: Callable[..., str], **where: Any) -> No
             for fig in figs:
                 sys.modules["matplotlib.pyplot"].close(fig)
 
-
+# %% ../../nbs/workshop/teach/plot.ipynb #820ae023
 def _in_notebook() -> bool:
     "Whether IPython runs; without the notebooks' packages it isn't even there."
     try:
@@ -519,7 +519,7 @@ def _color(name: Any, what: str = "color") -> Any:
         )
     return color
 
-
+# %% ../../nbs/workshop/teach/plot.ipynb #9c6d7ba8
 def _colors(names: Sequence[str], colors: Mapping | Sequence | None) -> list:
     "A colour for each name: as told, else its own, else the next of the palette that is free."
     if isinstance(colors, str):

@@ -31,6 +31,17 @@ def many(page, code):
     return np.frombuffer(base64.b64decode(page.evaluate(script, code)), np.float64)
 
 
+def as_js(law):
+    "A mixture over one number as the front end has it."
+    rows = zip(
+        law.weights.tolist(),
+        law.means.flatten().tolist(),
+        law.components.var[:, 0].tolist(),
+        strict=True,
+    )
+    return [{"weight": w, "mean": m, "variance": v} for w, m, v in rows]
+
+
 def greys(page, canvas=".dm-big"):
     "The grey levels on a canvas, which must be grey and opaque."
     script = "c => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"

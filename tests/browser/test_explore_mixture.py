@@ -9,24 +9,23 @@ from diffusion_math.explore.reverse import ReverseExplorer
 from diffusion_math.forward import Schedule, cosine_schedule
 from diffusion_math.laws.mixture import GaussianMixture
 from diffusion_math.teach.plot import PALETTE
-from tests.browser.explorable import call, colour_at, drag_on, inked, levels, mixed, place, seeded
+from tests.browser.explorable import (
+    as_js,
+    call,
+    colour_at,
+    drag_on,
+    inked,
+    levels,
+    mixed,
+    place,
+    seeded,
+)
 
 STATE = "document.querySelector('.dm-explorable').explorable"
 
 
 def close(ours, theirs, tol=1e-6):
     np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=tol, atol=tol)
-
-
-def as_js(law):
-    "A mixture over one number as the front end has it."
-    rows = zip(
-        law.weights.tolist(),
-        law.means.flatten().tolist(),
-        law.components.var[:, 0].tolist(),
-        strict=True,
-    )
-    return [{"weight": w, "mean": m, "variance": v} for w, m, v in rows]
 
 
 # ------------------------------------------------------------------------------------------------ the melting density

@@ -9,23 +9,12 @@ import torch
 from diffusion_math import walk
 from diffusion_math.explore.threads import ThreadsExplorer
 from diffusion_math.laws.mixture import GaussianMixture
-from tests.browser.explorable import call, drag_on
+from tests.browser.explorable import as_js, call, drag_on
 
 STATE = "document.querySelector('.dm-explorable').explorable"
 THREE = GaussianMixture(
     [0.2, 0.3, 0.5], torch.tensor([[-3.0], [0.0], [2.0]]).double(), torch.tensor([0.05, 0.5, 0.03])
 )
-
-
-def as_js(law):
-    "A mixture over one number as the front end has it."
-    rows = zip(
-        law.weights.tolist(),
-        law.means.flatten().tolist(),
-        law.components.var[:, 0].tolist(),
-        strict=True,
-    )
-    return [{"weight": w, "mean": m, "variance": v} for w, m, v in rows]
 
 
 def test_the_area_of_the_bell_has_all_its_digits(show):

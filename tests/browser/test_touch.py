@@ -64,6 +64,7 @@ SWIPES = {  # where a finger may swipe over each: the plot, and a point of it at
     "gaussian": (0, (-4, 4)),
     "pixels": (2, (700, 100)),
     "noising": (1, (0.2, 0.2)),
+    "area": (1, (-8, 1)),
     "threads": (0, (4, 3)),
     "learn": (1, (1, -1)),
 }

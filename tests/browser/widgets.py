@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 
 from diffusion_math.ddpm import DDPM
+from diffusion_math.explore.area import AreaExplorer
 from diffusion_math.explore.bell import BellExplorer
 from diffusion_math.explore.bound import BoundExplorer
 from diffusion_math.explore.draw import DrawExplorer
@@ -165,6 +166,13 @@ EVERY = {
         "log_snr",
         9,
         ("w.field", "e.field"),
+    ),
+    "area": Sample(
+        lambda: AreaExplorer(x=0.5, log_snr=2.0),
+        ("x the datum", "λ area up to log SNR"),
+        "x",
+        3,
+        ("[*w.errors.tolist(), w.so_far, w.nats]", "[...e.errors, e.sofar, e.nats]"),
     ),
     "threads": Sample(
         lambda: ThreadsExplorer(start=-0.4),
