@@ -262,7 +262,8 @@ def learn_levels(
 
     Each round draws a log SNR and an eps for each of x0, and goes one step of Adam down the mean of cost^2 / density^2,
     whose gradient at a draw is that of cost^2 / (density held still * density). The ends stay, every share stays above
-    0, so the schedule stays monotone; the mean of the estimate does not depend on it. Errors as in noise_error.
+    0, so the schedule stays monotone; the mean of the estimate does not depend on it. Adam damps what comes seldom, so
+    stretches whose cost is rare and large need many draws a round. Errors as in noise_error.
     """
     edges = checks.instance("levels", levels, Levels).edges
     x0 = checks.at_hand("x0", checks.some("x0", x0, "datum"))

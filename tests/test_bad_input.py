@@ -8,6 +8,7 @@ Whoever adds a public name adds a row, or a test below fails.
 
 import dataclasses
 import inspect
+import json
 import math
 import re
 import resource
@@ -1550,6 +1551,7 @@ def told(value: Any, depth: int = 0) -> Any:
         return [told(v, depth + 1) for v in value]
     if isinstance(value, traitlets.HasTraits):
         state = {k: getattr(value, k) for k in value.class_own_traits(sync=True)}
+        json.dumps({k: v for k, v in state.items() if not isinstance(v, bytes)})  # it must travel
         return {k: told(v, depth + 1) for k, v in state.items() if not k.startswith("_")}
     if (
         depth < 4

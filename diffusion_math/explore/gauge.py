@@ -125,7 +125,7 @@ class GaugeExplorer(Explorable):
         sent["_numbers"] = torch.cat([self.q.weights.log(), c.var[:, -1], c.var[:, :-1].flatten()])
         sent |= {"_digits": self._shown, "_classes": labels.to("cpu", torch.uint8)}
         sent = {name: pack(x) for name, x in sent.items()}
-        sent |= {"_labels": kinds, "_size": [len(kinds), h, w, rank]}
+        sent |= {"_labels": kinds, "_size": [len(kinds), h, w, int(rank)]}
         sent["_range"] = [low - 0.12 * (high - low), high + 0.03 * (high - low)]
         drawn = pack(self._shown[start["digit"]])
         super().__init__(**start, **sent, pixels=drawn, eps=noise, _eps=noise, _start=start)

@@ -8,7 +8,7 @@ import json
 from base64 import b64encode
 from importlib.resources import files
 
-from ipywidgets.embed import embed_data
+from ipywidgets.embed import dependency_state, embed_data
 
 from diffusion_math.explore.weights import network_bytes
 
@@ -17,11 +17,12 @@ SCRIPT = (files("diffusion_math") / "explore" / "static.js").read_text(encoding=
 
 def static_page(*widgets, style: str = "", networks: tuple[str, ...] = ()) -> str:
     "The HTML of a page that shows these widgets; networks: those whose weights it holds."
-    saved = embed_data(views=widgets, drop_defaults=False)["manager_state"]
+    state = dependency_state(widgets, drop_defaults=False)  # not of all that live in this process
+    saved = embed_data(views=widgets, state=state)["manager_state"]
     places = "".join(f'<main data-widget="{widget.model_id}"></main>' for widget in widgets)
-    state = json.dumps(saved).replace("</", "<\\/")
+    text = json.dumps(saved).replace("</", "<\\/")
     head = f'<meta charset="utf-8"><title>An explorable</title><style>{style}</style>'
-    data = f'<script id="widget-state" type="application/json">{state}</script>'
+    data = f'<script id="widget-state" type="application/json">{text}</script>'
     weights = "".join(
         f'<script id="dm-network-{name}" type="text/plain">{b64encode(network_bytes(name)).decode()}</script>'
         for name in networks

@@ -212,7 +212,8 @@ class Dead(NoisingExplorer):
 assert Dead._esm != NoisingExplorer._esm
 explorer = Dead(x0)"""
     nb = explorers(open_notebook("dead.ipynb", [CELLS[0] + dead, *CELLS[1:]]))
-    with pytest.raises(AssertionError, match="the picture did not change"):
+    # a redraw between the key and the look at it puts the dead slider back where its number is
+    with pytest.raises(AssertionError, match="the picture did not change|did not move the slider"):
         answers(nb.page, nb.page.get_by_label(BETA))
 
 
