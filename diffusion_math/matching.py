@@ -40,8 +40,8 @@ def time_to_log_snr(t: Numbers | float) -> Numbers:
     return 2 * (torch.log1p(-t) - t.log())
 
 
-def _in_range(t: Tensor) -> Tensor:
-    checks.refuse(~((t >= 0) & (t <= 1)), "t must lie in [0, 1], got", t)
+def _in_range(t: Tensor, name: str = "t") -> Tensor:
+    checks.refuse(~((t >= 0) & (t <= 1)), f"{name} must lie in [0, 1], got", t)
     return t
 
 
@@ -53,9 +53,9 @@ def _time(t: Time, x: Batch, of: str = "x_t") -> Each:
 def _times(values: Sequence[float] | Tensor) -> Float[Tensor, " n"]:
     "The times of a walk, in float64 on the CPU."
     fits = "a list or a 1-d tensor of numbers"
-    t = _in_range(checks.real("times", values, fits, dtype=torch.float64, device="cpu"))
+    t = checks.real("times", values, fits, dtype=torch.float64, device="cpu")
+    steps = _in_range(checks.table("times", t, 1), "times").diff()
     fits = "times must be two or more, and all rise or all fall, got"
-    steps = checks.table("times", t, 1).diff()
     checks.refuse(torch.tensor(len(t) < 2), f"{fits} {len(t)}")
     checks.refuse(steps * steps[0].sign() <= 0, f"{fits} a step of", steps)
     return t
@@ -75,15 +75,13 @@ def convert_line(want: str, x_t: Batch, t: Time, **given: Batch) -> Batch:
     holds for averages too: of x0 given x_t, or a network's. Only v and velocity say all at every t. ValueError (looked
     for on the CPU): velocity or v from x0, or anything but x0 from it, or a score, at t = 0; from eps or score at t = 1.
     """
-    want, (name, value) = checks.one_of("want", want, WORDS), checks.only(given, WORDS, x_t)
-    time, x = beside(_time(t, x_t), x_t), wide(x_t)
+    want, time = checks.one_of("want", want, WORDS), beside(_time(t, x_t), x_t)
+    (name, value), x = checks.only(given, WORDS, x_t), wide(x_t)
     if name == want:
         return value.to(x_t)
     value, c = value.to(x), ((1 - time).square() + time.square()).sqrt()
-    no_noise, no_data = (
-        "t is 0: x_t is x0 there and says nothing of eps",
-        "t is 1: x_t is eps there",
-    )
+    no_noise = "t must be above 0, got 0: x_t is x0 there and says nothing of eps"
+    no_data = "t must be below 1, got 1: x_t is eps there and says nothing of x0"
     if (name, want) == ("score", "eps"):
         return (-time * value).to(x_t)
     if (name, want) == ("eps", "score"):
@@ -91,7 +89,7 @@ def convert_line(want: str, x_t: Batch, t: Time, **given: Batch) -> Batch:
     velocity = {
         "velocity": lambda: value,
         "x0": lambda: (x - value) / checks.nonzero(time, no_noise),
-        "eps": lambda: (value - x) / checks.nonzero(1 - time, f"{no_data} and says nothing of x0"),
+        "eps": lambda: (value - x) / checks.nonzero(1 - time, no_data),
         "v": lambda: value / c + (2 * time - 1) * x / c.square(),
         "score": lambda: (-time * value - x) / checks.nonzero(1 - time, no_data),
     }[name]()
@@ -167,9 +165,9 @@ def flow_loss(
     velocity. t in (0, 1) from b equal strata and eps from N(0, I), unless they are given, as eps is after pair_noise or
     reflow_pairs. In float32 at least. Take .mean() of it to train; fit(p, data, loss="flow") takes it for a DDPM.
     """
-    x0, b = wide(checks.tensor("x0", x0)), len(x0)
+    x0, kind = wide(checks.tensor("x0", x0)), {"generator": checks.random(generator)}
     if t is None:
-        kind = {"generator": checks.random(generator), "device": x0.device}
+        b, kind = len(x0), kind | {"device": x0.device}
         place = torch.rand(b, dtype=checks.finest(x0.device), **kind)
         t = (torch.randperm(b, **kind) + place) / max(1, b)
     time = _time(t, x0, "x0")

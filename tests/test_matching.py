@@ -133,13 +133,13 @@ def test_what_does_not_follow_is_refused():
     x = torch.ones(2, 2)
     for want, t, have in (("velocity", 0.0, "x0"), ("eps", 0.0, "x0"), ("score", 0.0, "eps"), ("score", 0.0, "v"),
                           ("velocity", 1.0, "eps"), ("x0", 1.0, "score"), ("v", 1.0, "eps")):  # fmt: skip
-        with pytest.raises(ValueError, match=f"t is {t:g}"):
+        with pytest.raises(ValueError, match=f"t must be .*, got {t:g}"):
             convert_line(want, x, t, **{have: x})
     assert torch.equal(convert_line("x0", x, 0.0, x0=x), x)
     assert torch.equal(convert_line("eps", x, 1.0, score=x), -x)
     with pytest.raises(ValueError, match="t must lie in"):
         convert_line("x0", x, 1.1, eps=x)
-    with pytest.raises(ValueError, match="t is 0"):
+    with pytest.raises(ValueError, match="t must be above 0, got 0"):
         line_velocity(PLANE, x.double(), 0.0)
 
 
@@ -338,7 +338,7 @@ def test_a_trajectory_is_all_of_it():
 @pytest.mark.parametrize(
     "times, words",
     [([1.0], "two or more"), ([1.0, 0.5, 0.5], "a step of 0"), ([0.1, 0.5, 0.3], "all rise or all fall"),
-     ([1.0, -0.1], "t must lie in"), ([[1.0, 0.5]], "1 dimension")],
+     ([1.0, -0.1], "times must lie in"), ([[1.0, 0.5]], "1 dimension")],
 )  # fmt: skip
 def test_times_that_do_not_fit(times, words):
     with pytest.raises(ValueError, match=words):
