@@ -691,6 +691,68 @@ row(
     ),
 )
 
+# ---- chapter 14
+
+AT = number(
+    0.5, 0, 1, also=as_is("array"), wrong=(1.5, -0.1, torch.zeros(2), torch.tensor([0.5, NAN, 0.5]))
+)
+TIMES = Kind(
+    [1.0, 0.5, 0.25],
+    {},
+    ([1.0], [1.0, 0.5, 0.5], [0.1, 0.5, 0.3], [1.0, 1.5], [1.0, NAN], [[1.0, 0.5]]),
+)
+MOVER = dm.FlowMatching(network)
+NETWORK = Kind(network, {}, (lambda x, t: 3,), skip=OWN)
+SHAPES = as_is("nothing", "half", "empty", "meta")  # a clock takes any
+row(
+    "log_snr_to_time",
+    dm.log_snr_to_time,
+    log_snr=LEVELS.but(
+        right=LEVELS.right | as_is("list", "tuple") | SHAPES, wrong=(torch.tensor([0.0, NAN]),)
+    ),
+)
+row(
+    "time_to_log_snr",
+    dm.time_to_log_snr,
+    t=AT.but(right=AT.right | SHAPES, wrong=(1.5, -0.1, torch.tensor([0.5, NAN]))),
+)
+row(
+    "convert_line",
+    lambda want, x_t, t, eps: dm.convert_line(want, x_t, t, eps=eps),
+    want=Kind("x0", {}, ("nope",)),
+    x_t=beside,
+    t=AT.less("array"),
+    eps=beside,
+)
+row(
+    "FlowMatching",
+    lambda network, noise_at: dm.FlowMatching(network, noise_at).denoise(X, 0.5),
+    network=NETWORK,
+    noise_at=count(1, 0, 1),
+)
+row("FlowMatching.denoise", MOVER.denoise, x_t=tensor(X, *ALONE), log_snr=LEVELS)
+row("FlowMatching.velocity", MOVER.velocity, x_t=tensor(X, *ALONE), t=AT)
+row("line_velocity", dm.line_velocity, denoiser=DENOISER, x_t=tensor(X, *ALONE), t=AT.less("0"))
+row(
+    "flow_loss",
+    dm.flow_loss,
+    model=DENOISER.but(named="denoiser"),
+    x0=beside,
+    generator=GENERATOR,
+    t=AT.but(right=AT.right | as_is("None")).less("0"),
+    eps=beside.but(right=as_is("None")),
+)
+row("line_walk", dm.line_walk, denoiser=DENOISER, x=tensor(X, *ALONE), times=TIMES, trajectory=FLAG)
+row("straightness", dm.straightness, path=tensor(X[..., None], "meta"), times=TIMES)
+row("pair_noise", dm.pair_noise, x0=beside, eps=beside)
+row(
+    "reflow_pairs",
+    dm.reflow_pairs,
+    denoiser=DENOISER,
+    eps=tensor(X, *ALONE).but(named="x"),
+    times=TIMES,
+)
+
 # ---- laws and networks
 
 row(

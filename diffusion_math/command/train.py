@@ -122,12 +122,12 @@ def _fit_options(option: Callable) -> None:
     "The training."
     a_count, from_0 = {"type": whole(1), "metavar": "N"}, {"type": whole(0), "metavar": "N"}
     a_share = {"type": number(0, 1), "metavar": "X"}
-    loss = "simple [DDPM eq. 14], or elbo: the bound, in bits/dim"
+    loss = "simple [DDPM eq. 14], elbo: the bound, in bits/dim, or flow: that of flow matching"
     warmup = "steps until lr is reached (default: 100, or a tenth of the steps)"
     option("--steps", 2000, "steps of training", **a_count)
     option("--batch", 128, "pictures a step", **a_count)
     option("--lr", 2e-3, "the highest learning rate", type=number(0), metavar="X")
-    option("--loss", "simple", loss, choices=("simple", "elbo"))
+    option("--loss", "simple", loss, choices=("simple", "elbo", "flow"))
     option("--drop", 0.1, "how often a class is left out", **a_share)
     option("--ema", 0.999, "how slowly the average of the weights forgets", **a_share)
     option("--warmup", None, warmup, **from_0)

@@ -31,6 +31,7 @@ from .. import checks
 from ..ddpm import DDPM, elbo_loss, simple_loss
 from ..files import alone
 from ..laws.chain import draw_terms
+from ..matching import flow_loss
 
 __all__ = ["TrainingRun", "fit"]
 
@@ -363,7 +364,7 @@ def _prepared(accelerator: Any, network: nn.Module, engine: _Engine) -> Iterator
         engine.network.load_state_dict(engine.average.module.state_dict())
 
 # %% ../../nbs/workshop/training/fit.ipynb #3e8048c5
-LOSSES = {"simple": simple_loss, "elbo": elbo_loss}
+LOSSES = {"simple": simple_loss, "elbo": elbo_loss, "flow": flow_loss}
 
 
 def _loss_of(loss: str | Callable, data: Tensor) -> Callable:
@@ -375,7 +376,10 @@ def _loss_of(loss: str | Callable, data: Tensor) -> Callable:
     scale = 1 / (data[0].numel() * math.log(2)) if of is elbo_loss else 1.0
 
     def mean(p: DDPM, x0: Tensor, y: Tensor | None, t: Tensor, eps: Tensor) -> Tensor:
-        return of(p if y is None else p.given(y=y), x0, t=t, eps=eps).mean() * scale
+        times = (
+            (t - 0.5) / p.T if of is flow_loss else t
+        )  # the middle of each of T strata of the line
+        return of(p if y is None else p.given(y=y), x0, t=times, eps=eps).mean() * scale
 
     return mean
 
@@ -592,8 +596,9 @@ def fit(
 
     steps of `batch` data each; lr rises over warmup steps and falls to 0 along half a cosine; gradients are clipped to
     norm clip (0: not at all); AdamW with weight_decay; the average of the weights forgets with ema. loss: "simple"
-    [DDPM eq. 14], "elbo" (in bits/dim), or a function of (p, x0, t=, eps=) with a (b,) result. labels go to the network
-    as y, and are left out with probability drop [Ho & Salimans 2022]. Times come from equal strata.
+    [DDPM eq. 14], "elbo" (in bits/dim), "flow" (flow matching's, with T times on the line, whatever p's schedule), or a
+    function of (p, x0, t=, eps=) with a (b,) result. labels go to the network as y, and are left out with probability
+    drop [Ho & Salimans 2022]. Times come from equal strata.
 
     Every random number of a step comes from (seed, step). So a run with a folder, which keeps a checkpoint every
     `every` steps, goes on with resume=True to the bit, on the same CPU with as many threads; and several processes

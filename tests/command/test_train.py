@@ -107,6 +107,10 @@ def test_what_train_says(tmp_path, photos, capsys):
             ),
         ),
         (
+            "--loss flow --size 5 --channels 1",
+            lambda p: p.predicts == "v" and p.event_shape == (1, 5, 5),
+        ),
+        (
             "--levels --schedule log_snr --loss elbo --width 6 --accumulate 2 --precision bf16",
             lambda p: (
                 p.predicts == "x0"

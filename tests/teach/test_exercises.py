@@ -443,6 +443,9 @@ OTHERWISE = [
     ("12.a", lambda error, log_snr, d: d / 2 * (1 + math.log(math.tau))
      - 0.25 * ((d * log_snr.sigmoid() - error)[1:] + (d * log_snr.sigmoid() - error)[:-1]) @ log_snr.diff()),
     ("12.b", lambda square, width: torch.softmax(square.log() / 2 + width.log(), 0)),
+    ("14.a", lambda x, u, a2: (x + (1 - a2).sqrt() * u(x / (a2.sqrt() + (1 - a2).sqrt()), 1 / (1 + (1 / a2 - 1).sqrt())))
+     / (a2.sqrt() + (1 - a2).sqrt())),
+    ("14.b", lambda v: (1 / torch.sigmoid(-v / 2) - 1) / 2),
 ]  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from diffusion_math import (
     elbo_loss,
     files,
     fit,
+    flow_loss,
     linear_schedule,
     simple_loss,
 )
@@ -264,6 +265,37 @@ def test_the_bound_is_in_bits_per_dim(images):
     want = elbo_loss(p, x, t=t, eps=eps).mean().item() / 16 / math.log(2)
     for loss in ("elbo", elbo_loss):
         assert fit(p, x0, lr=0.0, loss=loss, **SHORT).losses[0] == pytest.approx(want, rel=1e-6)
+
+
+@pytest.mark.parametrize("says", ["eps", "x0", "v"])
+def test_flow_matching_has_times_of_its_own(says):
+    "The velocity's squared error at T even times on the line, from what the network says at a variance of 1."
+    torch.manual_seed(0)
+    network, data = Points(), points()
+    p = DDPM(network, ForwardProcess(linear_schedule(T=20)), data.shape[1:], says)
+    plan = _Plan(12, 16, 0.0, "flow", 0.9, 3, 1.0, 0.0, 0.1, 0)
+    x0, _, t, eps = _Batches(data, None, plan, -1, torch.float32)(p, 0)
+    time = ((t - 0.5) / 20)[:, None].double()
+    c = ((1 - time) ** 2 + time**2).sqrt()
+    x_t = ((1 - time) * x0 + time * eps) / c
+    said = network(x_t.float(), 2 * ((1 - time) / time).log()[:, 0].float()).double()
+    a, s = (1 - time) / c, time / c
+    e = {"eps": said, "x0": (x_t - a * said) / s, "v": s * x_t + a * said}[says]
+    want = (e - (x_t - s * e) / a - (eps - x0)).square().mean().item()
+    for loss in ("flow", flow_loss):
+        assert fit(p, data, lr=0.0, loss=loss, **SHORT).losses[0] == pytest.approx(want, rel=1e-4)
+
+
+def test_flow_matching_learns():
+    "A bell's best velocity network is linear in x, and its loss at time t is v / (v (1 - t)^2 + t^2)."
+    torch.manual_seed(0)
+    p = DDPM(Points(), ForwardProcess(cosine_schedule(T=100)), (2,), "v")
+    data = 0.5 * torch.randn(4000, 2, generator=torch.Generator().manual_seed(1))
+    losses = fit(p, data, steps=600, batch=256, loss="flow", progress=False).losses
+    t = (torch.arange(100) + 0.5) / 100
+    best = (0.25 / (0.25 * (1 - t) ** 2 + t**2)).mean().item()
+    assert losses[0] > 1.25 * best
+    assert sum(losses[-100:]) / 100 == pytest.approx(best, rel=0.05)
 
 
 def test_seeds():
@@ -753,8 +785,8 @@ def test_two_that_would_each_be_the_only_one(monkeypatch):
     (dict(accumulate=0), ValueError, "accumulate must be 1 or more, got 0"),
     (dict(accumulate=3), ValueError, "batch must be a multiple of accumulate times the number of processes, 3, got 16"),
     (dict(precision="fp16"), ValueError, "precision must be 'no' or 'bf16', got 'fp16'"),
-    (dict(loss="mse"), ValueError, "loss must be one of simple, elbo, or a function of p and x0, got 'mse'"),
-    (dict(loss=3), ValueError, "loss must be one of simple, elbo, or a function of p and x0, got 3"),
+    (dict(loss="mse"), ValueError, "loss must be one of simple, elbo, flow, or a function of p and x0, got 'mse'"),
+    (dict(loss=3), ValueError, "loss must be one of simple, elbo, flow, or a function of p and x0, got 3"),
 ])  # fmt: skip
 def test_refuses_what_does_not_fit(change, error, words):
     change = dict(change)
