@@ -24,6 +24,7 @@ from .elbo import Elbo, elbo, exact_elbo
 from .flow import flow, quantile_flow, velocity
 from .forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
 from .gaussian import Gaussian
+from .guidance import NO_GUIDANCE, classified, guidance_weight, guided
 from .laws.mixture import Empirical, GaussianMixture
 from .likelihood import DiscretizedGaussian, Estimate, bits_per_dim, elbo_estimate
 from .networks.denoiser import as_denoiser
@@ -160,16 +161,17 @@ _LAZY = {  # module -> what comes from it when it is first asked for
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
 __all__ = [
-    "NOTATION", "PALETTE", "Account", "AreaExplorer", "BellExplorer", "Board", "BoundExplorer", "DDPM",
-    "DiscretizedGaussian", "Distribution", "DrawExplorer", "Elbo", "Empirical", "Estimate", "ExactReverse",
-    "FilmExplorer", "FlowLogProb", "ForwardProcess", "GaugeExplorer", "Gaussian", "GaussianExplorer",
-    "GaussianMixture", "GreyLevels", "GridChain", "LearnExplorer", "Levels", "LinearChain", "Live",
-    "MeltingExplorer", "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures", "PixelsExplorer",
-    "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "ThreadsExplorer",
-    "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin", "area_estimate", "as_denoiser",
-    "best_variance", "bits_per_dim", "bound_by_area", "check", "constant_schedule", "convert", "cosine_schedule",
-    "dequantize", "diffusion", "digits", "divergence", "drift", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss",
-    "error_curve", "exact_elbo", "figure", "fit", "flow", "hint", "hyvarinen_loss", "langevin", "learn_levels",
+    "NOTATION", "NO_GUIDANCE", "PALETTE", "Account", "AreaExplorer", "BellExplorer", "Board", "BoundExplorer",
+    "DDPM", "DiscretizedGaussian", "Distribution", "DrawExplorer", "Elbo", "Empirical", "Estimate",
+    "ExactReverse", "FilmExplorer", "FlowLogProb", "ForwardProcess", "GaugeExplorer", "Gaussian",
+    "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "LearnExplorer", "Levels", "LinearChain",
+    "Live", "MeltingExplorer", "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures",
+    "PixelsExplorer", "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer",
+    "ThreadsExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin",
+    "area_estimate", "as_denoiser", "best_variance", "bits_per_dim", "bound_by_area", "check", "classified",
+    "constant_schedule", "convert", "cosine_schedule", "dequantize", "diffusion", "digits", "divergence",
+    "drift", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "error_curve", "exact_elbo", "figure", "fit",
+    "flow", "guidance_weight", "guided", "hint", "hyvarinen_loss", "langevin", "learn_levels",
     "linear_schedule", "load_model", "load_pictures", "load_pretrained", "log_prob_by_area", "log_prob_by_flow",
     "make_digits", "mean_and_stderr", "mnist", "mystery", "noise_error", "normal_error", "notation_card",
     "plot_bars", "plot_contours", "plot_curves", "plot_density", "plot_field", "plot_heat", "plot_histograms",

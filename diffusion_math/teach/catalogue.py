@@ -2727,3 +2727,136 @@ _slip(
     _shared(lambda m, w: w / m.sqrt()),
     _shared(lambda m, w: w / m),
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #15cat002
+def louder_guess(told, slope, alpha_bar, w):
+    return told + (w - 1) * (1 - alpha_bar) / alpha_bar.sqrt() * slope
+
+
+_add(
+    Exercise(
+        "15.a",
+        "a louder class",
+        louder_guess,
+        lambda d: {
+            "told": d.normal(*d.shape),
+            "slope": d.normal(*d.shape),
+            "alpha_bar": d.between(0.2, 0.8),
+            "w": d.between(2.0, 5.0),
+        },
+        hints=(
+            "How often does the class count in `told` already? And by which factor does a slope change a guess, in (15.3)?",
+            "told + (w − 1)·s²/a·slope, with a² = ᾱ and s² = 1 − ᾱ.",
+        ),
+        edges=(
+            (
+                "At w = 1 the model is to stay as it is, and yours does not.",
+                lambda a: a | {"w": _number(a, 1.0)},
+            ),
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #15cat003
+_slip(
+    "15.a",
+    "The model was told the class, so it counts once before you begin: w − 1 more times, not w.",
+    lambda m, g, a2, w: m + w * (1 - a2) / a2**0.5 * g,
+)
+_slip(
+    "15.a",
+    "You count from another paper's zero. Here w = 1 means no guidance, so w − 1 is what comes on top.",
+    lambda m, g, a2, w: m + (1 + w) * (1 - a2) / a2**0.5 * g,
+)
+_slip(
+    "15.a",
+    "Tweedie's formula divides by a, the root of ᾱ: in a guess a slope counts s²/a.",
+    lambda m, g, a2, w: m + (w - 1) * (1 - a2) / a2 * g,
+    lambda m, g, a2, w: m + (w - 1) * (1 - a2) * g,
+    lambda m, g, a2, w: m + (w - 1) * (1 - a2) * a2**0.5 * g,
+)
+_slip(
+    "15.a",
+    "Tweedie's formula has s², the variance of the noise. Yours has its root s.",
+    lambda m, g, a2, w: m + (w - 1) * (1 - a2) ** 0.5 / a2**0.5 * g,
+    lambda m, g, a2, w: m + (w - 1) * (1 - a2) ** 0.5 * g,
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #15cat004
+_slip(
+    "15.a",
+    "You added slopes to a guess as if it were a score. A slope counts s²/a in a guess, by (15.3).",
+    lambda m, g, a2, w: m + (w - 1) * g,
+    lambda m, g, a2, w: m + w * g,
+)
+_slip(
+    "15.a",
+    "You go downhill: the classifier's slope points to where it is surer, so it is added.",
+    lambda m, g, a2, w: m - (w - 1) * (1 - a2) / a2**0.5 * g,
+)
+_slip(
+    "15.a",
+    "You have made all of the guess w times as large. Only the classifier's share of it grows.",
+    lambda m, g, a2, w: w * m,
+    lambda m, g, a2, w: w * m + (w - 1) * (1 - a2) / a2**0.5 * g,
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #15cat006
+def weight_for(strong, weak, truth):
+    return (truth / weak).log() / (strong / weak).log()
+
+
+_add(
+    Exercise(
+        "15.b",
+        "how far beyond a strong model",
+        weight_for,
+        lambda d: {
+            "strong": d.between(1.2, 1.5),
+            "weak": d.between(1.8, 3.0),
+            "truth": d.between(0.6, 1.1),
+        },
+        hints=(
+            "Write (15.8) with the strong model in the place of the class. Which function turns its powers into products?",
+            "log(truth / weak) / log(strong / weak).",
+        ),
+        edges=(
+            (
+                "Where the strong model is right already, no guidance is needed: w = 1.",
+                lambda a: a | {"truth": a["strong"]},
+            ),
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #15cat007
+_slip(
+    "15.b",
+    "That is another paper's number, 0 where nothing is done. Here the strong model alone is w = 1: add 1.",
+    lambda s, v, t: (t / s).log() / (s / v).log(),
+)
+_slip(
+    "15.b",
+    "A walk mixes the logarithms of the variances, and you have mixed the variances themselves.",
+    lambda s, v, t: (t - v) / (s - v),
+)
+_slip(
+    "15.b",
+    "That is the w for the law that is claimed, which mixes 1/v. The walk mixes log v, by (15.8).",
+    lambda s, v, t: (1 / t - 1 / v) / (1 / s - 1 / v),
+)
+_slip(
+    "15.b",
+    "You have mixed the spreads. What the walk mixes are logarithms.",
+    lambda s, v, t: (t.sqrt() - v.sqrt()) / (s.sqrt() - v.sqrt()),
+)
+_slip(
+    "15.b",
+    "Your fraction stands on its head: how far to go, divided by how far the strong model has come.",
+    lambda s, v, t: (s / v).log() / (t / v).log(),
+)
+_slip(
+    "15.b",
+    "You begin at the strong model. The line begins at the weak one, w = 0, and passes the strong one at w = 1.",
+    lambda s, v, t: (t / s).log() / (v / s).log(),
+)

@@ -225,6 +225,9 @@ _add(
     ("", "areas under it: a likelihood, a bound", "log_prob_by_area ; area_estimate ; bound_by_area", "12"),
     ("", "a schedule that learns, and the best constant variances", "Levels ; learn_levels ; best_variance", "12"),
     ("", "to drag: a datum, and the area under its error", "AreaExplorer", "workshop/explore/area"),
+    (r"D_w", "the guess beyond that", "guided(p, p, 2.0)(x_t, log_snr)", "15.2"),
+    (r"D(x, \lambda \mid y)", "the guess with a class", "classified(p, lambda x, v: -v)(x_t, log_snr)", "15.1"),
+    ("", "a paper's number for how loudly a class counts, as ours", "guidance_weight ; NO_GUIDANCE", "15"),
 )  # fmt: skip
 
 # %% ../../nbs/workshop/teach/notation.ipynb #e50f35c1
@@ -234,6 +237,7 @@ _CHAPTERS = {
     "6": "06_ddpm", "6b": "06b_fewer_freedoms", "7": "07_score_matching", "7b": "07b_dictionary",
     "8": "08_recap", "8b": "08b_famous_slips", "9": "09_noise_free_walk", "10": "10_noisy_walk",
     "11": "11_likelihood_by_flow", "12": "12_area_under_the_error", "13": "13_solvers",
+    "15": "15_guidance",
 }  # fmt: skip
 
 

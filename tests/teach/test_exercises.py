@@ -443,6 +443,8 @@ OTHERWISE = [
     ("12.a", lambda error, log_snr, d: d / 2 * (1 + math.log(math.tau))
      - 0.25 * ((d * log_snr.sigmoid() - error)[1:] + (d * log_snr.sigmoid() - error)[:-1]) @ log_snr.diff()),
     ("12.b", lambda square, width: torch.softmax(square.log() / 2 + width.log(), 0)),
+    ("15.a", lambda told, slope, a2, w: torch.lerp(told, told + (1 / math.sqrt(a2) - math.sqrt(a2)) * slope, w - 1)),
+    ("15.b", lambda strong, weak, truth: (math.log(weak) - math.log(truth)) / (math.log(weak) - math.log(strong))),
 ]  # fmt: skip
 
 
