@@ -24,6 +24,7 @@ from .elbo import Elbo, elbo, exact_elbo
 from .flow import flow, quantile_flow, velocity
 from .forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
 from .gaussian import Gaussian
+from .guidance import NO_GUIDANCE, classified, guidance_weight, guided
 from .laws.mixture import Empirical, GaussianMixture
 from .likelihood import DiscretizedGaussian, Estimate, bits_per_dim, elbo_estimate
 from .matching import (
@@ -173,24 +174,25 @@ _LAZY = {  # module -> what comes from it when it is first asked for
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
 __all__ = [
-    "NOTATION", "PALETTE", "SOLVERS", "Account", "AreaExplorer", "BellExplorer", "Board", "BoundExplorer", "DDPM",
-    "DiscretizedGaussian", "Distribution", "DrawExplorer", "Elbo", "Empirical", "Estimate", "ExactReverse",
-    "FilmExplorer", "FlowLogProb", "FlowMatching", "ForwardProcess", "GaugeExplorer", "Gaussian",
+    "NOTATION", "NO_GUIDANCE", "PALETTE", "SOLVERS", "Account", "AreaExplorer", "BellExplorer", "Board",
+    "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution", "DrawExplorer", "Elbo", "Empirical", "Estimate",
+    "ExactReverse", "FilmExplorer", "FlowLogProb", "FlowMatching", "ForwardProcess", "GaugeExplorer", "Gaussian",
     "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "LearnExplorer", "Levels", "LinearChain",
     "Live", "MeltingExplorer", "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures", "PixelsExplorer",
     "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "Solver", "ThreadsExplorer",
     "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin", "area_estimate", "as_denoiser",
-    "best_variance", "bits_per_dim", "bound_by_area", "check", "constant_schedule", "convert", "convert_line",
-    "cosine_schedule", "dequantize", "diffusion", "digits", "divergence", "drift", "dsm_loss", "elbo",
-    "elbo_estimate", "elbo_loss", "error_curve", "even_grid", "exact_elbo", "figure", "fit", "flow", "flow_loss",
-    "hint", "hyvarinen_loss", "karras_grid", "langevin", "learn_levels", "line_velocity", "line_walk",
-    "linear_schedule", "load_model", "load_pictures", "load_pretrained", "log_prob_by_area", "log_prob_by_flow",
-    "log_snr_to_time", "make_digits", "mean_and_stderr", "mnist", "mystery", "noise_error", "normal_error",
-    "notation_card", "pair_noise", "plot_bars", "plot_contours", "plot_curves", "plot_density", "plot_field",
-    "plot_heat", "plot_histograms", "plot_marks", "plot_paths", "plot_points", "plot_ruler", "plot_schedule",
-    "progress", "quantile_flow", "reflow_pairs", "save_model", "save_pictures", "score_of", "shades", "show",
-    "show_film", "show_images", "show_points", "show_rows", "show_strip", "simple_loss", "solve", "straightness",
-    "style", "time_to_log_snr", "trace_jacobian", "tweedie", "tweedie_cov", "velocity", "walk", "write_page",
+    "best_variance", "bits_per_dim", "bound_by_area", "check", "classified", "constant_schedule", "convert",
+    "convert_line", "cosine_schedule", "dequantize", "diffusion", "digits", "divergence", "drift", "dsm_loss",
+    "elbo", "elbo_estimate", "elbo_loss", "error_curve", "even_grid", "exact_elbo", "figure", "fit", "flow",
+    "flow_loss", "guidance_weight", "guided", "hint", "hyvarinen_loss", "karras_grid", "langevin", "learn_levels",
+    "line_velocity", "line_walk", "linear_schedule", "load_model", "load_pictures", "load_pretrained",
+    "log_prob_by_area", "log_prob_by_flow", "log_snr_to_time", "make_digits", "mean_and_stderr", "mnist", "mystery",
+    "noise_error", "normal_error", "notation_card", "pair_noise", "plot_bars", "plot_contours", "plot_curves",
+    "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths", "plot_points",
+    "plot_ruler", "plot_schedule", "progress", "quantile_flow", "reflow_pairs", "save_model", "save_pictures",
+    "score_of", "shades", "show", "show_film", "show_images", "show_points", "show_rows", "show_strip",
+    "simple_loss", "solve", "straightness", "style", "time_to_log_snr", "trace_jacobian", "tweedie", "tweedie_cov",
+    "velocity", "walk", "write_page",
 ]  # fmt: skip
 
 

@@ -2728,189 +2728,135 @@ _slip(
     _shared(lambda m, w: w / m),
 )
 
-# %% ../../nbs/workshop/teach/catalogue.ipynb #f4150e63
-def guess_from_velocity(x, network, alpha_bar):
-    a, s = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
-    y, tau = x / (a + s), a / (a + s)
-    return y + (1 - tau) * network(y, tau)
-
-
-class _Mover:
-    "(x, tau) -> k x + c tau + m: a velocity network that can be read."
-
-    def __init__(self, k: float, c: float, m: float):
-        self.k, self.c, self.m = k, c, m
-
-    def __call__(self, x: Tensor, tau: float) -> Tensor:
-        return self.k * x + self.c * tau + self.m
-
-    def __repr__(self) -> str:
-        return f"(x, tau) -> {self.k:g} x + {self.c:g} tau + {self.m:g}"
-
-
-def _moving(d: Dice) -> dict:
-    "A velocity network, and a picture in which the signal outweighs the noise."
-    k, c, m = (d.whole(3, 9) / 10, d.whole(11, 19) / 10, d.whole(3, 9) / 10)
-    return {"x": d.normal(*d.shape), "network": _Mover(k, c, m), "alpha_bar": d.between(0.6, 0.85)}
-
-# %% ../../nbs/workshop/teach/catalogue.ipynb #ce4c947e
-_add(
-    Exercise(
-        "14.a",
-        "a guess from another's network",
-        guess_from_velocity,
-        _moving,
-        hints=(
-            "Three questions in turn. Which picture does the network know, and how do you make it from x, (14.8)? "
-            "What time is it on its clock? And from there, how long is the way to the data, where τ is 1?",
-            "y = x/(a + s) and τ = a/(a + s), with a = √ᾱ and s = √(1 − ᾱ). Then y + (1 − τ) network(y, τ).",
-        ),
-    )
-)
-
-
-def _by_line(f: Callable) -> Callable:
-    "A wrong guess, f(x, y, network, tau, a + s), tau on the network's clock."
-
-    def answer(x, network, alpha_bar):
-        a, s = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
-        return f(x, x / (a + s), network, a / (a + s), a + s)
-
-    return answer
-
-
-_slip(
-    "14.a",
-    "The network knows pictures on the line, whose weights add up to 1. Yours is larger: divide x by a + s, and go on "
-    "with that alone.",
-    _by_line(lambda x, y, u, tau, c: x + (1 - tau) * u(x, tau)),
-    _by_line(lambda x, y, u, tau, c: y + (1 - tau) * u(x, tau)),
-    _by_line(lambda x, y, u, tau, c: x + (1 - tau) * u(y, tau)),
-)
-_slip(
-    "14.a",
-    "Multiply by a + s, and the weights add up to no 1: it is to be divided.",
-    _by_line(lambda x, y, u, tau, c: c * x + (1 - tau) * u(c * x, tau)),
-)
-
-# %% ../../nbs/workshop/teach/catalogue.ipynb #76286df0
-_slip(
-    "14.a",
-    "You told the network s/(a + s). That is t, and its clock runs the other way: τ = 1 − t, which is 1 at the data.",
-    _by_line(lambda x, y, u, tau, c: y + (1 - tau) * u(y, 1 - tau)),
-    _by_line(lambda x, y, u, tau, c: y + tau * u(y, 1 - tau)),
-    _by_line(lambda x, y, u, tau, c: y - (1 - tau) * u(y, 1 - tau)),
-)
-_slip(
-    "14.a",
-    "From τ to the data, which is at 1, the way is 1 − τ long, not τ.",
-    _by_line(lambda x, y, u, tau, c: y + tau * u(y, tau)),
-)
-_slip(
-    "14.a",
-    "You went towards the noise. This network says x0 − ε, so it points to the data, and you go along with it.",
-    _by_line(lambda x, y, u, tau, c: y - (1 - tau) * u(y, tau)),
-)
-_slip(
-    "14.a",
-    "That is the guessed noise. It is as far away as τ, the other way; the picture is at 1 − τ.",
-    _by_line(lambda x, y, u, tau, c: y - tau * u(y, tau)),
-)
-
-# %% ../../nbs/workshop/teach/catalogue.ipynb #097d77e5
-_slip(
-    "14.a",
-    "τ is the signal's share of the two weights, a/(a + s), and not a or ᾱ itself.",
-    lambda x, u, alpha_bar: (
-        (y := x / (alpha_bar**0.5 + (1 - alpha_bar) ** 0.5)) + (1 - alpha_bar) * u(y, alpha_bar)
-    ),
-    lambda x, u, alpha_bar: (
-        (y := x / (alpha_bar**0.5 + (1 - alpha_bar) ** 0.5))
-        + (1 - alpha_bar**0.5) * u(y, alpha_bar**0.5)
-    ),
-    lambda x, u, alpha_bar: x + (1 - alpha_bar) * u(x, alpha_bar),
-)
-_slip(
-    "14.a",
-    "You have scaled the guess back. Both ways of writing a noisy picture have the same x0 in them, so D needs no scale.",
-    _by_line(lambda x, y, u, tau, c: c * (y + (1 - tau) * u(y, tau))),
-)
-_slip(
-    "14.a",
-    "That is the velocity. The guess is where it leads from y by τ = 1.",
-    _by_line(lambda x, y, u, tau, c: u(y, tau)),
-    _by_line(lambda x, y, u, tau, c: y + u(y, tau)),
-)
-
-# %% ../../nbs/workshop/teach/catalogue.ipynb #fc5a28ee
-def weight_of_the_picture(log_snr):
-    return 0.5 * torch.exp(0.5 * log_snr)
-
-
-def _levels_to_weigh(d: Dice) -> dict:
-    return {"log_snr": d.between(-3.0, 3.0, 3 if d.small else d.whole(4, 7))}
+# %% ../../nbs/workshop/teach/catalogue.ipynb #15cat002
+def louder_guess(told, slope, alpha_bar, w):
+    return told + (w - 1) * (1 - alpha_bar) / alpha_bar.sqrt() * slope
 
 
 _add(
     Exercise(
-        "14.b",
-        "a weight in other words",
-        weight_of_the_picture,
-        _levels_to_weigh,
+        "15.a",
+        "a louder class",
+        louder_guess,
+        lambda d: {
+            "told": d.normal(*d.shape),
+            "slope": d.normal(*d.shape),
+            "alpha_bar": d.between(0.2, 0.8),
+            "w": d.between(2.0, 5.0),
+        },
         hints=(
-            "The velocity is off by 1/t of what x0 is off, (14.7), and a uniform t comes by λ with the density "
-            "t(1 − t)/2. Write t by λ at the end.",
-            "t(1 − t)/2 · 1/t² is (1 − t)/(2t), and (1 − t)/t is e^(λ/2).",
+            "How often does the class count in `told` already? And by which factor does a slope change a guess, in (15.3)?",
+            "told + (w − 1)·s²/a·slope, with a² = ᾱ and s² = 1 − ᾱ.",
         ),
         edges=(
             (
-                "At λ = 0, where t = ½, the density is ⅛ and the error of x0 counts 4: the weight is ½.",
-                lambda a: {"log_snr": torch.zeros_like(a["log_snr"])},
+                "At w = 1 the model is to stay as it is, and yours does not.",
+                lambda a: a | {"w": _number(a, 1.0)},
             ),
         ),
     )
 )
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #15cat003
 _slip(
-    "14.b",
-    "That is the weight for the error of the noise, (14.12). The same error, seen as one of x0, is e^(−λ) times that, "
-    "so its weight is e^λ times as large.",
-    lambda v: torch.exp(-v / 2),
-    lambda v: torch.exp(-v / 2) / 2,
+    "15.a",
+    "The model was told the class, so it counts once before you begin: w − 1 more times, not w.",
+    lambda m, g, a2, w: m + w * (1 - a2) / a2**0.5 * g,
 )
 _slip(
-    "14.b",
-    "Twice too large. In (14.11) a ½ stands in front; here nothing does, so the weight must hold it.",
-    lambda v: torch.exp(v / 2),
+    "15.a",
+    "You count from another paper's zero. Here w = 1 means no guidance, so w − 1 is what comes on top.",
+    lambda m, g, a2, w: m + (1 + w) * (1 - a2) / a2**0.5 * g,
+)
+_slip(
+    "15.a",
+    "Tweedie's formula divides by a, the root of ᾱ: in a guess a slope counts s²/a.",
+    lambda m, g, a2, w: m + (w - 1) * (1 - a2) / a2 * g,
+    lambda m, g, a2, w: m + (w - 1) * (1 - a2) * g,
+    lambda m, g, a2, w: m + (w - 1) * (1 - a2) * a2**0.5 * g,
+)
+_slip(
+    "15.a",
+    "Tweedie's formula has s², the variance of the noise. Yours has its root s.",
+    lambda m, g, a2, w: m + (w - 1) * (1 - a2) ** 0.5 / a2**0.5 * g,
+    lambda m, g, a2, w: m + (w - 1) * (1 - a2) ** 0.5 * g,
 )
 
-# %% ../../nbs/workshop/teach/catalogue.ipynb #3a9569aa
+# %% ../../nbs/workshop/teach/catalogue.ipynb #15cat004
 _slip(
-    "14.b",
-    "That is how often a uniform t comes by λ. What an error of x0 is worth there, 1/t², is missing.",
-    lambda v: torch.sigmoid(v / 2) * torch.sigmoid(-v / 2) / 2,
-    lambda v: torch.sigmoid(v / 2) * torch.sigmoid(-v / 2),
+    "15.a",
+    "You added slopes to a guess as if it were a score. A slope counts s²/a in a guess, by (15.3).",
+    lambda m, g, a2, w: m + (w - 1) * g,
+    lambda m, g, a2, w: m + w * g,
 )
 _slip(
-    "14.b",
-    "That is what an error of x0 is worth, 1/t². How often a uniform t comes by λ is missing: t(1 − t)/2.",
-    lambda v: 1 / torch.sigmoid(-v / 2) ** 2,
+    "15.a",
+    "You go downhill: the classifier's slope points to where it is surer, so it is added.",
+    lambda m, g, a2, w: m - (w - 1) * (1 - a2) / a2**0.5 * g,
 )
 _slip(
-    "14.b",
-    "That is the bound's weight on the error of x0, or you took t for 1/(1 + e^λ). With (14.8) it is 1/(1 + e^(λ/2)).",
-    lambda v: torch.exp(v) / 2,
-    lambda v: torch.exp(v),
+    "15.a",
+    "You have made all of the guess w times as large. Only the classifier's share of it grows.",
+    lambda m, g, a2, w: w * m,
+    lambda m, g, a2, w: w * m + (w - 1) * (1 - a2) / a2**0.5 * g,
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #15cat006
+def weight_for(strong, weak, truth):
+    return (truth / weak).log() / (strong / weak).log()
+
+
+_add(
+    Exercise(
+        "15.b",
+        "how far beyond a strong model",
+        weight_for,
+        lambda d: {
+            "strong": d.between(1.2, 1.5),
+            "weak": d.between(1.8, 3.0),
+            "truth": d.between(0.6, 1.1),
+        },
+        hints=(
+            "Write (15.8) with the strong model in the place of the class. Which function turns its powers into products?",
+            "log(truth / weak) / log(strong / weak).",
+        ),
+        edges=(
+            (
+                "Where the strong model is right already, no guidance is needed: w = 1.",
+                lambda a: a | {"truth": a["strong"]},
+            ),
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #15cat007
+_slip(
+    "15.b",
+    "That is another paper's number, 0 where nothing is done. Here the strong model alone is w = 1: add 1.",
+    lambda s, v, t: (t / s).log() / (s / v).log(),
 )
 _slip(
-    "14.b",
-    "You went from the noise to the picture by e^(−λ), and it is the other way: where the picture is off little, "
-    "the noise is off much.",
-    lambda v: torch.exp(-1.5 * v) / 2,
-    lambda v: torch.exp(-1.5 * v),
+    "15.b",
+    "A walk mixes the logarithms of the variances, and you have mixed the variances themselves.",
+    lambda s, v, t: (t - v) / (s - v),
 )
 _slip(
-    "14.b",
-    "An error of x0 is worth 1/t² as one of the velocity. You took 1/(1 − t)², which is the noise's, or left out a square.",
-    lambda v: torch.sigmoid(v / 2) * torch.sigmoid(-v / 2) / 2 / torch.sigmoid(v / 2),
-    lambda v: torch.sigmoid(v / 2) / 2,
+    "15.b",
+    "That is the w for the law that is claimed, which mixes 1/v. The walk mixes log v, by (15.8).",
+    lambda s, v, t: (1 / t - 1 / v) / (1 / s - 1 / v),
+)
+_slip(
+    "15.b",
+    "You have mixed the spreads. What the walk mixes are logarithms.",
+    lambda s, v, t: (t.sqrt() - v.sqrt()) / (s.sqrt() - v.sqrt()),
+)
+_slip(
+    "15.b",
+    "Your fraction stands on its head: how far to go, divided by how far the strong model has come.",
+    lambda s, v, t: (s / v).log() / (t / v).log(),
+)
+_slip(
+    "15.b",
+    "You begin at the strong model. The line begins at the weak one, w = 0, and passes the strong one at w = 1.",
+    lambda s, v, t: (t / s).log() / (v / s).log(),
 )

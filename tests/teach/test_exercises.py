@@ -446,6 +446,8 @@ OTHERWISE = [
     ("14.a", lambda x, u, a2: (x + (1 - a2).sqrt() * u(x / (a2.sqrt() + (1 - a2).sqrt()), 1 / (1 + (1 / a2 - 1).sqrt())))
      / (a2.sqrt() + (1 - a2).sqrt())),
     ("14.b", lambda v: (1 / torch.sigmoid(-v / 2) - 1) / 2),
+    ("15.a", lambda told, slope, a2, w: torch.lerp(told, told + (1 / math.sqrt(a2) - math.sqrt(a2)) * slope, w - 1)),
+    ("15.b", lambda strong, weak, truth: (math.log(weak) - math.log(truth)) / (math.log(weak) - math.log(strong))),
 ]  # fmt: skip
 
 
