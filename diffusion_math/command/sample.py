@@ -15,6 +15,8 @@ from torch import Generator, Tensor
 
 from ..data.pictures import fit_in_memory, save_pictures, sized
 from ..ddpm import DDPM
+from ..networks.denoiser import as_denoiser
+from ..sde import walk
 from . import options
 from .options import number, shows_progress, whole
 
@@ -46,6 +48,23 @@ def draw_samples(
         drawn.append(told.sample(min(batch, n - i), generator, progress=shown, eta=eta).cpu())
     return torch.cat(drawn)
 
+# %% ../../nbs/workshop/command/sample.ipynb #5de0a1b2
+@torch.no_grad()
+def _walked(
+    p: DDPM, n: int, y: Int64[Tensor, " n"] | None, dial: float, steps: int, seed: int, batch: int
+) -> Float[Tensor, "n *event"]:
+    "As draw_samples, by the walk with dice: steps calls of the network a batch."
+    device, levels = next(p.parameters()).device, p.q.schedule.log_snr
+    start, end = max(-10.0, levels[p.T].item()), min(10.0, levels[1].item())
+    generator, drawn = Generator(device).manual_seed(seed), []
+    for i in range(0, n, batch):
+        told = p if y is None else p.given(y=y[i : i + batch].to(device))
+        x = torch.randn(min(batch, n - i), *p.event_shape, generator=generator, device=device)
+        if steps > 1:
+            x = walk(told, x, start, end, steps - 1, dial, generator)
+        drawn.append(as_denoiser(told)(x, end if steps > 1 else start).cpu())
+    return torch.cat(drawn)
+
 # %% ../../nbs/workshop/command/sample.ipynb #dc258a1b
 def _picture_file(text: str) -> Path:
     "The type of sample's --out."
@@ -63,15 +82,20 @@ def _sample(args: Namespace) -> None:
     o = options.all_options(args)
     if "out" not in options.given_options(args) and o.out.exists():
         raise ValueError(f"argument --out: {o.out} is there already; --out {o.out} writes over it")
+    if o.sde is not None and "eta" in options.given_options(args):
+        raise ValueError("argument --sde: has a dial in place of --eta; leave one of them out")
     p, names = options.load_named(o.model, o.device)
-    if o.steps > p.T:
+    if o.sde is None and o.steps > p.T:
         raise ValueError(
             f"argument --steps: must be at most {p.T}, the steps of the model, got {o.steps}"
         )
     what, numbers = sized(o.n, p.event_shape), o.n * p.event_shape.numel()
     fit_in_memory("argument --n", what, numbers, SAMPLE)
     y = _class_numbers(getattr(o, "class"), names, o.n)
-    x = draw_samples(p.respace(o.steps), o.n, y, o.eta, o.seed, o.batch, shows_progress(o))
+    if o.sde is None:
+        x = draw_samples(p.respace(o.steps), o.n, y, o.eta, o.seed, o.batch, shows_progress(o))
+    else:
+        x = _walked(p, o.n, y, o.sde, o.steps, o.seed, o.batch)
     save_pictures(x, o.out, y, o.cols)
     print(f"{o.out}: {o.n} pictures by {o.steps} steps")
 
@@ -79,6 +103,7 @@ def _sample(args: Namespace) -> None:
 _EXAMPLES = """examples:
   diffusion-math sample --n 64 --out digits.png
   diffusion-math sample --model run --class 3 --steps 250 --eta 1 --out threes.npz
+  diffusion-math sample --sde 1 --steps 100 --out walked.png
 
 A .png shows all pictures on one sheet; an .npz keeps each (images, and labels if it has classes), and can be
 read by train and evaluate. The same seed gives the same pictures on the same machine."""
@@ -90,11 +115,13 @@ def add_sample(subcommands: Any) -> None:
     option = options.subcommand(subcommands, "sample", _sample, help, _EXAMPLES)
     options.model_option(option)
     fresh = "the share of fresh noise a step: 0 is DDIM, 1 is DDPM"
+    dial = "walk evenly in log SNR with this much dice instead: 0 is the flow, 1 the reverse SDE"
     which = "the class to draw, by its name; all of them in turn, or none, which leaves it open"
     option("--n", 64, "how many", **a_count)
     option("--out", Path("samples.png"), "FILE.png or FILE.npz", type=_picture_file, metavar="FILE")
     option("--steps", 50, "steps from noise to a picture", **a_count)
     option("--eta", 0.0, fresh, type=number(0, 1), metavar="X")
+    option("--sde", None, f"{dial} (default: the chain)", type=number(0), metavar="DIAL")
     option("--class", None, f"{which} (default: all, if the model has classes)", metavar="NAME")
     option("--cols", None, "columns of the sheet (default: as many as make a square)", **a_count)
     option("--seed", 0, "of the noise", type=whole(0), metavar="N")

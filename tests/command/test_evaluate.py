@@ -99,3 +99,41 @@ def test_told_the_class(run, photos, tmp_path, capsys):
         == 1
     )
     assert "argument --classes: the model's are ['day', 'night'], the data's none" in told(capsys)
+
+
+@pytest.mark.parametrize(
+    "options, rows, says",
+    [
+        ("--bound continuous --terms 3", ["prior", "area"], "infinitely many steps, 3 draws"),
+        ("--bound flow --probes 2", ["walk", "added"], "signs drawn 2 times a picture"),
+    ],
+)
+def test_the_other_two_numbers(run, photos, tmp_path, capsys, options, rows, says):
+    argv = ["evaluate", *of(run, photos), *"--split train --n 3 --batch 2 --classes".split()]
+    assert main([*argv, *options.split(), "--json", str(tmp_path / "a.json")]) == 0
+    out, err = capsys.readouterr()
+    report = json.loads((tmp_path / "a.json").read_text())
+    assert report["bound"] == options.split()[1] and says in out.splitlines()[0]
+    names = [*rows, "reconstruction", "total"]
+    assert list(report["nats"]) == names and "T" not in report
+    assert [line.split()[0] for line in out.splitlines()[3:7]] == names
+    parts = sum(report["nats"][name]["mean"] for name in names[:3])
+    assert report["nats"]["total"]["mean"] == pytest.approx(parts)
+    assert report["nats"]["total"]["stderr"] > 0
+    bits = report["bits_per_dim"]["mean"]
+    assert bits == pytest.approx(parts / (192 * math.log(2))) and f"{bits:.4f}" in out
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ("--bound flow --T 5", "--T: goes with --bound steps, got flow"),
+        ("--bound continuous --T 5", "--T: goes with --bound steps, got continuous"),
+        ("--bound flow --terms 5", "--terms: goes with --bound steps or continuous, got flow"),
+        ("--probes 2", "--probes: goes with --bound flow, got steps"),
+        ("--bound continuous --terms all", "--terms: must be a number with --bound continuous"),
+    ],
+)
+def test_an_option_that_the_bound_has_no_use_for(run, photos, capsys, options, words):
+    assert main(["evaluate", *of(run, photos), *options.split()]) == 1
+    assert words in told(capsys)

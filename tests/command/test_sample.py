@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from diffusion_math import load_model, load_pictures
+from diffusion_math import as_denoiser, load_model, load_pictures, walk
 from diffusion_math.command.main import main
 from tests.command.small import told
 
@@ -69,3 +69,30 @@ def test_a_model_without_its_run_numbers_its_classes(run, tmp_path, capsys):
     capsys.readouterr()
     assert sample(alone, out, f"{few} --class night") == 1
     assert "argument --class: must be one of 0, 1, or all or none, got night" in told(capsys)
+
+
+def test_the_walk_with_a_dial(run, tmp_path, capsys):
+    "It is chapter 10's, its last call the guess; more dice are other pictures."
+    file = run / "model.safetensors"
+    for name, dial in (("a", "0.5"), ("b", "0.5"), ("c", "2")):
+        options = f"--n 4 --steps 5 --sde {dial} --seed 3 --class night"
+        assert sample(file, tmp_path / f"{name}.npz", options) == 0
+    assert "4 pictures by 5 steps" in capsys.readouterr().out
+    a, b, c = (load_pictures(tmp_path / f"{name}.npz").x for name in "abc")
+    assert torch.equal(a, b) and not torch.equal(a, c)
+    p, generator = load_model(file).given(y=torch.full((4,), 1)), torch.Generator().manual_seed(3)
+    levels, noise = p.q.schedule.log_snr, torch.randn(4, 3, 8, 8, generator=generator)
+    start, end = max(-10.0, levels[p.T].item()), min(10.0, levels[1].item())
+    with torch.no_grad():
+        x = as_denoiser(p)(walk(p, noise, start, end, 4, 0.5, generator), end)
+    assert (a - x.clamp(-1, 1)).abs().max() <= 1 / 255 + 1e-6
+
+
+def test_a_walk_may_have_more_steps_than_the_model_and_as_few_as_one(run, tmp_path, capsys):
+    assert sample(run, tmp_path / "a.png", "--n 2 --steps 30 --sde 0") == 0
+    assert sample(run, tmp_path / "a.png", "--n 2 --steps 1 --sde 1") == 0
+    capsys.readouterr()
+    assert sample(run, tmp_path / "a.png", "--n 2 --steps 30") == 1
+    assert "argument --steps: must be at most 20, the steps of the model, got 30" in told(capsys)
+    assert sample(run, tmp_path / "a.png", "--n 2 --sde 1 --eta 0.5") == 1
+    assert "argument --sde: has a dial in place of --eta" in told(capsys)

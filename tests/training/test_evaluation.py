@@ -9,6 +9,7 @@ import torch
 from diffusion_math import (
     DDPM,
     ForwardProcess,
+    GaussianMixture,
     Schedule,
     UNet,
     cosine_schedule,
@@ -17,10 +18,12 @@ from diffusion_math import (
 )
 from diffusion_math.training.evaluation import (
     _bound_of,
+    area_terms,
     bound_report,
     bound_table,
     bound_terms,
     every_step,
+    flow_terms,
     step_groups,
     with_steps,
 )
@@ -163,3 +166,93 @@ def test_what_is_not_finite_is_said():
     report = bound_report(blind(), torch.full((4, 1), math.inf, dtype=torch.float64))
     assert report["bits_per_dim"] == {"mean": None, "stderr": None}
     assert "not finite" in bound_table(report)
+
+
+CHANCES = torch.tensor([0.5, 0.25, 0.125, 0.125], dtype=torch.float64)
+GREYS = torch.tensor([0, 90, 91, 255], dtype=torch.float64) / 127.5 - 1
+
+
+class Knows(torch.nn.Module):
+    "The best guess of one pixel that has four grey levels, with a weight that does nothing."
+
+    def __init__(self, classes=None):
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
+        self.law = GaussianMixture(CHANCES, GREYS.view(4, 1, 1, 1), torch.zeros(4).double())
+        self.told = []
+
+    def forward(self, x_t, log_snr, y=None):
+        self.told.append((len(x_t), None if y is None else tuple(y.tolist())))
+        return self.law.denoise(x_t, log_snr)
+
+
+def best():
+    "The best chain for that pixel, from noise alone to a noise far below a grey level."
+    levels = torch.linspace(17, -24, 50, dtype=torch.float64)
+    q = ForwardProcess(Schedule.from_log_snr(levels))
+    return DDPM(Knows(), q, (1, 1, 1), "x0", images=True)
+
+
+def test_the_area_of_the_best_guess_is_the_surprise_of_a_level():
+    k = torch.arange(4).repeat_interleave(4000)
+    found = area_terms(best(), GREYS[k].view(-1, 1, 1, 1), terms=24, batch=5000)
+    assert found.shape == (3, 16000) and found.dtype == torch.float64
+    for each, chance in zip(found.sum(0).view(4, -1), CHANCES, strict=True):
+        # the ends leave out far less than 1e-4: exp(-24), and a level that is mistaken
+        stderr = each.std() / len(each) ** 0.5
+        assert stderr < 0.05 and (each.mean() + chance.log()).abs() < 5 * stderr + 1e-4
+
+
+def test_the_flow_of_the_best_guess_needs_the_surprise_of_a_level():
+    "With one pixel any sign gives the exact trace, so each picture must, up to the integrator."
+    found = flow_terms(best(), GREYS.view(4, 1, 1, 1), tolerance=1e-7, batch=3)
+    assert found.shape == (3, 4)
+    # where it ends a datum still moves the noise by exp(-12)
+    assert torch.allclose(found.sum(0), -CHANCES.log(), atol=1e-4, rtol=0)
+    # the noise's own entropy is not small: without its row the sum would be off by nats
+    assert (found[1].abs() > 1).all()
+
+
+def test_a_walk_of_many_sets_of_signs_is_their_mean():
+    p, x = knowing(), pixels(3)
+    with torch.no_grad():
+        for w in p.parameters():
+            w += 0.05
+    one, many = (flow_terms(p, x, probes=k, tolerance=1e-3, seed=4) for k in (1, 3))
+    assert torch.equal(one[1:], many[1:]) and not torch.equal(one[0], many[0])
+    assert one.isfinite().all() and torch.equal(one, flow_terms(p, x, tolerance=1e-3, seed=4))
+
+
+@pytest.mark.parametrize("terms_of", [area_terms, flow_terms])
+def test_the_other_numbers_are_told_the_classes_of_their_batch(terms_of):
+    p, y = best(), torch.tensor([0, 1, 2, 3, 4])
+    terms_of(p, GREYS[[0, 1, 2, 3, 0]].view(-1, 1, 1, 1), y, batch=3)
+    assert set(p.network.told) == {(3, (0, 1, 2)), (2, (3, 4))}
+
+
+@pytest.mark.parametrize("terms_of", [area_terms, flow_terms])
+def test_ends_without_noise_have_neither_area_nor_flow(terms_of):
+    q = ForwardProcess(Schedule.from_log_snr([3.0, -math.inf]))
+    p = DDPM(UNet(1, width=4, mults=(1,)), q, (1, 4, 4), "v", images=True)
+    with pytest.raises(ValueError, match="the log SNR of the model's steps T and 1 must be finite"):
+        terms_of(p, pixels(1))
+
+
+@pytest.mark.parametrize(
+    "bound, rows, means",
+    [
+        ("continuous", ["prior", "area", "reconstruction"], "infinitely many steps"),
+        ("flow", ["walk", "added", "reconstruction"], "another model"),
+    ],
+)
+def test_the_report_of_the_other_numbers(bound, rows, means):
+    terms = torch.tensor([[1.0, 3.0], [2.0, 2.0], [5.0, 5.0]]).double()
+    report = json.loads(json.dumps(bound_report(blind(), terms, bound)))
+    assert report["bound"] == bound and list(report["nats"]) == [*rows, "total"]
+    low, high = report["log_snr"]
+    assert low < high and "T" not in report
+    assert report["nats"][rows[0]] == {"mean": 2.0, "stderr": 1.0}
+    assert report["nats"]["total"]["mean"] == 9.0
+    lines = bound_table(report).splitlines()
+    assert [line.split()[0] for line in lines[:5]] == ["term", *rows, "total"]
+    assert "9.00" in lines[4] and means in " ".join(lines[5:])
