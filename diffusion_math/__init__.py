@@ -171,6 +171,7 @@ _LAZY = {  # module -> what comes from it when it is first asked for
     "training.checkpoint": ("load_model", "load_pretrained", "save_model"),
     "training.fit": ("TrainingRun", "fit"),
 }
+_ROOMS = ("referee",)  # loaded when one is first asked for: diffusion_math.referee.noising
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
 __all__ = [
@@ -199,6 +200,8 @@ __all__ = [
 def __getattr__(name: str):
     if name == "__version__":
         return import_module("importlib.metadata").version(__name__)
+    if name in _ROOMS:
+        return import_module(f".{name}", __name__)
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
@@ -211,4 +214,4 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "__version__"})
+    return sorted({*globals(), *__all__, *_ROOMS, "__version__"})

@@ -150,6 +150,7 @@ MIDDLE = {  # where the middle of a room's boxes would like to be; a chapter's f
     "explore": 150,
     "chapters": 560,
     "networks": 720,
+    "referee": 300,
     "teach": 720,
     "training": 720,
     "command": 720,

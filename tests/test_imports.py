@@ -29,6 +29,7 @@ RANK = {  # a room imports from rooms of its own rank and of lower ones
     "networks": 1,
     "data": 1,
     "training": 2,
+    "referee": 2,
     "teach": 3,
     "explore": 3,
     "command": 4,

@@ -1,0 +1,14 @@
+"""The referee: hand it a piece of your diffusion code, get a verdict in words, with the number that proves it.
+
+    from diffusion_math import referee
+    assert referee.noising(my_noising, alphas_cumprod=my_table)
+
+Each function calls the code on inputs of its own and compares it with the exact answer, and with those of known mistakes.
+"""
+
+from .noising import noising
+from .posterior import posterior
+from .schedule import schedule
+from .verdict import Verdict
+
+__all__ = ["Verdict", "noising", "posterior", "schedule"]

@@ -1,0 +1,115 @@
+"A verdict: true or false, a text, HTML that is safe, and a comparison that says nothing which it has not seen."
+
+import math
+
+import pytest
+import torch
+
+from diffusion_math.referee.verdict import (
+    Case,
+    NoAnswer,
+    Slip,
+    Verdict,
+    as_numbers,
+    ask,
+    compare,
+    digits_of,
+    gap,
+    judge,
+)
+
+X = torch.tensor([2.0, 3.0], dtype=torch.float64)
+CASES = [Case((X,), {"x": X}), Case((X + 1,), {"x": X + 1})]
+SLIPS = (
+    Slip("a product for a sum", "Add.", (lambda x: x.prod(),)),
+    Slip("twice the sum", "Once.", (lambda x: 2 * x.sum(), lambda x: x.sum() + x.sum())),
+)
+
+
+def verdict(f, cases=CASES):
+    def asked(seed=0):
+        return [as_numbers(ask(f, case.args, seed)) for case in cases]
+
+    return judge("sum", asked(), cases, lambda x: x.sum(), SLIPS, "(0.1)", lambda: asked(1))
+
+
+def test_right_says_how_right():
+    said = verdict(lambda x: x[0] + x[1])
+    assert (
+        said
+        and said.right
+        and said.error == 0
+        and str(said).startswith("sum: right to the last bit")
+    )
+    said = verdict(lambda x: x.sum() * (1 + 3e-7))
+    assert said and said.error == pytest.approx(3e-7, rel=1e-6) and "3.0e-07" in str(said)
+
+
+def test_a_slip_is_named_with_how_closely_it_is_met():
+    said = verdict(lambda x: x.prod())
+    assert not said and said.slip == "a product for a sum" and said.cure == "Add."
+    assert said.error == pytest.approx(max(1 / 5, 5 / 7))
+    assert 'equals the slip "a product for a sum" to the last bit' in str(said) and "Add." in str(
+        said
+    )
+    assert verdict(lambda x: 2.0 * x[0] + 2.0 * x[1]).slip == "twice the sum"
+
+
+def test_what_nobody_knows_is_said_to_be_unknown():
+    said = verdict(lambda x: x[0] - x[1])
+    assert not said and not said.slip and "no slip that the referee knows explains it" in str(said)
+    assert not verdict(lambda x: x * math.nan) and not verdict(lambda x: x.sum() + 1e-3)
+
+
+def test_a_slip_in_one_case_alone_is_not_that_slip():
+    said = verdict(lambda x: x.prod() if x[0] == 2 else x.sum())
+    assert not said and said.slip == ""
+
+
+def test_dice_inside_are_told_from_a_wrong_formula():
+    said = verdict(lambda x: x.sum() + torch.randn(()))
+    assert said.slip == "noise drawn inside"
+
+
+def test_whatever_the_code_raises_is_one_line():
+    with pytest.raises(NoAnswer, match="^it raised ZeroDivisionError: division by zero$"):
+        ask(lambda x: 1 / 0, (X,))
+    with pytest.raises(NoAnswer, match="returned a str"):
+        as_numbers("no")
+
+
+def test_asking_changes_nothing():
+    state, x = torch.get_rng_state(), X.clone()
+    ask(lambda y: y.zero_().add_(torch.randn(2)), (x,))
+    assert torch.equal(x, X) and torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(ask(lambda x: torch.randn(2), (x,)), ask(lambda x: torch.randn(2), (x,)))
+    assert not torch.equal(
+        ask(lambda x: torch.randn(2), (x,)), ask(lambda x: torch.randn(2), (x,), 1)
+    )
+
+
+def test_a_gap_is_taken_row_by_row():
+    due = torch.tensor([[1.0, 2.0], [100.0, 10.0], [0.0, 0.0]])
+    came = due.double() + torch.tensor([[0.0, 0.1], [1.0, 0.0], [0.3, 0.0]])
+    assert gap(came, due).tolist() == pytest.approx([0.05, 0.01, 0.3])
+    assert gap(came[:2], due).tolist() == [math.inf] and gap(came * math.nan, due)[0] == math.inf
+    case = Case((), {"x": due}, torch.tensor([0.1, 0.1, 0.2]))
+    assert compare([came], [case], lambda x: x) == (pytest.approx(0.3), False)
+
+
+def test_html_is_escaped_and_says_what_the_text_says():
+    said = Verdict("a<b>", False, "wrong & bad", cure="do <i>this</i>", notes=("one", "two"))
+    html = said._repr_html_()
+    assert "<i>" not in html and "a&lt;b&gt;" in html and "wrong &amp; bad" in html
+    assert all(word in html for word in ("one", "two", "do "))
+    assert repr(said) == str(said) == "a<b>: wrong & bad\n    one\n    two\n    do <i>this</i>"
+
+
+def test_an_assertion_shows_it():
+    with pytest.raises(AssertionError, match="a product for a sum"):
+        assert verdict(torch.prod)
+
+
+@pytest.mark.parametrize("error, text", [(0, "the last bit"), (3e-7, "3.0e-07"), (0.25, "0.25")])
+def test_errors_are_written_shortly(error, text):
+    assert digits_of(error) == text
