@@ -187,6 +187,37 @@ def test_the_film_of_the_front_page_plays_unless_one_asks_for_rest(open_):
     page.wait_for_function("/steps to go/.test(document.querySelector('.hero-t').textContent)")
 
 
+def test_the_front_page_draws_the_digit_that_one_asks_for(open_):
+    page = open_("index.html", reduced_motion="reduce")
+    pixels = "document.querySelector('.hero canvas').toDataURL()"
+    film = page.evaluate(pixels)
+    assert not [url for url in page.asked if "networks" in url]  # it waits to be asked
+    page.get_by_role("group", name="Draw new digits").get_by_role("button", name="7").click()
+    page.wait_for_function(
+        "document.querySelector('.hero-said').textContent === 'Drawn: 7, 7 and 7.'"
+    )
+    assert page.evaluate(pixels) != film
+    assert page.locator(".hero").get_attribute("data-live") == "in a worker"
+
+
+def test_the_film_stays_where_no_network_comes(browser, site):
+    with new_page(browser) as page:
+        page.route("**/networks/*.js", lambda route: route.abort())
+        page.goto((site / "index.html").as_uri())
+        page.get_by_role("button", name="7").click()
+        page.locator(".hero-keys").wait_for(state="hidden")
+        page.wait_for_function("/to go|digits/.test(document.querySelector('.hero-t').textContent)")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_link_leads_to_its_place_also_past_explorables_that_come_alive(open_, width):
+    page = open_("index.html", width=width)
+    page.get_by_role("link", name="See the road").click()
+    page.wait_for_function("document.querySelectorAll('[data-place] > img').length === 0")
+    page.wait_for_timeout(500)
+    assert 0 <= page.locator("#the-road").bounding_box()["y"] < 150
+
+
 @pytest.mark.parametrize(
     "name, scheme, width", [("index.html", "light", 1280), ("00_toolbox.html", "dark", 360)]
 )
