@@ -12,7 +12,6 @@ from PIL import Image
 
 from diffusion_math.explore.explorable import script
 
-
 NETWORK = "ddpm_mnist"  # which draws on the stage, once the film has been seen
 
 
@@ -98,6 +97,8 @@ To change the code as well, take it home. Two commands do it:
 git clone {git} && cd {git.rpartition("/")[2]}
 make course     # installs the course and opens it in JupyterLab
 ```
+
+[What is new](changes.md) can be <a href="feed.xml">subscribed to</a>.
 """
 
 
