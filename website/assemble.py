@@ -257,18 +257,20 @@ class Assembly:
 
     def _front(self, cells: list[dict], notebook: dict) -> list[dict]:
         "The front page: the notebook's own cells, a film before them, and the contents of the site."
-        from website.front import special, stage
+        from website.front import page_network, road, special, stage
 
         film, start = stage(notebook, self.course)
         write(self.out / "extra" / "figures" / "hero.png", film)
+        write(self.out / "static" / "network.js", page_network())
         first = cells[0] | {"source": cells[0]["source"].split("\n\nHere is such", 1)[0]}
         rest = cells[0]["source"][len(first["source"]) :].strip()
         told = [
             {"cell_type": "markdown", "metadata": {}, "id": f"site-{i}", "source": source}
             for i, source in enumerate((start, rest, special(self.course), self._contents()))
         ]
-        road = next(i for i, c in enumerate(cells) if c["source"].startswith("## The road"))
-        return [first, told[0], told[1], *cells[1:road], told[2], *cells[road:], told[3]]
+        at = next(i for i, c in enumerate(cells) if c["source"].startswith("## The road"))
+        stops = cells[at] | {"source": road(cells[at]["source"], self.notebooks / "images")}
+        return [first, told[0], told[1], *cells[1:at], told[2], stops, *cells[at + 1 :], told[3]]
 
     def _contents(self) -> str:
         "The tables of contents, which the theme shows at the side."

@@ -8,6 +8,8 @@ import json
 import os
 import re
 import unicodedata
+from datetime import datetime
+from email.utils import format_datetime
 from html import escape, unescape
 from pathlib import Path
 
@@ -285,6 +287,10 @@ def _head(here: str, context: dict) -> str:
     metas = [f'<meta property="{k}" content="{escape(v)}">' for k, v in tags.items()]
     metas.append(f'<meta name="description" content="{escape(says)}">')
     metas.append('<meta name="twitter:card" content="summary_large_image">')
+    feed = (
+        f'type="application/rss+xml" title="What is new" href="{"../" * here.count("/")}feed.xml"'
+    )
+    metas.append(f'<link rel="alternate" {feed}>')
     script = (
         "document.documentElement.dataset.read = (() => { try { return new URLSearchParams(location.search)"
         ".get('read') ?? localStorage.getItem('read') } catch { return null } })() === 'pictures' ? 'pictures' : 'everything'"
@@ -349,8 +355,47 @@ def _map(app) -> None:
     Path(app.outdir, "404.html").write_text(lost.replace("{root}", root), encoding="utf-8")
 
 
+def _feed(app) -> None:
+    "feed.xml, what is new for those who subscribe: an item for each part of the changelog, dated where its title is."
+    page = f"{_COURSE['site_url']}changes.html"
+    items = []
+    if "changes" not in app.env.found_docs:  # of some pages only
+        return
+    for section in app.env.get_doctree("changes").findall(nodes.section):
+        above, title = section.parent, section[0].astext()
+        if not isinstance(above, nodes.section):  # the page itself
+            continue
+        if isinstance(above.parent, nodes.section):
+            title = f"{above[0].astext()}: {title}"
+        own = nodes.container(
+            "", *(n.deepcopy() for n in section[1:] if not isinstance(n, nodes.section))
+        )
+        html = app.builder.render_partial(own)["fragment"]
+        html = re.sub(r'="(?=#)', f'="{page}', html)
+        html = re.sub(r'((?:href|src)=")(?![a-z]+:)([^"]*)', rf"\1{_COURSE['site_url']}\2", html)
+        link = f"{page}#{section['ids'][0]}"
+        day = re.search(r"\d{4}-\d\d-\d\d", title)
+        date = f"<pubDate>{format_datetime(_noon(day.group()))}</pubDate>" if day else ""
+        items.append(
+            f"<item><title>{escape(title)}</title><link>{link}</link><guid>{link}</guid>{date}"
+            f"<description>{escape(html)}</description></item>"
+        )
+    told = (
+        f"<title>{_COURSE['title']}: what is new</title><link>{page}</link>"
+        f"<description>What changes in the course and in its package.</description>"
+    )
+    text = '<?xml version="1.0" encoding="UTF-8"?>\n<rss version="2.0"><channel>' + told
+    text += "\n".join(["", *items, "</channel></rss>\n"])
+    Path(app.outdir, "feed.xml").write_text(text, encoding="utf-8")
+
+
+def _noon(day: str) -> datetime:
+    return datetime.fromisoformat(f"{day}T12:00:00+00:00")
+
+
 def build_finished(app, exception) -> None:
     if exception is None:
+        _feed(app)
         _equations(app)
         _map(app)
 

@@ -126,6 +126,28 @@ def test_a_page_says_what_it_is_to_those_who_link_to_it(site):
     assert (site / "404.html").is_file()
 
 
+def test_what_is_new_is_a_feed(site):
+    from xml.etree import ElementTree
+
+    root = check.settings()["site_url"]
+    feed = ElementTree.parse(site / "feed.xml").getroot()
+    assert feed.tag == "rss" and feed.get("version") == "2.0"
+    items = [{part.tag: part.text for part in item} for item in feed.iter("item")]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert len(items) == len(re.findall("^##+ ", changes, re.MULTILINE))
+    ids = check.pages(site)["changes.html"].ids
+    for item in items:
+        page, _, place = item["link"].removeprefix(root).partition("#")
+        assert page == "changes.html" and place in ids and item["guid"] == item["link"]
+        assert "<p>" in item["description"] or "<li>" in item["description"]
+        assert not re.search(r'(?:href|src)="(?!https?:)', item["description"]), item["title"]
+    for name, link in ((CHAPTER, "feed.xml"), ("api/index.html", "../feed.xml")):
+        head = (
+            f'<link rel="alternate" type="application/rss+xml" title="What is new" href="{link}">'
+        )
+        assert head in (site / name).read_text(encoding="utf-8")
+
+
 def test_the_contents_have_their_parts(site):
     html = (site / CHAPTER).read_text(encoding="utf-8")
     found = re.findall(r'class="caption-text">([^<]*)', html)
@@ -185,6 +207,37 @@ def test_the_film_of_the_front_page_plays_unless_one_asks_for_rest(open_):
     assert label.text_content() == "digits, out of noise"
     page.get_by_role("button", name="Play").click()
     page.wait_for_function("/steps to go/.test(document.querySelector('.hero-t').textContent)")
+
+
+def test_the_front_page_draws_the_digit_that_one_asks_for(open_):
+    page = open_("index.html", reduced_motion="reduce")
+    stage = page.locator(".hero canvas")
+    film = stage.screenshot()
+    assert not [url for url in page.asked if "networks" in url]  # it waits to be asked
+    page.get_by_role("group", name="Draw new digits").get_by_role("button", name="7").click()
+    page.wait_for_function(
+        "document.querySelector('.hero-said').textContent === 'Drawn: 7, 7 and 7.'"
+    )
+    assert stage.screenshot() != film
+    assert page.locator(".hero").get_attribute("data-live") == "in a worker"
+
+
+def test_the_film_stays_where_no_network_comes(browser, site):
+    with new_page(browser) as page:
+        page.route("**/networks/*.js", lambda route: route.abort())
+        page.goto((site / "index.html").as_uri())
+        page.get_by_role("button", name="7").click()
+        page.locator(".hero-keys").wait_for(state="hidden")
+        page.wait_for_function("/to go|digits/.test(document.querySelector('.hero-t').textContent)")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_link_leads_to_its_place_also_past_explorables_that_come_alive(open_, width):
+    page = open_("index.html", width=width)
+    page.get_by_role("link", name="See the road").click()
+    page.wait_for_function("document.querySelectorAll('[data-place] > img').length === 0")
+    page.wait_for_timeout(500)
+    assert 0 <= page.locator("#the-road").bounding_box()["y"] < 150
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,15 @@
   }
   addEventListener("hashchange", reveal);
 
+  // And stays in place while what stands above it comes alive and grows, until the reader moves on.
+  let led = null;
+  const lead = () => (led = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null);
+  for (const event of ["wheel", "touchmove", "keydown", "pointerdown"]) addEventListener(event, () => (led = null), { passive: true });
+  addEventListener("hashchange", lead);
+  addEventListener("click", ({ target }) => target.closest?.("a[href]")?.hash && setTimeout(lead));
+  new ResizeObserver(() => led?.scrollIntoView({ behavior: "instant" })).observe(article ?? document.body);
+  lead();
+
   // What scrolls sideways can be reached by key.
   function reach() {
     for (const el of all("pre, [data-roll]")) {
@@ -185,56 +194,6 @@
   if (new URLSearchParams(location.search).has("read")) keep("read", root.dataset.read);
   root.classList.add("ready");
 
-  // The film on the front page.
-  const hero = document.querySelector(".hero");
-  if (hero) {
-    const { seeds, frames, times } = hero.dataset;
-    const canvas = hero.querySelector("canvas");
-    const label = hero.querySelector(".hero-t");
-    const button = hero.querySelector(".hero-pause");
-    const sheet = hero.querySelector(".hero-sheet");
-    const context = canvas.getContext("2d");
-    const t = times.split(" ");
-    const side = canvas.height;
-    const last = frames - 1;
-    function draw(frame) {
-      for (let i = 0; i < seeds; i++) {
-        context.drawImage(sheet, frame * side, i * side, side, side, i * side, 0, side, side);
-      }
-      label.textContent = frame === last ? "digits, out of noise" : `${t[frame]} steps to go`;
-    }
-    // forward in five seconds, a rest with the digits, and back into noise faster than it came
-    const PLAY = 5200;
-    const REST = 2600;
-    const BACK = 900;
-    let start = null;
-    let playing = false;
-    let spent = 0;
-    function frameAt(ms) {
-      const now = ms % (PLAY + REST + BACK);
-      if (now < PLAY) return Math.round((last * now) / PLAY);
-      return now < PLAY + REST ? last : Math.round(last * (1 - (now - PLAY - REST) / BACK));
-    }
-    function tick(now) {
-      if (!playing) return;
-      start ??= now - spent;
-      spent = now - start;
-      draw(frameAt(spent));
-      requestAnimationFrame(tick);
-    }
-    function play(on) {
-      playing = on;
-      start = null;
-      button.textContent = on ? "Pause" : "Play";
-      if (on) requestAnimationFrame(tick);
-    }
-    const begin = () => {
-      button.hidden = false;
-      button.addEventListener("click", () => play(!playing));
-      draw(last);
-      play(!matchMedia("(prefers-reduced-motion: reduce)").matches);
-    };
-    if (sheet.complete) begin();
-    else sheet.addEventListener("load", begin);
-  }
+  // The front page has a film of its own, and a network.
+  if (document.querySelector(".hero")) load("hero.js");
 })();
