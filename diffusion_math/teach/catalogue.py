@@ -2728,6 +2728,193 @@ _slip(
     _shared(lambda m, w: w / m),
 )
 
+# %% ../../nbs/workshop/teach/catalogue.ipynb #f4150e63
+def guess_from_velocity(x, network, alpha_bar):
+    a, s = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+    y, tau = x / (a + s), a / (a + s)
+    return y + (1 - tau) * network(y, tau)
+
+
+class _Mover:
+    "(x, tau) -> k x + c tau + m: a velocity network that can be read."
+
+    def __init__(self, k: float, c: float, m: float):
+        self.k, self.c, self.m = k, c, m
+
+    def __call__(self, x: Tensor, tau: float) -> Tensor:
+        return self.k * x + self.c * tau + self.m
+
+    def __repr__(self) -> str:
+        return f"(x, tau) -> {self.k:g} x + {self.c:g} tau + {self.m:g}"
+
+
+def _moving(d: Dice) -> dict:
+    "A velocity network, and a picture in which the signal outweighs the noise."
+    k, c, m = (d.whole(3, 9) / 10, d.whole(11, 19) / 10, d.whole(3, 9) / 10)
+    return {"x": d.normal(*d.shape), "network": _Mover(k, c, m), "alpha_bar": d.between(0.6, 0.85)}
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #ce4c947e
+_add(
+    Exercise(
+        "14.a",
+        "a guess from another's network",
+        guess_from_velocity,
+        _moving,
+        hints=(
+            "Three questions in turn. Which picture does the network know, and how do you make it from x, (14.8)? "
+            "What time is it on its clock? And from there, how long is the way to the data, where τ is 1?",
+            "y = x/(a + s) and τ = a/(a + s), with a = √ᾱ and s = √(1 − ᾱ). Then y + (1 − τ) network(y, τ).",
+        ),
+    )
+)
+
+
+def _by_line(f: Callable) -> Callable:
+    "A wrong guess, f(x, y, network, tau, a + s), tau on the network's clock."
+
+    def answer(x, network, alpha_bar):
+        a, s = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+        return f(x, x / (a + s), network, a / (a + s), a + s)
+
+    return answer
+
+
+_slip(
+    "14.a",
+    "The network knows pictures on the line, whose weights add up to 1. Yours is larger: divide x by a + s, and go on "
+    "with that alone.",
+    _by_line(lambda x, y, u, tau, c: x + (1 - tau) * u(x, tau)),
+    _by_line(lambda x, y, u, tau, c: y + (1 - tau) * u(x, tau)),
+    _by_line(lambda x, y, u, tau, c: x + (1 - tau) * u(y, tau)),
+)
+_slip(
+    "14.a",
+    "Multiply by a + s, and the weights add up to no 1: it is to be divided.",
+    _by_line(lambda x, y, u, tau, c: c * x + (1 - tau) * u(c * x, tau)),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #76286df0
+_slip(
+    "14.a",
+    "You told the network s/(a + s). That is t, and its clock runs the other way: τ = 1 − t, which is 1 at the data.",
+    _by_line(lambda x, y, u, tau, c: y + (1 - tau) * u(y, 1 - tau)),
+    _by_line(lambda x, y, u, tau, c: y + tau * u(y, 1 - tau)),
+    _by_line(lambda x, y, u, tau, c: y - (1 - tau) * u(y, 1 - tau)),
+)
+_slip(
+    "14.a",
+    "From τ to the data, which is at 1, the way is 1 − τ long, not τ.",
+    _by_line(lambda x, y, u, tau, c: y + tau * u(y, tau)),
+)
+_slip(
+    "14.a",
+    "You went towards the noise. This network says x0 − ε, so it points to the data, and you go along with it.",
+    _by_line(lambda x, y, u, tau, c: y - (1 - tau) * u(y, tau)),
+)
+_slip(
+    "14.a",
+    "That is the guessed noise. It is as far away as τ, the other way; the picture is at 1 − τ.",
+    _by_line(lambda x, y, u, tau, c: y - tau * u(y, tau)),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #097d77e5
+_slip(
+    "14.a",
+    "τ is the signal's share of the two weights, a/(a + s), and not a or ᾱ itself.",
+    lambda x, u, alpha_bar: (
+        (y := x / (alpha_bar**0.5 + (1 - alpha_bar) ** 0.5)) + (1 - alpha_bar) * u(y, alpha_bar)
+    ),
+    lambda x, u, alpha_bar: (
+        (y := x / (alpha_bar**0.5 + (1 - alpha_bar) ** 0.5))
+        + (1 - alpha_bar**0.5) * u(y, alpha_bar**0.5)
+    ),
+    lambda x, u, alpha_bar: x + (1 - alpha_bar) * u(x, alpha_bar),
+)
+_slip(
+    "14.a",
+    "You have scaled the guess back. Both ways of writing a noisy picture have the same x0 in them, so D needs no scale.",
+    _by_line(lambda x, y, u, tau, c: c * (y + (1 - tau) * u(y, tau))),
+)
+_slip(
+    "14.a",
+    "That is the velocity. The guess is where it leads from y by τ = 1.",
+    _by_line(lambda x, y, u, tau, c: u(y, tau)),
+    _by_line(lambda x, y, u, tau, c: y + u(y, tau)),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #fc5a28ee
+def weight_of_the_picture(log_snr):
+    return 0.5 * torch.exp(0.5 * log_snr)
+
+
+def _levels_to_weigh(d: Dice) -> dict:
+    return {"log_snr": d.between(-3.0, 3.0, 3 if d.small else d.whole(4, 7))}
+
+
+_add(
+    Exercise(
+        "14.b",
+        "a weight in other words",
+        weight_of_the_picture,
+        _levels_to_weigh,
+        hints=(
+            "The velocity is off by 1/t of what x0 is off, (14.7), and a uniform t comes by λ with the density "
+            "t(1 − t)/2. Write t by λ at the end.",
+            "t(1 − t)/2 · 1/t² is (1 − t)/(2t), and (1 − t)/t is e^(λ/2).",
+        ),
+        edges=(
+            (
+                "At λ = 0, where t = ½, the density is ⅛ and the error of x0 counts 4: the weight is ½.",
+                lambda a: {"log_snr": torch.zeros_like(a["log_snr"])},
+            ),
+        ),
+    )
+)
+_slip(
+    "14.b",
+    "That is the weight for the error of the noise, (14.12). The same error, seen as one of x0, is e^(−λ) times that, "
+    "so its weight is e^λ times as large.",
+    lambda v: torch.exp(-v / 2),
+    lambda v: torch.exp(-v / 2) / 2,
+)
+_slip(
+    "14.b",
+    "Twice too large. In (14.11) a ½ stands in front; here nothing does, so the weight must hold it.",
+    lambda v: torch.exp(v / 2),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #3a9569aa
+_slip(
+    "14.b",
+    "That is how often a uniform t comes by λ. What an error of x0 is worth there, 1/t², is missing.",
+    lambda v: torch.sigmoid(v / 2) * torch.sigmoid(-v / 2) / 2,
+    lambda v: torch.sigmoid(v / 2) * torch.sigmoid(-v / 2),
+)
+_slip(
+    "14.b",
+    "That is what an error of x0 is worth, 1/t². How often a uniform t comes by λ is missing: t(1 − t)/2.",
+    lambda v: 1 / torch.sigmoid(-v / 2) ** 2,
+)
+_slip(
+    "14.b",
+    "That is the bound's weight on the error of x0, or you took t for 1/(1 + e^λ). With (14.8) it is 1/(1 + e^(λ/2)).",
+    lambda v: torch.exp(v) / 2,
+    lambda v: torch.exp(v),
+)
+_slip(
+    "14.b",
+    "You went from the noise to the picture by e^(−λ), and it is the other way: where the picture is off little, "
+    "the noise is off much.",
+    lambda v: torch.exp(-1.5 * v) / 2,
+    lambda v: torch.exp(-1.5 * v),
+)
+_slip(
+    "14.b",
+    "An error of x0 is worth 1/t² as one of the velocity. You took 1/(1 − t)², which is the noise's, or left out a square.",
+    lambda v: torch.sigmoid(v / 2) * torch.sigmoid(-v / 2) / 2 / torch.sigmoid(v / 2),
+    lambda v: torch.sigmoid(v / 2) / 2,
+)
+
 # %% ../../nbs/workshop/teach/catalogue.ipynb #15cat002
 def louder_guess(told, slope, alpha_bar, w):
     return told + (w - 1) * (1 - alpha_bar) / alpha_bar.sqrt() * slope

@@ -230,13 +230,24 @@ _add(
     ("", "a paper's number for how loudly a class counts, as ours", "guidance_weight ; NO_GUIDANCE", "15"),
 )  # fmt: skip
 
+# %% ../../nbs/workshop/teach/notation.ipynb #87c9bb36
+_add(
+    (r"x_t , t", "the picture on the straight line from data, t = 0, to noise, t = 1", "line_walk(mixture, x_t, [1.0, 0.0])", "14.1"),
+    (r"u(x, t)", "the average velocity on that line, ε − x_0 given x_t", "line_velocity(mixture, x_t, 0.5)", "14.1"),
+    ("", "a velocity network as a denoiser, its loss, and its words", "FlowMatching ; flow_loss ; convert_line", "14"),
+    (r"\frac{s}{a+s}", "one clock by the other", "log_snr_to_time(log_snr) ; time_to_log_snr(0.5)", "14.3"),
+    (r"w(\lambda)", "how much a loss minds an error at λ", "", "14.4"),
+    (r"S", "how far a walk is from straight", "straightness(x0[None].repeat(2, 1, 1), [0.0, 1.0])", "14.5"),
+    ("", "pairs of data and noise whose lines cross less", "pair_noise ; reflow_pairs", "14.5"),
+)  # fmt: skip
+
 # %% ../../nbs/workshop/teach/notation.ipynb #e50f35c1
 _CHAPTERS = {
     "0": "00_toolbox", "1": "01_data_distribution", "2": "02_gaussians", "3": "03_forward_process",
     "4": "04_reverse_process", "4b": "04b_small_steps", "5": "05_elbo", "5b": "05b_bits_per_dim",
     "6": "06_ddpm", "6b": "06b_fewer_freedoms", "7": "07_score_matching", "7b": "07b_dictionary",
     "8": "08_recap", "8b": "08b_famous_slips", "9": "09_noise_free_walk", "10": "10_noisy_walk",
-    "11": "11_likelihood_by_flow", "12": "12_area_under_the_error", "13": "13_solvers",
+    "11": "11_likelihood_by_flow", "12": "12_area_under_the_error", "13": "13_solvers", "14": "14_flow_matching",
     "15": "15_guidance",
 }  # fmt: skip
 
