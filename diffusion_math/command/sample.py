@@ -13,11 +13,11 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Generator, Tensor
 
-from . import options
-from .options import number, shows_progress, whole
 from ..data.pictures import fit_in_memory, save_pictures, sized
 from ..ddpm import DDPM
 from ..solvers import SOLVERS
+from . import options
+from .options import number, shows_progress, whole
 
 __all__ = []
 
