@@ -53,7 +53,7 @@ from .score import (
 )
 from .sde import diffusion, drift, walk
 from .slopes import trace_jacobian
-from .solvers import SOLVERS, Solver, even_grid, karras_grid, solve
+from .solvers import SOLVERS, Solver, even_grid, karras_grid, planned_grid, polished_grid, solve
 
 if TYPE_CHECKING:
     from .data.digits import dequantize, digits, make_digits, mnist
@@ -188,12 +188,12 @@ __all__ = [
     "flow_loss", "guidance_weight", "guided", "hint", "hyvarinen_loss", "karras_grid", "langevin", "learn_levels",
     "line_velocity", "line_walk", "linear_schedule", "load_model", "load_pictures", "load_pretrained",
     "log_prob_by_area", "log_prob_by_flow", "log_snr_to_time", "make_digits", "mean_and_stderr", "mnist", "mystery",
-    "noise_error", "normal_error", "notation_card", "pair_noise", "plot_bars", "plot_contours", "plot_curves",
-    "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths", "plot_points",
-    "plot_ruler", "plot_schedule", "progress", "quantile_flow", "reflow_pairs", "save_model", "save_pictures",
-    "score_of", "shades", "show", "show_film", "show_images", "show_points", "show_rows", "show_strip",
-    "simple_loss", "solve", "straightness", "style", "time_to_log_snr", "trace_jacobian", "tweedie", "tweedie_cov",
-    "velocity", "walk", "write_page",
+    "noise_error", "normal_error", "notation_card", "pair_noise", "planned_grid", "plot_bars", "plot_contours",
+    "plot_curves", "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths",
+    "plot_points", "plot_ruler", "plot_schedule", "polished_grid", "progress", "quantile_flow", "reflow_pairs",
+    "save_model", "save_pictures", "score_of", "shades", "show", "show_film", "show_images", "show_points",
+    "show_rows", "show_strip", "simple_loss", "solve", "straightness", "style", "time_to_log_snr", "trace_jacobian",
+    "tweedie", "tweedie_cov", "velocity", "walk", "write_page",
 ]  # fmt: skip
 
 

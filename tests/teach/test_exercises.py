@@ -448,6 +448,10 @@ OTHERWISE = [
     ("14.b", lambda v: (1 / torch.sigmoid(-v / 2) - 1) / 2),
     ("15.a", lambda told, slope, a2, w: torch.lerp(told, told + (1 / math.sqrt(a2) - math.sqrt(a2)) * slope, w - 1)),
     ("15.b", lambda strong, weak, truth: (math.log(weak) - math.log(truth)) / (math.log(weak) - math.log(strong))),
+    ("13.a", lambda u, v, w: ((1 + (w - v) / (v - u) / 2).item(), (-(w - v) / (v - u) / 2).item())),
+    ("13.a", lambda u, v, w: torch.stack([(w - v) / 2 + v - u, -(w - v) / 2]) / (v - u)),
+    ("13.b", lambda n, n2, n4: math.log(abs((n2 - n) / (n4 - n2))) / math.log(2)),
+    ("13.b", lambda n, n2, n4: (n2 - n).abs().log2() - (n4 - n2).abs().log2()),
 ]  # fmt: skip
 
 
@@ -711,7 +715,7 @@ def test_a_check_takes_an_instant():
     "call", [lambda: check("3.z", stub), lambda: hint("99.a"), lambda: check("3", stub)]
 )
 def test_an_unknown_name_is_an_error_that_lists_them(call):
-    with pytest.raises(ValueError, match="name must be one of 1.a, 1.b, .* 12.b, got"):
+    with pytest.raises(ValueError, match="name must be one of 1.a, 1.b, .* 13.b, got"):
         call()
 
 
