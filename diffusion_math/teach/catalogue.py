@@ -2741,7 +2741,7 @@ class _Mover:
     def __init__(self, k: float, c: float, m: float):
         self.k, self.c, self.m = k, c, m
 
-    def __call__(self, x: Tensor, tau: float) -> Tensor:
+    def __call__(self, x: Tensor, tau: float | Tensor) -> Tensor:
         return self.k * x + self.c * tau + self.m
 
     def __repr__(self) -> str:
