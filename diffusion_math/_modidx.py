@@ -1170,6 +1170,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                            'diffusion_math/matching.py'),
                                          'diffusion_math.matching.FlowMatching.velocity': ( 'flow_matching.html#flowmatching.velocity',
                                                                                             'diffusion_math/matching.py'),
+                                         'diffusion_math.matching._exact': ('flow_matching.html#_exact', 'diffusion_math/matching.py'),
                                          'diffusion_math.matching._in_range': ( 'flow_matching.html#_in_range',
                                                                                 'diffusion_math/matching.py'),
                                          'diffusion_math.matching._time': ('flow_matching.html#_time', 'diffusion_math/matching.py'),
