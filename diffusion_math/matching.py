@@ -30,14 +30,19 @@ Time = float | Float[Tensor, ""] | Each  # on the line: 0 is data, 1 is noise
 # %% ../nbs/14_flow_matching.ipynb #90811d5d
 def log_snr_to_time(log_snr: Numbers | float) -> Numbers:
     "The time t in [0, 1] at which (1 - t) x0 + t eps has that log SNR: 1 / (1 + exp(log_snr / 2)), in float64."
-    level = checks.real("log_snr", log_snr, "a number or a tensor", dtype=torch.float64)
-    return torch.sigmoid(-checks.known("log_snr", level) / 2)
+    return torch.sigmoid(-checks.known("log_snr", _exact("log_snr", log_snr)) / 2)
 
 
 def time_to_log_snr(t: Numbers | float) -> Numbers:
     "The log SNR of (1 - t) x0 + t eps, 2 log((1 - t) / t), in float64; inf at t = 0, -inf at 1. ValueError: beyond."
-    t = _in_range(checks.real("t", t, "a number or a tensor", dtype=torch.float64))
+    t = _in_range(_exact("t", t))
     return 2 * (torch.log1p(-t) - t.log())
+
+
+def _exact(name: str, value: Numbers | float) -> Tensor:
+    "A number or a tensor in float64, or in the finest that its device has."
+    kind = checks.finest(value.device) if isinstance(value, Tensor) else torch.float64
+    return checks.real(name, value, "a number or a tensor", dtype=kind)
 
 
 def _in_range(t: Tensor, name: str = "t") -> Tensor:

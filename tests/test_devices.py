@@ -16,7 +16,9 @@ from diffusion_math import (
     cosine_schedule,
     elbo,
     elbo_loss,
+    flow_loss,
     langevin,
+    line_walk,
     score_of,
     simple_loss,
 )
@@ -39,6 +41,8 @@ class NoFloat64(TorchDispatchMode):
 USES = {
     "simple_loss": lambda p, x: simple_loss(p, x).sum().backward(),
     "elbo_loss": lambda p, x: elbo_loss(p, x).sum().backward(),
+    "flow_loss": lambda p, x: flow_loss(p, x).sum().backward(),
+    "line_walk": lambda p, x: line_walk(p, x, [0.9, 0.5, 0.1]),
     "step": lambda p, x: p.step(x, 3).sample(),
     "a step for each": lambda p, x: p.step(x, T_EACH.to(x.device)).sample(),
     "predict": lambda p, x: p.predict(x, 3).score,
