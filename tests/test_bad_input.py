@@ -1507,6 +1507,13 @@ row(
     dial=number(1.0, 0, 2),
     throw=count(0, 0, 999),
 )
+row(
+    "GuideExplorer",
+    dm.GuideExplorer,
+    w=number(1.0, 0, 8),
+    digit=count(3, 0, 9),
+    generator=GENERATOR,
+)
 row("ScoreExplorer.step", dm.ScoreExplorer(T=20).step, x=tensor(X), xi=tensor(X))
 
 # ---- the tests

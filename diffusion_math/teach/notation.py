@@ -229,6 +229,7 @@ _add(
     (r"D_w", "the guess beyond that", "guided(p, p, 2.0)(x_t, log_snr)", "15.2"),
     (r"\omega", '"omega": how loudly a class counts, counted from 0', "guidance_weight(3, 'Ho & Salimans 2022') - 1", "15.2"),
     ("", "a paper's number for how loudly a class counts, as ours", "guidance_weight ; NO_GUIDANCE", "15"),
+    ("", "to drag: guidance, and what it draws", "GuideExplorer", "workshop/explore/guide"),
 )  # fmt: skip
 
 # %% ../../nbs/workshop/teach/notation.ipynb #e50f35c1
