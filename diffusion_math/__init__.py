@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from .explore.film import FilmExplorer
     from .explore.gauge import GaugeExplorer
     from .explore.gaussian import GaussianExplorer
+    from .explore.guide import GuideExplorer
     from .explore.learn import LearnExplorer
     from .explore.melting import MeltingExplorer
     from .explore.network import NetworkExplorer
@@ -155,6 +156,7 @@ _LAZY = {  # module -> what comes from it when it is first asked for
     "explore.film": ("FilmExplorer",),
     "explore.gauge": ("GaugeExplorer",),
     "explore.gaussian": ("GaussianExplorer",),
+    "explore.guide": ("GuideExplorer",),
     "explore.learn": ("LearnExplorer",),
     "explore.melting": ("MeltingExplorer",),
     "explore.network": ("NetworkExplorer",),
@@ -178,22 +180,22 @@ __all__ = [
     "NOTATION", "NO_GUIDANCE", "PALETTE", "SOLVERS", "Account", "AreaExplorer", "BellExplorer", "Board",
     "BoundExplorer", "DDPM", "DiscretizedGaussian", "Distribution", "DrawExplorer", "Elbo", "Empirical", "Estimate",
     "ExactReverse", "FilmExplorer", "FlowLogProb", "FlowMatching", "ForwardProcess", "GaugeExplorer", "Gaussian",
-    "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "LearnExplorer", "Levels", "LinearChain",
-    "Live", "MeltingExplorer", "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures", "PixelsExplorer",
-    "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "Solver", "ThreadsExplorer",
-    "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin", "area_estimate", "as_denoiser",
-    "best_variance", "bits_per_dim", "bound_by_area", "check", "classified", "constant_schedule", "convert",
-    "convert_line", "cosine_schedule", "dequantize", "diffusion", "digits", "divergence", "drift", "dsm_loss",
-    "elbo", "elbo_estimate", "elbo_loss", "error_curve", "even_grid", "exact_elbo", "figure", "fit", "flow",
-    "flow_loss", "guidance_weight", "guided", "hint", "hyvarinen_loss", "karras_grid", "langevin", "learn_levels",
-    "line_velocity", "line_walk", "linear_schedule", "load_model", "load_pictures", "load_pretrained",
-    "log_prob_by_area", "log_prob_by_flow", "log_snr_to_time", "make_digits", "mean_and_stderr", "mnist", "mystery",
-    "noise_error", "normal_error", "notation_card", "pair_noise", "planned_grid", "plot_bars", "plot_contours",
-    "plot_curves", "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths",
-    "plot_points", "plot_ruler", "plot_schedule", "polished_grid", "progress", "quantile_flow", "reflow_pairs",
-    "save_model", "save_pictures", "score_of", "shades", "show", "show_film", "show_images", "show_points",
-    "show_rows", "show_strip", "simple_loss", "solve", "straightness", "style", "time_to_log_snr", "trace_jacobian",
-    "tweedie", "tweedie_cov", "velocity", "walk", "write_page",
+    "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "GuideExplorer", "LearnExplorer", "Levels",
+    "LinearChain", "Live", "MeltingExplorer", "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures",
+    "PixelsExplorer", "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "Solver",
+    "ThreadsExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin", "area_estimate",
+    "as_denoiser", "best_variance", "bits_per_dim", "bound_by_area", "check", "classified", "constant_schedule",
+    "convert", "convert_line", "cosine_schedule", "dequantize", "diffusion", "digits", "divergence", "drift",
+    "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "error_curve", "even_grid", "exact_elbo", "figure", "fit",
+    "flow", "flow_loss", "guidance_weight", "guided", "hint", "hyvarinen_loss", "karras_grid", "langevin",
+    "learn_levels", "line_velocity", "line_walk", "linear_schedule", "load_model", "load_pictures",
+    "load_pretrained", "log_prob_by_area", "log_prob_by_flow", "log_snr_to_time", "make_digits", "mean_and_stderr",
+    "mnist", "mystery", "noise_error", "normal_error", "notation_card", "pair_noise", "planned_grid", "plot_bars",
+    "plot_contours", "plot_curves", "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks",
+    "plot_paths", "plot_points", "plot_ruler", "plot_schedule", "polished_grid", "progress", "quantile_flow",
+    "reflow_pairs", "save_model", "save_pictures", "score_of", "shades", "show", "show_film", "show_images",
+    "show_points", "show_rows", "show_strip", "simple_loss", "solve", "straightness", "style", "time_to_log_snr",
+    "trace_jacobian", "tweedie", "tweedie_cov", "velocity", "walk", "write_page",
 ]  # fmt: skip
 
 

@@ -33,8 +33,8 @@ def guided(
     classified(p, log_prob) and p: a classifier's [Dhariwal & Nichol 2021]. A good model and a worse one: autoguidance
     [Karras et al. 2024]. w, within a million of 0: 1 is told itself, 0 untold; for other papers' numbers there is
     guidance_weight. The interval is [Kynkaanniemi et al. 2024]'s, in log SNR; where no level of a batch lies in it, untold
-    is not asked (on the CPU). Gradients pass. What comes out is in general no E[x0 | x_t] of any law. DDPM(guided(...), q, predicts="x0")
-    makes a chain of it. ValueError: a larger w, low above high.
+    is not asked (on the CPU). Gradients pass. What comes is in general no E[x0 | x_t] of any law. A chain of it is
+    DDPM(guided(...), q, predicts="x0"). ValueError: a larger w, low above high.
     """
     by, off = as_denoiser(told), as_denoiser(untold)
     w, low = checks.within("w", w, 1e6, -1e6), checks.number("low", low)

@@ -573,6 +573,33 @@ row(
     trajectory=FLAG,
 )
 
+# ---- chapter 15
+
+BOUNDED = {"0-dim": 2.5, "0-dim integer": 3.0}
+row(
+    "guided",
+    lambda told, untold, w, low, high: dm.guided(told, untold, w, low, high)(X, 0.5),
+    told=DENOISER.but(named="denoiser"),
+    untold=DENOISER.but(named="denoiser"),
+    w=number(2.0, -1e6, 1e6, also=BOUNDED, wrong=(1e7,)),
+    low=number(-1.0, also=as_is("inf", "-inf")),
+    high=number(INF, -1.0, also=as_is("inf"), wrong=(-2, -INF)),
+)
+row(
+    "classified",
+    lambda denoiser, log_prob: dm.classified(denoiser, log_prob)(X, 0.5),
+    denoiser=DENOISER,
+    log_prob=Kind(
+        lambda x, level: -x.flatten(1).square().sum(1), {}, (lambda x, level: x, 3), skip=OWN
+    ),
+)
+row(
+    "guidance_weight",
+    dm.guidance_weight,
+    value=number(2.0, -1e6, 1e6, also=BOUNDED, wrong=(1e7,)),
+    paper=Kind("Imagen", {}, ("imagen", "Ho & Salimans")),
+)
+
 # ---- chapters 11 and 12
 
 FINITE = LEVEL.less("inf")
@@ -1541,6 +1568,13 @@ row(
     spread=number(1.0, 0.5, 1.5),
     dial=number(1.0, 0, 2),
     throw=count(0, 0, 999),
+)
+row(
+    "GuideExplorer",
+    dm.GuideExplorer,
+    w=number(1.0, 0, 8),
+    digit=count(3, 0, 9),
+    generator=GENERATOR,
 )
 row("ScoreExplorer.step", dm.ScoreExplorer(T=20).step, x=tensor(X), xi=tensor(X))
 

@@ -225,9 +225,11 @@ _add(
     ("", "areas under it: a likelihood, a bound", "log_prob_by_area ; area_estimate ; bound_by_area", "12"),
     ("", "a schedule that learns, and the best constant variances", "Levels ; learn_levels ; best_variance", "12"),
     ("", "to drag: a datum, and the area under its error", "AreaExplorer", "workshop/explore/area"),
-    (r"D_w", "the guess beyond that", "guided(p, p, 2.0)(x_t, log_snr)", "15.2"),
     (r"D(x, \lambda \mid y)", "the guess with a class", "classified(p, lambda x, v: -v)(x_t, log_snr)", "15.1"),
+    (r"D_w", "the guess beyond that", "guided(p, p, 2.0)(x_t, log_snr)", "15.2"),
+    (r"\omega", '"omega": how loudly a class counts, counted from 0', "guidance_weight(3, 'Ho & Salimans 2022') - 1", "15.2"),
     ("", "a paper's number for how loudly a class counts, as ours", "guidance_weight ; NO_GUIDANCE", "15"),
+    ("", "to drag: guidance, and what it draws", "GuideExplorer", "workshop/explore/guide"),
 )  # fmt: skip
 
 # %% ../../nbs/workshop/teach/notation.ipynb #87c9bb36

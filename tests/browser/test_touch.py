@@ -66,6 +66,7 @@ SWIPES = {  # where a finger may swipe over each: the plot, and a point of it at
     "noising": (1, (0.2, 0.2)),
     "area": (1, (-8, 1)),
     "threads": (0, (4, 3)),
+    "guide": (0, (4, 1)),
     "learn": (1, (1, -1)),
 }
 

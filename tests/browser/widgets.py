@@ -13,6 +13,7 @@ from diffusion_math.explore.explorable import Explorable
 from diffusion_math.explore.film import FilmExplorer
 from diffusion_math.explore.gauge import GaugeExplorer
 from diffusion_math.explore.gaussian import GaussianExplorer
+from diffusion_math.explore.guide import GuideExplorer
 from diffusion_math.explore.learn import LearnExplorer
 from diffusion_math.explore.melting import MeltingExplorer
 from diffusion_math.explore.network import NetworkExplorer
@@ -180,6 +181,13 @@ EVERY = {
         "start",
         5,
         ("w.thread", "e.thread"),
+    ),
+    "guide": Sample(
+        lambda: GuideExplorer(w=2.0, generator=seeded()),
+        ("w how often the class counts",),
+        "w",
+        4,
+        ("w.places", "e.places"),
     ),
     "gauge": Sample(gauge, ("σ noise added",), "noise", 10, ("w.log_q", "e.logQ")),
 }
