@@ -50,7 +50,7 @@ def _head(report: dict[str, Any]) -> str:
         f"{report['split']}; {_HOW[report['bound']].format(**report)}"
     )
 
-# %% ../../nbs/workshop/command/evaluate.ipynb #fce89fb4
+# %% ../../nbs/workshop/command/evaluate.ipynb #b0d1a001
 def _check_fit(o: Namespace, given: dict[str, Any]) -> None:
     "ValueError where an option was given that this bound has no use for."
     for name, bounds in (("T", "steps"), ("terms", "steps continuous"), ("probes", "flow")):
@@ -74,7 +74,7 @@ def _terms_of(p: DDPM, o: Namespace, x: Tensor, y: Tensor | None) -> Tensor:
     except ValueError as error:
         raise ValueError(f"argument --bound: {error}") from error
 
-
+# %% ../../nbs/workshop/command/evaluate.ipynb #fce89fb4
 def _evaluate(args: Namespace) -> None:
     "diffusion-math evaluate"
     o = options.all_options(args)
