@@ -6,9 +6,10 @@
 Each function calls the code on inputs of its own and compares it with the exact answer, and with those of known mistakes.
 """
 
+from .loss import loss, target
 from .noising import noising
 from .posterior import posterior
 from .schedule import schedule
 from .verdict import Verdict
 
-__all__ = ["Verdict", "noising", "posterior", "schedule"]
+__all__ = ["Verdict", "loss", "noising", "posterior", "schedule", "target"]
