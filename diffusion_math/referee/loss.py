@@ -2,8 +2,8 @@
 
 # %% auto #0
 __all__ = ['SEE', 'SIGMAS', 'KINDS', 'TARGET_SLIPS', 'CURES', 'NOISING_CURES', 'spread', 'which_target', 'says_target', 'target',
-           'Probe', 'ask_loss', 'line_of', 'by_trial', 'pairs', 'likelihood', 'how_noised', 'weight_name', 'reach',
-           'loss', 'wrong', 'seen', 'verdict_on', 'aim', 'other_noise']
+           'Probe', 'ask_loss', 'line_of', 'by_trial', 'pairs', 'likelihood', 'noise_in', 'how_noised', 'weight_name',
+           'reach', 'loss', 'wrong', 'seen', 'verdict_on', 'aim', 'other_noise']
 
 # %% ../../nbs/workshop/referee/loss.ipynb #d58ef942
 import math
@@ -91,7 +91,7 @@ def which_target(came: list[Tensor], cases: list[Case]) -> tuple[str, Slip | Non
     error, name, slip = min(found, key=lambda row: row[0])
     return name, slip, error
 
-
+# %% ../../nbs/workshop/referee/loss.ipynb #f605404b
 def says_target(
     about: str, found: tuple | None, predicts: str | None, notes: tuple = ()
 ) -> Verdict:
@@ -161,7 +161,7 @@ class Probe(nn.Module):
         self.asked.append((x.detach().double(), t, said))
         return said
 
-
+# %% ../../nbs/workshop/referee/loss.ipynb #4521840a
 def ask_loss(
     f: Callable, x0: Tensor, says: Callable, seed: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
@@ -215,25 +215,26 @@ def by_trial(f: Callable, x0: Tensor, known: dict, seed: int) -> list[Tensor]:
             found.append(due)
     return found
 
-# %% ../../nbs/workshop/referee/loss.ipynb #8cce3d15
-def pairs(clock: Clock, place: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
+# %% ../../nbs/workshop/referee/loss.ipynb #4f891e9e
+def pairs(clock: Clock, t: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
     "The scales of x0 and of the noise, right ones first, and those of each slip."
-    a, s = clock.a[place], clock.s[place]
+    a, s = clock.scales(t)
     yield "", a, s
-    for name, by in (("the network is told t - 1", 1), ("the network is told t + 1", -1)):
-        near = (place + by).clamp(0, len(clock.a) - 1)
-        yield name, clock.a[near], clock.s[near]
     yield "a variance for its root", a, s**2
     yield "alpha-bar for its root", a**2, s
     yield "both roots missing", a**2, s**2
     yield "the scales swapped", s, a
     yield "x_0 not scaled", torch.ones_like(a), s
     yield "eps not scaled", a, torch.ones_like(s)
-    if clock.kind == "steps":
-        yield "one step for the jump", (1 - clock.beta[place]).sqrt(), clock.beta[place].sqrt()
-        yield "one minus the root", a, 1 - a
-        last = len(clock.a) - 1 - place
-        yield "the table backwards", clock.a[last], clock.s[last]
+    if clock.kind != "steps":
+        return
+    place, end = clock.place(t), len(clock.a) - 1
+    for name, by in (("the network is told t - 1", 1), ("the network is told t + 1", -1)):
+        near = (place + by).clamp(0, end)
+        yield name, clock.a[near], clock.s[near]
+    yield "one step for the jump", (1 - clock.beta[place]).sqrt(), clock.beta[place].sqrt()
+    yield "one minus the root", a, 1 - a
+    yield "the table backwards", clock.a[end - place], clock.s[end - place]
 
 
 def likelihood(x: Tensor, x0: Tensor, a: Tensor, s: Tensor) -> float:
@@ -243,22 +244,24 @@ def likelihood(x: Tensor, x0: Tensor, a: Tensor, s: Tensor) -> float:
     return (-0.5 * off.square() - beside(s, x).log()).sum().item()
 
 
-def how_noised(x: Tensor, x0: Tensor, clock: Clock, place: Tensor) -> tuple[str, str]:
-    "The slip that x was made with, and what is wrong with the noise itself; both '' where nothing is."
-    rows = [(likelihood(x, x0, a, s), name, a, s) for name, a, s in pairs(clock, place)]
-    best = max(rows, key=lambda row: row[0])
-    name = best[1] if best[0] - rows[0][0] > SIGMAS**2 / 2 else ""
-    a, s = best[2:] if name else rows[0][2:]
+def noise_in(x: Tensor, x0: Tensor, a: Tensor, s: Tensor) -> str:
+    "What is wrong with the noise that these scales leave, at 5 standard errors; '' where nothing is."
     keep = s > 1e-6
     eps = ((x - beside(a, x) * x0) / beside(s.clamp(min=1e-8), x))[keep]
     n, mean, var = eps.numel(), eps.mean().item(), eps.var().item()
-    if abs(mean) > SIGMAS / n**0.5 or abs(var - 1) > SIGMAS * (2 / n) ** 0.5:
-        even = abs(mean - 0.5) < 0.05 and abs(var - 1 / 12) < 0.02
-        return (
-            name,
-            "rand for randn" if even else f"noise of mean {mean:.3f} and variance {var:.3f}",
-        )
-    return name, ""
+    if abs(mean) <= SIGMAS / n**0.5 and abs(var - 1) <= SIGMAS * (2 / n) ** 0.5:
+        return ""
+    even = abs(mean - 0.5) < 0.05 and abs(var - 1 / 12) < 0.02
+    return "rand for randn" if even else f"noise of mean {mean:.3f} and variance {var:.3f}"
+
+
+def how_noised(x: Tensor, x0: Tensor, clock: Clock, t: Tensor) -> tuple[str, str]:
+    "The slip that x was made with, and what is wrong with the noise itself; both '' where nothing is."
+    rows = [(likelihood(x, x0, a, s), name, a, s) for name, a, s in pairs(clock, t)]
+    score, name, *scales = max(rows, key=lambda row: row[0])
+    if score - rows[0][0] > SIGMAS**2 / 2 and not noise_in(x, x0, *scales):
+        return name, ""
+    return "", noise_in(x, x0, *rows[0][2:])
 
 # %% ../../nbs/workshop/referee/loss.ipynb #78432c59
 CURES = {
@@ -271,7 +274,7 @@ CURES = {
     "the first level is never trained": "t never gets the first index with noise.",
 }
 
-
+# %% ../../nbs/workshop/referee/loss.ipynb #a16fa4fc
 def weight_name(weight: Tensor, a: Tensor, s: Tensor, dims: int, b: int) -> str:
     "A weight on the squared error as people write it."
     snr = (a / s).square()
@@ -352,7 +355,7 @@ def seen(f: Callable, clock: Clock, event: tuple[int, ...]) -> Verdict | None:
     "What is wrong with the x_t that the network sees and the t that it is told, from 2,048 of them."
     x0 = 2 * torch.rand(2048, *event, generator=Generator().manual_seed(6)) - 1
     x, t, *_ = ask_loss(f, x0, torch.zeros_like, 8)
-    name, noise = how_noised(x, x0.double(), clock, clock.place(t))
+    name, noise = how_noised(x, x0.double(), clock, t)
     if name:
         cure = CURES.get(name, NOISING_CURES.get(name, ""))
         return wrong(name, "that is how the x_t which the network sees was made", (), cure)
@@ -361,7 +364,7 @@ def seen(f: Callable, clock: Clock, event: tuple[int, ...]) -> Verdict | None:
         return wrong(slip, f"the noise in x_t has another law than N(0, 1): {noise}")
     return None
 
-
+# %% ../../nbs/workshop/referee/loss.ipynb #b6057f8d
 def verdict_on(f: Callable, clock: Clock, wanted: str | None, event: tuple[int, ...]) -> Verdict:
     "The verdict on a loss: how it noises, then what it aims at."
     b = 64
@@ -402,7 +405,7 @@ NOISING_CURES = {
     "the table backwards": "t = 0 has the least noise in the table that you gave.",
 }
 
-
+# %% ../../nbs/workshop/referee/loss.ipynb #85dd429e
 def aim(f: Callable, x0: Tensor, line: dict, known: dict, keep: Tensor) -> tuple | None:
     "What the loss aims at: from its line, or by trial."
     rounding = (2e-4 + 1e-5 / known["s"]).clamp(max=0.02)
