@@ -64,6 +64,13 @@ if TYPE_CHECKING:
     from .laws.grid import GridChain
     from .laws.levels import GreyLevels
     from .laws.linear import LinearChain
+    from .networks.foreign import (
+        from_diffusers,
+        from_kdiffusion,
+        from_score,
+        from_velocity,
+        to_diffusers,
+    )
     from .networks.unet import UNet
     from .palette import PALETTE, figure, style
     from .teach.catalogue import mystery
@@ -105,6 +112,13 @@ _LAZY = {  # module -> what comes from it when it is first asked for
     "laws.grid": ("GridChain",),
     "laws.levels": ("GreyLevels",),
     "laws.linear": ("LinearChain",),
+    "networks.foreign": (
+        "from_diffusers",
+        "from_kdiffusion",
+        "from_score",
+        "from_velocity",
+        "to_diffusers",
+    ),
     "networks.unet": ("UNet",),
     "palette": ("PALETTE", "figure", "style"),
     "teach.plot": (
@@ -168,16 +182,17 @@ __all__ = [
     "MeltingExplorer", "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures", "PixelsExplorer",
     "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "ThreadsExplorer",
     "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin", "area_estimate", "as_denoiser",
-    "best_variance", "bits_per_dim", "bound_by_area", "check", "constant_schedule", "convert", "cosine_schedule",
-    "dequantize", "diffusion", "digits", "divergence", "drift", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss",
-    "error_curve", "exact_elbo", "figure", "fit", "flow", "hint", "hyvarinen_loss", "langevin", "learn_levels",
+    "best_variance", "bits_per_dim", "bound_by_area", "check", "constant_schedule", "convert",
+    "cosine_schedule", "dequantize", "diffusion", "digits", "divergence", "drift", "dsm_loss", "elbo",
+    "elbo_estimate", "elbo_loss", "error_curve", "exact_elbo", "figure", "fit", "flow", "from_diffusers",
+    "from_kdiffusion", "from_score", "from_velocity", "hint", "hyvarinen_loss", "langevin", "learn_levels",
     "linear_schedule", "load_model", "load_pictures", "load_pretrained", "log_prob_by_area", "log_prob_by_flow",
     "make_digits", "mean_and_stderr", "mnist", "mystery", "noise_error", "normal_error", "notation_card",
     "plot_bars", "plot_contours", "plot_curves", "plot_density", "plot_field", "plot_heat", "plot_histograms",
     "plot_marks", "plot_paths", "plot_points", "plot_ruler", "plot_schedule", "progress", "quantile_flow",
     "save_model", "save_pictures", "score_of", "shades", "show", "show_film", "show_images", "show_points",
-    "show_rows", "show_strip", "simple_loss", "style", "trace_jacobian", "tweedie", "tweedie_cov", "velocity",
-    "walk", "write_page",
+    "show_rows", "show_strip", "simple_loss", "style", "to_diffusers", "trace_jacobian", "tweedie",
+    "tweedie_cov", "velocity", "walk", "write_page",
 ]  # fmt: skip
 
 

@@ -16,16 +16,7 @@ from torch import Generator, Tensor
 from .. import checks
 from ..laws.rounding import log_mass
 from .noising import no_verdict
-from diffusion_math.referee.verdict import (
-    Case,
-    NoAnswer,
-    Slip,
-    Verdict,
-    as_numbers,
-    ask,
-    digits_of,
-    judge,
-)
+from .verdict import Case, NoAnswer, Slip, Verdict, as_numbers, ask, judge
 
 __all__ = ["bits", "decoder"]
 
@@ -90,7 +81,8 @@ BITS_SLIPS = (
     Slip("the border counted as pixels", "The mean is over the pixels of the picture, 28 x 28, not of its padded frame (8b.15).",
          (from_nats(lambda n: (n / DIMS / LN2 + 7) * DIMS / 1024), from_nats(lambda n: n / 1024 / LN2 + 7))),
     Slip("a sign", "Bits are minus a log: bits = -log2 p.",
-         (from_nats(lambda n: -n / DIMS / LN2 + 7), from_nats(lambda n: -n / DIMS / LN2 - 7), from_nats(lambda n: -n / DIMS / LN2))),
+         (from_nats(lambda n: -n / DIMS / LN2 + 7), from_nats(lambda n: -n / DIMS / LN2 - 7),
+          from_nats(lambda n: -n / DIMS / LN2))),
 )  # fmt: skip
 
 # %% ../../nbs/workshop/referee/bits.ipynb #f0ed4d96
@@ -154,12 +146,9 @@ def bits(f: Callable) -> Verdict:
         flat, tilted = Density(0.0), Density(0.4)
         came = as_numbers(ask(lambda k: f(flat, k), (levels,)), "bits")
         ask(lambda k: f(tilted, k), (levels,))
-    except NoAnswer as error:
-        return no_verdict("bits", error, SEE)
-    if not flat.asked:
-        return no_verdict("bits", NoAnswer("it never asked for the density"), SEE)
-    try:
-        off = spread_of(tilted.asked[0], levels)
+        if not tilted.asked:
+            raise NoAnswer("it never asked for the density")
+        off = spread_of(torch.cat(tilted.asked)[:8], levels)
     except NoAnswer as error:
         return no_verdict("bits", error, SEE)
     nats = -(log_chance()[levels.long()].flatten(1).sum(1) - DIMS * math.log(WIDTH))
@@ -210,7 +199,8 @@ TANH = (
 CLAMP = "A clamp at 1e-12 can never read more than 40 bits, so far out the number is no bound. Use log_ndtr (8b.8)."
 DECODER_SLIPS = (
     Slip("tanh for the normal CDF", TANH, (cdf_difference(tanh_cdf), cdf_difference(tanh_cdf, low=1e-10))),
-    Slip("a clamped difference", CLAMP, tuple(cdf_difference(torch.special.ndtr, low=v) for v in (1e-12, 1e-10, 1e-8, 1e-7, 1e-20))),
+    Slip("a clamped difference", CLAMP,
+         tuple(cdf_difference(torch.special.ndtr, low=v) for v in (1e-12, 1e-10, 1e-8, 1e-7, 1e-20))),
     Slip("the ends closed", "The first level reaches to -inf and the last to inf, or the masses do not add to 1.", (closed,)),
     Slip("half a level", "Levels stand 2/255 apart: a level reaches 1/255 to either side.",
          (cdf_difference(torch.special.ndtr, 0.5 / 255), cdf_difference(torch.special.ndtr, 2 / 255),
