@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from .laws.grid import GridChain
     from .laws.levels import GreyLevels
     from .laws.linear import LinearChain
-    from .networks.foreign import (
+    from .training.foreign import (
         from_diffusers,
         from_kdiffusion,
         from_score,
@@ -112,7 +112,7 @@ _LAZY = {  # module -> what comes from it when it is first asked for
     "laws.grid": ("GridChain",),
     "laws.levels": ("GreyLevels",),
     "laws.linear": ("LinearChain",),
-    "networks.foreign": (
+    "training.foreign": (
         "from_diffusers",
         "from_kdiffusion",
         "from_score",

@@ -2,8 +2,8 @@
 
 # %% auto #0
 __all__ = ['SEE', 'SIDE', 'DIMS', 'LEVELS', 'WIDTH', 'LN2', 'BITS', 'BITS_SLIPS', 'SPREAD_CURES', 'TANH', 'CLAMP',
-           'DECODER_SLIPS', 'log_chance', 'Density', 'pictures', 'from_nats', 'spread_of', 'bits', 'cdf_difference',
-           'tanh_cdf', 'right_mass', 'closed', 'bell', 'decoder']
+           'DECODER_SLIPS', 'log_chance', 'Density', 'pictures', 'from_nats', 'spread_of', 'noise_of', 'bits',
+           'cdf_difference', 'tanh_cdf', 'right_mass', 'closed', 'bell', 'decoder']
 
 # %% ../../nbs/workshop/referee/bits.ipynb #54daccad
 import math
@@ -99,7 +99,11 @@ def spread_of(x: Tensor, levels: Tensor) -> tuple[str, str] | None:
         u = (x - low) / width - levels
         if bool(((u > -0.51) & (u < 1.01)).all()):
             return name, "the density was asked about x on another scale than [-1, 1]"
-    u = (x + 1) / WIDTH - levels.double()
+    return noise_of(x, (x + 1) / WIDTH - levels.double(), levels)
+
+
+def noise_of(x: Tensor, u: Tensor, levels: Tensor) -> tuple[str, str] | None:
+    "What is wrong with the place u of each x within its level."
     if bool((u.abs() > 1.6).any()):
         return "another scale", f"x lies as far as {u.abs().max():.3g} levels from its own"
     bare = (x - (levels.double() / 127.5 - 1)).abs().max().item()
@@ -121,7 +125,7 @@ def spread_of(x: Tensor, levels: Tensor) -> tuple[str, str] | None:
         )
     return None
 
-
+# %% ../../nbs/workshop/referee/bits.ipynb #0dfbe773
 SPREAD_CURES = {
     "x in [0, 1]": "Hand over 2 (k + u) / 256 - 1, or hand the referee a density on your scale.",
     "x in 0..255": "Hand over 2 (k + u) / 256 - 1.",
@@ -188,7 +192,7 @@ def closed(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     z, h = (x - mean) / std, 1 / 255 / std
     return (torch.special.ndtr(z + h) - torch.special.ndtr(z - h)).clamp(min=1e-12).log()
 
-
+# %% ../../nbs/workshop/referee/bits.ipynb #3f084f8f
 def bell(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     return -0.5 * ((x - mean) / std).square() - std.log() - 0.5 * math.log(2 * math.pi)
 
