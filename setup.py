@@ -27,6 +27,7 @@ setup(
     install_requires=cfg["requirements"].split(),
     extras_require={
         "course": course,
+        "diffusers": cfg["diffusers_requirements"].split(),
         "site": course + site,
         "dev": course + site + cfg["dev_requirements"].split(),
     },

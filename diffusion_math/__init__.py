@@ -79,6 +79,13 @@ if TYPE_CHECKING:
     from .laws.grid import GridChain
     from .laws.levels import GreyLevels
     from .laws.linear import LinearChain
+    from .training.foreign import (
+        from_diffusers,
+        from_kdiffusion,
+        from_score,
+        from_velocity,
+        to_diffusers,
+    )
     from .networks.unet import UNet
     from .palette import PALETTE, figure, style
     from .teach.catalogue import mystery
@@ -120,6 +127,13 @@ _LAZY = {  # module -> what comes from it when it is first asked for
     "laws.grid": ("GridChain",),
     "laws.levels": ("GreyLevels",),
     "laws.linear": ("LinearChain",),
+    "training.foreign": (
+        "from_diffusers",
+        "from_kdiffusion",
+        "from_score",
+        "from_velocity",
+        "to_diffusers",
+    ),
     "networks.unet": ("UNet",),
     "palette": ("PALETTE", "figure", "style"),
     "teach.plot": (
@@ -187,15 +201,16 @@ __all__ = [
     "as_denoiser", "best_variance", "bits_per_dim", "bound_by_area", "check", "classified", "constant_schedule",
     "convert", "convert_line", "cosine_schedule", "dequantize", "diffusion", "digits", "divergence", "drift",
     "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "error_curve", "even_grid", "exact_elbo", "figure", "fit",
-    "flow", "flow_loss", "guidance_weight", "guided", "hint", "hyvarinen_loss", "karras_grid", "langevin",
-    "learn_levels", "line_velocity", "line_walk", "linear_schedule", "load_model", "load_pictures",
-    "load_pretrained", "log_prob_by_area", "log_prob_by_flow", "log_snr_to_time", "make_digits", "mean_and_stderr",
-    "mnist", "mystery", "noise_error", "normal_error", "notation_card", "pair_noise", "planned_grid", "plot_bars",
-    "plot_contours", "plot_curves", "plot_density", "plot_field", "plot_heat", "plot_histograms", "plot_marks",
-    "plot_paths", "plot_points", "plot_ruler", "plot_schedule", "polished_grid", "progress", "quantile_flow",
-    "reflow_pairs", "save_model", "save_pictures", "score_of", "shades", "show", "show_film", "show_images",
-    "show_points", "show_rows", "show_strip", "simple_loss", "solve", "straightness", "style", "time_to_log_snr",
-    "trace_jacobian", "tweedie", "tweedie_cov", "velocity", "walk", "write_page",
+    "flow", "flow_loss", "from_diffusers", "from_kdiffusion", "from_score", "from_velocity", "guidance_weight",
+    "guided", "hint", "hyvarinen_loss", "karras_grid", "langevin", "learn_levels", "line_velocity", "line_walk",
+    "linear_schedule", "load_model", "load_pictures", "load_pretrained", "log_prob_by_area", "log_prob_by_flow",
+    "log_snr_to_time", "make_digits", "mean_and_stderr", "mnist", "mystery", "noise_error", "normal_error",
+    "notation_card", "pair_noise", "planned_grid", "plot_bars", "plot_contours", "plot_curves", "plot_density",
+    "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths", "plot_points", "plot_ruler",
+    "plot_schedule", "polished_grid", "progress", "quantile_flow", "reflow_pairs", "save_model", "save_pictures",
+    "score_of", "shades", "show", "show_film", "show_images", "show_points", "show_rows", "show_strip",
+    "simple_loss", "solve", "straightness", "style", "time_to_log_snr", "to_diffusers", "trace_jacobian", "tweedie",
+    "tweedie_cov", "velocity", "walk", "write_page",
 ]  # fmt: skip
 
 

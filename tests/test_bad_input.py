@@ -539,6 +539,27 @@ ANY_LEVEL = number(0.5, also={"inf": INF, "-inf": -INF, "0-dim": 2.5, "0-dim int
 ENDS = number(-1.0, -700, 700, also={"0-dim": 2.5, "0-dim integer": 3.0}, wrong=(701, -1e4))
 DENOISER = Kind(network, {}, (lambda x, level: 3, P.q), skip=OWN)
 row("as_denoiser", lambda denoiser: dm.as_denoiser(denoiser)(X, 0.5), denoiser=DENOISER)
+MODEL = Kind(lambda x, level: 0.1 * x, {}, (lambda x, level: 3,), skip=OWN)
+
+
+def asked(wrap: Callable) -> Callable:
+    "A model from elsewhere, wrapped and asked once."
+    return lambda model, **more: wrap(model, **more)(X, torch.tensor(0.5))
+
+
+row("from_kdiffusion", asked(dm.from_kdiffusion), model=MODEL)
+row("from_velocity", asked(dm.from_velocity), model=MODEL, data_at=count(0, 0, 1))
+row("from_score", asked(dm.from_score), model=MODEL, told=one_of("log_snr", "sigma"))
+THEIRS = types.SimpleNamespace(
+    alphas_cumprod=Q.schedule.alpha_bar[1:], config={"prediction_type": "epsilon"}
+)
+row(
+    "from_diffusers",
+    lambda unet, scheduler: dm.from_diffusers(unet, scheduler).predict(X, 2).x0,
+    unet=Kind(lambda x, t: 0.1 * x, {}, (), skip=OWN),
+    scheduler=a(THEIRS, wrong=(types.SimpleNamespace(config={}),)),
+)
+row("to_diffusers", lambda p: dm.to_diffusers(p)[1], p=a(P))
 row("velocity", dm.velocity, denoiser=DENOISER, x=tensor(X, *ALONE), log_snr=LEVELS)
 row(
     "flow",

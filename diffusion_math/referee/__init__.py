@@ -6,9 +6,12 @@
 Each function calls the code on inputs of its own and compares it with the exact answer, and with those of known mistakes.
 """
 
+from .bits import bits, decoder
+from .loss import loss, target
 from .noising import noising
 from .posterior import posterior
+from .sampler import sampler
 from .schedule import schedule
 from .verdict import Verdict
 
-__all__ = ["Verdict", "noising", "posterior", "schedule"]
+__all__ = ["Verdict", "bits", "decoder", "loss", "noising", "posterior", "sampler", "schedule", "target"]

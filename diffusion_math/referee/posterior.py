@@ -143,7 +143,7 @@ def with_neighbours(make: Callable, slips: tuple[Slip, ...]) -> tuple[Slip, ...]
     )
     return (*slips, late, early)
 
-
+# %% ../../nbs/workshop/referee/posterior.ipynb #e48b3fc1
 def draw_steps(clock: Clock, event: tuple[int, ...]) -> list[Case]:
     "Batches of x_t, x0 and t, some with one of them 0; rounding is what float32 loses in 1 - alpha-bar and in beta."
     generator, cases = Generator().manual_seed(2), []
@@ -186,7 +186,7 @@ def two_numbers(answer: Any, x_t: Tensor) -> tuple[Tensor, Tensor | None]:
             f"its variance has shape {tuple(var.shape)}, which does not fit x_t"
         ) from None
 
-
+# %% ../../nbs/workshop/referee/posterior.ipynb #f26e4477
 def posterior(
     f: Callable,
     alphas_cumprod: Any = None,

@@ -176,6 +176,8 @@ _add(
     ("", "bound = entropy + model's error + gap, each by its own road", "account ; Account", "workshop/laws/account"),
     ("", "the digits that ship, and all of MNIST", "digits ; mnist ; make_digits ; dequantize", "workshop/data/digits"),
     ("", "a network for pictures", "UNet", "workshop/networks/unet"),
+    ("", "models from elsewhere as ours, and ours for diffusers",
+     "from_diffusers ; to_diffusers ; from_kdiffusion ; from_velocity ; from_score", "workshop/training/foreign"),
     ("", "a prior over grey levels, for pixels", "GreyLevels", "workshop/laws/levels"),
     ("", "training", "fit ; TrainingRun", "workshop/training/fit"),
     ("", "trained models: keep, read back, and those that ship", "save_model ; load_model ; load_pretrained",
