@@ -21,13 +21,13 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal --durations=10
 UNIT := --ignore=tests/notebooks --ignore=tests/browser
 yes = $(filter-out 0,$(1))
 
-.PHONY: help course test check site site-check bench lint unit notebooks browser test-machines test-python mutants minutes stills export clean-notebooks picture dist
+.PHONY: help course test check site site-check bench lint unit notebooks browser test-machines test-python mutants minutes stills film export clean-notebooks picture dist
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^#   //p' Makefile
 	@echo "also: make lint | unit | notebooks | browser (parts of test), export, clean-notebooks, picture, dist,"
-	@echo "      test-machines (as on other processors), test-python PY=python3.13 (LOWEST=1), mutants CHAPTER=03 (MODULE=1), minutes, stills"
+	@echo "      test-machines (as on other processors), test-python PY=python3.13 (LOWEST=1), mutants CHAPTER=03 (MODULE=1), minutes, stills, film"
 
 course: $(VENV)/.course
 	$(BIN)/diffusion-math course nbs --port $(PORT) $(if $(call yes,$(NO_BROWSER)),--no-browser) $(if $(call yes,$(ONCE)),--once)
@@ -95,6 +95,10 @@ minutes: $(VENV)/.dev
 # A picture of each explorable, stored beside it: for readers where nothing can be dragged.
 stills: $(VENV)/.dev
 	$(BIN)/python -m tests.stills
+
+# One drag, for README.md.
+film: $(VENV)/.dev
+	$(BIN)/python -m tests.drag
 
 # The modules are written from the notebooks, never by hand.
 export: $(VENV)/.dev

@@ -184,6 +184,35 @@ def test_pointing_at_a_number_shows_the_equation(open_):
     assert card.is_hidden()
 
 
+def test_a_number_of_the_text_moves_the_explorable_beside_it(open_):
+    page = open_("04_reverse_process.html")
+    page.evaluate("course.live()")
+    number = page.get_by_role("button", name="β = 0.01")
+    number.wait_for()
+    slider = page.locator("[data-widget]").first.get_by_label("variance of the step's noise")
+    says = lambda: slider.get_attribute("aria-valuetext")  # noqa: E731
+    assert says() == "0.7"
+    number.click()
+    page.wait_for_timeout(200)
+    assert says() == "0.01" and number.text_content() == "β = 0.01"
+    number.press("ArrowRight")
+    page.wait_for_timeout(200)
+    assert 0.01 < float(says()) < 0.02
+    number.hover()
+    assert "near-lit" in slider.locator("..").get_attribute("class")
+    box = number.bounding_box()
+    page.mouse.down()
+    for by in (10, 40, 80):  # a drag starts at the number, and goes on from there
+        page.mouse.move(box["x"] + box["width"] / 2 + by, box["y"] + 8)
+        page.wait_for_timeout(150)
+    page.locator(".near-bubble").wait_for(state="visible")
+    page.mouse.up()
+    assert float(says()) > 0.03 and number.text_content() == "β = 0.01"
+    assert page.locator(".near-bubble").is_hidden()
+    page.mouse.move(0, 0)
+    assert "near-lit" not in slider.locator("..").get_attribute("class")
+
+
 def test_the_way_to_read_is_remembered(open_):
     page = open_(CHAPTER)
     code = page.locator("details.code .cell_input").first

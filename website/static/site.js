@@ -57,6 +57,7 @@
           widget.parentNode.querySelector(":scope > img")?.remove();
         }),
       );
+      await load("near.js");
     })();
     return alive;
   }
