@@ -52,7 +52,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from tests.lab import browser, find_chromium, lab, lab_page, open_notebook, page  # noqa: E402, F401  (fixtures)
+from tests.lab import browser, find_chromium, lab, lab_page, open_notebook, page, warm  # noqa: E402, F401  (fixtures)
 
 CHROMIUM = find_chromium()
 LAB_FIXTURES = {"browser", "page", "lab_page", "open_notebook"}

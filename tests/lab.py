@@ -2,6 +2,8 @@
 
 Fixtures (import nothing; `tests/conftest.py` makes them known):
 
+- `warm`           what the environment of a server or of nbclient needs so that its kernels are forked from a process that
+                   has imported PyTorch (tests/warm.py), one a session: fresh kernels, 2 CPU-seconds sooner each.
 - `lab`            one JupyterLab server a session, on a free port, serving a temporary copy of `nbs/` (`lab.root`).
 - `browser`        one Chromium a session (playwright's `Browser`).
 - `page`           a fresh page in a fresh context; `page.problems` lists the JavaScript errors that it met.
@@ -36,6 +38,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+
+from tests.warm import Warm
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -116,12 +120,12 @@ def notebook(sources: list[str], path: Path) -> Path:
 class Lab:
     "A JupyterLab server over a copy of the notebooks."
 
-    def __init__(self, home: Path, timeout: float = 120.0):
+    def __init__(self, home: Path, timeout: float = 120.0, more: dict[str, str] | None = None):
         self.root, self.token = home / "nbs", secrets.token_hex(16)
         shutil.copytree(
             ROOT / "nbs", self.root, ignore=shutil.ignore_patterns(".ipynb_checkpoints")
         )
-        env = environment(home)
+        env = environment(home) | (more or {})
         for name, values in SETTINGS.items():
             file = Path(
                 env["JUPYTER_CONFIG_DIR"],
@@ -253,8 +257,19 @@ def cell_errors(cells: list[dict]) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory):
-    server = Lab(tmp_path_factory.mktemp("lab"))
+def warm(tmp_path_factory):
+    if sys.platform != "linux":  # elsewhere a fork is not to be trusted
+        yield {}
+        return
+    home = tmp_path_factory.mktemp("warm")
+    kernels = Warm(home, environment(home))
+    yield {"JUPYTER_PATH": str(kernels.path)}
+    kernels.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory, warm):
+    server = Lab(tmp_path_factory.mktemp("lab"), more=warm)
     yield server
     server.close()
 

@@ -5,8 +5,10 @@ Copies run; the repository's notebooks are left as they are. Negative controls s
 widget that does not come up, are noticed.
 """
 
+import os
 import re
 import shutil
+from unittest import mock
 
 import nbclient
 import nbformat
@@ -50,13 +52,15 @@ def not_run(cells: list[dict]) -> list[str]:
     ]
 
 
-def run_by_nbclient(path, home) -> list[dict]:
+def run_by_nbclient(path, home, more=None) -> list[dict]:
+    "more: of the environment, such as the fixture `warm` has."
     nb = nbformat.read(path, as_version=4)
     place = {"metadata": {"path": path.parent}}
     client = nbclient.NotebookClient(
         nb, timeout=600, kernel_name="python3", resources=place, allow_errors=True
     )
-    client.execute(env=environment(home))
+    with mock.patch.dict(os.environ, more or {}):  # the kernel is looked up here
+        client.execute(env=environment(home) | (more or {}))
     return nb.cells
 
 
@@ -107,11 +111,11 @@ def home(tmp_path_factory):
     return folder
 
 
-def test_runs_from_a_fresh_kernel(name, stored, request, home):
+def test_runs_from_a_fresh_kernel(name, stored, request, home, warm):
     if CHROMIUM and has_to_show(stored.cells):
         cells = run_in_jupyterlab(name, stored, request.getfixturevalue("open_notebook"))
     else:
-        cells = run_by_nbclient(home / "nbs" / name, home)
+        cells = run_by_nbclient(home / "nbs" / name, home, warm)
     assert cell_errors(cells) == []
     assert not_run(cells) == []
     assert kinds(cells) == kinds(stored.cells), (
