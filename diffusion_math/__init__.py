@@ -40,6 +40,7 @@ from .score import (
 )
 from .sde import diffusion, drift, walk
 from .slopes import trace_jacobian
+from .solvers import SOLVERS, Solver, even_grid, karras_grid, solve
 
 if TYPE_CHECKING:
     from .data.digits import dequantize, digits, make_digits, mnist
@@ -160,23 +161,23 @@ _LAZY = {  # module -> what comes from it when it is first asked for
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
 __all__ = [
-    "NOTATION", "PALETTE", "Account", "AreaExplorer", "BellExplorer", "Board", "BoundExplorer", "DDPM",
+    "NOTATION", "PALETTE", "SOLVERS", "Account", "AreaExplorer", "BellExplorer", "Board", "BoundExplorer", "DDPM",
     "DiscretizedGaussian", "Distribution", "DrawExplorer", "Elbo", "Empirical", "Estimate", "ExactReverse",
     "FilmExplorer", "FlowLogProb", "ForwardProcess", "GaugeExplorer", "Gaussian", "GaussianExplorer",
     "GaussianMixture", "GreyLevels", "GridChain", "LearnExplorer", "Levels", "LinearChain", "Live",
     "MeltingExplorer", "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures", "PixelsExplorer",
-    "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "ThreadsExplorer",
+    "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "Solver", "ThreadsExplorer",
     "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin", "area_estimate", "as_denoiser",
     "best_variance", "bits_per_dim", "bound_by_area", "check", "constant_schedule", "convert", "cosine_schedule",
     "dequantize", "diffusion", "digits", "divergence", "drift", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss",
-    "error_curve", "exact_elbo", "figure", "fit", "flow", "hint", "hyvarinen_loss", "langevin", "learn_levels",
-    "linear_schedule", "load_model", "load_pictures", "load_pretrained", "log_prob_by_area", "log_prob_by_flow",
-    "make_digits", "mean_and_stderr", "mnist", "mystery", "noise_error", "normal_error", "notation_card",
-    "plot_bars", "plot_contours", "plot_curves", "plot_density", "plot_field", "plot_heat", "plot_histograms",
-    "plot_marks", "plot_paths", "plot_points", "plot_ruler", "plot_schedule", "progress", "quantile_flow",
-    "save_model", "save_pictures", "score_of", "shades", "show", "show_film", "show_images", "show_points",
-    "show_rows", "show_strip", "simple_loss", "style", "trace_jacobian", "tweedie", "tweedie_cov", "velocity",
-    "walk", "write_page",
+    "error_curve", "even_grid", "exact_elbo", "figure", "fit", "flow", "hint", "hyvarinen_loss", "karras_grid",
+    "langevin", "learn_levels", "linear_schedule", "load_model", "load_pictures", "load_pretrained",
+    "log_prob_by_area", "log_prob_by_flow", "make_digits", "mean_and_stderr", "mnist", "mystery", "noise_error",
+    "normal_error", "notation_card", "plot_bars", "plot_contours", "plot_curves", "plot_density", "plot_field",
+    "plot_heat", "plot_histograms", "plot_marks", "plot_paths", "plot_points", "plot_ruler", "plot_schedule",
+    "progress", "quantile_flow", "save_model", "save_pictures", "score_of", "shades", "show", "show_film",
+    "show_images", "show_points", "show_rows", "show_strip", "simple_loss", "solve", "style", "trace_jacobian",
+    "tweedie", "tweedie_cov", "velocity", "walk", "write_page",
 ]  # fmt: skip
 
 

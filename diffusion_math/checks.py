@@ -9,7 +9,8 @@ __all__ = ['Batch', 'Each', 'Numbers', 'Random', 'COARSE', 'got', 'shown', 'inst
            'answer', 'nonzero', 'one_number', 'known_event', 'event_shape', 'times', 'begins_at_one', 'real', 'each',
            'rowwise', 'where_at_hand', 'known', 'finest', 'level', 'levels', 'log_snr', 'one_level', 'some_signal',
            'weights', 'schedule_values', 'schedule_tables', 'schedule_table', 'never_rises', 'rising_levels', 'strides',
-           'grey_levels', 'strictly_rising', 'same_ends', 'errors', 'variance', 'variances', 'terms', 'replicates']
+           'grey_levels', 'strictly_rising', 'ways', 'same_ends', 'errors', 'variance', 'variances', 'terms',
+           'replicates']
 
 # %% ../nbs/workshop/checks.ipynb #c258775d
 import math
@@ -697,6 +698,20 @@ def strictly_rising(name: str, values: Any) -> Tensor:
     for before, level in pairwise(row.tolist()):
         if not before < level:
             raise ValueError(f"{name} must rise at every step, got {level:g} after {before:g}")
+    return row
+
+
+def ways(name: str, values: Any) -> list[float]:
+    "Noise levels of a walk, two or more, that rise or fall at every step; the last may be inf, no noise at all."
+    row = _row(name, values).tolist()
+    if len(row) < 2:
+        raise ValueError(f"{name} must hold two levels or more, got {len(row)}")
+    for level in row[:-1] if row[-1] == math.inf else row:
+        number(name, level, -700, 700)
+    for before, level in pairwise(row):
+        if (before < level) != (row[0] < row[1]) or before == level:
+            fits = "must rise at every step, or fall at every step"
+            raise ValueError(f"{name} {fits}, got {level:g} after {before:g}")
     return row
 
 

@@ -1,0 +1,449 @@
+"Solvers: each equal to its paper's steps written out, each of its declared order on the exact flow; the grids."
+
+import math
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import quad
+
+from diffusion_math import (
+    DDPM,
+    SOLVERS,
+    ForwardProcess,
+    GaussianMixture,
+    Schedule,
+    Solver,
+    even_grid,
+    flow,
+    karras_grid,
+    linear_schedule,
+    quantile_flow,
+    solve,
+    walk,
+)
+from diffusion_math.solvers import fitted, fixed, half_bent, midpoint
+from tests.truth import error, seed
+
+F32, F64, INF = torch.float32, torch.float64, math.inf
+TWO = GaussianMixture(
+    [0.3, 0.7], torch.tensor([[-2.0], [1.5]], dtype=F64), torch.tensor([0.1, 0.3], dtype=F64)
+)
+PLANE = GaussianMixture(
+    [0.6, 0.4],
+    torch.tensor([[-1.0, 0.5], [1.0, 0.0]], dtype=F64),
+    torch.tensor([[[0.3, 0.1], [0.1, 0.2]], [[0.1, -0.05], [-0.05, 0.4]]], dtype=F64),
+)
+SMOOTH = GaussianMixture(
+    [0.3, 0.7], torch.tensor([[-1.0], [1.0]], dtype=F64), torch.tensor([0.4, 0.6], dtype=F64)
+)
+SMOOTH_PLANE = GaussianMixture(PLANE.weights, PLANE.means, torch.tensor([0.4, 0.6], dtype=F64))
+UNEVEN = [-6.0, -4.5, -3.7, -1.2, 0.0, 0.9, 2.8, 3.3, 5.0]  # no two steps alike
+NOISE_FREE = [name for name, solver in SOLVERS.items() if not solver.dial]
+
+
+def scales(level):
+    return (1 / (1 + math.exp(-level))) ** 0.5, (1 / (1 + math.exp(level))) ** 0.5
+
+
+# ---- each solver as its paper has it
+
+
+def by_ddim(x, grid):
+    "a' x0 + s' eps [Song, Meng & Ermon 2021]."
+    for here, there in pairwise(grid):
+        (a, s), (a_next, s_next), x0 = scales(here), scales(there), PLANE.denoise(x, here)
+        x = a_next * x0 + s_next * (x - a * x0) / s
+    return x
+
+
+def by_velocity(x, grid):
+    for here, there in pairwise(grid):
+        a, _ = scales(here)
+        x = x + (there - here) * a / 2 * (PLANE.denoise(x, here) - a * x)
+    return x
+
+
+def slope(z, sigma):
+    "dz/dsigma of z = x/a [Karras et al. 2022 eq. 4]."
+    level = -2 * math.log(sigma)
+    a, _ = scales(level)
+    return (z - PLANE.denoise(a * z, level)) / sigma
+
+
+def in_sigma(step):
+    "A step of z from sigma to sigma, as a walk of x."
+
+    def walk_of(x, grid):
+        z = x / scales(grid[0])[0]
+        for here, there in pairwise(grid):
+            z = step(z, *(math.exp(-v / 2) for v in (here, there)))
+        return z * scales(grid[-1])[0]
+
+    return walk_of
+
+
+def heun(z, now, then):
+    "Karras et al. 2022, algorithm 1."
+    d = slope(z, now)
+    return z + (then - now) / 2 * (d + slope(z + (then - now) * d, then))
+
+
+def kutta(z, now, then):
+    h, half = then - now, (now + then) / 2
+    a = slope(z, now)
+    b = slope(z + h / 2 * a, half)
+    c = slope(z + h / 2 * b, half)
+    return z + h / 6 * (a + 2 * b + 2 * c + slope(z + h * c, then))
+
+
+def by_dpm(order, form):
+    "DPM-Solver++ of several steps, with h in log(a/s) [Lu et al. 2022b algorithm 2; the code for order 3]."
+
+    def walk_of(x, grid):
+        told, steps = [], []
+        for here, there in pairwise(grid):
+            (_, s), (a_next, s_next), h = scales(here), scales(there), (there - here) / 2
+            told, steps = [PLANE.denoise(x, here), *told], [h, *steps]
+            x = s_next / s * x - a_next * (math.exp(-h) - 1) * told[0]
+            if len(told) > 1:
+                first = (told[0] - told[1]) / (steps[1] / h)
+                full = (math.exp(-h) - 1) / h + 1  # exact for a straight line
+                if len(told) > 2 and order == 3:
+                    r0, r1 = steps[1] / h, steps[2] / h
+                    second = (told[1] - told[2]) / r1
+                    bend = (first - second) / (r0 + r1)
+                    by = ((math.exp(-h) - 1 + h) / h**2 - 0.5) * form
+                    x = x + a_next * full * (first + r0 * bend) - a_next * by * bend
+                elif order == 3:
+                    x = x + a_next * full * first
+                else:
+                    x = x - a_next * (math.exp(-h) - 1) / 2 * first
+        return x
+
+    return walk_of
+
+
+def by_adams(x, grid, weigh):
+    "Adams and Bashforth's way in z over sigma: the weights of the last four slopes."
+    z, told, sigmas = x / scales(grid[0])[0], [], []
+    for here, there in pairwise(grid):
+        now, then = math.exp(-here / 2), math.exp(-there / 2)
+        told, sigmas = [slope(z, now), *told][:4], [now, *sigmas][:4]
+        z = z + sum(w * d for w, d in zip(weigh(sigmas, then), told, strict=True))
+    return z * scales(grid[-1])[0]
+
+
+def by_quadrature(sigmas, then):
+    def one(i):
+        rest = [v for j, v in enumerate(sigmas) if j != i]
+        f = lambda u: math.prod((u - v) / (sigmas[i] - v) for v in rest)
+        return quad(f, sigmas[0], then, epsabs=1e-13, epsrel=1e-13)[0]
+
+    return [one(i) for i in range(len(sigmas))]
+
+
+def by_constants(sigmas, then):
+    "iPNDM: the weights of even steps, whatever the steps are [Zhang & Chen 2023]."
+    rows = {1: [1], 2: [3, -1], 3: [23, -16, 5], 4: [55, -59, 37, -9]}
+    row = rows[len(sigmas)]
+    return [(then - sigmas[0]) * w / sum(row) for w in row]
+
+
+def by_unipc(order):
+    "Zhao et al. 2023, algorithms 5 and 6 for a network that says x0, B(h) = exp(h) - 1."
+
+    def numbers(h, ratios, order, known):
+        h = -h
+        phi, b_h, fact, rows, b = math.expm1(h) / h - 1, math.expm1(h), 1, [], []
+        for k in range(1, order + 1):
+            rows.append([r ** (k - 1) for r in ratios])
+            b.append(phi * fact / b_h)
+            fact *= k + 1
+            phi = phi / h - 1 / fact
+        if known:
+            return [0.5] if order == 1 else np.linalg.solve(rows, b)
+        n = order - 1
+        square = [row[:n] for row in rows[:n]]
+        return [] if not n else [0.5] if n == 1 else np.linalg.solve(square, b[:n])
+
+    def step(x, here, there, told, levels, order, extra=None):
+        (_, s), (a, s_next), h = scales(here), scales(there), (there - here) / 2
+        back = range(1, order)
+        ratios = [(levels[i] - here) / 2 / h for i in back] + [1.0]
+        diffs = [(told[i] - told[0]) / r for i, r in zip(back, ratios, strict=False)]
+        if extra is not None:
+            diffs.append(extra - told[0])
+        rhos = numbers(h, ratios, order, extra is not None)
+        x = s_next / s * x - a * math.expm1(-h) * told[0]
+        pairs = zip(rhos, diffs, strict=True)
+        return x - a * math.expm1(-h) * sum((r * d for r, d in pairs), 0 * told[0])
+
+    def walk_of(x, grid):
+        told, levels, before, used = [], [], None, 0
+        for i, (here, there) in enumerate(pairwise(grid)):
+            new = PLANE.denoise(x, here)
+            if i:
+                x = step(before, levels[0], here, told, levels, used, new)
+            told, levels = [new, *told], [here, *levels]
+            used = min(order, i + 1)
+            before, x = x, step(x, here, there, told, levels, used)
+        return x
+
+    return walk_of
+
+
+PAPERS = {
+    "euler": by_velocity,
+    "ddim": by_ddim,
+    "heun": in_sigma(heun),
+    "rk4": in_sigma(kutta),
+    "2m": by_dpm(2, 1),
+    "3m": by_dpm(3, 2),
+    "3m-half": by_dpm(3, 1),
+    "ipndm": lambda x, grid: by_adams(x, grid, by_constants),
+    "adams": lambda x, grid: by_adams(x, grid, by_quadrature),
+    "unipc2": by_unipc(2),
+    "unipc3": by_unipc(3),
+}
+
+
+@pytest.mark.parametrize("name", NOISE_FREE)
+@pytest.mark.parametrize("grid", [UNEVEN, UNEVEN[::-1]])
+def test_each_is_what_its_paper_says(name, grid):
+    assert PAPERS.keys() == set(NOISE_FREE)
+    x = torch.randn(5, 2, generator=seed(), dtype=F64)
+    assert error(solve(PLANE, x, grid, name), PAPERS[name](x, grid)) < 1e-11
+
+
+def test_ddim_is_euler_in_x_over_a_and_in_x_over_s():
+    x = torch.randn(5, 2, generator=seed(1), dtype=F64)
+    by_eps = Solver("euler in x/a", 1, "eps")
+    assert error(solve(PLANE, x, UNEVEN, "ddim"), solve(PLANE, x, UNEVEN, by_eps)) < 1e-13
+    z = in_sigma(lambda z, now, then: z + (then - now) * slope(z, now))(x, UNEVEN)
+    assert error(solve(PLANE, x, UNEVEN, "ddim"), z) < 1e-13
+
+
+@pytest.mark.parametrize("dtype, tol", [(F64, 1e-12), (F32, 2e-5)])
+def test_ddim_is_the_chain_s_step_without_dice(dtype, tol):
+    q = ForwardProcess(linear_schedule(20))
+    p, x = DDPM(PLANE.to(dtype), q), torch.randn(6, 2, generator=seed(2)).to(dtype)
+    y = x
+    for t in range(20, 0, -1):
+        y = p.ddim(y, t, eta=0.0).mean
+    grid = [*q.schedule.log_snr[1:].flip(0).tolist(), INF]
+    assert error(solve(p, x, grid, "ddim"), y) < tol
+
+
+def test_heun_in_lambda_is_chapter_nine_s_walk():
+    x, grid = torch.randn(3, 2, generator=seed(3), dtype=F64), even_grid(-5, 4, 9)
+    nine = Solver("heun", 2, "velocity", stages=((1.0, (1.0,)),))
+    assert error(solve(PLANE, x, grid, nine), flow(PLANE, x, -5, 4, 9)) < 1e-13
+
+
+def test_dice_are_chapter_ten_s_and_lu_s():
+    x, grid = torch.randn(4, 2, generator=seed(4), dtype=F64), even_grid(-5, 4, 8)
+    one = Solver("walk", 1, dial=1.0)
+    for ways in (grid, grid.flip(0)):
+        truth = walk(PLANE, x, ways[0].item(), ways[-1].item(), 8, 1.0, seed(5))
+        assert error(solve(PLANE, x, ways, one, seed(5)), truth) < 1e-13
+    y, dice, before = x, seed(6), None
+    for here, there in pairwise(UNEVEN):
+        (_, s), (a_next, s_next), h = scales(here), scales(there), (there - here) / 2
+        guess, c = PLANE.denoise(y, here), 1 - math.exp(-2 * h)
+        y = s_next / s * math.exp(-h) * y + a_next * c * guess
+        if before is not None:
+            y = y + a_next * c / 2 * (guess - before[0]) / (before[1] / h)
+        y = y + s_next * c**0.5 * torch.randn(y.shape, generator=dice, dtype=F64)
+        before = guess, h
+    assert error(solve(PLANE, x, UNEVEN, "2m-sde", seed(6)), y) < 1e-12
+
+
+def test_the_last_step_to_the_data_is_the_guess():
+    x, grid = torch.randn(4, 2, generator=seed(7), dtype=F64), [-4.0, -1.0, 3.0]
+    for name, solver in SOLVERS.items():
+        path = solve(PLANE, x, [*grid, INF], name, seed(), trajectory=True)
+        guess = solver.corrects is None and PLANE.denoise(path[-2], 3.0)
+        if solver.corrects is None:
+            assert error(path[-1], guess) < 1e-14, name
+            assert error(path[-2], solve(PLANE, x, grid, name, seed())) < 1e-14
+        else:  # the guess at what the predictor reached
+            assert error(path[-1], PLANE.denoise(solve(PLANE, x, grid, name), 3.0)) < 1e-14
+
+
+# ---- the rules
+
+
+def test_a_fitted_rule_integrates_what_it_fits():
+    for h in (-3.0, 0.0, 0.2, 6.0):
+        for nodes in ([0.0], [0.0, -0.7], [0.0, -1.0, -1.9], [1.0, 0.0, -2.0, -2.5]):
+            for power in range(len(nodes)):
+                top, below = (
+                    quad(lambda u, k=k, h=h: u**k * math.exp(-h * (1 - u)), 0, 1, epsabs=1e-13)[0]
+                    for k in (power, 0)
+                )
+                own = sum(w * u**power for w, u in zip(fitted(nodes, h), nodes, strict=True))
+                assert abs(own - top / below) < 1e-11
+    assert error(fitted([0.0, 1.0]), [0.5, 0.5]) < 1e-15
+    adams = [55 / 24, -59 / 24, 37 / 24, -9 / 24]
+    assert error(fitted([0.0, -1.0, -2.0, -3.0]), adams) < 1e-13
+
+
+def test_every_rule_weighs_one_in_all():
+    for rule in (fitted, midpoint, half_bent, *(s.rule for s in SOLVERS.values())):
+        for nodes in ([0.0], [0.0, -0.4], [0.0, -1.3, -1.5]):
+            assert abs(sum(rule(nodes, 0.7)) - 1) < 1e-13
+
+
+# ---- the order, measured on the exact flow
+
+
+def graded(start, end, n):
+    "n even steps, the first of them halved and halved again to h^3: there a solver gathers its first answers."
+    h, halvings = (end - start) / n, round(2 * math.log2(n / (end - start)))
+    return [start, *(start + h / 2**k for k in range(halvings, 0, -1)),
+            *(start + h * i for i in range(1, n + 1))]  # fmt: skip
+
+
+def slope_of(name, off):
+    "How fast the error falls, from the last two of some numbers of steps, each twice the one before."
+    assert off[-1] > 1e-12
+    return math.log2(off[-2] / off[-1])
+
+
+@pytest.mark.parametrize("name", NOISE_FREE)
+def test_the_declared_order_is_the_measured_slope(name):
+    solver, x = SOLVERS[name], torch.linspace(-2, 2, 9, dtype=F64)[:, None]
+    truth = quantile_flow(SMOOTH, x, -2.0, 2.0)
+    grids = [graded(-2.0, 2.0, n) if solver.past else even_grid(-2.0, 2.0, n) for n in (96, 192)]
+    off = [(solve(SMOOTH, x, grid, name) - truth).square().mean().sqrt() for grid in grids]
+    assert abs(slope_of(name, off) - solver.order) < 0.1, off
+
+
+@cache
+def fine(n):
+    "Where SMOOTH_PLANE's flow ends, by many small steps."
+    x = torch.randn(8, 2, generator=seed(8), dtype=F64)
+    return solve(SMOOTH_PLANE, x, even_grid(-2.0, 2.0, n), "rk4")
+
+
+def test_the_fine_walk_is_fine_enough():
+    assert error(fine(150), fine(300)) < 4e-10
+
+
+@pytest.mark.parametrize("name", NOISE_FREE)
+def test_and_in_the_plane(name):
+    solver, x = SOLVERS[name], torch.randn(8, 2, generator=seed(8), dtype=F64)
+    truth = fine(300)
+    steps = (24, 48) if name == "rk4" else (96, 192)
+    grids = [graded(-2.0, 2.0, n) if solver.past else even_grid(-2.0, 2.0, n) for n in steps]
+    off = [(solve(SMOOTH_PLANE, x, grid, name) - truth).square().mean().sqrt() for grid in grids]
+    assert abs(slope_of(name, off) - solver.order) < 0.1, off
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_calls_a_step_are_what_it_declares(name):
+    told = []
+
+    def denoise(x, level):
+        told.append(level[0].item())
+        return 0.5 * x
+
+    x = torch.ones(1, 2, dtype=F64)
+    solve(denoise, x, even_grid(-2, 2, 6), name)
+    assert len(told) == 6 * SOLVERS[name].calls
+    told.clear()
+    solve(denoise, x, even_grid(-2, 2, 6, clean=True), name)
+    assert len(told) == 5 * SOLVERS[name].calls + 1
+
+
+# ---- the grids
+
+
+def test_grids_begin_and_end_where_they_should():
+    assert even_grid(-10, 6, 4).tolist() == [-10.0, -6.0, -2.0, 2.0, 6.0]
+    assert even_grid(6, -10, 2, clean=True).tolist() == [6.0, -10.0, INF]
+    for rho in (1.0, 7.0, 30.0):
+        grid = karras_grid(-8, 9, 10, rho)
+        assert grid[0] == -8 and grid[-1] == 9 and len(grid) == 11 and grid.dtype == F64
+        share = torch.exp(-grid / 2 / rho)
+        assert error(share.diff(), share.diff().mean().expand(10)) < 1e-13
+    sigma = [(80 ** (1 / 7) + i / 17 * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7 for i in range(18)]
+    own = torch.exp(-karras_grid(-2 * math.log(80), -2 * math.log(0.002), 18, clean=True) / 2)
+    assert error(own, [*sigma, 0.0]) < 1e-12  # their table 1: 18 steps from 80 to 0.002, then 0
+
+
+# ---- shapes, dtypes, devices
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("dtype", [torch.float16, F32, F64])
+def test_any_event_any_dtype_no_rows_and_where_nothing_is_computed(name, dtype):
+    for shape in ((3,), (2, 5), (2, 1, 3, 3), (0, 2)):
+        for grid in ([-2.0, 0.0, 1.0, 2.0, INF], [2.0, 1.0, -1.0]):
+            got = solve(lambda y, v: y / 2, torch.ones(shape, dtype=dtype), grid, name)
+            assert got.shape == shape and got.dtype == dtype
+    assert solve(lambda y, v: y, torch.ones(2, 3, device="meta"), [0.0, 1.0, INF], name).is_meta
+
+
+def test_float32_is_close_and_no_gradient_is_kept():
+    x = torch.randn(5, 2, generator=seed(9), requires_grad=True)
+    for name in NOISE_FREE:
+        got = solve(PLANE.to(F32), x, even_grid(-6, 5, 12, clean=True), name)
+        truth = solve(PLANE, x.double(), even_grid(-6, 5, 12, clean=True), name)
+        assert error(got.double(), truth) < 2e-4 and not got.requires_grad
+
+
+def test_a_trajectory_is_all_of_it_and_a_generator_repeats():
+    x = torch.randn(3, 2, dtype=F64)
+    for name in SOLVERS:
+        path = solve(PLANE, x, UNEVEN, name, seed(1), trajectory=True)
+        assert path.shape == (len(UNEVEN), 3, 2) and torch.equal(path[0], x)
+        assert torch.equal(path[-1], solve(PLANE, x, UNEVEN, SOLVERS[name], seed(1)))
+
+
+def test_a_schedule_s_levels_are_a_grid():
+    s = Schedule.from_log_snr(torch.linspace(5, -6, 12, dtype=F64))
+    x = torch.randn(3, 2, generator=seed(10), dtype=F64)
+    got = solve(PLANE, x, s.log_snr.flip(0), "2m")
+    assert error(got, solve(PLANE, x, even_grid(-6, 5, 12, clean=True), "2m")) < 1e-9
+
+
+@pytest.mark.bad_input
+def test_what_does_not_fit_is_refused():
+    x = torch.zeros(2, 1, dtype=F64)
+    for grid, words in (
+        ([0.0], "two levels or more, got 1"),
+        ([0.0, 1.0, 1.0], "rise at every step, or fall at every step, got 1 after 1"),
+        ([0.0, 1.0, 0.5], "got 0.5 after 1"),
+        ([-INF, 1.0], r"grid must lie in \[-700, 700\], got -inf"),
+        ([0.0, 701.0], "got 701"),
+        ([0.0, math.nan], "grid"),
+        ([INF, 0.0], "got inf"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            solve(TWO, x, grid)
+    with pytest.raises(ValueError, match="solver must be one of euler, ddim, .*got 'dimm'"):
+        solve(TWO, x, [0.0, 1.0], "dimm")
+    with pytest.raises(TypeError, match="solver must be"):
+        solve(TWO, x, [0.0, 1.0], 3)
+    with pytest.raises(TypeError, match="denoiser must be a function"):
+        solve(3, x, [0.0, 1.0])
+    with pytest.raises(ValueError, match="holds must be"):
+        Solver("mine", 1, "v")
+    with pytest.raises(ValueError, match="dial must be 0 unless"):
+        Solver("mine", 1, "eps", dial=1.0)
+    with pytest.raises(ValueError, match="steps must be"):
+        even_grid(0, 1, 1, clean=True)
+    with pytest.raises(ValueError, match="rho must be above 0"):
+        karras_grid(0, 1, 3, rho=0)
+    with pytest.raises(ValueError, match="start, end must rise"):
+        even_grid(1, 1, 3)
+
+
+def test_fixed_weights():
+    rule = fixed((1.0,), (2.0, -1.0))
+    assert rule([0.0], 0.3) == (1.0,) and rule([0.0, -1.0], 0.1) == (2.0, -1.0)
+    assert rule([0.0, -1.0, -2.0]) == (2.0, -1.0)
