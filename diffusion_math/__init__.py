@@ -40,7 +40,7 @@ from .score import (
 )
 from .sde import diffusion, drift, walk
 from .slopes import trace_jacobian
-from .solvers import SOLVERS, Solver, even_grid, karras_grid, solve
+from .solvers import SOLVERS, Solver, even_grid, karras_grid, planned_grid, polished_grid, solve
 
 if TYPE_CHECKING:
     from .data.digits import dequantize, digits, make_digits, mnist
@@ -173,11 +173,11 @@ __all__ = [
     "error_curve", "even_grid", "exact_elbo", "figure", "fit", "flow", "hint", "hyvarinen_loss", "karras_grid",
     "langevin", "learn_levels", "linear_schedule", "load_model", "load_pictures", "load_pretrained",
     "log_prob_by_area", "log_prob_by_flow", "make_digits", "mean_and_stderr", "mnist", "mystery", "noise_error",
-    "normal_error", "notation_card", "plot_bars", "plot_contours", "plot_curves", "plot_density", "plot_field",
-    "plot_heat", "plot_histograms", "plot_marks", "plot_paths", "plot_points", "plot_ruler", "plot_schedule",
-    "progress", "quantile_flow", "save_model", "save_pictures", "score_of", "shades", "show", "show_film",
-    "show_images", "show_points", "show_rows", "show_strip", "simple_loss", "solve", "style", "trace_jacobian",
-    "tweedie", "tweedie_cov", "velocity", "walk", "write_page",
+    "normal_error", "notation_card", "planned_grid", "plot_bars", "plot_contours", "plot_curves", "plot_density",
+    "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths", "plot_points", "plot_ruler",
+    "plot_schedule", "polished_grid", "progress", "quantile_flow", "save_model", "save_pictures", "score_of",
+    "shades", "show", "show_film", "show_images", "show_points", "show_rows", "show_strip", "simple_loss", "solve",
+    "style", "trace_jacobian", "tweedie", "tweedie_cov", "velocity", "walk", "write_page",
 ]  # fmt: skip
 
 

@@ -5,6 +5,7 @@ __all__ = ['Prediction', 'ddim_numbers', 'by_prediction', 'DDPM', 'simple_loss',
 
 # %% ../nbs/06_ddpm.ipynb #801baf06
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -19,7 +20,8 @@ from .laws.rounding import left_unknown
 from .laws.terms import one_term
 from .likelihood import DiscretizedGaussian
 from .networks.ask import NO_NOISE, NO_SIGNAL, PREDICTS, AsksNetwork, by_network
-from .numerics import beside
+from .networks.denoiser import as_denoiser
+from .numerics import beside, empty_draws
 from .reverse import ReverseProcess
 from .sums import mean_event, wide
 from .tables import EXACT
@@ -183,12 +185,37 @@ class DDPM(AsksNetwork):
         trajectory: bool = False,
         like: Tensor | None = None,
         eta: float = 1.0,
+        solver: Any = None,
+        grid: Any = None,
     ) -> Numbers:
-        "ReverseProcess.sample without noise in its last step [DDPM algorithm 2]; for eta below 1, by ddim's steps."
+        """ReverseProcess.sample without noise in its last step [DDPM algorithm 2]; for eta below 1, by ddim's steps.
+
+        solver, a name in SOLVERS or a Solver: the walk is solve's instead, along grid (log SNR from noise to data), or
+        through the chain's own levels to x_0. ValueError: an eta beside a solver, a grid without one.
+        """
         like = self.like() if like is None else checks.floating("like", like)
         p, eta = self.changed(asked=like.dtype), checks.number("eta", eta, 0, 1)
+        if solver is not None:
+            checks.unwanted(
+                "eta", None if eta == 1 else eta, "the chain's own steps, without solver"
+            )
+            return p._solved(n, generator, progress, trajectory, like, solver, grid)
+        checks.unwanted("grid", grid, "solver")
         p = p if eta == 1 else p.changed(step=lambda x_t, t, by=p: by.ddim(x_t, t, eta))
         return ReverseProcess.sample(p.quiet_end(), n, generator, progress, trajectory, like)
+
+    def _solved(
+        self, n: int, generator: Random, progress: bool, trajectory: bool, like: Tensor, *by: Any
+    ) -> Numbers:
+        "Draws by solve, with what the network says of x_0, clipped where x_0 are pictures."
+        from diffusion_math.solvers import solve
+
+        (solver, grid), guess, x = by, as_denoiser(self), empty_draws(n, self.event_shape, like)
+        says = (lambda x, level: guess(x, level).clamp(-1, 1)) if self.images else guess
+        grid = [*self.q.schedule.log_snr.flip(0).tolist()] if grid is None else grid
+        x_T = self.prior(x).sample(generator)
+        path = solve(says, x_T, grid, solver, generator, trajectory, progress)
+        return (path.flip(0) if trajectory else path).to(like)
 
 # %% ../nbs/06_ddpm.ipynb #967a9747
 def simple_loss(

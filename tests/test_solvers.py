@@ -20,6 +20,8 @@ from diffusion_math import (
     flow,
     karras_grid,
     linear_schedule,
+    planned_grid,
+    polished_grid,
     quantile_flow,
     solve,
     walk,
@@ -375,6 +377,95 @@ def test_grids_begin_and_end_where_they_should():
     assert error(own, [*sigma, 0.0]) < 1e-12  # their table 1: 18 steps from 80 to 0.002, then 0
 
 
+def test_a_plan_is_the_cheapest_of_all_ways():
+    "Every way through the levels, one by one; the cost of a step by the exact flow."
+    x = torch.linspace(-2, 2, 16, dtype=F64)[:, None]
+    levels = even_grid(-6, 6, 12).tolist()
+    truth = quantile_flow(TWO, x, levels[0], levels[-1])
+
+    def cost(i, j):
+        here = quantile_flow(TWO, x, levels[0], levels[i])
+        off = quantile_flow(TWO, by_two(here, levels[i], levels[j]), levels[j], levels[-1]) - truth
+        return off.abs().mean().item() ** 2
+
+    def by_two(y, here, there):
+        (a, s), (a_next, s_next), x0 = scales(here), scales(there), TWO.denoise(y, here)
+        return a_next * x0 + s_next * (y - a * x0) / s
+
+    costs = {(i, j): cost(i, j) for j in range(13) for i in range(j)}
+    ways = [(0, i, j, 12) for i in range(1, 12) for j in range(i + 1, 12)]
+    of_way = lambda way: sum(costs[step] for step in pairwise(way))
+    best = min(of_way(way) for way in ways)
+    got = [levels.index(v) for v in planned_grid(TWO, x, levels, 3).tolist()]
+    assert of_way(got) < best * (1 + 1e-2)  # rk4 between levels is right to that
+    assert planned_grid(TWO, x, levels, 1).tolist() == [-6.0, 6.0]
+    assert planned_grid(TWO, x, levels, 12).tolist() == levels
+
+
+def test_plans_pay():
+    x = torch.randn(64, 1, generator=seed(11), dtype=F64)
+    other = torch.randn(400, 1, generator=seed(12), dtype=F64)
+    truth = quantile_flow(TWO, other, -9.0, 7.0)
+
+    def off(grid, name):
+        return (solve(TWO, other, grid, name) - truth).square().mean().sqrt().item()
+
+    even = even_grid(-9, 7, 8)
+    plan = planned_grid(TWO, x, even_grid(-9, 7, 32), 8)
+    assert off(plan, "ddim") < 0.8 * off(even, "ddim")
+    polished = polished_grid(TWO, x, plan, "unipc2")
+    assert off(polished, "unipc2") < 0.6 * off(even, "unipc2")
+    assert polished[0] == -9 and polished[-1] == 7 and (polished.diff() > 0).all()
+
+
+def test_plans_to_the_data_themselves_and_of_pictures():
+    x = torch.randn(6, 1, 2, 2, generator=seed(13))
+    law = GaussianMixture([0.5, 0.5], torch.randn(2, 1, 2, 2), torch.tensor([0.1, 0.2]))
+    levels = even_grid(-6, 5, 9, clean=True)
+    plan = planned_grid(law, x, levels, 4)
+    assert plan[0] == -6 and plan[-1] == INF and len(plan) == 5 and plan.dtype == F64
+    polished = polished_grid(law, x, plan, "2m", rounds=2, fine=40)
+    truth = solve(law, x, [*even_grid(-6, plan[-2].item(), 40).tolist(), INF], "rk4")
+    before, after = ((solve(law, x, g, "2m") - truth).square().mean() for g in (plan, polished))
+    assert after <= before and polished[-1] == INF and (polished.diff() > 0).all()
+
+
+# ---- draws of a DDPM
+
+
+def picture(x, level):
+    "Says eps of pictures of one grey, 0.8, give or take."
+    a, s = torch.sigmoid(level).sqrt(), torch.sigmoid(-level).sqrt()
+    a, s = (v[:, None, None, None] for v in (a, s))
+    return (x - a * (0.8 + 0.5 * torch.tanh(x))) / s
+
+
+def test_a_ddpm_samples_by_a_solver():
+    q = ForwardProcess(linear_schedule(12))
+    for images in (False, True):
+        p = DDPM(picture, q, event_shape=(1, 2, 2), images=images)
+        own, by = p.sample(3, seed(1), eta=0.0), p.sample(3, seed(1), solver="ddim")
+        assert error(own, by) < 1e-5 and (not images or by.max() <= 1)
+        path = p.sample(3, seed(1), solver="2m", trajectory=True)
+        assert path.shape == (13, 3, 1, 2, 2)
+        assert torch.equal(path[0], p.sample(3, seed(1), solver=SOLVERS["2m"]))
+        assert torch.equal(path[12], p.sample(3, seed(1), eta=0.0, trajectory=True)[12])
+        short = p.sample(3, seed(1), solver="2m", grid=[-9.0, 0.0, 3.0])
+        assert error(short, solve(p, path[12], [-9.0, 0.0, 3.0])) < (9 if images else 1e-6)
+        assert p.sample(2, like=torch.empty(0, dtype=F64), solver="heun").dtype == F64
+
+
+@pytest.mark.bad_input
+def test_what_a_ddpm_refuses():
+    p = DDPM(picture, ForwardProcess(linear_schedule(5)), event_shape=(1, 2, 2))
+    with pytest.raises(ValueError, match="eta"):
+        p.sample(2, eta=0.5, solver="2m")
+    with pytest.raises(ValueError, match="grid"):
+        p.sample(2, grid=[0.0, 1.0])
+    with pytest.raises(ValueError, match="solver must be one of"):
+        p.sample(2, solver="best")
+
+
 # ---- shapes, dtypes, devices
 
 
@@ -439,6 +530,12 @@ def test_what_does_not_fit_is_refused():
         even_grid(0, 1, 1, clean=True)
     with pytest.raises(ValueError, match="rho must be above 0"):
         karras_grid(0, 1, 3, rho=0)
+    with pytest.raises(ValueError, match="steps must lie in 1..2"):
+        planned_grid(TWO, x, [0.0, 1.0, 2.0], 3)
+    with pytest.raises(ValueError, match="x must"):
+        planned_grid(TWO, x[:0], [0.0, 1.0, 2.0], 2)
+    with pytest.raises(ValueError, match="rounds must be 1 or more"):
+        polished_grid(TWO, x, [0.0, 1.0, 2.0], rounds=0)
     with pytest.raises(ValueError, match="start, end must rise"):
         even_grid(1, 1, 3)
 

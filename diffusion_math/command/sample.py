@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 
 from ..data.pictures import fit_in_memory, save_pictures, sized
 from ..ddpm import DDPM
+from ..solvers import SOLVERS
 from . import options
 from .options import number, shows_progress, whole
 
@@ -36,14 +37,22 @@ def _class_numbers(name: str | None, names: list[str], n: int) -> Int64[Tensor, 
 
 # %% ../../nbs/workshop/command/sample.ipynb #d351f8c5
 def draw_samples(
-    p: DDPM, n: int, y: Int64[Tensor, " n"] | None, eta: float, seed: int, batch: int, shown: bool
+    p: DDPM,
+    n: int,
+    y: Int64[Tensor, " n"] | None,
+    eta: float,
+    seed: int,
+    batch: int,
+    shown: bool,
+    solver: str | None = None,
 ) -> Float[Tensor, "n *event"]:
     "n draws of p, each of its class in y, batch at a time; they come back on the CPU. shown: with a progress bar."
     device = next(p.parameters()).device
+    by = {"eta": eta} if solver is None else {"solver": solver}
     generator, drawn = Generator(device).manual_seed(seed), []
     for i in range(0, n, batch):
         told = p if y is None else p.given(y=y[i : i + batch].to(device))
-        drawn.append(told.sample(min(batch, n - i), generator, progress=shown, eta=eta).cpu())
+        drawn.append(told.sample(min(batch, n - i), generator, progress=shown, **by).cpu())
     return torch.cat(drawn)
 
 # %% ../../nbs/workshop/command/sample.ipynb #dc258a1b
@@ -71,13 +80,17 @@ def _sample(args: Namespace) -> None:
     what, numbers = sized(o.n, p.event_shape), o.n * p.event_shape.numel()
     fit_in_memory("argument --n", what, numbers, SAMPLE)
     y = _class_numbers(getattr(o, "class"), names, o.n)
-    x = draw_samples(p.respace(o.steps), o.n, y, o.eta, o.seed, o.batch, shows_progress(o))
+    if o.solver is not None and "eta" in options.given_options(args):
+        raise ValueError("argument --eta: goes with the model's own steps, without --solver")
+    p, shown = p.respace(o.steps), shows_progress(o)
+    x = draw_samples(p, o.n, y, o.eta, o.seed, o.batch, shown, o.solver)
     save_pictures(x, o.out, y, o.cols)
-    print(f"{o.out}: {o.n} pictures by {o.steps} steps")
+    print(f"{o.out}: {o.n} pictures by {o.steps} steps" + (f" of {o.solver}" if o.solver else ""))
 
 # %% ../../nbs/workshop/command/sample.ipynb #603cce56
 _EXAMPLES = """examples:
   diffusion-math sample --n 64 --out digits.png
+  diffusion-math sample --n 16 --solver 2m --steps 8 --out quick.png
   diffusion-math sample --model run --class 3 --steps 250 --eta 1 --out threes.npz
 
 A .png shows all pictures on one sheet; an .npz keeps each (images, and labels if it has classes), and can be
@@ -94,6 +107,8 @@ def add_sample(subcommands: Any) -> None:
     option("--n", 64, "how many", **a_count)
     option("--out", Path("samples.png"), "FILE.png or FILE.npz", type=_picture_file, metavar="FILE")
     option("--steps", 50, "steps from noise to a picture", **a_count)
+    ways = "how the steps are taken (chapter 13); without it, by the model's own steps and --eta"
+    option("--solver", None, ways, choices=tuple(SOLVERS))
     option("--eta", 0.0, fresh, type=number(0, 1), metavar="X")
     option("--class", None, f"{which} (default: all, if the model has classes)", metavar="NAME")
     option("--cols", None, "columns of the sheet (default: as many as make a square)", **a_count)

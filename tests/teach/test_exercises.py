@@ -443,6 +443,10 @@ OTHERWISE = [
     ("12.a", lambda error, log_snr, d: d / 2 * (1 + math.log(math.tau))
      - 0.25 * ((d * log_snr.sigmoid() - error)[1:] + (d * log_snr.sigmoid() - error)[:-1]) @ log_snr.diff()),
     ("12.b", lambda square, width: torch.softmax(square.log() / 2 + width.log(), 0)),
+    ("13.a", lambda u, v, w: ((1 + (w - v) / (v - u) / 2).item(), (-(w - v) / (v - u) / 2).item())),
+    ("13.a", lambda u, v, w: torch.stack([(w - v) / 2 + v - u, -(w - v) / 2]) / (v - u)),
+    ("13.b", lambda n, n2, n4: math.log(abs((n2 - n) / (n4 - n2))) / math.log(2)),
+    ("13.b", lambda n, n2, n4: (n2 - n).abs().log2() - (n4 - n2).abs().log2()),
 ]  # fmt: skip
 
 
@@ -706,7 +710,7 @@ def test_a_check_takes_an_instant():
     "call", [lambda: check("3.z", stub), lambda: hint("99.a"), lambda: check("3", stub)]
 )
 def test_an_unknown_name_is_an_error_that_lists_them(call):
-    with pytest.raises(ValueError, match="name must be one of 1.a, 1.b, .* 12.b, got"):
+    with pytest.raises(ValueError, match="name must be one of 1.a, 1.b, .* 13.b, got"):
         call()
 
 
