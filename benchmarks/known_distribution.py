@@ -31,7 +31,7 @@ from samplers import Sampler, of_ours, of_peers
 from diffusion_math import ExactReverse, ForwardProcess, GaussianMixture, Schedule, digits
 from diffusion_math.solvers import SOLVERS, even_grid, karras_grid, polished_grid, solve
 
-CALLS, POLISHED, FLOORS, KEPT = (5, 10, 20, 50, 100), 20, 40, 6
+CALLS, POLISHED, FLOORS, KEPT = (5, 10, 20, 50, 100), 20, 40, 3
 LEADER, CHOSEN = "diffusion_math", "diffusion_math (chosen by the flow)"
 TOP = -12.0  # log SNR where the flow starts: noise of 400 deviations
 KINDS = MODE, SLICED, FLOW = "deviation in a mode", "sliced Wasserstein", "off the flow"
@@ -191,7 +191,7 @@ def our_grids(case: Case, calls: int, crowd: int) -> tuple[dict[str, Sampler], d
         for name in ("2m", "3m-half", "unipc2", "ipndm"):
             for high, start in starts.items():
                 grid = even_grid(start, -2 * math.log(0.02), calls, clean=True)
-                levels = polished_grid(case.law, pilot, grid, name, rounds=8 if calls < 20 else 4)
+                levels = polished_grid(case.law, pilot, grid, name, 8 if calls < 20 else 4, 100)
                 title = f"polished, {high:g} to 0.02, then the data"
                 polished |= of_ours({title: lambda steps, kept=levels: kept}, (SOLVERS[name],))
     return plain | polished, polished
@@ -266,7 +266,7 @@ def main() -> None:
     args = arguments(__doc__)
     seeds = 2 if args.quick else 3
     laws, figures = (
-        {"ring": (ring, 10_000, 1000, 256), "784 pixels": (blurred_digits, 500, 200, 64)},
+        {"ring": (ring, 5000, 500, 256), "784 pixels": (blurred_digits, 500, 100, 64)},
         [],
     )
     for title, (make, n, pilot, crowd) in laws.items():

@@ -247,7 +247,7 @@ def of_ddpm_pytorch() -> dict[str, Sampler] | None:
             return model.sample(len(z))
 
     def elucidated(name, ends, oracle, z, calls):
-        unet = ddpm.Unet(8, dim_mults=(1, 2), channels=z.shape[1])
+        unet = ddpm.Unet(8, dim_mults=(1, 2), channels=z.shape[1], learned_sinusoidal_cond=True)
         options = {"sigma_min": ends[0], "sigma_max": ends[1]}
         model = ddpm.ElucidatedDiffusion(
             unet, image_size=z.shape[2], channels=z.shape[1], **options
