@@ -101,12 +101,15 @@ def picture(name: str, row: dict) -> Path | None:
 
 
 def lines_picture(name: str, row: dict) -> Path | None:
-    "Errors against the number of steps, for rows whose cases end in '..., N steps'."
+    "Errors against the number of steps or calls, for rows whose cases end in '..., N steps' or '..., N calls'."
     from diffusion_math.teach.plot import PALETTE, figure, style
 
     kinds = unique(f["case"].rsplit(", ", 1)[0] for f in row["figures"])
-    fig, axes = figure(1, len(kinds), width=13, height=4.2, squeeze=False)
+    across = len(kinds) if len(kinds) <= 4 else -(-len(kinds) // 2)
+    down = -(-len(kinds) // across)
+    fig, axes = figure(down, across, width=13, height=4.2 * down, squeeze=False)
     whos, marks = unique(f["who"] for f in row["figures"]), "osD^vP*Xd>"
+    counts = row["figures"][0]["case"].split()[-1]
     with style():
         for ax, kind in zip(axes.flat, kinds, strict=True):
             for i, who in enumerate(whos):
@@ -123,7 +126,7 @@ def lines_picture(name: str, row: dict) -> Path | None:
                     else PALETTE["noise"]
                 )
                 ax.plot(
-                    *zip(*dots, strict=True),
+                    *(zip(*dots, strict=True) if dots else ((), ())),
                     marker=marks[i % len(marks)],
                     color=color,
                     label=who,
@@ -131,7 +134,7 @@ def lines_picture(name: str, row: dict) -> Path | None:
                     markersize=5,
                     linewidth=1.2,
                 )
-            ax.set(xscale="log", yscale="log", xlabel="steps", title=kind.replace(", ", "\n"))
+            ax.set(xscale="log", yscale="log", xlabel=counts, title=kind.replace(", ", "\n"))
         axes[0, 0].set_ylabel("error")
         fig.legend(
             *axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False
@@ -197,12 +200,14 @@ def section(name: str, row: dict) -> str:
     ]
     parts.append(table(row))
     parts += more(row)
-    many = any(f["case"].endswith(" steps") for f in row["figures"])
+    many = any(f["case"].endswith((" steps", " calls")) for f in row["figures"])
     path = (lines_picture if many else picture)(name, row)
     if path is not None:
         parts.append(
             f"![{row['title']}: the table above as a picture]({path.relative_to(HERE).as_posix()})"
         )
+    if "after" in row:
+        parts.append(row["after"])
     if "failed_since" in row:
         parts.append(
             f"A later run failed ({row['failed_since']}); these are the numbers before it."

@@ -25,6 +25,7 @@ ROWS = [
     "reverse_step",
     "correctness",
     "known_distribution",
+    "frechet_by_calls",
     "three_minutes",
     "estimator",
     "slider",
@@ -33,7 +34,7 @@ ROWS = [
     "gpu",
 ]
 SLOW = {"course"}  # only in full mode
-NEEDS_MNIST = {"three_minutes"}
+NEEDS_MNIST = {"three_minutes", "frechet_by_calls"}
 
 
 def kept() -> dict:
