@@ -79,13 +79,6 @@ if TYPE_CHECKING:
     from .laws.grid import GridChain
     from .laws.levels import GreyLevels
     from .laws.linear import LinearChain
-    from .training.foreign import (
-        from_diffusers,
-        from_kdiffusion,
-        from_score,
-        from_velocity,
-        to_diffusers,
-    )
     from .networks.unet import UNet
     from .palette import PALETTE, figure, style
     from .teach.catalogue import mystery
@@ -120,6 +113,13 @@ if TYPE_CHECKING:
     )
     from .training.checkpoint import load_model, load_pretrained, save_model
     from .training.fit import TrainingRun, fit
+    from .training.foreign import (
+        from_diffusers,
+        from_kdiffusion,
+        from_score,
+        from_velocity,
+        to_diffusers,
+    )
 
 _LAZY = {  # module -> what comes from it when it is first asked for
     "data.digits": ("dequantize", "digits", "make_digits", "mnist"),

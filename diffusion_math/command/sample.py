@@ -91,8 +91,12 @@ def _sample(args: Namespace) -> None:
     o = options.all_options(args)
     if "out" not in options.given_options(args) and o.out.exists():
         raise ValueError(f"argument --out: {o.out} is there already; --out {o.out} writes over it")
-    if o.sde is not None and "eta" in options.given_options(args):
+    given = options.given_options(args)
+    if o.sde is not None and "eta" in given:
         raise ValueError("argument --sde: has a dial in place of --eta; leave one of them out")
+    if o.solver is not None and ("eta" in given or o.sde is not None):
+        other = "--eta" if "eta" in given else "--sde"
+        raise ValueError(f"argument --solver: takes the steps in place of {other}; leave one out")
     p, names = options.load_named(o.model, o.device)
     if o.sde is None and o.steps > p.T:
         raise ValueError(
@@ -102,13 +106,10 @@ def _sample(args: Namespace) -> None:
     fit_in_memory("argument --n", what, numbers, SAMPLE)
     y = _class_numbers(getattr(o, "class"), names, o.n)
     if o.sde is None:
-        x = draw_samples(p.respace(o.steps), o.n, y, o.eta, o.seed, o.batch, shows_progress(o))
+        p, shown = p.respace(o.steps), shows_progress(o)
+        x = draw_samples(p, o.n, y, o.eta, o.seed, o.batch, shown, o.solver)
     else:
         x = _walked(p, o.n, y, o.sde, o.steps, o.seed, o.batch)
-    if o.solver is not None and "eta" in options.given_options(args):
-        raise ValueError("argument --eta: goes with the model's own steps, without --solver")
-    p, shown = p.respace(o.steps), shows_progress(o)
-    x = draw_samples(p, o.n, y, o.eta, o.seed, o.batch, shown, o.solver)
     save_pictures(x, o.out, y, o.cols)
     print(f"{o.out}: {o.n} pictures by {o.steps} steps" + (f" of {o.solver}" if o.solver else ""))
 

@@ -61,7 +61,7 @@ def test_samples_by_a_solver(run, tmp_path, capsys):
     x = p.sample(3, torch.Generator().manual_seed(0), solver="2m")
     assert (load_pictures(tmp_path / "a.npz").x - x).abs().max() <= 1 / 255 + 1e-6
     assert sample(run, tmp_path / "b.npz", "--n 1 --steps 2 --solver 2m --eta 0.5") == 1
-    assert "argument --eta: goes with the model's own steps, without --solver" in told(capsys)
+    assert "argument --solver: takes the steps in place of --eta" in told(capsys)
 
 
 def test_every_class_in_turn(run, tmp_path):
