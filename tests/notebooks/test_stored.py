@@ -436,6 +436,9 @@ PART_II = {
     "10_noisy_walk.ipynb": "noisy walk",
     "11_likelihood_by_flow.ipynb": "likelihood by the flow",
     "12_area_under_the_error.ipynb": "area under the error",
+    "13_solvers.ipynb": "solvers",
+    "14_flow_matching.ipynb": "flow matching",
+    "15_guidance.ipynb": "guidance",
 }
 
 
