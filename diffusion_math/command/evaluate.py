@@ -39,7 +39,7 @@ def _told(p: DDPM, o: Namespace, images: int, among: int) -> dict[str, Any]:
 _HOW = {
     "steps": "T = {T}, {terms} of the steps a picture",
     "continuous": "infinitely many steps, {terms} draws of log SNR a picture",
-    "flow": "the noise-free walk, signs drawn {probes} times a picture",
+    "flow": "the noise-free walk, sets of random signs a picture: {probes}",
 }
 
 

@@ -105,7 +105,7 @@ def test_told_the_class(run, photos, tmp_path, capsys):
     "options, rows, says",
     [
         ("--bound continuous --terms 3", ["prior", "area"], "infinitely many steps, 3 draws"),
-        ("--bound flow --probes 2", ["walk", "added"], "signs drawn 2 times a picture"),
+        ("--bound flow --probes 2", ["walk", "added"], "sets of random signs a picture: 2"),
     ],
 )
 def test_the_other_two_numbers(run, photos, tmp_path, capsys, options, rows, says):
