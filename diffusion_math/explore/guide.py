@@ -38,7 +38,9 @@ class GuideExplorer(AsksInPage):
     """
 
     _esm = front_end("guide")
-    _words = "two humps, what guidance is said to draw and what it draws, digits, and a slider for w"
+    _words = (
+        "two humps, what guidance is said to draw and what it draws, digits, and a slider for w"
+    )
 
     w = Number(0, 8)
     digit = traitlets.Int().tag(sync=True)
