@@ -229,7 +229,7 @@ _add(
 
 # %% ../../nbs/workshop/teach/notation.ipynb #87c9bb36
 _add(
-    (r"x_t , t", "the picture on the straight line from data, t = 0, to noise, t = 1", "line_walk(mixture, x_t, [1.0, 0.0])", "14.1"),
+    (r"x_t , t", "the picture on the line from data (t = 0) to noise (t = 1)", "line_walk(mixture, x_t, [1.0, 0.0])", "14.1"),
     (r"u(x, t)", "the average velocity on that line, ε − x_0 given x_t", "line_velocity(mixture, x_t, 0.5)", "14.1"),
     ("", "a velocity network as a denoiser, its loss, and its words", "FlowMatching ; flow_loss ; convert_line", "14"),
     (r"\frac{s}{a+s}", "one clock by the other", "log_snr_to_time(log_snr) ; time_to_log_snr(0.5)", "14.3"),
