@@ -307,18 +307,18 @@ def test_its_limit_is_the_flow():
     c = ((1 - ends) ** 2 + ends**2).sqrt()
     truth = quantile_flow(TWO, z / c[0], -8.0, 6.0) * c[1]
     off = [
-        error(line_walk(TWO, z, torch.linspace(*ends, n + 1, dtype=F64)), truth) for n in (400, 800)
+        error(line_walk(TWO, z, torch.linspace(*ends, n + 1, dtype=F64)), truth) for n in (150, 300)
     ]
-    assert off[1] < 5e-3 and 1.8 < off[0] / off[1] < 2.2
+    assert off[1] < 1.5e-2 and 1.8 < off[0] / off[1] < 2.2
 
 
 def test_from_pure_noise_to_data_and_back():
     x = line_walk(
-        PLANE, torch.randn(20_000, 2, generator=seed(), dtype=F64), torch.linspace(1, 0, 101)
+        PLANE, torch.randn(10_000, 2, generator=seed(), dtype=F64), torch.linspace(1, 0, 101)
     )
     truth = PLANE.sample(20_000, seed(1))
     for f in (lambda x: x, lambda x: x[:, :1] * x[:, 1:]):
-        stderr = ((f(x).var(0) + f(truth).var(0)) / 20_000).sqrt()
+        stderr = (f(x).var(0) / 10_000 + f(truth).var(0) / 20_000).sqrt()
         # the walk's own error, of the order of a step, comes on top
         assert ((f(x).mean(0) - f(truth).mean(0)).abs() < 5 * stderr + 0.01).all()
     m = FlowMatching(lambda x, t: torch.ones_like(x))
@@ -401,14 +401,14 @@ def test_on_a_line_the_second_flow_is_straight_and_goes_nowhere_new():
 
     def straight(x, t):
         low, high, t = x - 20, x + 20, t.view(-1, 1).to(x)
-        for _ in range(60):
+        for _ in range(48):
             z = (low + high) / 2
             under = (1 - t) * ranks(z) + t * z < x
             low, high = torch.where(under, z, low), torch.where(under, high, z)
         return z - ranks(z)
 
-    m, z = FlowMatching(straight), torch.linspace(-2, 2, 7, dtype=F64)[:, None]
-    times = torch.linspace(1, 0, 9, dtype=F64)
+    m, z = FlowMatching(straight), torch.linspace(-2, 2, 5, dtype=F64)[:, None]
+    times = torch.linspace(1, 0, 4, dtype=F64)
     path = line_walk(m, z, times, trajectory=True)
     assert straightness(path, times).max() < 1e-10
     assert straightness(line_walk(TWO, z, times, trajectory=True), times).min() > 1e-3

@@ -2910,7 +2910,7 @@ _slip(
 )
 _slip(
     "14.b",
-    "An error of x0 is worth 1/t² as one of the velocity. You took 1/(1 − t)², which is the noise's, or left out a square.",
+    "An error of x0 is worth 1/t² as one of the velocity, with the square, and t, not 1 − t. You left out a square.",
     lambda v: torch.sigmoid(v / 2) * torch.sigmoid(-v / 2) / 2 / torch.sigmoid(v / 2),
     lambda v: torch.sigmoid(v / 2) / 2,
 )

@@ -176,8 +176,6 @@ _add(
     ("", "bound = entropy + model's error + gap, each by its own road", "account ; Account", "workshop/laws/account"),
     ("", "the digits that ship, and all of MNIST", "digits ; mnist ; make_digits ; dequantize", "workshop/data/digits"),
     ("", "a network for pictures", "UNet", "workshop/networks/unet"),
-    ("", "models from elsewhere as ours, and ours for diffusers",
-     "from_diffusers ; to_diffusers ; from_kdiffusion ; from_velocity ; from_score", "workshop/training/foreign"),
     ("", "a prior over grey levels, for pixels", "GreyLevels", "workshop/laws/levels"),
     ("", "training", "fit ; TrainingRun", "workshop/training/fit"),
     ("", "trained models: keep, read back, and those that ship", "save_model ; load_model ; load_pretrained",
@@ -227,16 +225,11 @@ _add(
     ("", "areas under it: a likelihood, a bound", "log_prob_by_area ; area_estimate ; bound_by_area", "12"),
     ("", "a schedule that learns, and the best constant variances", "Levels ; learn_levels ; best_variance", "12"),
     ("", "to drag: a datum, and the area under its error", "AreaExplorer", "workshop/explore/area"),
-    (r"D(x, \lambda \mid y)", "the guess with a class", "classified(p, lambda x, v: -v)(x_t, log_snr)", "15.1"),
-    (r"D_w", "the guess beyond that", "guided(p, p, 2.0)(x_t, log_snr)", "15.2"),
-    (r"\omega", '"omega": how loudly a class counts, counted from 0', "guidance_weight(3, 'Ho & Salimans 2022') - 1", "15.2"),
-    ("", "a paper's number for how loudly a class counts, as ours", "guidance_weight ; NO_GUIDANCE", "15"),
-    ("", "to drag: guidance, and what it draws", "GuideExplorer", "workshop/explore/guide"),
 )  # fmt: skip
 
 # %% ../../nbs/workshop/teach/notation.ipynb #87c9bb36
 _add(
-    (r"x_t , t", "the picture on the straight line from data (0) to noise (1)", "line_walk(mixture, x_t, [1.0, 0.0])", "14.1"),
+    (r"x_t , t", "the picture on the line from data (t = 0) to noise (t = 1)", "line_walk(mixture, x_t, [1.0, 0.0])", "14.1"),
     (r"u(x, t)", "the average velocity on that line, ε − x_0 given x_t", "line_velocity(mixture, x_t, 0.5)", "14.1"),
     ("", "a velocity network as a denoiser, its loss, and its words", "FlowMatching ; flow_loss ; convert_line", "14"),
     (r"\frac{s}{a+s}", "one clock by the other", "log_snr_to_time(log_snr) ; time_to_log_snr(0.5)", "14.3"),
@@ -252,7 +245,6 @@ _CHAPTERS = {
     "6": "06_ddpm", "6b": "06b_fewer_freedoms", "7": "07_score_matching", "7b": "07b_dictionary",
     "8": "08_recap", "8b": "08b_famous_slips", "9": "09_noise_free_walk", "10": "10_noisy_walk",
     "11": "11_likelihood_by_flow", "12": "12_area_under_the_error", "13": "13_solvers", "14": "14_flow_matching",
-    "15": "15_guidance",
 }  # fmt: skip
 
 
