@@ -10,18 +10,24 @@ from torch.utils._pytree import tree_leaves
 
 from diffusion_math import (
     DDPM,
+    Empirical,
+    ExactReverse,
     ForwardProcess,
+    GaussianMixture,
     UNet,
     checks,
     cosine_schedule,
     elbo,
+    elbo_estimate,
     elbo_loss,
     flow_loss,
+    fit,
     langevin,
     line_walk,
     score_of,
     simple_loss,
 )
+from diffusion_math.training import evaluation
 
 Q = ForwardProcess(cosine_schedule(T=4))
 T_EACH = torch.tensor([1, 4])
@@ -53,7 +59,19 @@ USES = {
     "posterior": lambda p, x: p.q.posterior(x, x, 3).kl(p.step(x, 3)),
     "score_of": lambda p, x: score_of(p)(x, torch.zeros(2)),
     "langevin": lambda p, x: langevin(lambda y: -y, x, 0.1, 2),
+    "elbo_estimate": lambda p, x: elbo_estimate(p.q, p, x, 8, times="both", decoder=p.decode),
+    "an exact law": lambda p, x: law_of(x).log_prob(x),
+    "its denoiser": lambda p, x: law_of(x).denoise(x, 0.0),
+    "its way back": lambda p, x: ExactReverse(p.q, law_of(x)).step(x, 3).sample(),
+    "many data": lambda p, x: law_of(x, 2000).denoise(x, 0.0),
 }
+
+
+def law_of(x, n=6):
+    "A mixture beside x, in its precision; of n data, so that both ways of its sums are taken."
+    data = torch.rand(n, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    law = Empirical(data) if n > 6 else GaussianMixture.fit(data, torch.arange(n) % 2, floor=0.1)
+    return law.to(x.device, x.dtype)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +87,75 @@ def test_no_float64_reaches_a_device_that_has_none(monkeypatch, network, predict
     x = torch.zeros(2, 1, 28, 28, device="meta")
     with NoFloat64():
         USES[use](p, x)
+
+
+@pytest.mark.parametrize("terms", ["all", 2])
+def test_evaluation_moves_no_float64_there(monkeypatch, network, terms):
+    "A whole batch; then its terms would come to the CPU, and a fake device has none."
+    monkeypatch.setattr(checks, "COARSE", {"meta"})
+    monkeypatch.setattr(evaluation, "Generator", Own)
+    p = DDPM(network, ForwardProcess(Q.schedule), (1, 28, 28), images=True)
+    with NoFloat64(), pytest.raises(NotImplementedError, match="out of meta"):
+        evaluation.bound_terms(p, torch.zeros(2, 1, 28, 28), terms=terms)
+
+
+class Own:
+    "A generator on the fake device, which has none: torch's own takes its place."
+
+    def __init__(self, device):
+        pass
+
+    def manual_seed(self, seed):
+        return None
+
+
+class Far:
+    "As accelerate would have it on a device of the fake kind."
+
+    device, num_processes, process_index, is_main_process = torch.device("meta"), 1, 0, True
+
+    def __init__(self, **settings):
+        pass
+
+    def prepare_model(self, network):
+        return network
+
+    def backward(self, loss):
+        loss.backward()
+
+    def gather(self, x):
+        return torch.zeros(x.shape)
+
+
+class Plain(torch.optim.AdamW):
+    "Without the fused kernel, which knows mps but no fake device, and which alone is told of broken gradients."
+
+    def __init__(self, *args, fused, **more):
+        super().__init__(*args, **more)
+
+    def step(self):
+        self.found_inf = None
+        super().step()
+
+
+@pytest.mark.parametrize("loss", ["simple", "elbo"])
+def test_fit_moves_no_float64_there(monkeypatch, loss):
+    "Two steps whole; then the run wants to read its losses, and a fake device has none."
+    monkeypatch.setattr(checks, "COARSE", {"meta"})
+    monkeypatch.setattr("accelerate.Accelerator", Far)
+    monkeypatch.setattr(torch.optim, "AdamW", Plain)
+    p = DDPM(UNet(width=8, classes=10), ForwardProcess(Q.schedule), (1, 28, 28), images=True)
+    taken = []
+    of = {"simple": simple_loss, "elbo": elbo_loss}[loss]
+
+    def counted(p, x0, t, eps):
+        taken.append(x0.device.type)
+        return of(p, x0, t=t, eps=eps)
+
+    data = torch.zeros(6, 1, 28, 28, dtype=torch.float64)  # somebody's own may be float64
+    with NoFloat64(), pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+        fit(p, data, 2, 4, loss=counted, labels=torch.arange(6), progress=False)
+    assert taken == ["meta", "meta"]
 
 
 def test_the_guard_sees_a_float64():

@@ -142,8 +142,9 @@ def leaning(
     "sum_k w_k (x - s mean_k): by differences where means are few, else by products of matrices in float64."
     if means.numel() <= FEW:
         return torch.einsum("nk,nkd->nd", w, x[:, None] - s[..., None] * means)
-    w, x64, means = w.double(), x.double(), means.double()
-    return (w.sum(1, keepdim=True) * x64 - s.double() * (w @ means)).to(x)
+    kind = checks.finest(x.device)
+    w, fine, means = w.to(kind), x.to(kind), means.to(kind)
+    return (w.sum(1, keepdim=True) * fine - s.to(kind) * (w @ means)).to(x)
 
 
 def squares(
@@ -156,7 +157,7 @@ def squares(
     """
     far = torch.cdist(x.detach(), means.detach(), compute_mode="donot_use_mm_for_euclid_dist")
     exact = (far * factor.detach().sqrt()).square()
-    a, b = x.double(), means.double()
+    a, b = x.to(checks.finest(x.device)), means.to(checks.finest(x.device))
     plain = a.square().sum(1, keepdim=True) + b.square().sum(1) - 2 * a @ b.mT
     plain = (factor * plain).to(exact)
     return torch.where(exact.isfinite(), plain + (exact - plain).detach(), exact)

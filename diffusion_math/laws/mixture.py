@@ -148,7 +148,8 @@ def scale_and_var(
     log_snr: LogSNR, like: Tensor
 ) -> tuple[Float[Tensor, "n 1"], Float[Tensor, "n 1"]]:
     "scale and noise variance of each noise level, from float64, beside `like`."
-    level = torch.as_tensor(log_snr, dtype=torch.float64).reshape(-1, 1)
+    near = log_snr.device if isinstance(log_snr, Tensor) else torch.device("cpu")
+    level = torch.as_tensor(log_snr, dtype=checks.finest(near)).reshape(-1, 1)
     return torch.sigmoid(level).sqrt().to(like, non_blocking=True), torch.sigmoid(-level).to(
         like, non_blocking=True
     )

@@ -59,7 +59,7 @@ def _which_steps(
     device = shares.device
     if terms == "all" or p.T == 1:
         t = torch.arange(2, p.T + 1, device=device)[:, None].repeat(1, b)
-        return t, torch.ones(t.shape, dtype=torch.float64, device=device)
+        return t, torch.ones(t.shape, dtype=shares.dtype, device=device)
     t = draw_times("both", shares, terms, b, generator)
     return t, 1 / (terms * shares[t - 2])
 
@@ -84,14 +84,18 @@ def _bound_of(
     "Each picture's terms in nats: the prior, the groups of steps, the reconstruction."
     q, groups = p.q, step_groups(p.T)
     edges = torch.tensor([last for _, last in groups], device=x0.device)
-    steps = torch.zeros(len(groups), len(x0), dtype=torch.float64, device=x0.device)
+    kind = {"dtype": shares.dtype, "device": x0.device}  # float64, where the device has it
+    steps = torch.zeros(len(groups), len(x0), **kind)
     for t, weight in zip(*_which_steps(p, len(x0), terms, shares, generator), strict=True):
         x_t = q.marginal(x0, t).sample(generator)
-        cost = q.posterior(x_t, x0, t).kl(p.step(x_t, t)).double() * weight
+        cost = q.posterior(x_t, x0, t).kl(p.step(x_t, t)).to(**kind) * weight
         steps.scatter_add_(0, torch.bucketize(t, edges)[None], cost[None])
         tick()
     prior, reconstruction = _ends(p, x0, generator)
     return torch.cat([prior, steps, reconstruction])
+    x_1 = q.marginal(x0, 1).sample(generator)
+    ends = [q.marginal(x0, q.T).kl(p.prior(x0)), -p.decode(x_1).log_prob(x0)]
+    return torch.cat([ends[0].to(**kind)[None], steps, ends[1].to(**kind)[None]])
 
 # %% ../../nbs/workshop/training/evaluation.ipynb #d892d0fc
 def _batches(
@@ -128,7 +132,8 @@ def bound_terms(
 
     device, every = next(p.parameters()).device, every_step(p, terms)
     generator, pilot = Generator(device).manual_seed(seed), x0[: max(1, 4000 // p.T)].to(device)
-    terms, shares = "all" if every else terms, pilot.new_zeros(p.T - 1).double()
+    terms, none = "all" if every else terms, pilot.new_zeros(p.T - 1)
+    shares = none.to(checks.finest(device))
     if not every:
         shares = term_shares(p.q, p, pilot, "both", None, generator)
     rounds, parts = math.ceil(len(x0) / batch) * (p.T - 1 if every else terms), []
@@ -136,6 +141,10 @@ def bound_terms(
     with tqdm(total=rounds, disable=not progress, **look) as bar:
         for told, x in _batches(p, x0, y, batch):
             parts.append(_bound_of(told, x, terms, shares, generator, bar.update).cpu())
+        for i in range(0, len(x0), batch):
+            told = p if y is None else p.given(y=y[i : i + batch].to(device))
+            x = x0[i : i + batch].to(device)
+            parts.append(_bound_of(told, x, terms, shares, generator, bar.update).cpu().double())
     return torch.cat(parts, 1)
 
 # %% ../../nbs/workshop/training/evaluation.ipynb #0a7e4c12
