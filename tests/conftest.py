@@ -34,6 +34,7 @@ DIFFUSION_MATH_REQUIRE_BROWSER=1 that is an error.
 import contextlib
 import os
 import random
+import re
 import sys
 
 import jaxtyping
@@ -52,7 +53,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from tests.lab import browser, find_chromium, lab, lab_page, open_notebook, page, warm  # noqa: E402, F401  (fixtures)
+from tests.lab import WORKERS, browser, find_chromium, lab, lab_page, open_notebook, page, warm  # noqa: E402, F401  (fixtures)
 
 CHROMIUM = find_chromium()
 LAB_FIXTURES = {"browser", "page", "lab_page", "open_notebook"}
@@ -88,9 +89,42 @@ def pytest_configure(config):
         config.addinivalue_line("markers", line)
 
 
+LONGEST = "06_ddpm", "06b_fewer_freedoms", "05_elbo", "04_reverse"  # then the other chapters
+DEAR = (
+    "tests/browser/test_site.py",
+    "tests/test_packaging.py",
+)  # what each makes once serves all of its tests
+
+
+def in_order(items: list, workers: int) -> list:
+    """The longest begin first, or one worker waits for another at the end; what is dear to make is made by one worker.
+
+    `--dist worksteal` gives each worker an equal piece of the list, and then whoever is done takes from the end of what
+    is left to another. So each piece begins with its share of the chapters, then the whole of one of DEAR.
+    """
+    chapters, dear, rest = [], {name: [] for name in DEAR}, []
+    for item in items:
+        name = item.nodeid.partition("::")[0]
+        chapter = re.search(r"test_runs_from_a_fresh_kernel\[(\d\w+)", item.nodeid)
+        (chapters if chapter else dear.get(name, rest)).append(item)
+
+    def place(item):
+        return [i for i, name in enumerate(LONGEST) if f"[{name}" in item.nodeid] or [len(LONGEST)]
+
+    chapters.sort(key=place)
+    heads = [chapters[w::workers] for w in range(workers)]
+    for i, group in enumerate(dear.values()):
+        heads[i % workers] += group
+    ordered, n = [], len(items)
+    for w, head in enumerate(heads):
+        size = max(0, n * (w + 1) // workers - len(ordered) - len(head))
+        ordered += head + rest[:size]
+        del rest[:size]
+    return ordered + rest
+
+
 def pytest_collection_modifyitems(config, items):
-    # the longest begin first, or one worker waits for the other at the end
-    items.sort(key=lambda item: "test_runs_from_a_fresh_kernel[06" not in item.nodeid)
+    items[:] = in_order(items, WORKERS)
     for item in items:
         folder = config.rootpath / "tests" / "browser"
         if folder in item.path.parents or LAB_FIXTURES & set(getattr(item, "fixturenames", ())):
