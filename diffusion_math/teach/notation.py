@@ -176,6 +176,8 @@ _add(
     ("", "bound = entropy + model's error + gap, each by its own road", "account ; Account", "workshop/laws/account"),
     ("", "the digits that ship, and all of MNIST", "digits ; mnist ; make_digits ; dequantize", "workshop/data/digits"),
     ("", "a network for pictures", "UNet", "workshop/networks/unet"),
+    ("", "models from elsewhere as ours, and ours for diffusers",
+     "from_diffusers ; to_diffusers ; from_kdiffusion ; from_velocity ; from_score", "workshop/training/foreign"),
     ("", "a prior over grey levels, for pixels", "GreyLevels", "workshop/laws/levels"),
     ("", "training", "fit ; TrainingRun", "workshop/training/fit"),
     ("", "trained models: keep, read back, and those that ship", "save_model ; load_model ; load_pretrained",
@@ -225,6 +227,11 @@ _add(
     ("", "areas under it: a likelihood, a bound", "log_prob_by_area ; area_estimate ; bound_by_area", "12"),
     ("", "a schedule that learns, and the best constant variances", "Levels ; learn_levels ; best_variance", "12"),
     ("", "to drag: a datum, and the area under its error", "AreaExplorer", "workshop/explore/area"),
+    (r"D(x, \lambda \mid y)", "the guess with a class", "classified(p, lambda x, v: -v)(x_t, log_snr)", "15.1"),
+    (r"D_w", "the guess beyond that", "guided(p, p, 2.0)(x_t, log_snr)", "15.2"),
+    (r"\omega", '"omega": how loudly a class counts, counted from 0', "guidance_weight(3, 'Ho & Salimans 2022') - 1", "15.2"),
+    ("", "a paper's number for how loudly a class counts, as ours", "guidance_weight ; NO_GUIDANCE", "15"),
+    ("", "to drag: guidance, and what it draws", "GuideExplorer", "workshop/explore/guide"),
 )  # fmt: skip
 
 # %% ../../nbs/workshop/teach/notation.ipynb #87c9bb36
@@ -245,6 +252,7 @@ _CHAPTERS = {
     "6": "06_ddpm", "6b": "06b_fewer_freedoms", "7": "07_score_matching", "7b": "07b_dictionary",
     "8": "08_recap", "8b": "08b_famous_slips", "9": "09_noise_free_walk", "10": "10_noisy_walk",
     "11": "11_likelihood_by_flow", "12": "12_area_under_the_error", "13": "13_solvers", "14": "14_flow_matching",
+    "15": "15_guidance",
 }  # fmt: skip
 
 

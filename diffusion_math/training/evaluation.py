@@ -70,7 +70,8 @@ def _ends(
     "The prior of each picture, and its reconstruction from one x_1, in nats."
     x_1 = p.q.marginal(x0, 1).sample(generator)
     ends = p.q.marginal(x0, p.T).kl(p.prior(x0)), -p.decode(x_1).log_prob(x0)
-    return ends[0].double()[None], ends[1].double()[None]
+    kind = checks.finest(x0.device)
+    return ends[0].to(kind)[None], ends[1].to(kind)[None]
 
 
 def _bound_of(
@@ -93,9 +94,6 @@ def _bound_of(
         tick()
     prior, reconstruction = _ends(p, x0, generator)
     return torch.cat([prior, steps, reconstruction])
-    x_1 = q.marginal(x0, 1).sample(generator)
-    ends = [q.marginal(x0, q.T).kl(p.prior(x0)), -p.decode(x_1).log_prob(x0)]
-    return torch.cat([ends[0].to(**kind)[None], steps, ends[1].to(**kind)[None]])
 
 # %% ../../nbs/workshop/training/evaluation.ipynb #d892d0fc
 def _batches(
@@ -140,10 +138,6 @@ def bound_terms(
     look = dict(desc="the bound", unit="batch", dynamic_ncols=True)
     with tqdm(total=rounds, disable=not progress, **look) as bar:
         for told, x in _batches(p, x0, y, batch):
-            parts.append(_bound_of(told, x, terms, shares, generator, bar.update).cpu())
-        for i in range(0, len(x0), batch):
-            told = p if y is None else p.given(y=y[i : i + batch].to(device))
-            x = x0[i : i + batch].to(device)
             parts.append(_bound_of(told, x, terms, shares, generator, bar.update).cpu().double())
     return torch.cat(parts, 1)
 
