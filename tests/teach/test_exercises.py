@@ -640,7 +640,7 @@ def test_nothing_that_a_reader_hands_over_raises(name, f, said):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(st.floats(-3, 3).filter(lambda v: abs(v - 1) > 1e-3))
 def test_a_scaled_answer_is_wrong_and_shown(name, factor):
     exercise = CATALOGUE[name]
