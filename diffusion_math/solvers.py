@@ -67,9 +67,9 @@ def midpoint(nodes: Sequence[float], h: float = 0.0) -> tuple[float, ...]:
 
 
 def half_bent(nodes: Sequence[float], h: float = 0.0) -> tuple[float, ...]:
-    """fitted, with half of a parabola's bend where there are three answers: DPM-Solver++(3M) as it is run.
+    """fitted, with half of a parabola's bend where there are three answers: so its order is 2, not 3.
 
-    So it is in its authors' code, and in that of diffusers and k-diffusion; with it the order is 2, not 3.
+    This is DPM-Solver++(3M) as diffusers and k-diffusion run it: c_2 of c_0 + c_1 u + c_2 u^2 is taken for 2 c_2.
     """
     full = fitted(nodes, h)
     if len(nodes) != 3:
@@ -146,7 +146,7 @@ TABLE = [
     Solver("adams", 4, "eps", past=3),  # Bashforth & Adams 1883, on steps of any size
     Solver("unipc2", 3, rule=midpoint_first, past=1, corrects=trapezoid_first),  # Zhao et al. 2023
     Solver("unipc3", 4, rule=midpoint_first, past=2, corrects=trapezoid_first),
-    Solver("2m-sde", 1, rule=midpoint, past=1, dial=1.0),  # SDE-DPM-Solver++(2M), Lu et al. 2022b
+    Solver("2m-sde", 2, rule=midpoint, past=1, dial=1.0),  # SDE-DPM-Solver++(2M), Lu et al. 2022b
 ]
 SOLVERS = {solver.name: solver for solver in TABLE}
 
