@@ -224,6 +224,10 @@ _add(
     ("", "the error as a curve, and the unit bell's", "error_curve ; normal_error", "12"),
     ("", "areas under it: a likelihood, a bound", "log_prob_by_area ; area_estimate ; bound_by_area", "12"),
     ("", "a schedule that learns, and the best constant variances", "Levels ; learn_levels ; best_variance", "12"),
+    (r"r = a/s", "the root of the signal-to-noise ratio", "", "13.1"),
+    (r"w_i", "how much guess i counts in a step", "solve(p, x_t, [1.0, 2.0], '2m')", "13.2"),
+    ("", "how the steps of a walk are taken: a table, and a row of it", "SOLVERS ; Solver", "13"),
+    ("", "where the steps are put", "even_grid ; karras_grid ; planned_grid ; polished_grid", "13.4"),
     ("", "to drag: a datum, and the area under its error", "AreaExplorer", "workshop/explore/area"),
 )  # fmt: skip
 
