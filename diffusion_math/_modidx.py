@@ -1627,6 +1627,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'diffusion_math.solvers._between': ('solvers.html#_between', 'diffusion_math/solvers.py'),
                                         'diffusion_math.solvers._ends': ('solvers.html#_ends', 'diffusion_math/solvers.py'),
                                         'diffusion_math.solvers._gauss': ('solvers.html#_gauss', 'diffusion_math/solvers.py'),
+                                        'diffusion_math.solvers._length': ('solvers.html#_length', 'diffusion_math/solvers.py'),
                                         'diffusion_math.solvers._level': ('solvers.html#_level', 'diffusion_math/solvers.py'),
                                         'diffusion_math.solvers._moved': ('solvers.html#_moved', 'diffusion_math/solvers.py'),
                                         'diffusion_math.solvers._place': ('solvers.html#_place', 'diffusion_math/solvers.py'),

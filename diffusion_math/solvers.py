@@ -8,7 +8,7 @@ __all__ = ['Rule', 'Grid', 'ADAMS', 'KUTTA', 'TABLE', 'SOLVERS', 'fitted', 'midp
 # %% ../nbs/13_solvers.ipynb #57231ce1
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -67,9 +67,9 @@ def midpoint(nodes: Sequence[float], h: float = 0.0) -> tuple[float, ...]:
 
 
 def half_bent(nodes: Sequence[float], h: float = 0.0) -> tuple[float, ...]:
-    """fitted, with half of a parabola's bend where there are three answers: DPM-Solver++(3M) as it is run.
+    """fitted, with half of a parabola's bend where there are three answers: so its order is 2, not 3.
 
-    So it is in its authors' code, and in that of diffusers and k-diffusion; with it the order is 2, not 3.
+    This is DPM-Solver++(3M) as diffusers and k-diffusion run it: c_2 of c_0 + c_1 u + c_2 u^2 is taken for 2 c_2.
     """
     full = fitted(nodes, h)
     if len(nodes) != 3:
@@ -109,7 +109,7 @@ class Solver:
     name: str
     order: int
     holds: str = "x0"
-    rule: Rule = fitted
+    rule: Rule = field(default_factory=lambda: fitted)
     past: int = 0
     stages: tuple[tuple[float, tuple[float, ...]], ...] = ()
     corrects: Rule | None = None
@@ -119,6 +119,10 @@ class Solver:
         checks.text("name", self.name), checks.at_most("order", self.order, 20)
         checks.one_of("holds", self.holds, ("x0", "eps", "velocity"))
         checks.at_most("past", self.past, 20, 0)
+        for k, stage in enumerate(checks.listed("stages", self.stages, "pairs")):
+            fits = f"a place and a tuple of {k + 1} weights"
+            if not isinstance(stage, tuple) or [len(stage), *map(_length, stage[1:])] != [2, k + 1]:
+                raise TypeError(f"stages: each must be {fits}, got {checks.got(stage)}")
         for name, rule in (("rule", self.rule), ("corrects", self.corrects or self.rule)):
             checks.function(name, rule, "nodes and h")
         if checks.amount("dial", self.dial) and self.holds != "x0":
@@ -128,6 +132,10 @@ class Solver:
     def calls(self) -> int:
         "Calls of the denoiser a step."
         return 1 + len(self.stages)
+
+
+def _length(row: Any) -> int:
+    return len(row) if isinstance(row, tuple) else -1
 
 
 ADAMS = (1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24)
@@ -146,7 +154,7 @@ TABLE = [
     Solver("adams", 4, "eps", past=3),  # Bashforth & Adams 1883, on steps of any size
     Solver("unipc2", 3, rule=midpoint_first, past=1, corrects=trapezoid_first),  # Zhao et al. 2023
     Solver("unipc3", 4, rule=midpoint_first, past=2, corrects=trapezoid_first),
-    Solver("2m-sde", 1, rule=midpoint, past=1, dial=1.0),  # SDE-DPM-Solver++(2M), Lu et al. 2022b
+    Solver("2m-sde", 2, rule=midpoint, past=1, dial=1.0),  # SDE-DPM-Solver++(2M), Lu et al. 2022b
 ]
 SOLVERS = {solver.name: solver for solver in TABLE}
 
@@ -172,7 +180,7 @@ def solve(
     progress=True shows a bar. No gradients are kept. ValueError: a grid that turns or stands still, an unknown solver.
     """
     levels, every = checks.ways("grid", grid), checks.flag("trajectory", trajectory)
-    solver, denoise = named(solver), as_denoiser(denoiser)
+    solver, denoise, generator = named(solver), as_denoiser(denoiser), checks.random(generator)
     path, before, known = [wide(checks.tensor("x", x))], None, []
     for left in countdown(len(levels) - 1, progress):
         here, there, x_t = levels[-left - 1], levels[-left], path[-1]
@@ -307,7 +315,7 @@ def planned_grid(
     """
     levels = checks.ways("levels", levels)
     n, last = checks.count("steps", steps, 1, len(levels) - 1), len(levels) - 1
-    crowd = wide(checks.some("x", x, "walker"))
+    crowd = wide(checks.at_hand("x", checks.some("x", x, "walker")))
     places, strays = [crowd], crowd[:0]
     for k in range(1, last + 1):
         near = levels[k - 1 : k + 1]
@@ -345,8 +353,12 @@ def polished_grid(
     keeps what lowers the root of the mean square between the walk's end and that of fine steps of rk4. Never worse for
     this crowd than grid is. solver, generator as in solve. ValueError: fewer than one round.
     """
-    levels, crowd = checks.ways("grid", grid), wide(checks.some("x", x, "walker"))
+    levels, crowd = (
+        checks.ways("grid", grid),
+        wide(checks.at_hand("x", checks.some("x", x, "walker"))),
+    )
     finite = [v for v in levels if v < math.inf]
+    fine = checks.at_most("fine", fine)
     dense = even_grid(finite[0], finite[-1], fine).tolist() + levels[len(finite) :]
     truth = solve(denoiser, crowd, dense, "rk4")
 

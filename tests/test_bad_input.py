@@ -436,6 +436,8 @@ row(
     trajectory=FLAG,
     like=Kind(None, as_is("None", "0-dim", "half", "empty", "meta")),
     eta=number(0.5, 0, 1),
+    solver=Kind(None, skip=tuple(POOL)),  # it and grid have a row of their own
+    grid=Kind(None, skip=tuple(POOL)),
 )
 row("AsksNetwork.given", lambda y: P.given(y=y).sample(1), y=Kind(1, as_is(*POOL)))
 row("AsksNetwork.through", P.through, q=a(Q))
@@ -907,6 +909,83 @@ row(
     strips=count(200, 200, 200, wrong=(10**12,)),
 )
 NET4 = dm.UNet(1, 10, width=4, mults=(1,), heads=1)
+# ---- chapter 13
+
+GRID = Kind(
+    [-1.0, 0.5, 1.0],
+    as_is("range", "integers", "list", "tuple"),
+    ([1, 1], [0], [0, NAN], [INF, 0], [-INF, 0], [0, 701], [0, 1, 0.5], [[0, 1]]),
+)
+SOLVER = Kind("2m", {}, ("best", 3, dm.Solver))
+row(
+    "solve",
+    dm.solve,
+    denoiser=DENOISER,
+    x=tensor(X, *ALONE),
+    grid=GRID,
+    solver=SOLVER,
+    generator=GENERATOR,
+    trajectory=FLAG,
+    progress=FLAG,
+)
+row(
+    "DDPM.sample, by a solver",
+    lambda solver, grid: P.sample(1, solver=solver, grid=grid),
+    solver=SOLVER.but(skip=("None",)),
+    grid=GRID.but(right=GRID.right | as_is("None")),
+)
+RULE = Kind(dm.SOLVERS["3m"].rule, {}, skip=OWN)
+row(
+    "Solver",
+    dm.Solver,
+    name=TEXT,
+    order=count(2, 1, 20),
+    holds=one_of("x0"),
+    rule=RULE,
+    past=count(1, 0, 20),
+    stages=Kind((), {}, ((0.5,), ((0.5, (1, 2)),), ((0.5, 1),)), skip=("list", "tuple", "no list")),
+    corrects=RULE.but(right=as_is("None")),
+    dial=number(1.0, 0),
+)
+row(
+    "even_grid",
+    dm.even_grid,
+    start=ENDS.but(good=-2.0),
+    end=ENDS.but(good=1.7),
+    steps=count(3, 2, 10**7, skip=("10**12",)),
+    clean=FLAG,
+)
+row(
+    "karras_grid",
+    dm.karras_grid,
+    start=ENDS.but(good=-2.0),
+    end=ENDS.but(good=1.7),
+    steps=count(3, 2, 10**7, skip=("10**12",)),
+    rho=number(7.0, 0, lowest=False, wrong=(-1,)),
+    clean=FLAG,
+)
+WALKERS = tensor(X, "half", wrong=(X[:0],))
+row(
+    "planned_grid",
+    dm.planned_grid,
+    denoiser=DENOISER,
+    x=WALKERS,
+    levels=GRID,
+    steps=count(1, 1, 2),
+    solver=SOLVER,
+)
+row(
+    "polished_grid",
+    dm.polished_grid,
+    denoiser=DENOISER,
+    x=WALKERS,
+    grid=GRID,
+    solver=SOLVER,
+    rounds=count(1, 1, 10**7, skip=("10**12",)),
+    fine=count(3, 1, 10**7),
+    generator=GENERATOR,
+)
+
 row(
     "GreyLevels",
     dm.GreyLevels,

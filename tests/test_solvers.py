@@ -345,6 +345,26 @@ def test_and_in_the_plane(name):
     assert abs(slope_of(name, off) - solver.order) < 0.1, off
 
 
+def test_with_dice_the_order_is_that_of_the_crowd_s_variance(monkeypatch):
+    "The data is one bell, so the end is linear in the start and in each throw: one row for each, no luck at all."
+    var, (start, end) = 4.0, (-3.0, 3.0)
+    law = GaussianMixture([1.0], torch.zeros(1, 1, dtype=F64), torch.tensor([var], dtype=F64))
+    of = lambda level: scales(level)[0] ** 2 * var + scales(level)[1] ** 2
+    off = []
+    for n in (100, 200):
+        rows, thrown = torch.eye(n + 1, 1, dtype=F64), iter(range(1, n + 1))
+
+        def one(x, generator, thrown=thrown):
+            dice = torch.zeros_like(x)
+            dice[next(thrown)] = 1
+            return dice
+
+        monkeypatch.setattr("diffusion_math.solvers.noise_like", one)
+        got = solve(law, rows * of(start) ** 0.5, even_grid(start, end, n), "2m-sde")
+        off.append(got.square().sum() - of(end))
+    assert abs(math.log2(off[0] / off[1]) - SOLVERS["2m-sde"].order) < 0.1
+
+
 @pytest.mark.parametrize("name", SOLVERS)
 def test_calls_a_step_are_what_it_declares(name):
     told = []
