@@ -26,6 +26,7 @@ ROWS = [
     "correctness",
     "known_distribution",
     "three_minutes",
+    "referee",
     "estimator",
     "slider",
     "page",
