@@ -36,15 +36,31 @@ def of_diffusers() -> Iterator[Row]:
     s = d.DDPMScheduler(T, clip_sample=False)
     bar = s.alphas_cumprod
     yield who, "DDPMScheduler.add_noise", referee.noising(lambda x, t, e: s.add_noise(x, e, t), bar)
-    yield who, "DDPMScheduler.get_velocity", referee.target(lambda x, t, e: s.get_velocity(x, e, t), bar, predicts="v")
+    yield (
+        who,
+        "DDPMScheduler.get_velocity",
+        referee.target(lambda x, t, e: s.get_velocity(x, e, t), bar, predicts="v"),
+    )
     for name, kind, more in (
         ("DDPMScheduler, fixed_small", d.DDPMScheduler, {"variance_type": "fixed_small"}),
         ("DDPMScheduler, fixed_large", d.DDPMScheduler, {"variance_type": "fixed_large"}),
         ("DDPMScheduler, clip_sample", d.DDPMScheduler, {"clip_sample": True}),
-        ("DDIMScheduler, 50 steps, trailing", d.DDIMScheduler, {"clip_sample": False, "timestep_spacing": "trailing"}),
-        ("DDIMScheduler, clip_sample, 50 steps, trailing", d.DDIMScheduler, {"timestep_spacing": "trailing"}),
+        (
+            "DDIMScheduler, 50 steps, trailing",
+            d.DDIMScheduler,
+            {"clip_sample": False, "timestep_spacing": "trailing"},
+        ),
+        (
+            "DDIMScheduler, clip_sample, 50 steps, trailing",
+            d.DDIMScheduler,
+            {"timestep_spacing": "trailing"},
+        ),
         ("DDIMScheduler, 50 steps, leading (default)", d.DDIMScheduler, {"clip_sample": False}),
-        ("DPMSolverMultistepScheduler, 50 steps", d.DPMSolverMultistepScheduler, {"timestep_spacing": "trailing"}),
+        (
+            "DPMSolverMultistepScheduler, 50 steps",
+            d.DPMSolverMultistepScheduler,
+            {"timestep_spacing": "trailing"},
+        ),
     ):
         yield who, f"{name}: the sampler", referee.sampler(looped(kind, more), bar)
 
@@ -68,16 +84,34 @@ def of_ddpm_pytorch() -> Iterator[Row]:
     if d is None:
         return
     make = lambda **more: d.GaussianDiffusion(
-        d.Unet(8, dim_mults=(1, 2), channels=1), image_size=8, timesteps=T, auto_normalize=False, **more
+        d.Unet(8, dim_mults=(1, 2), channels=1),
+        image_size=8,
+        timesteps=T,
+        auto_normalize=False,
+        **more,
     )
     for kind in ("linear", "cosine", "sigmoid"):
         m = make(beta_schedule=kind)
-        yield who, f"GaussianDiffusion, {kind}: the table", referee.schedule(m.alphas_cumprod, m.betas)
+        yield (
+            who,
+            f"GaussianDiffusion, {kind}: the table",
+            referee.schedule(m.alphas_cumprod, m.betas),
+        )
     m = make(beta_schedule="linear", objective="pred_noise")
     bar = m.alphas_cumprod
-    yield who, "q_sample", referee.noising(lambda x, t, e: m.q_sample(x, t, noise=e.to(x)), bar, event_shape=(1, 8, 8))
-    yield who, "predict_v", referee.target(m.predict_v_from, bar) if hasattr(m, "predict_v_from") else referee.target(
-        lambda x, t, e: m.predict_v(x, t, e), bar, predicts="v"
+    yield (
+        who,
+        "q_sample",
+        referee.noising(
+            lambda x, t, e: m.q_sample(x, t, noise=e.to(x)), bar, event_shape=(1, 8, 8)
+        ),
+    )
+    yield (
+        who,
+        "predict_v",
+        referee.target(m.predict_v_from, bar)
+        if hasattr(m, "predict_v_from")
+        else referee.target(lambda x, t, e: m.predict_v(x, t, e), bar, predicts="v"),
     )
     yield who, "q_posterior", referee.posterior(lambda x_t, x0, t: m.q_posterior(x0, x_t, t), bar)
     for objective, name in (("pred_noise", "eps"), ("pred_x0", "x0"), ("pred_v", "v")):
@@ -99,7 +133,9 @@ def of_ddpm_pytorch() -> Iterator[Row]:
 
         yield who, f"{name}: the sampler", referee.sampler(sample, bar, law="pixels")
     if (learned := peer("denoising_diffusion_pytorch.learned_gaussian_diffusion")) is not None:
-        f = lambda x, mean, std: learned.discretized_gaussian_log_likelihood(x, means=mean, log_scales=std.log().expand_as(mean))
+        f = lambda x, mean, std: learned.discretized_gaussian_log_likelihood(
+            x, means=mean, log_scales=std.log().expand_as(mean)
+        )
         yield who, "discretized_gaussian_log_likelihood", referee.decoder(f)
 
 
@@ -109,8 +145,16 @@ def of_the_others() -> Iterator[Row]:
             f = lambda model, shape, by=getattr(k, name): by(
                 model, torch.randn(shape) * SIGMAS[0], SIGMAS, disable=True
             )
-            yield "k-diffusion", f"{name}, 60 Karras levels: the sampler", referee.sampler(f, sigmas=SIGMAS, predicts="x0")
-        yield "k-diffusion", "get_sigmas_karras: the table", referee.schedule(sigmas=k.get_sigmas_karras(60, 0.002, 80.0))
+            yield (
+                "k-diffusion",
+                f"{name}, 60 Karras levels: the sampler",
+                referee.sampler(f, sigmas=SIGMAS, predicts="x0"),
+            )
+        yield (
+            "k-diffusion",
+            "get_sigmas_karras: the table",
+            referee.schedule(sigmas=k.get_sigmas_karras(60, 0.002, 80.0)),
+        )
     if (small := peer("smalldiffusion")) is not None:
         s = small.ScheduleDDPM(T)
         yield "smalldiffusion", "ScheduleDDPM: the table", referee.schedule(sigmas=s.sigmas)
@@ -124,7 +168,12 @@ def main() -> None:
     for rows in (of_diffusers, of_ddpm_pytorch, of_the_others):
         for who, what, said in rows():
             value = said.error if math.isfinite(said.error) else None
-            more = {"right": said.right, "slip": said.slip, "says": str(said), "version": metadata.version(who)}
+            more = {
+                "right": said.right,
+                "slip": said.slip,
+                "says": str(said),
+                "version": metadata.version(who),
+            }
             figures.append(figure(who, what, value, **more))
             print(f"{who} {more['version']} | {what} | {said}\n", file=sys.stderr, flush=True)
     target = "every verdict with the number that proves it"

@@ -181,7 +181,9 @@ def verdicts(row: dict) -> str:
     lines = ["| package | function | verdict |", "| --- | --- | --- |"]
     for f in row["figures"]:
         first, *rest = f["says"].split("\n    ")
-        notes = [line for line in rest if line.startswith(("Each of", "So few", "The draws", "In float"))]
+        notes = [
+            line for line in rest if line.startswith(("Each of", "So few", "The draws", "In float"))
+        ]
         said = " ".join([first.partition(": ")[2], *notes]).replace("|", "\\|")
         lines.append(f"| {f['who']} {f['version']} | {f['case']} | {said} |")
     return "\n".join(lines) + "\n\n" + VERDICTS
