@@ -179,6 +179,27 @@ def more(row: dict) -> list[str]:
     return out
 
 
+def verdicts(row: dict) -> str:
+    "What the referee says of each function: the package, the function, right or not, and the finding."
+    lines = ["| package | function | verdict |", "| --- | --- | --- |"]
+    for f in row["figures"]:
+        first, *rest = f["says"].split("\n    ")
+        notes = [
+            line for line in rest if line.startswith(("Each of", "So few", "The draws", "In float"))
+        ]
+        said = " ".join([first.partition(": ")[2], *notes]).replace("|", "\\|")
+        lines.append(f"| {f['who']} {f['version']} | {f['case']} | {said} |")
+    return "\n".join(lines) + "\n\n" + VERDICTS
+
+
+VERDICTS = """A verdict is about the formula that the referee holds, and need not be about what a package set out to do. So, fairly:
+the scaled linear table that does not end in noise is kept for the models that were trained with it. `DDIMScheduler` clips
+by default and keeps the old noise, as its first release did; `step(..., use_clipped_model_output=True)` takes it anew. The
+tanh is called an approximation where it stands. And a solver of higher order is not on the referee's list of steps, so
+only its draws are judged: that of diffusers takes its last long step with too few levels near the data for humps this
+narrow."""
+
+
 def how(row: dict) -> str:
     "How a row was run."
     if "seconds" not in row:
@@ -198,6 +219,8 @@ def section(name: str, row: dict) -> str:
         f"Target: {row['target']}. {('In ' + row['unit'] + '. ') if row['unit'] else ''}"
         f"Better is {row['better']}. `{name}.py`, {how(row)}.",
     ]
+    if row.get("verdicts"):
+        return "\n\n".join([*parts, verdicts(row)]) + "\n"
     parts.append(table(row))
     parts += more(row)
     many = any(f["case"].endswith((" steps", " calls")) for f in row["figures"])

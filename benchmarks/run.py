@@ -27,6 +27,7 @@ ROWS = [
     "known_distribution",
     "frechet_by_calls",
     "three_minutes",
+    "referee",
     "estimator",
     "slider",
     "page",

@@ -1481,6 +1481,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                          'diffusion_math/referee/sampler.py'),
                                                 'diffusion_math.referee.sampler.sampler': ( 'workshop/referee/sampler.html#sampler',
                                                                                             'diffusion_math/referee/sampler.py'),
+                                                'diffusion_math.referee.sampler.slip_in': ( 'workshop/referee/sampler.html#slip_in',
+                                                                                            'diffusion_math/referee/sampler.py'),
                                                 'diffusion_math.referee.sampler.steps_of': ( 'workshop/referee/sampler.html#steps_of',
                                                                                              'diffusion_math/referee/sampler.py'),
                                                 'diffusion_math.referee.sampler.verdict_on': ( 'workshop/referee/sampler.html#verdict_on',

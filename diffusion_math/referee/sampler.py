@@ -2,7 +2,8 @@
 
 # %% auto #0
 __all__ = ['SEE', 'SIGMAS', 'LAWS', 'SHIFTS', 'ring', 'humps', 'pixels', 'law_of', 'Knows', 'walk', 'of_hump', 'against',
-           'largest', 'steps_of', 'explains', 'found_rule', 'bad_start', 'sampler', 'verdict_on', 'closeness']
+           'largest', 'steps_of', 'explains', 'found_rule', 'bad_start', 'sampler', 'slip_in', 'verdict_on',
+           'closeness']
 
 # %% ../../nbs/workshop/referee/sampler.ipynb #90e0c0ba
 import math
@@ -268,52 +269,46 @@ def sampler(
 SHIFTS = {1: "the network is told t - 1", -1: "the network is told t + 1"}
 
 
+def slip_in(rule: tuple | None, start: tuple | None, calls: int) -> tuple[str, str, str] | None:
+    "The slip of a walk: its name, what proves it, its cure; None where there is none."
+    if start is not None:
+        name, found, cure = start
+        return name, f'"{name}": {found}', cure
+    if rule is None or not (rule[0].slip or rule[1]):
+        return None
+    name = rule[0].name if rule[0].slip else SHIFTS[rule[1]]
+    cure = (
+        rule[0].cure
+        or "The scales of a step and the time that the network is told must be of one entry."
+    )
+    return name, f'each of its {calls} steps equals the slip "{name}", {closeness(rule[2])}', cure
+
+# %% ../../nbs/workshop/referee/sampler.ipynb #da1c3629
 def verdict_on(rows: list, rule: tuple | None, start: tuple | None, calls: int, n: int) -> Verdict:
     "The verdict from what was compared with the law, and the rule that the steps went by."
-    says, off, errors = largest(rows)
-    law = f"{says}, {abs(errors):.0f} standard errors of {n} draws"
-    agrees = abs(errors) <= SIGMAS
-    if start is not None:
-        name, said, cure = start
-        return Verdict(
-            "sampler",
-            False,
-            f'wrong: "{name}": {said}.',
-            abs(off),
-            name,
-            cure,
-            SEE,
-            (f"The draws: {law}.",),
-        )
-    if rule is not None and (rule[0].slip or rule[1]):
-        name = rule[0].name if rule[0].slip else SHIFTS[rule[1]]
-        cure = (
-            rule[0].cure
-            or "The scales of each step and the time that the network is told must be of one entry."
-        )
-        how = closeness(rule[2])
-        says = f'wrong: each of its {calls} steps equals the slip "{name}" {how}.'
-        return Verdict("sampler", False, says, abs(off), name, cure, SEE, (f"The draws: {law}.",))
-    by = (
-        f"Each of its {calls} steps is {rule[0].name}, {closeness(rule[2])}."
-        if rule
-        else "Its steps are of no rule on the list."
-    )
-    if agrees:
-        says = f"right: {n} draws agree with the law in places, widths and shares; at most {abs(errors):.1f} standard errors off."
-        return Verdict("sampler", True, says, abs(off), see=SEE, notes=(by,))
+    said, off, errors = largest(rows)
+    law, size = f"{said}, {abs(errors):.0f} standard errors of {n} draws", abs(off)
+    if (found := slip_in(rule, start, calls)) is not None:
+        name, says, cure = found
+        notes = (f"The draws: {law}.",)
+        return Verdict("sampler", False, f"wrong: {says}.", size, name, cure, SEE, notes)
+    by = "Its steps are of no rule on the list."
+    if rule is not None:
+        by = f"Each of its {calls} steps is {rule[0].name}, {closeness(rule[2])}."
+    if abs(errors) <= SIGMAS:
+        agree = f"{n} draws agree with the law in places, widths and shares"
+        says = f"right: {agree}, to {abs(errors):.1f} standard errors."
+        return Verdict("sampler", True, says, size, see=SEE, notes=(by,))
     if rule is not None:
         lost = (
             f"So few steps at these levels lose something: {law}. Take more, or place them better."
         )
-        return Verdict(
-            "sampler", True, f"right, step by step. {by}", abs(off), see=SEE, notes=(lost,)
-        )
-    says = f"wrong: {law}, and no slip that the referee knows explains it."
+        return Verdict("sampler", True, f"right, step by step. {by}", size, see=SEE, notes=(lost,))
     cure = f"It calls the network {calls} times. If more steps mend it, the steps are right and too long."
-    return Verdict("sampler", False, says, abs(off), cure=cure, see=SEE)
+    says = f"wrong: {law}, and no slip that the referee knows explains it."
+    return Verdict("sampler", False, says, size, cure=cure, see=SEE)
 
-
+# %% ../../nbs/workshop/referee/sampler.ipynb #79ed37bb
 def closeness(how: tuple[float, float]) -> str:
     "How well a rule was met, in words."
     size, errors = how
