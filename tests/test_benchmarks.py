@@ -1,5 +1,6 @@
 "The instruments of benchmarks/: what they measure is right where the answer is known."
 
+import math
 import sys
 from pathlib import Path
 
@@ -141,18 +142,62 @@ def row(case: str, **means: float) -> list[dict]:
 def test_the_verdict_tells_a_lead_from_chance_and_from_a_defeat():
     from known_distribution import LEADER, above_floor, verdict
 
-    leads = row(
-        "first", **{"floor": 10, LEADER: 20, "diffusion_math (DDPM, linear)": 50, "azula": 21}
-    )
-    level = row("second", **{"floor": 10, LEADER: 11, "azula": 10.5})
-    behind = row(
-        "third", **{"floor": 10, LEADER: 20, "diffusion_math (DDPM, linear)": 12, "azula": 15}
-    )
+    own = "diffusion_math (exact covariance, placed)"
+    clear = row("first", **{"floor": 10, LEADER: 20, own: 5, "azula": 50, "diffusers": 22})
+    near = row("second", **{"floor": 10, LEADER: 20, own: 5, "azula": 21})
+    level = row("third", **{"floor": 10, LEADER: 11, "azula": 10.5})
+    behind = row("fourth", **{"floor": 10, LEADER: 20, own: 12, "azula": 15, "diffusers": 10})
+    bare = row("fifth", **{LEADER: 20, "azula": 10})  # a judge without a floor
     assert above_floor(level[1], level[0]) == pytest.approx(2**0.5)  # 1 over the root of 1/4 + 1/4
-    assert verdict(leads) == f"{LEADER} has a smaller error than any peer in 1 of 1 cases."
-    said = verdict(leads + level + behind)
-    assert "in 1 of 3 cases. In 1 a peer's is smaller" in said and "+1.4 standard errors" in said
-    assert said.endswith("It is behind in: third (14.1).")
+    said = verdict(clear + near + level + behind + bare)
+    assert "by more than two standard errors in 1 of 5 cases, by less in 1; in 1 a peer's" in said
+    assert "Behind in 2: fourth (×2.00 of diffusers's); fifth (×2.00 of azula's)." in said
+    assert "Behind" not in verdict(clear) and "in 1 of 1 cases, by less in 0" in verdict(clear)
+
+
+def test_a_sampler_asks_for_the_level_that_it_names_and_no_more_often_than_it_may():
+    from samplers import Counted, counted, of_ours
+
+    from diffusion_math import GaussianMixture
+    from diffusion_math.solvers import SOLVERS, even_grid, solve
+
+    law = GaussianMixture(torch.ones(1), torch.full((1, 1, 2, 2), 0.3), torch.tensor([0.5]))
+    z = torch.randn(50, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    told = []
+    denoise = lambda x, level: told.append(level) or law.denoise(x, torch.tensor(level))
+    grid = lambda steps: even_grid(-8.0, 6.0, steps, clean=True)
+    for name in ("2m", "heun"):
+        told.clear()
+        found = of_ours({"even": grid}, (SOLVERS[name],))[f"{name}, even"](denoise, z, 10)
+        torch.testing.assert_close(found, solve(law, z, grid(10 // SOLVERS[name].calls), name))
+        assert len(told) <= 10 and told[0] == pytest.approx(-8)
+    seen = Counted(denoise)
+    seen(z * 3, 0.6, 2.4)  # a scale that is not variance preserving
+    assert told[-1] == pytest.approx(2 * math.log(0.25)) and seen.calls == 1
+    with pytest.raises(ValueError, match="may ask 2 times, and asked 3"):
+        counted(lambda oracle, z, calls: [oracle(z, 0.6, 0.8) for _ in range(3)][0])(denoise, z, 2)
+
+
+def test_every_samplers_walk_ends_where_the_flow_does():
+    "With many calls: ours always, and those of each package that is installed."
+    from samplers import of_ours, of_peers
+
+    from diffusion_math import GaussianMixture
+    from diffusion_math.solvers import even_grid, solve
+
+    means = torch.tensor([-0.4, 0.4])[:, None, None, None].expand(2, 1, 2, 2).contiguous()
+    law = GaussianMixture(torch.ones(2) / 2, means, torch.full((2,), 0.2**2))
+    z = torch.randn(64, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    truth = solve(law, z.double(), even_grid(-12.0, 12.0, 200), "rk4").float()
+    denoise = lambda x, level: law.denoise(x, torch.tensor(level))
+    ours = of_ours({"even": lambda steps: even_grid(-9.0, 9.0, steps, clean=True)})
+    random = ("SDE", "sde", "ancestral", "DDPM", "eta 1", "REAB")  # REAB's step is not the flow's
+    for who, samplers in ({"ours": ours} | of_peers()).items():
+        for name, sampler in samplers.items():
+            if any(word in name for word in random):
+                continue
+            off = (sampler(denoise, z, 60) - truth).square().mean().sqrt().item()
+            assert off < 0.1, f"{who}, {name}: {off:.3f}"
 
 
 def test_steps_placed_by_the_law_crowd_where_its_modes_part():
