@@ -142,7 +142,7 @@ def of_ddpm_pytorch() -> Iterator[Row]:
 def of_the_others() -> Iterator[Row]:
     if (k := peer("k_diffusion.sampling")) is not None:
         for name in ("sample_euler", "sample_euler_ancestral", "sample_heun", "sample_dpmpp_2m"):
-            f = lambda model, shape, by=getattr(k, name): by(
+            f = lambda model, shape, name=name: getattr(k, name)(
                 model, torch.randn(shape) * SIGMAS[0], SIGMAS, disable=True
             )
             yield (

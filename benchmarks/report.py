@@ -194,10 +194,9 @@ def verdicts(row: dict) -> str:
 
 VERDICTS = """A verdict is about the formula that the referee holds, and need not be about what a package set out to do. So, fairly:
 the scaled linear table that does not end in noise is kept for the models that were trained with it. `DDIMScheduler` clips
-by default and keeps the old noise, as its first release did; `step(..., use_clipped_model_output=True)` takes it anew. The
-tanh is called an approximation where it stands. And a solver of higher order is not on the referee's list of steps, so
-only its draws are judged: that of diffusers takes its last long step with too few levels near the data for humps this
-narrow."""
+by default and keeps the old noise; `step(..., use_clipped_model_output=True)` takes it anew. The tanh is called an
+approximation where it stands. A solver of higher order is not on the referee's list of steps, so only its draws are
+judged: "wrong" says there that so many steps do not give humps this narrow, and not that a line of the solver is wrong."""
 
 
 def how(row: dict) -> str:

@@ -202,9 +202,10 @@ TANH = (
 )
 CLAMP = "A clamp at 1e-12 can never read more than 40 bits, so far out the number is no bound. Use log_ndtr (8b.8)."
 DECODER_SLIPS = (
-    Slip("tanh for the normal CDF", TANH, (cdf_difference(tanh_cdf), cdf_difference(tanh_cdf, low=1e-10))),
+    Slip("tanh for the normal CDF", TANH,
+         tuple(cdf_difference(tanh_cdf, low=v) for v in (1e-12, 1e-10, 1e-15, 1e-20))),
     Slip("a clamped difference", CLAMP,
-         tuple(cdf_difference(torch.special.ndtr, low=v) for v in (1e-12, 1e-10, 1e-8, 1e-7, 1e-20))),
+         tuple(cdf_difference(torch.special.ndtr, low=v) for v in (1e-12, 1e-10, 1e-8, 1e-7, 1e-15, 1e-20))),
     Slip("the ends closed", "The first level reaches to -inf and the last to inf, or the masses do not add to 1.", (closed,)),
     Slip("half a level", "Levels stand 2/255 apart: a level reaches 1/255 to either side.",
          (cdf_difference(torch.special.ndtr, 0.5 / 255), cdf_difference(torch.special.ndtr, 2 / 255),
