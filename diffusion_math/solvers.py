@@ -116,16 +116,21 @@ class Solver:
     dial: float = 0.0
 
     def __post_init__(self):
-        checks.text("name", self.name), checks.at_most("order", self.order, 20)
+        checks.text("name", self.name)
+        read = {"order": checks.at_most("order", self.order, 20)}
+        read["past"] = checks.at_most("past", self.past, 20, 0)
+        read["dial"] = checks.amount("dial", self.dial)
+        for name, value in read.items():
+            object.__setattr__(self, name, value)
         checks.one_of("holds", self.holds, ("x0", "eps", "velocity"))
-        checks.at_most("past", self.past, 20, 0)
         for k, stage in enumerate(checks.listed("stages", self.stages, "pairs")):
             fits = f"a place and a tuple of {k + 1} weights"
             if not isinstance(stage, tuple) or [len(stage), *map(_length, stage[1:])] != [2, k + 1]:
                 raise TypeError(f"stages: each must be {fits}, got {checks.got(stage)}")
-        for name, rule in (("rule", self.rule), ("corrects", self.corrects or self.rule)):
-            checks.function(name, rule, "nodes and h")
-        if checks.amount("dial", self.dial) and self.holds != "x0":
+        checks.function("rule", self.rule, "nodes and h")
+        if self.corrects is not None:
+            checks.function("corrects", self.corrects, "nodes and h")
+        if self.dial and self.holds != "x0":
             raise ValueError(f"dial must be 0 unless holds is 'x0', got {self.dial:g}")
 
     @property
@@ -282,7 +287,8 @@ def karras_grid(
     rho = 1: even in s/a; the larger rho, the more even in log SNR.
     """
     start, end, u = _ends(start, end, steps, clean)
-    first, last = (math.exp(-v / 2 / checks.positive("rho", rho)) for v in (start, end))
+    rho = checks.positive("rho", rho)
+    first, last = (math.exp(-v / 2 / rho) for v in (start, end))
     levels = -2 * rho * torch.log(first + u * (last - first))
     return _between(start, levels, end, clean)
 

@@ -943,7 +943,7 @@ row(
     holds=one_of("x0"),
     rule=RULE,
     past=count(1, 0, 20),
-    stages=Kind((), {}, ((0.5,), ((0.5, (1, 2)),), ((0.5, 1),)), skip=("list", "tuple", "no list")),
+    stages=Kind((), {}, ((0.5,), ((0.5, (1, 2)),), ((0.5, 1),)), skip=("nothing", "empty")),
     corrects=RULE.but(right=as_is("None")),
     dial=number(1.0, 0),
 )
