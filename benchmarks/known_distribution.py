@@ -189,8 +189,8 @@ def our_grids(case: Case, calls: int, crowd: int) -> tuple[dict[str, Sampler], d
                     grids[f"{title}, {high:g} to {low:g}{end}"] = make
     plain, polished, pilot = of_ours(grids), {}, noise(case.law, crowd, 100)
     if calls <= POLISHED:
-        for name in ("2m", "unipc2", "ipndm"):
-            for high, start in list(starts.items())[:2]:
+        for name in ("2m", "3m-half", "unipc2", "ipndm"):
+            for high, start in starts.items():
                 grid = even_grid(start, -2 * math.log(0.02), calls, clean=True)
                 levels = polished_grid(case.law, pilot, grid, name, 8 if calls < 20 else 4, 100)
                 title = f"polished, {high:g} to 0.02, then the data"
