@@ -216,7 +216,7 @@ def named(solver: Solver | str) -> Solver:
         return SOLVERS[checks.one_of("solver", solver, tuple(SOLVERS))]
     return checks.instance("solver", solver, Solver, str)
 
-
+# %% ../nbs/13_solvers.ipynb #13500002
 def _answer(solver: Solver, denoise: Callable, x: Batch, level: float, there: float) -> Batch:
     "What solver holds still, from the guess at x; the guess itself where the step leads to the data."
     guess, (a, s) = denoise(x, level), _scales(level)
