@@ -138,18 +138,17 @@ class Solver:
         "Calls of the denoiser a step."
         return 1 + len(self.stages)
 
-
+# %% ../nbs/13_solvers.ipynb #13cut000
 def _length(row: Any) -> int:
     return len(row) if isinstance(row, tuple) else -1
 
-
+# %% ../nbs/13_solvers.ipynb #13cut001
 ADAMS = (1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24)
 KUTTA = (0.5, (1.0,)), (0.5, (0.0, 1.0)), (1.0, (0.0, 0.0, 1.0))
 TABLE = [
     Solver("euler", 1, "velocity"),
-    Solver(
-        "ddim", 1
-    ),  # Song, Meng & Ermon 2021; DPM-Solver-1; Euler in x/a, as Karras et al. 2022 have it
+    # Song, Meng & Ermon 2021; DPM-Solver-1; Euler in x/a, as Karras et al. 2022 have it
+    Solver("ddim", 1),
     Solver("heun", 2, "eps", stages=((1.0, (1.0,)),)),  # Karras et al. 2022, algorithm 1
     Solver("rk4", 4, "eps", fixed((1 / 6, 1 / 3, 1 / 3, 1 / 6)), stages=KUTTA),
     Solver("2m", 2, rule=midpoint, past=1),  # DPM-Solver++(2M), Lu et al. 2022b
@@ -209,7 +208,7 @@ def solve(
         before, path = x_t, [*path, moved] if every else [moved]
     return torch.stack(path).to(x) if every else path[-1].to(x)
 
-
+# %% ../nbs/13_solvers.ipynb #13cut002
 def named(solver: Solver | str) -> Solver:
     "A solver, or the one of SOLVERS that has this name."
     if isinstance(solver, str):
@@ -342,7 +341,7 @@ def planned_grid(
         way.append(int(before[way[-1]]))
     return torch.tensor([levels[i] for i in (0, *reversed(way))], **EXACT)
 
-
+# %% ../nbs/13_solvers.ipynb #13cut003
 @torch.no_grad()
 def polished_grid(
     denoiser: Any,
@@ -359,10 +358,8 @@ def polished_grid(
     keeps what lowers the root of the mean square between the walk's end and that of fine steps of rk4. Never worse for
     this crowd than grid is. solver, generator as in solve. ValueError: fewer than one round.
     """
-    levels, crowd = (
-        checks.ways("grid", grid),
-        wide(checks.at_hand("x", checks.some("x", x, "walker"))),
-    )
+    levels = checks.ways("grid", grid)
+    crowd = wide(checks.at_hand("x", checks.some("x", x, "walker")))
     finite = [v for v in levels if v < math.inf]
     fine = checks.at_most("fine", fine)
     dense = even_grid(finite[0], finite[-1], fine).tolist() + levels[len(finite) :]
