@@ -180,7 +180,7 @@ class Case:
 
 def our_grids(case: Case, calls: int, crowd: int) -> tuple[dict[str, Sampler], dict[str, Sampler]]:
     "Every solver of ours on every grid, and those of them whose grids were polished for this denoiser."
-    grids, starts = {}, {high: -2 * math.log(high) for high in (20, 40, 80)}
+    grids, starts = {}, {high: -2 * math.log(high) for high in (20, 40, 80, 160)}
     for high, start in starts.items():
         for low in (0.002, 0.01, 0.02):
             for title, grid in (("even", even_grid), ("rho 7", karras_grid)):
