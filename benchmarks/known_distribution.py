@@ -180,7 +180,7 @@ class Case:
 
 def our_grids(case: Case, calls: int, crowd: int) -> tuple[dict[str, Sampler], dict[str, Sampler]]:
     "Every solver of ours on every grid, and those of them whose grids were polished for this denoiser."
-    grids, starts = {}, {high: -2 * math.log(high) for high in (20, 40, 80)}
+    grids, starts = {}, {high: -2 * math.log(high) for high in (20, 40, 80, 160)}
     for high, start in starts.items():
         for low in (0.002, 0.01, 0.02):
             for title, grid in (("even", even_grid), ("rho 7", karras_grid)):
@@ -266,7 +266,7 @@ def names(figures: list[dict]) -> str:
 def main() -> None:
     args = arguments(__doc__)
     seeds = 2 if args.quick else 3
-    sizes = {"ring": (ring, 5000, 500, 256), "784 pixels": (blurred_digits, 500, 100, 64)}
+    sizes = {"ring": (ring, 5000, 2000, 256), "784 pixels": (blurred_digits, 500, 100, 64)}
     if args.quick:
         sizes = {"ring": (ring, 2000, 300, 128), "784 pixels": (blurred_digits, 200, 64, 32)}
     figures = []
@@ -280,11 +280,11 @@ def main() -> None:
             if calls <= 20:
                 packages[LEADER] = ours
             for who, samplers in sorted(packages.items(), key=lambda item: item[0] != LEADER):
-                names, worth = best(case, samplers, calls)
+                picked, worth = best(case, samplers, calls)
                 if calls == 20:
                     packages[who] = fewer(samplers, worth)
-                known = {name: case.measured(samplers[name], calls) for name in {*names.values()}}
-                found[who] = {kind: (name, known[name][kind]) for kind, name in names.items()}
+                known = {name: case.measured(samplers[name], calls) for name in {*picked.values()}}
+                found[who] = {kind: (name, known[name][kind]) for kind, name in picked.items()}
                 if who == LEADER and polished:
                     name = min(polished, key=lambda name: worth[name][FLOW])
                     each = known.get(name) or case.measured(samplers[name], calls)
