@@ -25,9 +25,14 @@ from .sums import wide
 from .tables import EXACT, countdown
 
 __all__ = [
-    "SOLVERS", "Solver", "even_grid", "fitted", "fixed", "half_bent", "karras_grid", "midpoint", "midpoint_first",
-    "planned_grid", "polished_grid", "solve", "trapezoid_first",
-]  # fmt: skip
+    "SOLVERS",
+    "Solver",
+    "even_grid",
+    "karras_grid",
+    "planned_grid",
+    "polished_grid",
+    "solve",
+]
 
 Rule = Callable[[Sequence[float], float], Sequence[float]]  # (nodes, h) -> weights that sum to 1
 Grid = Sequence[float] | Float[Tensor, " n"]

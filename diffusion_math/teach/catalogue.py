@@ -2728,6 +2728,148 @@ _slip(
     _shared(lambda m, w: w / m),
 )
 
+# %% ../../nbs/workshop/teach/catalogue.ipynb #13a00002
+def line_weights(before, now, then):
+    back = (then - now) / (now - before) / 2
+    return torch.stack([1 + back, -back])
+
+
+_add(
+    Exercise(
+        "13.a",
+        "the weights of two answers",
+        line_weights,
+        lambda d: {
+            "before": d.between(-3.0, -2.0),
+            "now": d.between(-1.2, -0.8),
+            "then": d.between(1.0, 2.0),
+        },
+        hints=(
+            "Half of the step lies ahead of the middle. How much does the answer change over that, if it goes on as it "
+            "did from `before` to `now`?",
+            "The first weight is 1 + b, the second −b, with b = ½ (then − now) / (now − before).",
+        ),
+        edges=(
+            (
+                "Where both steps are equally long, the weights are 3/2 and −1/2.",
+                lambda a: a | {"then": 2 * a["now"] - a["before"]},
+            ),
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #13a00003
+def _by_ratio(f):
+    "Wrong weights, from the next step over the last: f says how much the older answer counts."
+    return lambda before, now, then: torch.stack(
+        [1 + f((then - now) / (now - before)), -f((then - now) / (now - before))]
+    )
+
+
+_slip(
+    "13.a",
+    "Those are the weights of equal steps. Here the last step is shorter or longer than this one.",
+    _by_ratio(lambda r: 0 * r + 0.5),
+)
+_slip(
+    "13.a",
+    "You read the line where the step ends. In the middle the answer has changed by half of that.",
+    _by_ratio(lambda r: r),
+)
+_slip(
+    "13.a",
+    "Your ratio is upside down: after a short step and before a long one, the change counts more.",
+    _by_ratio(lambda r: 1 / r / 2),
+    _by_ratio(lambda r: 1 / r),
+)
+_slip(
+    "13.a",
+    "You read the line in the middle of the last step. It is to go on, not back.",
+    _by_ratio(lambda r: -r / 2),
+    _by_ratio(lambda r: 0 * r - 0.5),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #13a00004
+_slip(
+    "13.a",
+    "Your weights do not add up to 1, so even an answer that never changes would come out wrong.",
+    lambda before, now, then: torch.stack(
+        [1 + (then - now) / (now - before) / 2, (then - now) / (now - before) / 2]
+    ),
+    lambda before, now, then: torch.stack(
+        [(then - now) / (now - before) / 2, -(then - now) / (now - before) / 2]
+    ),
+)
+_slip(
+    "13.a",
+    "The two weights have changed places: the answer of now comes first.",
+    lambda before, now, then: line_weights(before, now, then).flip(0),
+)
+_slip(
+    "13.a",
+    "The older answer does not count in yours: the answer is held still.",
+    lambda before, now, then: torch.stack([1 + 0 * now, 0 * now]),
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #13b00009
+def measured_order(coarse, middle, fine):
+    return ((coarse - middle) / (middle - fine)).log2()
+
+
+_add(
+    Exercise(
+        "13.b",
+        "the order, measured",
+        measured_order,
+        lambda d: {
+            "coarse": d.between(1.9, 2.4),
+            "middle": d.between(1.2, 1.3),
+            "fine": d.between(1.05, 1.12),
+        },
+        hints=(
+            "The error is about C/nᵏ. Write down all three ends as truth + error, and subtract them by pairs.",
+            "(coarse − middle)/(middle − fine) = 2ᵏ. What undoes a power of 2?",
+        ),
+        edges=(
+            (
+                "Ends that come from below, not from above, show the same order.",
+                lambda a: {name: -value for name, value in a.items()},
+            ),
+        ),
+    )
+)
+
+# %% ../../nbs/workshop/teach/catalogue.ipynb #13b00002
+_slip(
+    "13.b",
+    "That is the factor by which the error falls. The order is its power of 2.",
+    lambda coarse, middle, fine: (coarse - middle) / (middle - fine),
+)
+_slip(
+    "13.b",
+    "A doubling is a power of 2, so take the logarithm to the base 2.",
+    lambda coarse, middle, fine: ((coarse - middle) / (middle - fine)).log(),
+    lambda coarse, middle, fine: ((coarse - middle) / (middle - fine)).log10(),
+)
+_slip(
+    "13.b",
+    "Your order is negative: the change of the first doubling is the larger one, and belongs above.",
+    lambda coarse, middle, fine: ((middle - fine) / (coarse - middle)).log2(),
+)
+_slip(
+    "13.b",
+    "You compared the ends themselves. Only their differences know how far the walk still is from the truth.",
+    lambda coarse, middle, fine: (coarse / middle).log2(),
+    lambda coarse, middle, fine: (coarse / fine).log2(),
+    lambda coarse, middle, fine: (coarse / fine).log2() / 2,
+)
+_slip(
+    "13.b",
+    "From coarse to fine the steps have been halved twice. Compare neighbours, or you see two doublings at once.",
+    lambda coarse, middle, fine: ((coarse - fine) / (middle - fine)).log2(),
+    lambda coarse, middle, fine: ((coarse - fine) / (coarse - middle)).log2(),
+)
+
 # %% ../../nbs/workshop/teach/catalogue.ipynb #f4150e63
 def guess_from_velocity(x, network, alpha_bar):
     a, s = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
@@ -3046,146 +3188,4 @@ _slip(
     "15.b",
     "You begin at the strong model. The line begins at the weak one, w = 0, and passes the strong one at w = 1.",
     lambda s, v, t: (t / s).log() / (v / s).log(),
-)
-
-# %% ../../nbs/workshop/teach/catalogue.ipynb #13a00002
-def line_weights(before, now, then):
-    back = (then - now) / (now - before) / 2
-    return torch.stack([1 + back, -back])
-
-
-_add(
-    Exercise(
-        "13.a",
-        "the weights of two answers",
-        line_weights,
-        lambda d: {
-            "before": d.between(-3.0, -2.0),
-            "now": d.between(-1.2, -0.8),
-            "then": d.between(1.0, 2.0),
-        },
-        hints=(
-            "Half of the step lies ahead of the middle. How much does the answer change over that, if it goes on as it "
-            "did from `before` to `now`?",
-            "The first weight is 1 + b, the second −b, with b = ½ (then − now) / (now − before).",
-        ),
-        edges=(
-            (
-                "Where both steps are equally long, the weights are 3/2 and −1/2.",
-                lambda a: a | {"then": 2 * a["now"] - a["before"]},
-            ),
-        ),
-    )
-)
-
-# %% ../../nbs/workshop/teach/catalogue.ipynb #13a00003
-def _by_ratio(f):
-    "Wrong weights, from the next step over the last: f says how much the older answer counts."
-    return lambda before, now, then: torch.stack(
-        [1 + f((then - now) / (now - before)), -f((then - now) / (now - before))]
-    )
-
-
-_slip(
-    "13.a",
-    "Those are the weights of equal steps. Here the last step is shorter or longer than this one.",
-    _by_ratio(lambda r: 0 * r + 0.5),
-)
-_slip(
-    "13.a",
-    "You read the line where the step ends. In the middle the answer has changed by half of that.",
-    _by_ratio(lambda r: r),
-)
-_slip(
-    "13.a",
-    "Your ratio is upside down: after a short step and before a long one, the change counts more.",
-    _by_ratio(lambda r: 1 / r / 2),
-    _by_ratio(lambda r: 1 / r),
-)
-_slip(
-    "13.a",
-    "You read the line in the middle of the last step. It is to go on, not back.",
-    _by_ratio(lambda r: -r / 2),
-    _by_ratio(lambda r: 0 * r - 0.5),
-)
-
-# %% ../../nbs/workshop/teach/catalogue.ipynb #13a00004
-_slip(
-    "13.a",
-    "Your weights do not add up to 1, so even an answer that never changes would come out wrong.",
-    lambda before, now, then: torch.stack(
-        [1 + (then - now) / (now - before) / 2, (then - now) / (now - before) / 2]
-    ),
-    lambda before, now, then: torch.stack(
-        [(then - now) / (now - before) / 2, -(then - now) / (now - before) / 2]
-    ),
-)
-_slip(
-    "13.a",
-    "The two weights have changed places: the answer of now comes first.",
-    lambda before, now, then: line_weights(before, now, then).flip(0),
-)
-_slip(
-    "13.a",
-    "The older answer does not count in yours: the answer is held still.",
-    lambda before, now, then: torch.stack([1 + 0 * now, 0 * now]),
-)
-
-# %% ../../nbs/workshop/teach/catalogue.ipynb #13b00009
-def measured_order(coarse, middle, fine):
-    return ((coarse - middle) / (middle - fine)).log2()
-
-
-_add(
-    Exercise(
-        "13.b",
-        "the order, measured",
-        measured_order,
-        lambda d: {
-            "coarse": d.between(1.9, 2.4),
-            "middle": d.between(1.2, 1.3),
-            "fine": d.between(1.05, 1.12),
-        },
-        hints=(
-            "The error is about C/nᵏ. Write down all three ends as truth + error, and subtract them by pairs.",
-            "(coarse − middle)/(middle − fine) = 2ᵏ. What undoes a power of 2?",
-        ),
-        edges=(
-            (
-                "Ends that come from below, not from above, show the same order.",
-                lambda a: {name: -value for name, value in a.items()},
-            ),
-        ),
-    )
-)
-
-# %% ../../nbs/workshop/teach/catalogue.ipynb #13b00002
-_slip(
-    "13.b",
-    "That is the factor by which the error falls. The order is its power of 2.",
-    lambda coarse, middle, fine: (coarse - middle) / (middle - fine),
-)
-_slip(
-    "13.b",
-    "A doubling is a power of 2, so take the logarithm to the base 2.",
-    lambda coarse, middle, fine: ((coarse - middle) / (middle - fine)).log(),
-    lambda coarse, middle, fine: ((coarse - middle) / (middle - fine)).log10(),
-)
-_slip(
-    "13.b",
-    "Your order is negative: the change of the first doubling is the larger one, and belongs above.",
-    lambda coarse, middle, fine: ((middle - fine) / (coarse - middle)).log2(),
-)
-_slip(
-    "13.b",
-    "You compared the ends themselves. Only their differences know how far the walk still is from the truth.",
-    lambda coarse, middle, fine: (coarse / middle).log2(),
-    lambda coarse, middle, fine: (coarse / fine).log2(),
-    lambda coarse, middle, fine: (coarse / fine).log2() / 2,
-)
-_slip(
-    "13.b",
-    "From coarse to fine the steps have been halved twice. Compare neighbours, or you see two doublings at once.",
-    lambda coarse, middle, fine: ((coarse - fine) / (middle - fine)).log2(),
-    lambda coarse, middle, fine: ((coarse - fine) / (coarse - middle)).log2(),
 )

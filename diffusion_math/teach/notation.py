@@ -230,12 +230,8 @@ _add(
     (r"w_i", "how much guess i counts in a step", "solve(p, x_t, [1.0, 2.0], '2m')", "13.2"),
     ("", "how the steps of a walk are taken: a table, and a row of it", "SOLVERS ; Solver", "13"),
     ("", "where the steps are put", "even_grid ; karras_grid ; planned_grid ; polished_grid", "13.4"),
+    (r"\tilde x", '"x tilde": where the flow of the network ends', "", "13.5"),
     ("", "to drag: a datum, and the area under its error", "AreaExplorer", "workshop/explore/area"),
-    (r"D(x, \lambda \mid y)", "the guess with a class", "classified(p, lambda x, v: -v)(x_t, log_snr)", "15.1"),
-    (r"D_w", "the guess beyond that", "guided(p, p, 2.0)(x_t, log_snr)", "15.2"),
-    (r"\omega", '"omega": how loudly a class counts, counted from 0', "guidance_weight(3, 'Ho & Salimans 2022') - 1", "15.2"),
-    ("", "a paper's number for how loudly a class counts, as ours", "guidance_weight ; NO_GUIDANCE", "15"),
-    ("", "to drag: guidance, and what it draws", "GuideExplorer", "workshop/explore/guide"),
 )  # fmt: skip
 
 # %% ../../nbs/workshop/teach/notation.ipynb #87c9bb36
@@ -247,6 +243,11 @@ _add(
     (r"w(\lambda)", "how much a loss minds an error at λ", "", "14.4"),
     (r"S", "how far a walk is from straight", "straightness(x0[None].repeat(2, 1, 1), [0.0, 1.0])", "14.5"),
     ("", "pairs of data and noise whose lines cross less", "pair_noise ; reflow_pairs", "14.5"),
+    (r"D(x, \lambda \mid y)", "the guess with a class", "classified(p, lambda x, v: -v)(x_t, log_snr)", "15.1"),
+    (r"D_w", "the guess beyond that", "guided(p, p, 2.0)(x_t, log_snr)", "15.2"),
+    (r"\omega", '"omega": how loudly a class counts, counted from 0', "guidance_weight(3, 'Ho & Salimans 2022') - 1", "15.2"),
+    ("", "a paper's number for how loudly a class counts, as ours", "guidance_weight ; NO_GUIDANCE", "15"),
+    ("", "to drag: guidance, and what it draws", "GuideExplorer", "workshop/explore/guide"),
 )  # fmt: skip
 
 # %% ../../nbs/workshop/teach/notation.ipynb #e50f35c1
