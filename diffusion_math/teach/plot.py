@@ -571,6 +571,10 @@ def _drawing(ax: Any, look: Mapping, **usual: Any) -> Iterator:
         for key, value in words.items():
             if key in told or not getattr(ax, f"get_{key}")():
                 _set(ax, key, value)
+        for axis in [ax.xaxis] * ("xticks" in told) + [ax.yaxis] * ("yticks" in told):
+            if axis.get_scale() == "log":  # where the ticks between have numbers, too
+                axis.set_minor_formatter(lambda *_: "")
+                axis.set_major_formatter(lambda v, _: f"{v:g}")
         _legend(ax, place)
 
 # %% ../../nbs/workshop/teach/plot.ipynb #5c043f1b
