@@ -781,6 +781,7 @@ row(
     noise_at=count(1, 0, 1),
 )
 row("FlowMatching.denoise", MOVER.denoise, x_t=tensor(X, *ALONE), log_snr=LEVELS)
+row("FlowMatching.forward", MOVER.forward, x_t=tensor(X, *ALONE), log_snr=LEVELS)
 row("FlowMatching.velocity", MOVER.velocity, x_t=tensor(X, *ALONE), t=AT)
 row("line_velocity", dm.line_velocity, denoiser=DENOISER, x_t=tensor(X, *ALONE), t=AT.less("0"))
 row(

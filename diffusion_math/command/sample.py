@@ -135,7 +135,7 @@ def add_sample(subcommands: Any) -> None:
     option("--n", 64, "how many", **a_count)
     option("--out", Path("samples.png"), "FILE.png or FILE.npz", type=_picture_file, metavar="FILE")
     option("--steps", 50, "steps from noise to a picture", **a_count)
-    ways = "how the steps are taken (chapter 13); without it, by the model's own steps and --eta"
+    ways = "how the steps are taken, chapter 13 (default: the model's own steps, and --eta)"
     option("--solver", None, ways, choices=tuple(SOLVERS))
     option("--eta", 0.0, fresh, type=number(0, 1), metavar="X")
     option("--sde", None, f"{dial} (default: the chain)", type=number(0), metavar="DIAL")
