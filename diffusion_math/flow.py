@@ -28,7 +28,8 @@ def velocity(denoiser: Any, x: Batch, log_snr: LogSNR) -> Batch:
     denoiser: a Distribution, a DDPM, or a function of (x, log_snr): see as_denoiser. x: (b, *event). log_snr: one
     number or (b,). Like x; 0 at lambda = -inf and inf, where nothing changes any more. Gradients pass.
     """
-    denoise, level = as_denoiser(denoiser), checks.level("log_snr", log_snr, x, "x").to(x.device)
+    denoise = as_denoiser(denoiser)
+    level = checks.level("log_snr", log_snr, x, "x").to(x.device, checks.finest(x.device))
     a, _ = signal_and_noise(level, x)
     return (a / 2 * (denoise(x, level) - a * x)).to(x)
 

@@ -30,14 +30,14 @@ def drift(denoiser: Any, x: Batch, log_snr: LogSNR, dial: float = 1.0) -> Batch:
     *event). log_snr: one number or (b,). Like x. Gradients pass.
     """
     dial, denoise = checks.amount("dial", dial), as_denoiser(denoiser)
-    level = checks.level("log_snr", log_snr, x, "x").to(x.device)
+    level = checks.level("log_snr", log_snr, x, "x").to(x.device, checks.finest(x.device))
     (a, _), guess = signal_and_noise(level, x), denoise(x, level)
     return (a / 2 * (guess - a * x) + dial / 2 * (a * guess - x)).to(x)
 
 
 def diffusion(x: Batch, log_snr: LogSNR, dial: float = 1.0) -> Numbers:
     "The size of the dice, s sqrt(dial): a number beside x, or one for each x, shaped to broadcast against it."
-    level = checks.level("log_snr", log_snr, x, "x").to(x.device)
+    level = checks.level("log_snr", log_snr, x, "x").to(x.device, checks.finest(x.device))
     return (checks.amount("dial", dial) ** 0.5 * signal_and_noise(level, x)[1]).to(x)
 
 # %% ../nbs/10_noisy_walk.ipynb #cf2033bb
