@@ -714,7 +714,7 @@ def ways(name: str, values: Any) -> list[float]:
             raise ValueError(f"{name} {fits}, got {level:g} after {before:g}")
     return row
 
-
+# %% ../nbs/workshop/checks.ipynb #7712750c
 def same_ends(name: str, ends: Tensor, fits: Tensor) -> None:
     "The two ends of some noise levels, which must be those of a chain."
     if not torch.allclose(ends, fits, rtol=1e-9, atol=1e-9):

@@ -68,7 +68,7 @@ def _times(values: Sequence[float] | Tensor) -> Float[Tensor, " n"]:
 # %% ../nbs/14_flow_matching.ipynb #1be79e22
 WORDS = ("velocity", "x0", "eps", "v", "score")
 
-
+# %% ../nbs/14_flow_matching.ipynb #68d4ec21
 def convert_line(want: str, x_t: Batch, t: Time, **given: Batch) -> Batch:
     """One quantity from another, at x_t = (1 - t) x0 + t eps: convert_line("x0", x_t, t, velocity=said).
 
@@ -217,7 +217,7 @@ def straightness(path: Float[Tensor, "n b *event"], times: Sequence[float] | Ten
     each = sum_event(off.square().flatten(0, 1)).view(off.shape[:2])
     return (each * (t.diff() / span).to(each)[:, None]).sum(0)
 
-
+# %% ../nbs/14_flow_matching.ipynb #730b39f7
 def pair_noise(x0: Batch, eps: Batch) -> Batch:
     """eps in the order in which the squared distances to x0 add up to the least [Pooladian et al. 2023; Tong et al. 2024].
 

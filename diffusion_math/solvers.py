@@ -70,7 +70,7 @@ def midpoint(nodes: Sequence[float], h: float = 0.0) -> tuple[float, ...]:
     back = 0.5 / (nodes[0] - nodes[1])
     return (1 + back, -back)
 
-
+# %% ../nbs/13_solvers.ipynb #39dc42fc
 def half_bent(nodes: Sequence[float], h: float = 0.0) -> tuple[float, ...]:
     """fitted, with half of a parabola's bend where there are three answers: so its order is 2, not 3.
 
@@ -253,7 +253,7 @@ def _moved(
         moved = torch.add(moved, answer, alpha=of_answers * weight)
     return moved
 
-
+# %% ../nbs/13_solvers.ipynb #ff6f6511
 def _place(solver: Solver, here: float, there: float, level: float) -> float:
     "Where a level stands in the step, 0 at here and 1 at there: in s/a if the noise is held, in log SNR otherwise."
     if solver.holds == "eps":

@@ -18,14 +18,9 @@ from diffusion_math import (
     guided,
     walk,
 )
-from tests.truth import Wrapped, error, seed
+from tests.truth import PLANE, Wrapped, error, seed
 
 F32, F64, INF = torch.float32, torch.float64, math.inf
-PLANE = GaussianMixture(
-    [0.6, 0.4],
-    torch.tensor([[-1.0, 0.5], [1.0, 0.0]], dtype=F64),
-    torch.tensor([[[0.3, 0.1], [0.1, 0.2]], [[0.1, -0.05], [-0.05, 0.4]]], dtype=F64),
-)
 FIRST = GaussianMixture(
     [1.0],
     torch.tensor([[-1.0, 0.5]], dtype=F64),

@@ -12,7 +12,6 @@ from diffusion_math import (
     DDPM,
     FlowMatching,
     ForwardProcess,
-    GaussianMixture,
     Prediction,
     Schedule,
     as_denoiser,
@@ -33,17 +32,9 @@ from diffusion_math import (
     velocity,
     walk,
 )
-from tests.truth import Wrapped, error, seed, within
+from tests.truth import PLANE, TWO, Wrapped, error, seed, within
 
 F16, F32, F64, INF = torch.float16, torch.float32, torch.float64, math.inf
-TWO = GaussianMixture(
-    [0.3, 0.7], torch.tensor([[-2.0], [1.5]], dtype=F64), torch.tensor([0.1, 0.3], dtype=F64)
-)
-PLANE = GaussianMixture(
-    [0.6, 0.4],
-    torch.tensor([[-1.0, 0.5], [1.0, 0.0]], dtype=F64),
-    torch.tensor([[[0.3, 0.1], [0.1, 0.2]], [[0.1, -0.05], [-0.05, 0.4]]], dtype=F64),
-)
 WORDS = ("velocity", "x0", "eps", "v", "score")
 
 

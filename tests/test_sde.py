@@ -16,17 +16,9 @@ from diffusion_math import (
     velocity,
     walk,
 )
-from tests.truth import Wrapped, error, seed, within
+from tests.truth import PLANE, TWO, Wrapped, error, seed, within
 
 F32, F64, INF = torch.float32, torch.float64, math.inf
-PLANE = GaussianMixture(
-    [0.6, 0.4],
-    torch.tensor([[-1.0, 0.5], [1.0, 0.0]], dtype=F64),
-    torch.tensor([[[0.3, 0.1], [0.1, 0.2]], [[0.1, -0.05], [-0.05, 0.4]]], dtype=F64),
-)
-TWO = GaussianMixture(
-    [0.3, 0.7], torch.tensor([[-2.0], [1.5]], dtype=F64), torch.tensor([0.1, 0.3], dtype=F64)
-)
 
 
 def bell(var):

@@ -27,17 +27,9 @@ from diffusion_math import (
     walk,
 )
 from diffusion_math.solvers import fitted, fixed, half_bent, midpoint
-from tests.truth import error, seed
+from tests.truth import PLANE, TWO, error, seed
 
 F32, F64, INF = torch.float32, torch.float64, math.inf
-TWO = GaussianMixture(
-    [0.3, 0.7], torch.tensor([[-2.0], [1.5]], dtype=F64), torch.tensor([0.1, 0.3], dtype=F64)
-)
-PLANE = GaussianMixture(
-    [0.6, 0.4],
-    torch.tensor([[-1.0, 0.5], [1.0, 0.0]], dtype=F64),
-    torch.tensor([[[0.3, 0.1], [0.1, 0.2]], [[0.1, -0.05], [-0.05, 0.4]]], dtype=F64),
-)
 SMOOTH = GaussianMixture(
     [0.3, 0.7], torch.tensor([[-1.0], [1.0]], dtype=F64), torch.tensor([0.4, 0.6], dtype=F64)
 )

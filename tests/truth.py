@@ -7,6 +7,18 @@ import torch
 import traitlets
 
 from diffusion_math.distribution import Distribution
+from diffusion_math.laws.mixture import GaussianMixture
+
+F64 = torch.float64
+# two humps over one number, and two in the plane, of which no direction is an axis
+TWO = GaussianMixture(
+    [0.3, 0.7], torch.tensor([[-2.0], [1.5]], dtype=F64), torch.tensor([0.1, 0.3], dtype=F64)
+)
+PLANE = GaussianMixture(
+    [0.6, 0.4],
+    torch.tensor([[-1.0, 0.5], [1.0, 0.0]], dtype=F64),
+    torch.tensor([[[0.3, 0.1], [0.1, 0.2]], [[0.1, -0.05], [-0.05, 0.4]]], dtype=F64),
+)
 
 
 def seed(n=0):

@@ -150,7 +150,7 @@ def _amount_options(option: Callable) -> None:
     option("--seed", 0, "of the choice and the noise", type=whole(0), metavar="N")
     option("--batch", 128, "pictures at a time", **a_count)
 
-
+# %% ../../nbs/workshop/command/evaluate.ipynb #22b13f08
 def add_evaluate(subcommands: Any) -> None:
     "The command `diffusion-math evaluate`."
     help = "bound the bits that a model needs for pictures"

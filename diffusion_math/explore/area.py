@@ -22,7 +22,7 @@ __all__ = ["AreaExplorer"]
 # %% ../../nbs/workshop/explore/area.ipynb #3ccbb3de
 _LOW, _HIGH, _STEP = -16.0, 20.0, 0.25  # log SNR of the sum, as in area.js
 
-
+# %% ../../nbs/workshop/explore/area.ipynb #2ddd2de2
 class AreaExplorer(Explorable):
     """The best denoiser's error at a datum x over all log SNR, and how the area beside it grows into -log q(x).
 

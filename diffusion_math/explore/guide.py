@@ -24,7 +24,7 @@ __all__ = ["GuideExplorer"]
 # %% ../../nbs/workshop/explore/guide.ipynb #gd000004
 _COUNT, _SIDE = 6, 28  # digits, pixels
 
-
+# %% ../../nbs/workshop/explore/guide.ipynb #9a7eaab6
 class GuideExplorer(AsksInPage):
     """Turn guidance up: what it is said to draw and what it draws, over one number, and digits by the network.
 

@@ -27,7 +27,7 @@ def table_of(name: str, values: Any) -> Tensor:
         )
     return table
 
-
+# %% ../../nbs/workshop/referee/clock.ipynb #29abe222
 class Clock:
     """The times of somebody's code and the a and s of x_t = a x0 + s eps that belong to each.
 

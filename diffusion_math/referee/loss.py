@@ -243,7 +243,7 @@ def likelihood(x: Tensor, x0: Tensor, a: Tensor, s: Tensor) -> float:
     off = (x - beside(a, x) * x0) / beside(s, x)
     return (-0.5 * off.square() - beside(s, x).log()).sum().item()
 
-
+# %% ../../nbs/workshop/referee/loss.ipynb #5fa46b3b
 def noise_in(x: Tensor, x0: Tensor, a: Tensor, s: Tensor) -> str:
     "What is wrong with the noise that these scales leave, at 5 standard errors; '' where nothing is."
     keep = s > 1e-6

@@ -228,7 +228,7 @@ def posterior(
         return Verdict("posterior", True, says, worst, see=SEE)
     return named_part(spread, "variance")
 
-
+# %% ../../nbs/workshop/referee/posterior.ipynb #d435a74b
 def named_part(verdict: Verdict, part: str) -> Verdict:
     "A verdict that says which of the numbers is wrong."
     says = verdict.says.replace("wrong", f"the {part} is wrong", 1)

@@ -51,7 +51,7 @@ class Step:
             self.s_next,
         )
 
-
+# %% ../../nbs/workshop/referee/steps.ipynb #6dfc54d0
 @dataclass(frozen=True)
 class Rule:
     "A rule for a step: its mean and the deviation of its dice. slip: a mistake, with its cure; else a right rule."

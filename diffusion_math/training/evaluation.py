@@ -291,7 +291,7 @@ def _named(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     rows += [(f"reconstruction  {last}", nats["reconstruction"])]
     return [*rows, (f"total           {total}", nats["total"])]
 
-
+# %% ../../nbs/workshop/training/evaluation.ipynb #a6859b42
 def bound_table(report: dict[str, Any]) -> str:
     "A bound_report as aligned text, with what its total means."
     unit, named, bound = 1 / (report["dims"] * math.log(2)), _named(report), report["bound"]

@@ -142,7 +142,7 @@ def from_diffusers(unet: Callable, scheduler: Any) -> DDPM:
         bool(options.get("clip_sample")),
     )
 
-
+# %% ../../nbs/workshop/training/foreign.ipynb #e352aada
 def event_of(unet: Any) -> tuple[int, ...] | None:
     "The shape of one picture, where a network says it."
     config = getattr(unet, "config", None)
@@ -178,7 +178,7 @@ class Lent(nn.Module):
         said = getattr(self.p.predict(sample, t), self.p.predicts)
         return SimpleNamespace(sample=said) if return_dict else (said,)
 
-
+# %% ../../nbs/workshop/training/foreign.ipynb #a5f7f869
 def to_diffusers(p: DDPM) -> tuple[Lent, dict[str, Any]]:
     """A DDPM of ours as diffusers takes it: a network, and the settings of its scheduler.
 
