@@ -48,7 +48,7 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-dev-shm-usage"
 ).split()
-# JupyterLab's own: its notebook looks for the footer of a cell that it has just put away
+# JupyterLab's own, thrown or logged: its notebook looks for the footer of a cell that it has just put away
 LABS_OWN = re.compile(r"reading 'footer'\).*_ensureFocus.*jlab_core", re.S)
 VIEWPORT = {"width": 1280, "height": 900}
 SETTINGS = {
@@ -294,10 +294,13 @@ def new_page(browser):
     page = context.new_page()
     page.set_default_timeout(60_000)
     page.problems = []
-    page.on(
-        "pageerror", lambda e: page.problems.append(str(e)) if not LABS_OWN.search(str(e)) else None
-    )
-    page.on("console", lambda m: page.problems.append(m.text) if m.type == "error" else None)
+
+    def note(problem: str, stack: str = "") -> None:
+        if not LABS_OWN.search(problem + stack):
+            page.problems.append(problem)
+
+    page.on("pageerror", lambda e: note(str(e), e.stack or ""))
+    page.on("console", lambda m: note(m.text) if m.type == "error" else None)
     yield page
     context.close()
 
