@@ -78,7 +78,7 @@ BITS_SLIPS = (
     Slip("multiplied by log 2", "Divide the nats by log 2.", (from_nats(lambda n: n / DIMS * LN2 + 7),)),
     Slip("the bits of a picture", "Divide by the number of pixels.",
          (from_nats(lambda n: n / LN2 + 7 * DIMS), from_nats(lambda n: n / LN2 + 7), from_nats(lambda n: n / LN2))),
-    Slip("the border counted as pixels", "The mean is over the pixels of the picture, 28 x 28, not of its padded frame (8b.15).",
+    Slip("the border counted as pixels", "The mean is over the pixels of the picture, 28 x 28, not of its padded frame (8b.13).",
          (from_nats(lambda n: (n / DIMS / LN2 + 7) * DIMS / 1024), from_nats(lambda n: n / 1024 / LN2 + 7))),
     Slip("a sign", "Bits are minus a log: bits = -log2 p.",
          (from_nats(lambda n: -n / DIMS / LN2 + 7), from_nats(lambda n: -n / DIMS / LN2 - 7),
@@ -132,7 +132,7 @@ SPREAD_CURES = {
     "another scale": "Hand over 2 (k + u) / 256 - 1.",
     "no noise within a level": "Add even noise u in [0, 1) to each level before it is scaled: 2 (k + u) / 256 - 1 (5.32b).",
     "noise around the edge of a level": "Add u in [0, 1), so that a level keeps its own place: 2 (k + u) / 256 - 1.",
-    "uneven noise": "Even noise costs nothing. Of another noise its own bits, E log2 r(u), must be counted (8b.13).",
+    "uneven noise": "Even noise costs nothing. Of another noise its own bits, E log2 r(u), must be counted (8b.11).",
 }
 
 # %% ../../nbs/workshop/referee/bits.ipynb #b6fd2d2d

@@ -135,7 +135,7 @@ def wrong(name: str, cure: str, mean: Callable, std: Callable) -> Rule:
     return Rule(name, mean, std, cure, True)
 
 
-CLIP_OLD = "Once x0 is clipped, eps must be taken anew: (x_t - a x0) / s. With the old one the step changes x_t (8b.14)."
+CLIP_OLD = "Once x0 is clipped, eps must be taken anew: (x_t - a x0) / s. With the old one the step changes x_t (8b.12)."
 DICE_END = "The last step ends in its mean: no noise where t is the first level."
 VARIANCE = "Scale the dice by the deviation, the root of the variance (3.4)."
 SLIPS = (

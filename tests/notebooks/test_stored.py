@@ -445,12 +445,13 @@ PART_II = {
 def road(name: str) -> str:
     "The road as chapter `name` shows it: where one is in bold, all else a link (a pattern)."
     stops = []
-    part = {"08_recap.ipynb": "recap"} | PART_II if name in PART_II else STOPS
+    further = name[:2] > "08"
+    part = {"08_recap.ipynb": "recap"} | PART_II if further else STOPS
     for file, stop in part.items():
         here = re.escape(f"**{stop}**" if file == name else f"[{stop}]({file})")
-        side = rf" \(\*\*{name[1:3]} · [^*\n]+\*\*\)" if name[2] == "b" else ""
+        side = rf" \(\*\*{name[:3].lstrip('0')} · [^*\n]+\*\*\)" if name[2] == "b" else ""
         stops.append(here + side * (file[:2] == name[:2]))
-    start = r"\[Part I\]\(index\.ipynb\) → " if name in PART_II else ""
+    start = r"\[Part I\]\(index\.ipynb\) → " if further else ""
     return f"(?m)^The road: {start}" + " → ".join(stops) + "$"
 
 
