@@ -205,7 +205,7 @@ def interval_slip(on: list[bool], inside: list[bool], times: Tensor) -> tuple[st
         return "an end of the interval one entry off", "Both ends belong to it: low <= t <= high."
     return "", "See where your code compares t."
 
-
+# %% ../../nbs/workshop/referee/guidance.ipynb #a3c01b25
 def on_interval(said: Verdict, found: list[str], clock: Clock, interval: tuple | None) -> Verdict:
     "A verdict on a right mix, after a look at where it is made."
     times = clock.times[clock.first :]
