@@ -7,6 +7,7 @@ Each function calls the code on inputs of its own and compares it with the exact
 """
 
 from .bits import bits, decoder
+from .guidance import guidance
 from .loss import loss, target
 from .noising import noising
 from .posterior import posterior
@@ -14,4 +15,15 @@ from .sampler import sampler
 from .schedule import schedule
 from .verdict import Verdict
 
-__all__ = ["Verdict", "bits", "decoder", "loss", "noising", "posterior", "sampler", "schedule", "target"]
+__all__ = [
+    "Verdict",
+    "bits",
+    "decoder",
+    "guidance",
+    "loss",
+    "noising",
+    "posterior",
+    "sampler",
+    "schedule",
+    "target",
+]

@@ -8,6 +8,7 @@ __all__ = ['SEE', 'SIDE', 'DIMS', 'LEVELS', 'WIDTH', 'LN2', 'BITS', 'BITS_SLIPS'
 # %% ../../nbs/workshop/referee/bits.ipynb #54daccad
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -148,8 +149,8 @@ def bits(f: Callable) -> Verdict:
     f, levels = checks.function("f", f, "log_prob and pixels"), pictures()
     try:
         flat, tilted = Density(0.0), Density(0.4)
-        came = as_numbers(ask(lambda k: f(flat, k), (levels,)), "bits")
-        ask(lambda k: f(tilted, k), (levels,))
+        came = as_numbers(ask(partial(f, flat), (levels,)), "bits")
+        ask(partial(f, tilted), (levels,))
         if not tilted.asked:
             raise NoAnswer("it never asked for the density")
         off = spread_of(torch.cat(tilted.asked)[:8], levels)

@@ -8,6 +8,7 @@ __all__ = ['SEE', 'SIGMAS', 'KINDS', 'TARGET_SLIPS', 'CURES', 'NOISING_CURES', '
 # %% ../../nbs/workshop/referee/loss.ipynb #d58ef942
 import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -167,7 +168,7 @@ def ask_loss(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
     "x, t, what the network said, the loss's slope there, and the loss."
     probe = Probe(says)
-    value = ask(lambda x: f(probe, x), (x0,), seed, grad=True)
+    value = ask(partial(f, probe), (x0,), seed, grad=True)
     if len(probe.asked) != 1:
         raise NoAnswer(f"it asked the network {len(probe.asked)} times, and once was due")
     x, t, said = probe.asked[0]
@@ -199,7 +200,7 @@ def line_of(f: Callable, x0: Tensor, seed: int) -> dict[str, Any]:
     straight = bool((half[3] - due).abs().max() <= 1e-4 * size) and bool((bend != 0).all())
     if not torch.equal(ask_loss(f, x0, torch.zeros_like, seed)[0], x):
         raise NoAnswer(
-            "two calls with the same dice noised differently: draw with torch's own generator"
+            "two calls with the same dice noised differently: draw with torch's own generator, or take generator="
         )
     return {"x": x, "t": t, "target": one - slope / bend if straight else None, "bend": bend}
 

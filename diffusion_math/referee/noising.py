@@ -11,9 +11,19 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from diffusion_math.referee.verdict import (
+    Case,
+    NoAnswer,
+    Slip,
+    Verdict,
+    as_numbers,
+    ask,
+    habits,
+    judge,
+)
+
 from .. import checks
 from .clock import Clock, clock_of
-from .verdict import Case, NoAnswer, Slip, Verdict, as_numbers, ask, judge
 
 __all__ = ["SLIPS", "beside", "draw_cases", "no_verdict", "noised", "noising"]
 
@@ -132,7 +142,10 @@ SLIPS = SLIPS + (
 
 # %% ../../nbs/workshop/referee/noising.ipynb #f3ada137
 def no_verdict(about: str, error: NoAnswer, see: str) -> Verdict:
-    "What is said of code that gave no numbers."
+    "What is said of code that gave no numbers, or did what it must not."
+    if error.slip:
+        says = f'wrong: "{error.slip}": {error}.'
+        return Verdict(about, False, says, slip=error.slip, cure=error.cure, see=see)
     return Verdict(about, False, f"no numbers: {error}.", see=see)
 
 
@@ -158,12 +171,19 @@ def noising(
     )
     cases = draw_cases(clock, event_of(event_shape))
 
-    def asked(seed: int = 0) -> list[Tensor]:
-        return [as_numbers(ask(f, case.args, seed)) for case in cases]
+    def asked(seed: int = 0) -> list:
+        return [ask(f, case.args, seed) for case in cases]
+
+    def again() -> list[Tensor]:
+        return [as_numbers(answer) for answer in asked(1)]
 
     try:
+        said = asked()
+        came = [as_numbers(answer) for answer in said]
         what = {"steps": "sqrt(alpha-bar) x0 + sqrt(1 - alpha-bar) eps", "sigma": "x0 + sigma eps"}
         formula = what.get(clock.kind, "(1 - t) x0 + t eps")
-        return judge("noising", asked(), cases, noised, SLIPS, SEE, lambda: asked(1), formula)
+        return judge(
+            "noising", came, cases, noised, SLIPS, SEE, again, formula, habits(said, cases)
+        )
     except NoAnswer as error:
         return no_verdict("noising", error, SEE)

@@ -8,6 +8,7 @@ __all__ = ['SEE', 'SIGMAS', 'LAWS', 'SHIFTS', 'ring', 'humps', 'pixels', 'law_of
 # %% ../../nbs/workshop/referee/sampler.ipynb #90e0c0ba
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -110,7 +111,7 @@ class Knows:
 def walk(f: Callable, knows: Knows, n: int, seed: int) -> Tensor:
     "The draws of a sampler."
     shape = (n, *knows.law.event_shape)
-    x = as_numbers(ask(lambda: f(knows, shape), (), seed), "draws")
+    x = as_numbers(ask(partial(f, knows, shape), (), seed), "draws")
     if x.shape != shape:
         raise NoAnswer(f"its draws have shape {tuple(x.shape)}, and {shape} was due")
     if not bool(x.isfinite().all()):
@@ -281,7 +282,11 @@ def slip_in(rule: tuple | None, start: tuple | None, calls: int) -> tuple[str, s
         rule[0].cure
         or "The scales of a step and the time that the network is told must be of one entry."
     )
-    return name, f'each of its {calls} steps equals the slip "{name}", {closeness(rule[2])}', cure
+    return (
+        name,
+        f'it equals the slip "{name}" over all of its {calls} steps, {closeness(rule[2])}',
+        cure,
+    )
 
 # %% ../../nbs/workshop/referee/sampler.ipynb #da1c3629
 def verdict_on(rows: list, rule: tuple | None, start: tuple | None, calls: int, n: int) -> Verdict:

@@ -212,11 +212,10 @@ def verdict_on(bar: Tensor, betas: Tensor | None, precision: torch.dtype | None)
         unknown = "and no slip that the referee knows explains it"
         says = f"wrong: it is not the running product of 1 - betas, off by {off:.2g}, {unknown}."
         return Verdict("schedule", False, says, off, see=SEE)
-    which = (
-        f" It is {known[0] if betas is not None else 'the ' + known[0] + ' schedule'} to {digits_of(known[2])}."
-        if known
-        else ""
-    )
+    which = ""
+    if known:
+        name = "the product of 1 - betas" if betas is not None else f"the {known[0]} schedule"
+        which = f" It is {name} to {digits_of(known[2])}."
     says = f"right: it falls from {bar[0].item():.6g} to {bar[-1].item():.2g} in {len(bar)} entries.{which}"
     return Verdict(
         "schedule",

@@ -2,8 +2,8 @@
 
 # %% auto #0
 __all__ = ['RIGHT', 'CLIP_OLD', 'DICE_END', 'VARIANCE', 'SLIPS', 'RULES', 'Step', 'Rule', 'posterior_mean', 'ddim_mean', 'fresh',
-           'from_eps', 'beta_root', 'tilde_root', 'quiet', 'none', 'euler', 'straight', 'churned', 'wrong', 'eps_slips',
-           'barred', 'fits']
+           'from_eps', 'beta_root', 'tilde_root', 'quiet', 'none', 'only', 'off_sigma', 'off_line', 'euler', 'straight',
+           'up', 'ancestral', 'wrong', 'eps_slips', 'barred', 'fits']
 
 # %% ../../nbs/workshop/referee/steps.ipynb #26c6af42
 from collections.abc import Callable
@@ -100,23 +100,50 @@ def none(n: Step) -> Tensor:
     return 0 * n.s
 
 # %% ../../nbs/workshop/referee/steps.ipynb #b92768b1
+def only(where: Callable[[Step], Tensor], mean: Callable) -> Callable:
+    "A mean that is right on one clock alone, which the scales of both levels show; elsewhere it fits nothing."
+
+    def make(n: Step) -> Tensor:
+        return mean(n) if bool(where(n).abs().max() < 1e-6) else torch.full_like(n.x, torch.inf)
+
+    return make
+
+
+def off_sigma(n: Step) -> Tensor:
+    "How far a is from 1, as it is where the clock is sigma."
+    return torch.stack([n.a - 1, n.a_next - 1])
+
+
+def off_line(n: Step) -> Tensor:
+    "How far a + s is from 1, as it is along a straight line."
+    return torch.stack([n.a + n.s - 1, n.a_next + n.s_next - 1])
+
+
 def euler(n: Step) -> Tensor:
-    "In z = x / a and sigma = s / a, (9.3): the same as DDIM's."
-    return ddim_mean(n)
+    "x + (sigma' - sigma) (x - x0) / sigma."
+    return n.x + (n.s_next - n.s) * n.eps
 
 
 def straight(n: Step) -> Tensor:
-    "x + (t' - t)(eps - x0), for a straight line."
+    "x + (t' - t) (eps - x0)."
     return n.x + (n.s_next - n.s) * (n.eps - n.x0)
 
 
-def churned(n: Step) -> tuple[Tensor, Tensor]:
-    "Deviations down to which an ancestral step in sigma walks, and which it adds."
-    up = (n.s_next**2 * (n.s**2 - n.s_next**2) / n.s**2).clamp(min=0).sqrt()
-    return (n.s_next**2 - up**2).clamp(min=0).sqrt(), up
+def up(n: Step) -> Tensor:
+    "The deviation that an ancestral step in sigma adds."
+    return (n.s_next**2 * (n.s**2 - n.s_next**2) / n.s**2).clamp(min=0).sqrt()
+
+
+def ancestral(n: Step) -> Tensor:
+    "Down to the deviation that is left when up is taken from sigma': the mean of the posterior, written with slopes."
+    down = (n.s_next**2 - up(n) ** 2).clamp(min=0).sqrt()
+    return n.x + (down - n.s) * n.eps
 
 
 RIGHT = (
+    Rule("an ancestral step in sigma, which is the posterior's, (6.11)", only(off_sigma, ancestral), up),
+    Rule("Euler's step in sigma, which is DDIM's, (6.12)", only(off_sigma, euler), none),
+    Rule("Euler's step along the straight line, which is DDIM's, (6.12)", only(off_line, straight), none),
     Rule("the posterior's mean and variance, (6.11)", posterior_mean, tilde_root),
     Rule("the posterior's mean, the variance beta, no dice at the end", posterior_mean, quiet(beta_root)),
     Rule("DDIM without dice, (6.12)", ddim_mean, none),
@@ -126,8 +153,6 @@ RIGHT = (
     Rule("DDIM with x0 clipped and its eps", lambda n: ddim_mean(fresh(n)), none),
     Rule("DDIM with all of its dice", lambda n: ddim_mean(n, tilde_root(n)), tilde_root),
     Rule("DDIM with x0 clipped, its eps, and all of its dice", lambda n: ddim_mean(fresh(n), tilde_root(n)), tilde_root),
-    Rule("an Euler step along a straight line", straight, none),
-    Rule("an ancestral step in sigma", lambda n: n.x0 + churned(n)[0] * n.eps, lambda n: churned(n)[1]),
 )  # fmt: skip
 
 # %% ../../nbs/workshop/referee/steps.ipynb #30f5e384
@@ -194,7 +219,7 @@ SLIPS = SLIPS + (
     wrong("the same level twice", "The step must end at the next level: it was made with the scales of the level it came from.",
           lambda n: n.a * n.x0 + n.s * n.eps, none),
     wrong("the wrong way along the line", "The velocity is eps - x_0 on a clock with noise at t = 1: walk towards t = 0.",
-          lambda n: n.x - (n.s_next - n.s) * (n.eps - n.x0), none),
+          only(off_line, lambda n: n.x - (n.s_next - n.s) * (n.eps - n.x0)), none),
 )  # fmt: skip
 RULES = RIGHT + SLIPS
 

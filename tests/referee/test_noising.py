@@ -1,5 +1,7 @@
 "The jump: right in several styles and on several clocks; each slip by its name, none by another's."
 
+import math
+
 import pytest
 import torch
 
@@ -99,6 +101,29 @@ def test_what_is_unknown_or_gives_nothing():
     assert "another shape" in str(noising(lambda x, t, e: x[0], BAR))
     f = lambda x, t, e: torch.randn_like(x)
     assert noising(f, BAR).slip == "noise drawn inside"
+
+
+def test_what_else_a_function_does():
+    rows = lambda x, t: (c[t].to(x).view(-1, 1, 1, 1) for c in (BAR.sqrt(), (1 - BAR).sqrt()))
+
+    def in_place(x0, t, eps):
+        a, s = rows(x0, t)
+        return x0.mul_(a).add_(s * eps)
+
+    def wide(x0, t, eps):
+        a, s = rows(x0.double(), t)
+        return a * x0 + s * eps
+
+    def numbered(x0, t, eps):
+        a, s = (c.numpy() for c in rows(x0, t))
+        return a * x0.numpy() + s * eps.numpy()
+
+    said = noising(in_place, BAR)
+    assert not said and said.slip == "its input is overwritten" and "x *= a" in said.cure
+    assert noising(wide, BAR) and "returns float64 where float32" in str(noising(wide, BAR))
+    assert noising(numbered, BAR) and not noising(numbered, BAR).notes
+    broken = noising(lambda x0, t, eps: x0 * math.nan, BAR)
+    assert not broken and "not finite" in str(broken)
 
 
 def test_cases_reach_both_ends():

@@ -1,6 +1,7 @@
 "Samplers: right ones on each clock, slips by name, what is too coarse, what is unknown; and the comparison with the law."
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -114,7 +115,7 @@ def test_other_clocks():
         return x
 
     said = sampler(euler, sigmas=sigmas, predicts="x0")
-    assert said and "DDIM" in str(said)
+    assert said and "Euler's step in sigma" in str(said)
     said = sampler(lambda m, s: euler(m, s, heun=True), sigmas=sigmas, predicts="x0")
     assert said and "no rule on the list" in str(said)
 
@@ -125,6 +126,43 @@ def test_other_clocks():
         return x
 
     assert sampler(euler_from_one, sigmas=sigmas, predicts="x0").slip == "another start"
+
+
+@pytest.mark.parametrize(
+    "bend, slip", [(1, ""), (2, "a variance for its root"), (0, "no noise between the steps")]
+)
+def test_an_ancestral_step_in_sigma(bend, slip):
+    "Down to one deviation, and up to the next by dice; bend: the power of the deviation that the dice get."
+    sigmas = torch.cat([torch.linspace(30**0.2, 0.02**0.2, 40).double() ** 5, torch.zeros(1)])
+
+    def f(model, shape):
+        x = sigmas[0] * torch.randn(shape)
+        for s, r in zip(sigmas, sigmas[1:], strict=False):
+            up = (r**2 * (s**2 - r**2) / s**2).sqrt()
+            x = x + ((r**2 - up**2).sqrt() - s) * (x - model(x, s)) / s
+            x = x + up**bend * torch.randn(shape) * (bend > 0)
+        return x
+
+    said = sampler(f, sigmas=sigmas, predicts="x0")
+    assert said.slip == slip and bool(said) == (not slip)
+    assert slip or "is an ancestral step in sigma" in str(said)
+
+
+def test_a_generator_is_used_by_who_takes_one():
+    "Without it torch's own dice are taken; with it they must not be."
+
+    def f(network, shape, generator=None, at_random=torch.randn):
+        x = torch.randn(shape, generator=generator)
+        for t in range(T - 1, -1, -1):
+            x = (x - BETA[t] / (1 - BAR[t]).sqrt() * network(x, t)) / (1 - BETA[t]).sqrt()
+            if t:
+                dice = torch.randn(shape, generator=generator) if at_random is None else at_random(shape)  # fmt: skip
+                x = x + BETA[t].sqrt() * dice
+        return x
+
+    assert sampler(partial(f, at_random=None), BAR)
+    said = sampler(f, BAR)
+    assert not said and said.slip == "the generator is not used" and "generator=" in said.cure
 
 
 @pytest.mark.parametrize("sign, slip", [(1, ""), (-1, "the wrong way along the line")])

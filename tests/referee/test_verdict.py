@@ -1,6 +1,7 @@
 "A verdict: true or false, a text, HTML that is safe, and a comparison that says nothing which it has not seen."
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from diffusion_math.referee.verdict import (
     compare,
     digits_of,
     gap,
+    habits,
     judge,
 )
 
@@ -80,12 +82,46 @@ def test_whatever_the_code_raises_is_one_line():
 
 def test_asking_changes_nothing():
     state, x = torch.get_rng_state(), X.clone()
-    ask(lambda y: y.zero_().add_(torch.randn(2)), (x,))
+    ask(lambda y: y.zero_().add_(torch.randn(2)), (x,), keeps=False)
     assert torch.equal(x, X) and torch.equal(torch.get_rng_state(), state)
     assert torch.equal(ask(lambda x: torch.randn(2), (x,)), ask(lambda x: torch.randn(2), (x,)))
     assert not torch.equal(
         ask(lambda x: torch.randn(2), (x,)), ask(lambda x: torch.randn(2), (x,), 1)
     )
+
+
+def test_what_is_overwritten_is_seen():
+    for f in (lambda y: y.mul_(2), lambda y: y.resize_(1), lambda y: y.add_(1).sub(1)):
+        with pytest.raises(NoAnswer, match="changed argument 1 of 1") as error:
+            ask(f, (X,))
+        assert error.value.slip == "its input is overwritten" and error.value.cure
+    assert torch.equal(X, torch.tensor([2.0, 3.0], dtype=torch.float64))
+
+
+def test_a_generator_is_handed_to_whoever_takes_one_and_must_be_used():
+    own = lambda x, generator: torch.randn(2, generator=generator)
+    partly = partial(lambda w, x, generator=None: w * torch.randn(2, generator=generator), 2)
+    for f in (own, partly):
+        assert torch.equal(ask(f, (X,), 3), ask(f, (X,), 3))
+        assert not torch.equal(ask(f, (X,), 3), ask(f, (X,), 4))
+    for f in (
+        lambda x, generator: torch.randn(2),
+        lambda x, generator: own(x, generator) + torch.rand(()),
+    ):
+        with pytest.raises(NoAnswer, match="drew from torch's own dice") as error:
+            ask(f, (X,))
+        assert error.value.slip == "the generator is not used" and error.value.cure
+    assert ask(lambda x, generator: x.sum(), (X,)) == 5 and ask(max, (X,)) == 3
+
+
+def test_kinds_of_number_are_noted_and_what_is_not_finite_is_counted():
+    single = Case((X.float(),), {"x": X})
+    assert habits([X.float()], [single]) == () and habits([3.0], [single]) == ()
+    assert habits([X.float(), X], [single, single]) == (
+        "It returns float64 where float32 was handed in.",
+    )
+    said = judge("sum", [X / 0, X], [*CASES], lambda x: x, SLIPS, "(0.1)")
+    assert not said and "wrong: 2 of 4 numbers that came are not finite" in str(said)
 
 
 def test_a_gap_is_taken_row_by_row():
