@@ -172,6 +172,8 @@ def look(page, file: Path, scheme: str) -> list[str]:
     try:
         page.set_viewport_size({"width": 1280, "height": 900})
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.goto("about:blank")  # what the page before still asks for is not this one's
+        asked.clear()
         page.goto(file.resolve().as_uri())
         files = {unquote(urlsplit(url).path) for url in asked if url.startswith("file:")}
         weight = sum(Path(name).stat().st_size for name in files if Path(name).is_file())
