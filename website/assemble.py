@@ -5,6 +5,7 @@ still, with the name of the widget that shall take its place. What the pages mus
 equation, a section, a chapter stands) goes to course.json.
 """
 
+import ast
 import base64
 import configparser
 import hashlib
@@ -57,6 +58,18 @@ def number(doc: str) -> str:
 def part(doc: str) -> str:
     "The part of the course to which a chapter belongs, by its number."
     return "Part I" if int(re.match(r"\d+", doc).group()) <= 8 else "Part II"
+
+
+def prepares(source: str) -> bool:
+    "Whether a cell that shows nothing only fetches what the others use: imports first, and a few settings."
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:  # a magic command
+        return False
+    imports = [isinstance(node, ast.Import | ast.ImportFrom) for node in body]
+    rest = body[sum(imports) :]
+    plain = len(rest) <= 4 and all(isinstance(node, ast.Assign | ast.Expr) for node in rest)
+    return len(body) > 1 and imports[0] and all(imports[: sum(imports)]) and plain
 
 
 class Assembly:
@@ -201,6 +214,8 @@ class Assembly:
             tags.append("folded")
         if source.startswith("#| export"):
             tags.append("exported")
+        elif not cell["outputs"] and prepares(shown):
+            tags.append("imports")
         outputs = [self._output(doc, out, state, stills) for out in cell["outputs"]]
         cell = {
             "id": cell.get("id"),

@@ -14,6 +14,7 @@ from html import escape, unescape
 from pathlib import Path
 
 from docutils import nodes
+from PIL import Image
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 from sphinx.util.osutil import relative_uri
@@ -231,8 +232,13 @@ class Cells(SphinxTransform):
         is_input = lambda n: isinstance(n, nodes.container) and "cell_input" in n["classes"]  # noqa: E731
         for node in list(self.document.findall(is_input)):
             tags = set(node.parent["classes"])
-            folded = {"tag_folded", "tag_exported"} & tags or self.env.docname == "index"
-            name = "source" if "tag_exported" in tags else "code"
+            kinds = {
+                "tag_exported": "source",
+                "tag_imports": "imports and settings",
+                "tag_folded": "code",
+            }
+            folded = kinds.keys() & tags or self.env.docname == "index"
+            name = next((kinds[tag] for tag in kinds if tag in tags), "code")
             start = (
                 f'<details class="code"{"" if folded else " open"} data-open="{int(not folded)}">'
             )
@@ -317,13 +323,29 @@ def _head(here: str, context: dict) -> str:
     return "\n".join(metas) + f"\n<script>{script}</script>\n"
 
 
+def _pictured(here: str, body: str) -> str:
+    "A chapter's page with the chapter's picture below its promise: something to see before anything is to be read."
+    name = f"chapter_{here.split('_')[0]}.png"
+    if (
+        here not in _COURSE["chapters"].values()
+        or not (_SOURCE / "extra" / "cards" / name).is_file()
+    ):
+        return body
+    with Image.open(_SOURCE / "extra" / "cards" / name) as picture:
+        size = 'width="{}" height="{}"'.format(*picture.size)
+    card = f'<p class="chapter-picture"><img src="cards/{name}" alt="" {size}></p>'
+    return re.sub(
+        r"(</h1>\s*<p>.*?</p>)", lambda m: m.group() + card, body, count=1, flags=re.DOTALL
+    )
+
+
 def html_page_context(app, pagename: str, templatename: str, context: dict, doctree) -> None:
     body = context.get("body", "")
     if body:
         body = re.sub(
             r'<span class="tex">(.*?)</span>', lambda m: setter().set(unescape(m.group(1))), body
         )
-        body = _comments(pagename, body)
+        body = _comments(pagename, _pictured(pagename, body))
         body = re.sub(
             r"<table\b.*?</table>",
             r'<div class="wide" data-roll>\g<0></div>',
