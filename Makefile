@@ -3,7 +3,7 @@
 #   make course    open the course in JupyterLab       PORT=8888, NO_BROWSER=1, ONCE=1 (stop as soon as it answers)
 #   make test      check everything                    PYTEST_ARGS="-k forward" for a part of it
 #   make check     lint, and the tests that your change needs first, in 90 seconds   BASE=main
-#   make site      the whole course as a website, in site/     make site-check: every page of it, in a browser
+#   make site      the whole course as a website, in site/     make site-check: every page of it, in a browser   ONLY=03_ for a part
 #   make bench     measure us beside the peers       MODE=full for all of it, DATA=DIR (the folder that holds MNIST/raw)
 #
 # Each first makes a virtual environment (all but the last in .venv), and is quick when nothing changed.
@@ -43,7 +43,7 @@ site: $(VENV)/.dev
 	$(BIN)/python -m website site
 
 site-check: site
-	$(BIN)/python -m website.check site
+	$(BIN)/python -m website.check site $(if $(ONLY),--only $(ONLY))
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ still, with the name of the widget that shall take its place. What the pages mus
 equation, a section, a chapter stands) goes to course.json.
 """
 
+import ast
 import base64
 import configparser
 import hashlib
@@ -23,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 _CODE = r"(```.*?```|`[^`\n]+`)"
 _EQUATION = re.compile(_CODE + r"|\$\$(.+?)\$\$", re.DOTALL)
 _TAG = re.compile(r"\\tag\{([^}]*)\}")
+_EXERCISE = re.compile(r"^\*\*Your turn, (\d+b?\.[a-z])\b", re.MULTILINE)
 _SECTION = re.compile(r"^#{2,3} (\d+b?\.\d+)\b *(.*)", re.MULTILINE)
 _DATA = re.compile(r'src="data:image/([a-z]+);base64,([^"]*)"')
 _NEEDS = "These sliders need Python: open the notebook in JupyterLab to move them."
@@ -58,6 +60,18 @@ def part(doc: str) -> str:
     return "Part I" if int(re.match(r"\d+", doc).group()) <= 8 else "Part II"
 
 
+def prepares(source: str) -> bool:
+    "Whether a cell that shows nothing only fetches what the others use: imports first, and a few settings."
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:  # a magic command
+        return False
+    imports = [isinstance(node, ast.Import | ast.ImportFrom) for node in body]
+    rest = body[sum(imports) :]
+    plain = len(rest) <= 4 and all(isinstance(node, ast.Assign | ast.Expr) for node in rest)
+    return len(body) > 1 and imports[0] and all(imports[: sum(imports)]) and plain
+
+
 class Assembly:
     "The folder that Sphinx reads, in the making."
 
@@ -79,6 +93,7 @@ class Assembly:
             "chapters": {number(doc): doc for doc in self.chapters},
             "equations": {},
             "sections": {},
+            "exercises": {},
             "pages": {},
         }
 
@@ -90,8 +105,9 @@ class Assembly:
         changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
         blob = f"]({self.cfg['git_url']}/blob/main/"
         write(self.out / "changes.md", re.sub(r"\]\((?=[A-Z]+\.md\))", blob, changes))
-        live = (ROOT / "diffusion_math" / "explore" / "static.js").read_text(encoding="utf-8")
-        write(self.out / "static" / "explorables.js", live)
+        explore, static = ROOT / "diffusion_math" / "explore", self.out / "static"
+        for name, ours in (("static.js", "explorables.js"), ("near.js",) * 2, ("near.css",) * 2):
+            write(static / ours, (explore / name).read_bytes())
         shutil.copytree(self.notebooks / "images", self.out / "images", dirs_exist_ok=True)
         cards = self.out / "extra" / "cards"  # what a link to a page shows
         cards.mkdir(parents=True, exist_ok=True)
@@ -156,6 +172,8 @@ class Assembly:
                 # a formula that is shown twice is known by its first place
                 tex = re.sub(r"\n> ?", "\n", _TAG.sub("", found.group(2))).strip()
                 self.course["equations"].setdefault(tagged.group(1), {"doc": doc, "tex": tex})
+        for found in _EXERCISE.finditer(text):
+            self.course["exercises"].setdefault(found.group(1), doc)
         for found in _SECTION.finditer(text):
             self.course["sections"].setdefault(found.group(1), doc)
 
@@ -196,6 +214,8 @@ class Assembly:
             tags.append("folded")
         if source.startswith("#| export"):
             tags.append("exported")
+        elif not cell["outputs"] and prepares(shown):
+            tags.append("imports")
         outputs = [self._output(doc, out, state, stills) for out in cell["outputs"]]
         cell = {
             "id": cell.get("id"),

@@ -14,6 +14,7 @@ from html import escape, unescape
 from pathlib import Path
 
 from docutils import nodes
+from PIL import Image
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 from sphinx.util.osutil import relative_uri
@@ -25,7 +26,11 @@ _SOURCE = Path(os.environ["WEBSITE_SOURCE"])
 _COURSE = json.loads((_SOURCE / "course.json").read_text(encoding="utf-8"))
 _TAG = re.compile(r"\\tag\{([^}]*)\}")
 _NUMBER = r"\d+b?\.\d+[a-z]?"
-_MENTION = re.compile(rf"\(({_NUMBER})\)|\b([Cc]hapters? )(\d+b?)\b")
+_MENTION = re.compile(
+    rf"\(({_NUMBER})\)|\b([Cc]hapters? )(\d+b?)\b"
+    rf"|(?:\b[Ee]xercises? |^)(?P<exercise>\d+b?\.[a-z])\b"
+    rf"|\b(?:[Ss]ection|resting place after|[Aa]s in) (?P<section>{_NUMBER})\b"
+)
 _OTHERS = re.compile(r"( (?:and|or|to) |, )(\d+b?)\b")
 _GLYPH = re.compile(r'<path id="(MJX-[^"]+)"[^>]*>(?:</path>)?')
 _USED = re.compile(r'href="#(MJX-[^"]+)"')
@@ -87,6 +92,10 @@ def equation_id(number: str) -> str:
     return "e" + number.replace(".", "-")
 
 
+def exercise_id(number: str) -> str:
+    return "x" + number.replace(".", "-")
+
+
 def _uri(here: str, doc: str, anchor: str = "") -> str:
     "From one page to a place on another."
     path = "" if here == doc else relative_uri(f"{here}.html", f"{doc}.html")
@@ -144,6 +153,10 @@ class Places(SphinxTransform):
                     section["classes"].append("on-path" if found.group(1) in path else "off-path")
             elif section[0].astext() == "The source, for the curious":
                 section["classes"] += ["off-path"] if _COURSE["pages"][self.doc]["pictures"] else []
+        for paragraph in self.document.findall(nodes.paragraph):
+            found = re.match(r"Your turn, (\d+b?\.[a-z])\b", paragraph.astext())
+            if found and _COURSE["exercises"].get(found.group(1)) == self.doc:
+                paragraph["ids"].append(exercise_id(found.group(1)))
         for node in list(self.document.findall(addnodes.pending_xref)):
             number = node.astext()
             doc = _COURSE["sections"].get(number)
@@ -177,16 +190,23 @@ class Places(SphinxTransform):
         paths = self._is_path(text)
         for found in (re.compile(rf"({_NUMBER})") if paths else _MENTION).finditer(said):
             number = found.group(1)
-            if paths:
+            named = found.groupdict()
+            if paths or named["section"]:
+                number = number or named["section"]
                 target = _COURSE["sections"].get(number), section_id(number), ["section"]
-            elif number:
+            elif number := named["exercise"]:
+                doc = _COURSE["exercises"].get(number)
+                target = doc, exercise_id(number), ["exercise"]
+            elif number := found.group(1):
                 doc = _COURSE["equations"].get(number, {}).get("doc")
                 target = doc, equation_id(number), ["eqref"]
             else:
                 target = _COURSE["chapters"].get(found.group(3)), "", ["chapter"]
             if target[0] is None or (not number and target[0] == self.doc):
                 continue
-            parts += [nodes.Text(said[at : found.start()]), self._link(found.group(), *target)]
+            words = found.group() if not named.get("section") else number
+            before = said[at : found.end() - len(words)]
+            parts += [nodes.Text(before), self._link(words, *target)]
             at = found.end()
         if parts:
             text.parent.replace(text, [*parts, nodes.Text(said[at:])])
@@ -212,8 +232,13 @@ class Cells(SphinxTransform):
         is_input = lambda n: isinstance(n, nodes.container) and "cell_input" in n["classes"]  # noqa: E731
         for node in list(self.document.findall(is_input)):
             tags = set(node.parent["classes"])
-            folded = {"tag_folded", "tag_exported"} & tags or self.env.docname == "index"
-            name = "source" if "tag_exported" in tags else "code"
+            kinds = {
+                "tag_exported": "source",
+                "tag_imports": "imports and settings",
+                "tag_folded": "code",
+            }
+            folded = kinds.keys() & tags or self.env.docname == "index"
+            name = next((kinds[tag] for tag in kinds if tag in tags), "code")
             start = (
                 f'<details class="code"{"" if folded else " open"} data-open="{int(not folded)}">'
             )
@@ -298,13 +323,29 @@ def _head(here: str, context: dict) -> str:
     return "\n".join(metas) + f"\n<script>{script}</script>\n"
 
 
+def _pictured(here: str, body: str) -> str:
+    "A chapter's page with the chapter's picture below its promise: something to see before anything is to be read."
+    name = f"chapter_{here.split('_')[0]}.png"
+    if (
+        here not in _COURSE["chapters"].values()
+        or not (_SOURCE / "extra" / "cards" / name).is_file()
+    ):
+        return body
+    with Image.open(_SOURCE / "extra" / "cards" / name) as picture:
+        size = 'width="{}" height="{}"'.format(*picture.size)
+    card = f'<p class="chapter-picture"><img src="cards/{name}" alt="" {size}></p>'
+    return re.sub(
+        r"(</h1>\s*<p>.*?</p>)", lambda m: m.group() + card, body, count=1, flags=re.DOTALL
+    )
+
+
 def html_page_context(app, pagename: str, templatename: str, context: dict, doctree) -> None:
     body = context.get("body", "")
     if body:
         body = re.sub(
             r'<span class="tex">(.*?)</span>', lambda m: setter().set(unescape(m.group(1))), body
         )
-        body = _comments(pagename, body)
+        body = _comments(pagename, _pictured(pagename, body))
         body = re.sub(
             r"<table\b.*?</table>",
             r'<div class="wide" data-roll>\g<0></div>',

@@ -8,7 +8,7 @@ import {
   explorable,
   grab,
   h,
-  key,
+  keyOf,
   logMixture,
   maths,
   memory,
@@ -84,9 +84,10 @@ function law(ui, now, move) {
   function draw({ x }, colours) {
     const frame = { x: [-EDGE, EDGE], y: [0, top], xTicks: [-4, -2, 0, 2, 4], yTicks: ticks(top, 3), xLabel: "value of x" };
     view.area(frame, colours, (context, X, Y) => {
-      curve(context, X, Y, heights, { colour: colours.data, width: 2.5 });
+      ui.mark(context, "density", () => curve(context, X, Y, heights, { colour: colours.data, width: 2.5 }));
       curve(context, X, Y, [[x, 0], [x, top]], { colour: colours.soft, width: 1, dash: [4, 4] });
-      dot(context, X(x), Y(Math.exp(logMixture(now.mixture, x))), { colour: colours.data, ring: colours.paper, radius: 7 });
+      const height = Y(Math.exp(logMixture(now.mixture, x)));
+      ui.mark(context, "datum", () => dot(context, X(x), height, { colour: colours.data, ring: colours.paper, radius: 7 }));
     });
   }
   return { canvas: view.canvas, draw };
@@ -118,10 +119,10 @@ function area(ui, now, move) {
     const top = Math.max(1.3, 1.06 * Math.max(...now.errors));
     const frame = { x: [LEFT, RIGHT], y: [0, top], xTicks: [-12, -8, -4, 0, 4, 8, 12, 16], yTicks: ticks(top, 4), xLabel: "log SNR" };
     view.area(frame, colours, (context, X, Y) => {
-      shade(context, X, Y, level, colours);
-      curve(context, X, Y, unit, { colour: colours.noise, width: 2 });
-      curve(context, X, Y, now.errors.map((v, i) => [levels[i], v]), { colour: colours.q, width: 2.5 });
-      curve(context, X, Y, [[level, 0], [level, top]], { colour: colours.ink, width: 1.5, dash: [5, 4] });
+      ui.mark(context, "area", () => shade(context, X, Y, level, colours));
+      ui.mark(context, "unit", () => curve(context, X, Y, unit, { colour: colours.noise, width: 2 }));
+      ui.mark(context, "error", () => curve(context, X, Y, now.errors.map((v, i) => [levels[i], v]), { colour: colours.q, width: 2.5 }));
+      ui.mark(context, "level", () => curve(context, X, Y, [[level, 0], [level, top]], { colour: colours.ink, width: 1.5, dash: [5, 4] }));
     });
   }
   return { canvas: view.canvas, draw };
@@ -131,6 +132,8 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "The area under the error",
     task: "Say where the error will come early, and put the datum there. Then move {λ} from left to right, and watch the area become its surprise.",
+    answer: "A datum far outside errs early, while the noise is as wide as the whole law; one between two humps errs later; on top of a hump most of the area lies below the grey curve. Wherever it stands, the whole area makes −log {q}({x}).",
+    marks: { x: "datum", q: "density", "λ": "level", "grey curve": "unit", "error curve": "error", "the error": "error", area: "area" },
     traits: ["x", "log_snr"],
   });
   const [weights, means, variances] = ["_weights", "_means", "_variances"].map((name) => model.get(name));
@@ -167,8 +170,8 @@ function render({ model, el }) {
     h(
       "div",
       { class: "dm-row" },
-      h("figure", { class: "dm-narrow" }, keys(key("bars", maths("density {q}({x})")), key("dot", "drag the datum")), views[0].canvas),
-      h("figure", { class: "dm-wide" }, keys(key("q", maths("error at {x}")), key("noise", "error of N(0, 1)")), views[1].canvas),
+      h("figure", { class: "dm-narrow" }, keys(keyOf("density", "bars", maths("density {q}({x})")), keyOf("datum", "dot", "drag the datum")), views[0].canvas),
+      h("figure", { class: "dm-wide" }, keys(keyOf("error", "q", maths("error at {x}")), keyOf("unit", "noise", "error of N(0, 1)")), views[1].canvas),
     ),
     facts.el,
     h("div", { class: "dm-grid" }, datum.el, line.el),

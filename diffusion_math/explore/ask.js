@@ -33,8 +33,11 @@ function screen(now, alt, caption, className = "") {
   return { canvas, el: h("figure", { class: `dm-picture ${className}` }, canvas, h("figcaption", { class: "dm-below" }, caption)) };
 }
 
+const ANSWER =
+  "About as long as you could read the digit yourself. Where nobody can know, it draws something vague: the average of all digits that would fit, and not one of them.";
+
 function render({ model, el }) {
-  const ui = explorable(model, el, { title: "What a network says", traits: ["t", "digit", "eps", "_said", "_trouble"] });
+  const ui = explorable(model, el, { title: "What a network says", answer: ANSWER, traits: ["t", "digit", "eps", "_said", "_trouble"] });
   const now = computation(model);
   const own = model.get("_own"); // the reader's network: only Python has it
   const kernel = own && typeof model.send === "function";

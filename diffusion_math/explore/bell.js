@@ -9,7 +9,7 @@ import {
   floats,
   grab,
   h,
-  key,
+  keyOf,
   logNormal,
   maths,
   memory,
@@ -87,13 +87,17 @@ function bellPlot(ui, now) {
       context.fill();
       context.globalAlpha = 0.35;
       context.fillStyle = colours.data;
-      for (const x of now.draws) context.fillRect(X(x) - 0.5, Y(0) - 12, 1, 12);
+      ui.mark(context, "draws", () => {
+        for (const x of now.draws) context.fillRect(X(x) - 0.5, Y(0) - 12, 1, 12);
+      });
       context.globalAlpha = 1;
-      curve(context, X, Y, now.points, { colour: colours.q, width: 2.5 });
+      ui.mark(context, "density", () => curve(context, X, Y, now.points, { colour: colours.q, width: 2.5 }));
       const arm = density(mu + sigma, mu, sigma);
-      curve(context, X, Y, [[mu - sigma, arm], [mu + sigma, arm]], { colour: colours.soft, width: 1.5, dash: [4, 3] });
-      for (const side of [-1, 1]) dot(context, X(mu + side * sigma), Y(arm), { colour: colours.q, ring: colours.paper, radius: 6 });
-      dot(context, X(mu), Y(now.top), { colour: colours.q, ring: colours.paper, radius: 6 });
+      ui.mark(context, "width", () => {
+        curve(context, X, Y, [[mu - sigma, arm], [mu + sigma, arm]], { colour: colours.soft, width: 1.5, dash: [4, 3] });
+        for (const side of [-1, 1]) dot(context, X(mu + side * sigma), Y(arm), { colour: colours.q, ring: colours.paper, radius: 6 });
+      });
+      ui.mark(context, "middle", () => dot(context, X(mu), Y(now.top), { colour: colours.q, ring: colours.paper, radius: 6 }));
     });
   }
   return { canvas: view.canvas, draw };
@@ -104,7 +108,9 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Bell",
     task: "Make the top higher than 1. Is that allowed?",
+    answer: "It is. From {σ} = 0.39 down the top lies above 1, and the area is still 1. A density is no probability: it becomes one when it is multiplied by a width.",
     traits,
+    marks: { "μ": "middle", "σ": "width", draws: "draws", density: "density", N: "density" },
   });
   const now = computation(model);
   const names = { mu: ["\u03bc", "mean: where the middle is"], sigma: ["\u03c3", "standard deviation: how wide"] };
@@ -130,8 +136,8 @@ function render({ model, el }) {
   const keys = h(
     "figcaption",
     { class: "dm-keys" },
-    key("q", maths("the density N({x}; {\u03bc}, {\u03c3}\u00b2): drag a dot")),
-    key("data", `${model.get("_eps").byteLength / 4} draws`),
+    keyOf("density", "q", maths("the density N({x}; {\u03bc}, {\u03c3}\u00b2): drag a dot")),
+    keyOf("draws", "data", `${model.get("_eps").byteLength / 4} draws`),
   );
   ui.root.append(
     h(

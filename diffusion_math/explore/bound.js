@@ -9,7 +9,7 @@ import {
   dial,
   explorable,
   h,
-  key,
+  keyOf,
   logMixture,
   maths,
   memory,
@@ -268,7 +268,8 @@ function bars(ui, now) {
     view.area(frame, colours, (context, X, Y) => {
       values.forEach((value, i) => {
         context.fillStyle = i === 0 ? colours.data : i === T ? colours.noise : colours.p;
-        context.fillRect(X(i - 0.4), Y(Math.max(0, value)), X(0.4) - X(-0.4), Math.abs(Y(0) - Y(value)));
+        const bar = () => context.fillRect(X(i - 0.4), Y(Math.max(0, value)), X(0.4) - X(-0.4), Math.abs(Y(0) - Y(value)));
+        ui.mark(context, i === 0 ? "reconstruction" : i === T ? "prior" : "steps", bar);
       });
       curve(context, X, Y, [[-0.6, 0], [T + 0.6, 0]], { colour: colours.soft, width: 1 });
     });
@@ -292,11 +293,12 @@ function ruler(ui, now) {
         for (const [part, colour] of [["entropy", "data"], ["error", "accent"], ["gap", "noise"]]) {
           const long = account[part];
           context.fillStyle = colours[colour];
-          context.fillRect(Math.min(X(from), X(from + long)), Y(top), Math.abs(X(long) - X(0)), Y(foot) - Y(top));
+          const left = Math.min(X(from), X(from + long));
+          ui.mark(context, part, () => context.fillRect(left, Y(top), Math.abs(X(long) - X(0)), Y(foot) - Y(top)));
           from += long;
         }
         const [x, over] = [account.bound, (top - foot) / 5];
-        curve(context, X, Y, [[x, foot - over], [x, top + over]], { colour: colours.ink, width: 2.5 });
+        ui.mark(context, "bound", () => curve(context, X, Y, [[x, foot - over], [x, top + over]], { colour: colours.ink, width: 2.5 }));
       }
     });
   }
@@ -307,6 +309,8 @@ function render({ model: traits, el }) {
   const ui = explorable(traits, el, {
     title: "The bound",
     task: "Make the bound fall while the model\u2019s error grows: press Keep this, then change two things at once.",
+    answer: "One way: spoil the variances and keep that; then set them right and spoil the means a little. The bound is a sum of three pieces, so it can fall while one of them grows.",
+    marks: { L_0: "reconstruction", L_T: "prior", L: "steps", entropy: "entropy", "pink": "error", "error": "error", gap: "gap", bound: "bound", "blue piece": "entropy" },
     traits: ["T", "schedule", "shift", "factor"],
   });
   const [weights, means, variances] = ["_weights", "_means", "_variances"].map((name) => traits.get(name));
@@ -362,8 +366,8 @@ function render({ model: traits, el }) {
   const keys = (...parts) => h("figcaption", { class: "dm-keys" }, ...parts);
   const wide = (...parts) => h("figure", { class: "dm-half" }, ...parts);
   ui.root.append(
-    wide(keys(key("data", maths("{L}_0_, the reconstruction")), key("p", maths("{L}_1_ \u2026 {L}_{T}\u22121_, the steps")), key("noise", maths("{L}_{T}_, the prior"))), views[0].canvas),
-    wide(keys(key("data", "entropy"), key("accent", "model's error"), key("noise", "gap"), key("mark", "the bound, the sum of all bars")), views[1].canvas),
+    wide(keys(keyOf("reconstruction", "data", maths("{L}_0_, the reconstruction")), keyOf("steps", "p", maths("{L}_1_ \u2026 {L}_{T}\u22121_, the steps")), keyOf("prior", "noise", maths("{L}_{T}_, the prior"))), views[0].canvas),
+    wide(keys(keyOf("entropy", "data", "entropy"), keyOf("error", "accent", "model's error"), keyOf("gap", "noise", "gap"), keyOf("bound", "mark", "the bound, the sum of all bars")), views[1].canvas),
     facts.el,
     h("div", { class: "dm-grid" }, length.el, shift.el, factor.el),
     h("div", { class: "dm-buttons" }, kind.el, button(ui, "Keep this", keep), button(ui, "Reset", ui.reset)),

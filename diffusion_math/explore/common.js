@@ -41,20 +41,23 @@ const write = (element, text) => {
 
 // ---------------------------------------------------------------------------------------------------------- the frame
 
-// An explorable's frame in `el`, with its title above it, and a task: something to do, and what to look at meanwhile. Its
-// state is a copy of the model's traits named in `traits`.
+// An explorable's frame in `el`, with its title above it, and a task: something to do, and what to look at meanwhile; the
+// answer, what there is to find, stands folded below. Its state is a copy of the model's traits named in `traits`. marks:
+// what stands for a symbol, or for a word, of the text beside it, as { symbol: the name of a mark }.
 //
 //   ui.state                     what is shown now
 //   ui.set(changes, event)       the reader moved something: draw at once, tell the kernel at the next animation frame
 //   ui.reset(event)              everything back to where it started, the model's `_start`
 //   ui.start(draw, words)        draw(state, colours) draws everything; words(state) says it in one or two sentences
 //   ui.redraw(event)             draw again: something moved that is no trait
+//   ui.mark(context, name, f)    f paints what a mark stands for; a halo lies below it while the reader points at its symbol
+//   ui.lit()                     the name of the mark that is lit, or null
 //   ui.resized(element, f)       call f(width) when the element's width changes, then draw
 //   ui.listen(target, event, f)  a listener that goes when the explorable goes
 //   ui.close()                   what `render` returns; ui.signal is aborted then
 //
 // Only the newest state is sent, and only what changed: a drag of two hundred moves leaves nothing in a queue.
-export function explorable(model, el, { title, task, traits }) {
+export function explorable(model, el, { title, task, answer, traits, marks = {} }) {
   const stop = new AbortController();
   const live = h("p", { class: "dm-hidden", "aria-live": "polite" });
   const head = h("div", { class: "dm-head" }, h("p", { class: "dm-title" }, title), task ? h("p", { class: "dm-task" }, maths(task)) : []);
@@ -70,6 +73,7 @@ export function explorable(model, el, { title, task, traits }) {
   let talk = 0;
   let unsent = false;
   let stale = false;
+  let lit = null;
 
   const read = () => traits.forEach((name) => (state[name] = model.get(name)));
 
@@ -132,6 +136,7 @@ export function explorable(model, el, { title, task, traits }) {
   function start(drawing, saying) {
     [draw, words] = [drawing, saying];
     read();
+    if (answer) root.append(h("details", { class: "dm-answer" }, h("summary", OWN_KEYS, "Show what there is to find"), h("p", {}, maths(answer))));
     root.append(live);
     el.append(root);
     watchTheme(root, stop.signal, () => {
@@ -140,6 +145,29 @@ export function explorable(model, el, { title, task, traits }) {
     });
     write(live, words(state));
   }
+
+  // Light what a mark stands for and nothing else: what is painted under its name, and the elements that carry it.
+  function light(name) {
+    if (name === lit) return;
+    lit = name;
+    for (const one of root.querySelectorAll("[data-mark]")) one.classList.toggle("dm-lit", one.dataset.mark === name);
+    if (palette.ink) draw(state, palette);
+  }
+
+  function mark(context, name, paint) {
+    if (name === lit) {
+      context.save();
+      [context.shadowColor, context.shadowBlur] = [palette.lit, 9 * (window.devicePixelRatio || 1)];
+      for (let i = 0; i < 4; i++) paint(); // one shadow is faint
+      context.restore();
+    }
+    paint();
+  }
+
+  // A key points at what it names, as a symbol of the text does.
+  const named = (event) => event.target.closest("[data-mark]");
+  listen(root, "pointerover", (event) => named(event) && light(named(event).dataset.mark));
+  listen(root, "pointerout", (event) => named(event) && light(null));
 
   function close() {
     save();
@@ -153,9 +181,9 @@ export function explorable(model, el, { title, task, traits }) {
 
   traits.forEach((name) => model.on(`change:${name}`, heard));
   read();
-  root.explorable = { state, timings }; // for tests and timings
+  root.explorable = { state, timings, marks, light }; // for the text beside it, for tests and timings
   const reset = (event) => set({ ...model.get("_start") }, event);
-  return { root, state, set, reset, start, redraw: show, resized, listen, close, signal: stop.signal };
+  return { root, state, set, reset, start, redraw: show, mark, lit: () => lit, resized, listen, close, signal: stop.signal };
 }
 
 // ----------------------------------------------------------------------------------------------------- light and dark
@@ -185,7 +213,7 @@ function watchTheme(root, signal, f) {
 // The colours of explore.css as a canvas needs them, and the font.
 function colours(root) {
   const style = getComputedStyle(root);
-  const names = ["data", "noise", "q", "p", "accent", "ink", "soft", "rule", "paper"];
+  const names = ["data", "noise", "q", "p", "accent", "ink", "soft", "rule", "paper", "lit"];
   const palette = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--dm-${name}`).trim()]));
   return { ...palette, font: style.fontFamily };
 }
@@ -378,6 +406,13 @@ export function readout(names) {
 
 // What a colour stands for, in words.
 export const key = (kind, ...parts) => h("span", { class: `dm-key dm-key-${kind}` }, ...parts);
+
+// The same of something that is painted under a mark's name.
+export function keyOf(mark, kind, ...parts) {
+  const el = key(kind, ...parts);
+  el.dataset.mark = mark;
+  return el;
+}
 
 // changed("name", ...needs) is true when the needs under that name are not what they were the last time.
 export function memory() {

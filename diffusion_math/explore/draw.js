@@ -88,8 +88,11 @@ function answers(ui, now, net) {
   return { el, draw };
 }
 
+const ANSWER =
+  "Your own hand goes first: the walks bring back a digit of the same kind, written by nobody. Nearer to the last {t} the kind goes too, and any digit may come.";
+
 function render({ model, el }) {
-  const ui = explorable(model, el, { title: "Draw a digit", traits: ["pixels", "eps", "t", "digit", "again"] });
+  const ui = explorable(model, el, { title: "Draw a digit", answer: ANSWER, traits: ["pixels", "eps", "t", "digit", "again"] });
   const now = computation(model);
   const net = live(ui, model);
   const bytes = (values) => new DataView(Float32Array.from(values).buffer);

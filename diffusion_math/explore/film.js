@@ -185,8 +185,11 @@ function easel(ui, now, net, begin, come) {
   return { el, draw, reset };
 }
 
+const ANSWER =
+  "In the guess long before the noise: which digit it shall be is settled while most of {x}_t_ is still static. What comes after is detail.";
+
 function render({ model, el }) {
-  const ui = explorable(model, el, { title: "Denoising film", traits: ["frame", "seed"] });
+  const ui = explorable(model, el, { title: "Denoising film", answer: ANSWER, traits: ["frame", "seed"] });
   const now = computation(model);
   const net = live(ui, model);
   const at = { frame: 0, seed: 0 }; // of a film that was drawn here; of the stored one the traits say it

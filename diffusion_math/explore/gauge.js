@@ -193,6 +193,7 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Magic API",
     task: "Which sends the needle further, a line across the digit or a little noise all over it? Say first, then try both.",
+    answer: "At {σ} = 0.1 the line does. At 0.5 it is the noise, though you still read the digit through it: what an eye overlooks in every pixel adds up over 784 of them.",
     traits: ["pixels", "eps", "noise", "digit", "pen"],
   });
   const now = computation(model);

@@ -10,7 +10,7 @@ import {
   floats,
   grab,
   h,
-  key,
+  keyOf,
   maths,
   memory,
   number,
@@ -140,17 +140,23 @@ function planePlot(ui, now) {
     view.area(frame, colours, (context, X, Y) => {
       context.fillStyle = colours.data;
       context.globalAlpha = 0.55;
-      for (const [x, y] of now.samples) context.fillRect(X(x) - 1.25, Y(y) - 1.25, 2.5, 2.5);
+      ui.mark(context, "samples", () => {
+        for (const [x, y] of now.samples) context.fillRect(X(x) - 1.25, Y(y) - 1.25, 2.5, 2.5);
+      });
       context.globalAlpha = 1;
       const turn = Array.from({ length: 97 }, (_, i) => [Math.cos((i * Math.PI) / 48), Math.sin((i * Math.PI) / 48)]);
-      for (const r of RINGS) {
-        const ring = turn.map(([c, s]) => now.mean.map((m, i) => m + r * (c * now.arms[0][i] + s * now.arms[1][i])));
-        curve(context, X, Y, ring, { colour: colours.ink, width: r === 1 ? 2 : 1 });
-      }
-      for (const end of ends().slice(1)) {
-        arrow(context, X(now.mean[0]), Y(now.mean[1]), X(end[0]), Y(end[1]), { colour: colours.q, width: 2.5, head: 9 });
-      }
-      dot(context, X(now.mean[0]), Y(now.mean[1]), { colour: colours.q, ring: colours.paper, radius: 6 });
+      ui.mark(context, "rings", () => {
+        for (const r of RINGS) {
+          const ring = turn.map(([c, s]) => now.mean.map((m, i) => m + r * (c * now.arms[0][i] + s * now.arms[1][i])));
+          curve(context, X, Y, ring, { colour: colours.ink, width: r === 1 ? 2 : 1 });
+        }
+      });
+      ui.mark(context, "axes", () => {
+        for (const end of ends().slice(1)) {
+          arrow(context, X(now.mean[0]), Y(now.mean[1]), X(end[0]), Y(end[1]), { colour: colours.q, width: 2.5, head: 9 });
+        }
+      });
+      ui.mark(context, "middle", () => dot(context, X(now.mean[0]), Y(now.mean[1]), { colour: colours.q, ring: colours.paper, radius: 6 }));
     });
   }
   return { canvas: view.canvas, draw };
@@ -181,7 +187,9 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Gaussian",
     task: "Say first: does the cloud get wider or narrower along the first number when you turn {\u03c1} from 0 to 0.99? Then turn it.",
+    answer: "Neither. Along the first number its width is {σ₁}, whatever {ρ} is. What grows is how much the first number tells about the second, until at 0.99 the ellipse is almost a line.",
     traits,
+    marks: { "μ": "middle", "μ₁": "middle", "μ₂": "middle", "Σ": "rings", ellipse: "rings", arrows: "axes", arrow: "axes", eigenvectors: "axes" },
   });
   const now = computation(model);
   const names = {
@@ -221,9 +229,9 @@ function render({ model, el }) {
   const keys = h(
     "figcaption",
     { class: "dm-keys" },
-    key("dots", `${model.get("_eps").byteLength / 8} samples`),
-    key("ring", "1, 2 and 3 widths out"),
-    key("q", "the axes: drag a tip or the middle"),
+    keyOf("samples", "dots", `${model.get("_eps").byteLength / 8} samples`),
+    keyOf("rings", "ring", "1, 2 and 3 widths out"),
+    keyOf("axes", "q", "the axes: drag a tip or the middle"),
   );
   ui.root.append(
     h(

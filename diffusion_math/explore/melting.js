@@ -251,6 +251,7 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Melting density",
     task: "Say first at which {t} the ridges have become one. Then slide {t} there, and pull the bells apart.",
+    answer: "The further apart the bells, the later their ridges become one. What never changes is the right end, where every map is the unit normal: the noise keeps no memory of where it came from.",
     traits: ["t", "means", "schedule"],
   });
   const now = computation(model);

@@ -15,7 +15,7 @@ import {
   grab,
   h,
   hash,
-  key,
+  keyOf,
   maths,
   memory,
   nearest,
@@ -219,16 +219,16 @@ function amountsPlot(ui, now, moveTo) {
 
   function draw({ t, T }, colours) {
     const table = now.table.logAlphaBar;
-    const lines = [signal, noise].map((f, i) => ({ f, colour: [colours.data, colours.noise][i] }));
+    const lines = [signal, noise].map((f, i) => ({ f, colour: [colours.data, colours.noise][i], name: ["digit", "noise"][i] }));
     const stride = Math.ceil(T / 1000);
     const times = [...Array.from({ length: Math.ceil(T / stride) }, (_, i) => i * stride), T];
     const upright = [0, 1].map((y) => [t, y]);
     const xTicks = [...ticks(T).filter((tick) => Number.isInteger(tick) && tick < 0.93 * T), T];
     area({ x: [0, T], y: [0, 1], xTicks, yTicks: [0, 0.5, 1], xLabel: "t", yLabel: "amount" }, colours, (context, X, Y) => {
-      curve(context, X, Y, upright, { colour: colours.q, width: 2 });
-      for (const { f, colour } of lines) {
+      ui.mark(context, "time", () => curve(context, X, Y, upright, { colour: colours.q, width: 2 }));
+      for (const { f, colour, name } of lines) {
         const points = times.map((i) => [i, f(table[i])]);
-        curve(context, X, Y, points, { colour, width: 2.5 });
+        ui.mark(context, name, () => curve(context, X, Y, points, { colour, width: 2.5 }));
         if (T <= 25) times.forEach((i) => dot(context, X(i), Y(f(table[i])), { colour, radius: 2.5 }));
       }
       for (const { f, colour } of lines) {
@@ -269,8 +269,8 @@ function circlePlot(ui, now, moveTo) {
       const every = Array.from({ length: Math.min(T, 10) + 1 }, (_, i) => Math.round((i * T) / Math.min(T, 10)));
       for (const [x, y] of every.map(angle).map(point)) dot(context, X(x), Y(y), { colour: colours.soft, radius: 2.5 });
       const [x, y] = point(angle(t));
-      curve(context, X, Y, [[x, 0], [x, y]], { colour: colours.noise, width: 2.5 });
-      curve(context, X, Y, [[0, y], [x, y]], { colour: colours.data, width: 2.5 });
+      ui.mark(context, "noise", () => curve(context, X, Y, [[x, 0], [x, y]], { colour: colours.noise, width: 2.5 }));
+      ui.mark(context, "digit", () => curve(context, X, Y, [[0, y], [x, y]], { colour: colours.data, width: 2.5 }));
       dot(context, X(x), Y(y), { colour: colours.q, ring: colours.paper, radius: 6 });
     });
   }
@@ -286,8 +286,8 @@ function valuesPlot(ui, now) {
   const keys = h(
     "figcaption",
     { class: "dm-keys" },
-    key("bars", `density of the ${now.height * now.width} pixel values`),
-    key("bell", "the bell N(0, 1)"),
+    keyOf("now", "bars", `density of the ${now.height * now.width} pixel values`),
+    keyOf("bell", "bell", "the bell N(0, 1)"),
   );
   const places = Array.from({ length: 141 }, (_, i) => EDGE * (i / 70 - 1));
   const bell = places.map((x) => [x, Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI)]);
@@ -313,8 +313,10 @@ function valuesPlot(ui, now) {
     area(frame, colours, (context, X, Y) => {
       context.fillStyle = blend(colours.noise, colours.data, Math.exp(now.at));
       const wide = X(BIN) - X(0) - 1;
-      bars.forEach((bar, i) => context.fillRect(X(-EDGE + i * BIN) + 0.5, Y(bar), wide, Y(0) - Y(bar)));
-      curve(context, X, Y, bell, { colour: colours.ink, width: 1.75, dash: [5, 4] });
+      ui.mark(context, "now", () => {
+        bars.forEach((bar, i) => context.fillRect(X(-EDGE + i * BIN) + 0.5, Y(bar), wide, Y(0) - Y(bar)));
+      });
+      ui.mark(context, "bell", () => curve(context, X, Y, bell, { colour: colours.ink, width: 1.75, dash: [5, 4] }));
     });
   }
   return { canvas, keys, draw };
@@ -350,6 +352,7 @@ function guessed(ui, now, net) {
 function present(now, side) {
   const { height, width } = now;
   const canvas = picture({ height, width, alt: "x at step t: the digit with its noise", className: "dm-big" });
+  canvas.dataset.mark = "now";
   canvas.style.width = `${Math.min(side, Math.floor(side / width) * width) || side}px`;
   const index = h("sub", { class: "dm-maths" });
   const a = [h("b", { class: "dm-data" }), h("span")];
@@ -364,8 +367,8 @@ function present(now, side) {
   const keys = h(
     "figcaption",
     { class: "dm-keys" },
-    key("data", maths("|{\u1fb1}_{t}_| = "), a[1], maths(" of {x}_0_")),
-    key("noise", maths("|1 \u2212 {\u1fb1}_{t}_| = "), b[1], maths(" of {\u03b5}")),
+    keyOf("digit", "data", maths("|{\u1fb1}_{t}_| = "), a[1], maths(" of {x}_0_")),
+    keyOf("noise", "noise", maths("|1 \u2212 {\u1fb1}_{t}_| = "), b[1], maths(" of {\u03b5}")),
   );
 
   function draw({ t }) {
@@ -377,9 +380,14 @@ function present(now, side) {
   return { el, keys, draw };
 }
 
+const ANSWER =
+  "The eye loses it while some of it is left: |{ᾱ}_{t}_| of its contrast, which never jumps to 0. There is no last step with a digit and no first without one.";
+
 function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Noising explorer",
+    answer: ANSWER,
+    marks: { "x_t": "now", "x_0": "digit", "ε": "noise", t: "time", "ᾱ": "digit", "ᾱ_t": "digit", histogram: "now", N: "bell", bell: "bell" },
     traits: ["beta", "t", "T", "schedule", "digit", "noise"],
   });
   const now = computation(model);

@@ -182,6 +182,7 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Reverse step",
     task: "How small can {\u03b2} be while the step back still has two humps? Say first, then move {\u03b2} and the slice.",
+    answer: "Not small. As {β} falls, the slice gets so narrow that the cloud hardly changes across it, and the second hump drowns. Below 0.01 each tenth of {β} takes the KL down about a thousandfold.",
     traits: ["beta", "x"],
   });
   const now = computation(model);

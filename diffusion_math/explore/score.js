@@ -9,7 +9,7 @@ import {
   floats,
   h,
   heat,
-  key,
+  keyOf,
   maths,
   memory,
   noise,
@@ -232,24 +232,27 @@ function field(ui, now) {
 
   function draw(state, colours) {
     if (!colours.ink) return; // not on a page yet
-    if (changed("field", now.law, colours.paper, colours.data)) {
+    const shade = ui.lit() === "density" ? colours.lit : colours.data;
+    if (changed("field", now.law, colours.paper, shade)) {
       const top = logDensities(now.law, CELLS, shades);
       for (let i = 0; i < shades.length; i++) shades[i] = 0.75 * Math.exp(0.5 * (shades[i] - top));
-      hot.fill(shades, [colours.paper, colours.data]);
+      hot.fill(shades, [colours.paper, shade]);
       filled++;
       arrows = places.flatMap((y) => places.map((x) => [x, y, ...score(now.law, [x, y])]));
     }
     const marks = [-2, 0, 2];
     const frame = { x: [-EDGE, EDGE], y: [-EDGE, EDGE], xTicks: marks, yTicks: marks, xLabel: "first number", yLabel: "second number" };
     const still = {
-      needs: [filled],
+      needs: [filled, ui.lit() === "score"],
       paint(context, X, Y) {
         hot.draw(context, X(-EDGE), Y(EDGE), X(EDGE) - X(-EDGE), Y(-EDGE) - Y(EDGE));
-        drawArrows(context, X, Y, colours.ink);
+        ui.mark(context, "score", () => drawArrows(context, X, Y, colours.ink));
       },
     };
     const paint = (context, X, Y) => {
-      for (const [x, y] of now.points) dot(context, X(x), Y(y), { colour: colours.p, radius: 2.5, ring: colours.paper });
+      ui.mark(context, "particles", () => {
+        for (const [x, y] of now.points) dot(context, X(x), Y(y), { colour: colours.p, radius: 2.5, ring: colours.paper });
+      });
     };
     view.area(frame, colours, paint, still);
   }
@@ -260,6 +263,8 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Score field",
     task: "Under which of the four samplers do the particles end up spread as the hills are? Say first, then press Play for each.",
+    answer: "Under annealed Langevin and the reverse process, which start from noise. Ascent drops every particle onto a top. Langevin spreads them out again, but hardly one of them crosses from hill to hill, so each hill keeps whom it had.",
+    marks: { q: "density", hills: "density", arrows: "score", s: "score", particles: "particles" },
     traits: ["t", "sampler"],
   });
   const now = computation(model);
@@ -335,7 +340,7 @@ function render({ model, el }) {
     return `${NAMES[chosen]}. Noise level t = ${t} of ${now.T}. ${now.points.length} particles; hills that stand apart: ${now.hills.length} of ${now.weights.length}, with ${shares} of the particles. Mean log q ${number(now.mean)}.`;
   }
 
-  const keys = h("figcaption", { class: "dm-keys" }, key("bars", maths("density {q}({x}_t_)")), key("arrow", "its score"), key("particle", `${now.points.length} particles`));
+  const keys = h("figcaption", { class: "dm-keys" }, keyOf("density", "bars", maths("density {q}({x}_t_)")), keyOf("score", "arrow", "its score"), keyOf("particles", "particle", `${now.points.length} particles`));
   ui.root.append(
     h(
       "div",

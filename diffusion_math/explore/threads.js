@@ -10,6 +10,7 @@ import {
   h,
   heat,
   key,
+  keyOf,
   logMixture,
   logNormal,
   maths,
@@ -180,7 +181,7 @@ function view(ui, now, { alt, threads, own, paintEnds }) {
     const ticksX = [-8, -4, 0, 4, 8];
     const frame = { x: [FROM, TO], y: [-EDGE, EDGE], xTicks: ticksX, yTicks: [-4, -2, 0, 2, 4] };
     const still = {
-      needs: [filled, threads()],
+      needs: [filled, threads(), ui.lit() === "threads"],
       paint(context, X, Y) {
         hot.draw(context, X(FROM), Y(EDGE), X(TO) - X(FROM), Y(-EDGE) - Y(EDGE));
         const across = LEVELS.map(X);
@@ -189,19 +190,19 @@ function view(ui, now, { alt, threads, own, paintEnds }) {
         context.strokeStyle = colours.ink;
         context.lineWidth = 0.8;
         context.lineJoin = "round";
-        context.stroke();
+        ui.mark(context, "threads", () => context.stroke());
       },
     };
     const paint = (context, X, Y) => {
-      curve(context, X, Y, own().map((x, j) => [LEVELS[j], x]), { colour: colours.p, width: 2.5 });
-      dot(context, X(FROM), Y(state.start), { colour: colours.p, ring: colours.paper, radius: 7 });
+      ui.mark(context, "own", () => curve(context, X, Y, own().map((x, j) => [LEVELS[j], x]), { colour: colours.p, width: 2.5 }));
+      ui.mark(context, "start", () => dot(context, X(FROM), Y(state.start), { colour: colours.p, ring: colours.paper, radius: 7 }));
       dot(context, X(TO), Y(own()[STRETCHES]), { colour: colours.p, ring: colours.paper, radius: 5 });
     };
     whole.area({ ...frame, xLabel: "\u03bb, log SNR", yLabel: "value of x" }, colours, paint, still);
     const beside = { x: [0, top], y: [-EDGE, EDGE], xTicks: ticks(top, 3), yTicks: [-4, -2, 0, 2, 4] };
     side.area({ ...beside, xLabel: "density of the ends" }, colours, (context, X, Y) => {
-      paintEnds(context, X, Y, colours);
-      curve(context, X, Y, truth, { colour: colours.ink, width: 1.75, dash: [5, 4] });
+      ui.mark(context, "ends", () => paintEnds(context, X, Y, colours));
+      ui.mark(context, "data", () => curve(context, X, Y, truth, { colour: colours.ink, width: 1.75, dash: [5, 4] }));
     });
   }
   return { canvas: whole.canvas, beside: side.canvas, draw };
@@ -271,6 +272,8 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Threads",
     task: "Narrow the spread of all starts. Whose ends become narrow with it: those without dice, or those with them?",
+    answer: "Those without dice: their ends are as close together as their starts were. Dice mend it, until the dial is nearly at 0, since what is thrown on the way outweighs where one began.",
+    marks: { "thick thread": "own", "thin ones": "threads", start: "start", ends: "ends", end: "ends", "the data": "data" },
     traits: ["start", "spread", "dial", "throw"],
   });
   const now = computation(model);
@@ -307,8 +310,8 @@ function render({ model, el }) {
     h(
       "div",
       { class: "dm-row" },
-      h("figure", { class: "dm-wide" }, keys(h("b", {}, title), key("q", maths("{q}({x}_\u03bb_)")), key("p", "drag its start")), part.canvas),
-      h("figure", { class: "dm-narrow" }, keys(key("p", "ends"), key("bell", "the data")), part.beside),
+      h("figure", { class: "dm-wide" }, keys(h("b", {}, title), key("q", maths("{q}({x}_\u03bb_)")), keyOf("own", "p", "drag its start")), part.canvas),
+      h("figure", { class: "dm-narrow" }, keys(keyOf("ends", "p", "ends"), keyOf("data", "bell", "the data")), part.beside),
     );
   ui.root.append(row(still, "Without dice"), row(dice, "With dice"), panel.el);
   ui.start(draw, words);

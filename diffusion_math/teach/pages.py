@@ -141,7 +141,9 @@ def _styles() -> str:
         HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("xcode", "github-dark")
     )
     clear = ".highlight { background: none !important }"
-    page = (_FOLDER / "page.css").read_text(encoding="utf-8")
+    page = "".join(
+        (_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "near.css")
+    )
     return (
         f"{page}\n{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n{clear}"
     )
@@ -249,6 +251,10 @@ def _weights(name: str) -> str:
     return f'<script id="dm-network-{name}" type="text/plain">{text}</script>\n'
 
 # %% ../../nbs/workshop/teach/pages.ipynb #43d7e46a
+# near.js reads what the explorables say of themselves
+_WHEN_ALIVE = "Promise.all(Array.from(document.querySelectorAll('[data-widget]'), e => e.ready)).then(() => {{\n{}}});\n"
+
+
 def _page(path: Path, notebook: dict, text: str) -> str:
     "The whole page; text is what the markdown cells say."
     heading, state = re.search(r"^# (.+)", text, re.MULTILINE), _state(notebook)
@@ -257,14 +263,16 @@ def _page(path: Path, notebook: dict, text: str) -> str:
     body = re.sub(r'(href="(?!https?:)[^"]+)\.ipynb', r"\1.html", body)
     slim, pieces = _pieces(state)
     saved = json.dumps({"state": slim, "pieces": pieces}, ensure_ascii=False).replace("</", "<\\/")
-    script = (_FOLDER / "static.js").read_text(encoding="utf-8")
+    script, near = (
+        (_FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in ("static", "near")
+    )
     script_of_weights = "".join(map(_weights, _networks(state)))
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     )
     return (
         f'<!doctype html>\n<html lang="en">\n<head>{head}<title>{title}</title><style>\n{_styles()}\n</style></head>\n'
-        f"<body><main>\n{body}\n</main>\n{_STATE}{saved}</script>\n{script_of_weights}<script>\n{script}</script></body></html>\n"
+        f"<body><main>\n{body}\n</main>\n{_STATE}{saved}</script>\n{script_of_weights}<script>\n{script}</script>\n<script>\n{_WHEN_ALIVE.format(near)}</script></body></html>\n"
     )
 
 # %% ../../nbs/workshop/teach/pages.ipynb #1e559a79

@@ -110,6 +110,10 @@ def test_every_number_of_an_equation_leads_to_it(site):
             page = "" if page == path.name else page
             assert uri == f"{page}#e{said.replace('.', '-')}", (path.name, said)
     assert links > 300
+    for number, doc in course["exercises"].items():
+        html = (site / f"{doc}.html").read_text(encoding="utf-8")
+        assert html.count(f'id="x{number.replace(".", "-")}"') == 1, number
+    assert 'href="#x7-a"' in (site / "07_score_matching.html").read_text(encoding="utf-8")
 
 
 def test_a_page_says_what_it_is_to_those_who_link_to_it(site):
@@ -154,6 +158,16 @@ def test_the_contents_have_their_parts(site):
     assert [c for c in found if c != "Part II"] == ["Part I", "Workshop", "Package"]
     assert 'href="02_gaussians.html"' in html and 'href="04_reverse_process.html"' in html
     assert "#|" not in re.sub(r"<[^>]*>", "", html) and "google.colab" not in html
+
+
+def test_a_chapter_shows_a_picture_before_it_shows_code(open_):
+    page = open_("05_elbo.html")
+    assert page.locator("h1 ~ p img").first.bounding_box()["y"] < 500
+    fetches = page.locator("details.code", has_text="imports and settings").first
+    assert fetches.get_attribute("open") is None and "import torch" in fetches.text_content()
+    wide = "[...document.querySelectorAll('article pre')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
+    page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true })")
+    assert page.evaluate(wide) == 0
 
 
 def test_a_chapter_lives_from_a_file(open_):
