@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from .explore.pixels import PixelsExplorer
     from .explore.reverse import ReverseExplorer
     from .explore.score import ScoreExplorer
+    from .explore.solver import SolverExplorer
     from .explore.threads import ThreadsExplorer
     from .laws.account import Account, account
     from .laws.grid import GridChain
@@ -179,6 +180,7 @@ _LAZY = {  # module -> what comes from it when it is first asked for
     "explore.pixels": ("PixelsExplorer",),
     "explore.reverse": ("ReverseExplorer",),
     "explore.score": ("ScoreExplorer",),
+    "explore.solver": ("SolverExplorer",),
     "explore.threads": ("ThreadsExplorer",),
     "teach.catalogue.network": ("mystery",),
     "teach.exercises": ("check", "hint", "progress"),
@@ -197,7 +199,8 @@ __all__ = [
     "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "GuideExplorer", "LearnExplorer", "Levels",
     "LinearChain", "Live", "MeltingExplorer", "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures",
     "PixelsExplorer", "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "Solver",
-    "ThreadsExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin", "area_estimate",
+    "SolverExplorer", "ThreadsExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin",
+    "area_estimate",
     "as_denoiser", "best_variance", "bits_per_dim", "bound_by_area", "check", "classified", "constant_schedule",
     "convert", "convert_line", "cosine_schedule", "dequantize", "diffusion", "digits", "divergence", "drift",
     "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "error_curve", "even_grid", "exact_elbo", "figure", "fit",

@@ -1671,6 +1671,17 @@ row(
     throw=count(0, 0, 999),
 )
 row(
+    "SolverExplorer",
+    dm.SolverExplorer,
+    mixture=a(HUMPS, "None", wrong=(PLANE,)),
+    solver=one_of("ddim", "heun-x0"),
+    grid=one_of("even", "rho7"),
+    calls=count(6, 4, 40),
+    start=number(0.0, -3, 3),
+    guess=one_of("none", "euler"),
+    plans=Kind((), as_is("nothing", "empty"), ([[0, 6]], [[-8, 7, 6]], [-8, 6], [range(-8, 7), 3])),
+)
+row(
     "GuideExplorer",
     dm.GuideExplorer,
     w=number(1.0, 0, 8),

@@ -200,6 +200,7 @@ function render({ model, el }) {
     change: (value, event) => ui.set({ digit: Number(value) }, event),
   });
   const facts = readout(["KL of what is drawn to what is claimed"]);
+  const nats = () => Math.max(0, now.kl).toFixed(2);
   const fresh = button(ui, "New noise", (event) => {
     const { normal } = random(hash(ui.state.eps));
     const values = Float32Array.from({ length: model.get("_count") * SIDE * SIDE }, normal);
@@ -212,17 +213,17 @@ function render({ model, el }) {
     Object.assign(ui.root.explorable, { places: now.places, kl: now.kl });
     loud.put(state.w);
     which.put(String(state.digit));
-    facts.put([`${number(Math.max(0, now.kl), 2)} nats`]);
+    facts.put([`${nats()} nats`]);
     view.draw(colours);
     drawn.draw(state);
   }
 
   function words({ w, digit }) {
     const ends = drawn.ends ? ` The digits, asked to be a ${digit}, differ from one another by ${variety(drawn.ends).toFixed(2)} a pixel.` : "";
-    return `The class counts ${number(w)} times. What is drawn is ${number(Math.max(0, now.kl), 2)} nats from what is claimed.${ends}`;
+    return `The class counts ${number(w)} times. What is drawn is ${nats()} nats from what is claimed.${ends}`;
   }
 
-  const keys = [key("noise", "the data"), key("bars", "the class"), key("mark", "claimed (dashed)"), key("p", "drawn")];
+  const keys = [key("noise", "the data"), key("data", "the class"), key("bell", "claimed"), key("p", "drawn")];
   ui.root.append(
     h(
       "div",

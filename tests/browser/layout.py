@@ -110,6 +110,7 @@ WATCH = """() => {
         return clearRect.apply(this, a);
     };
     CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+        if (!text) return; // where an axis has no name
         const m = this.measureText(text), t = this.getTransform();
         const at = (u, v) => [t.a * u + t.c * v + t.e, t.b * u + t.d * v + t.f];
         const corners = [at(x - m.actualBoundingBoxLeft, y - m.actualBoundingBoxAscent),

@@ -22,6 +22,7 @@ from diffusion_math.explore.origin import OriginExplorer
 from diffusion_math.explore.pixels import PixelsExplorer
 from diffusion_math.explore.reverse import ReverseExplorer
 from diffusion_math.explore.score import ScoreExplorer
+from diffusion_math.explore.solver import SolverExplorer
 from diffusion_math.explore.threads import ThreadsExplorer
 from diffusion_math.forward import ForwardProcess, linear_schedule
 from diffusion_math.laws.mixture import GaussianMixture
@@ -181,6 +182,13 @@ EVERY = {
         "start",
         5,
         ("w.thread", "e.thread"),
+    ),
+    "solver": Sample(
+        lambda: SolverExplorer(solver="unipc2", calls=9, start=-0.4, guess="ddim"),
+        ("calls", "where the walker starts"),
+        "calls",
+        6,
+        ("[*w.path.tolist(), w.off]", "[...e.path, e.off]"),
     ),
     "guide": Sample(
         lambda: GuideExplorer(w=2.0, generator=seeded()),
