@@ -27,19 +27,20 @@ def jaxtyped(*, typechecker):
     "In the place of jaxtyping's own decorator, which looks at every call."
 
     def decorate(fn):
-        checked = _every_call(fn, typechecker=typechecker)
         if not inspect.isfunction(fn):  # a class
-            return checked
-        test = calls = 0
+            return _every_call(fn, typechecker=typechecker)
+        checked, test, calls = None, 0, 0  # checked is made when it is first called
 
         @functools.wraps(fn)
         def counted(*args, **kwargs):
-            nonlocal test, calls
+            nonlocal checked, test, calls
             if test != _test:
                 test, calls = _test, 0
             if calls == FIRST:
                 return fn(*args, **kwargs)
             calls += 1
+            if checked is None:
+                checked = _every_call(fn, typechecker=typechecker)
             return checked(*args, **kwargs)
 
         return counted
