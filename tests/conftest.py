@@ -1,9 +1,9 @@
 """What every test shares.
 
 **Shapes are checked while the tests run.** Before anything imports `diffusion_math`, jaxtyping's import hook is
-installed with beartype, so each signature such as `x: Float[Tensor, "b *event"]` is enforced on every call, results
-included. A test that passes the wrong thing on purpose wants to see the package's own error and not beartype's; mark
-it, and the checks are off while it runs:
+installed with beartype, so each signature such as `x: Float[Tensor, "b *event"]` is enforced on the first calls of a
+function in each test (tests/shapes.py), results included. A test that passes the wrong thing on purpose wants to see the
+package's own error and not beartype's; mark it, and the checks are off while it runs:
 
     @pytest.mark.bad_input                                   # a test, a parametrised test, or a whole class
     @pytest.mark.parametrize("beta, words", [(1.2, "got 1.2"), (-0.1, "got -0.1")])
@@ -39,12 +39,12 @@ import sys
 
 import jaxtyping
 
-import tests.shapes  # noqa: F401
+from tests import shapes
 
 assert "diffusion_math" not in sys.modules, (
     "diffusion_math was imported before its shape checks could be installed"
 )
-jaxtyping.install_import_hook("diffusion_math", "tests.shapes.check")
+shapes.install("diffusion_math")
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -70,6 +70,7 @@ class _TorchRandom:
     @staticmethod
     def seed(number):
         torch.manual_seed(number + SEED)
+        shapes.begin()
 
 
 TORCH_RANDOM = _TorchRandom()  # hypothesis holds it by a weak reference alone
@@ -155,6 +156,7 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def pytest_runtest_setup(item):
+    shapes.begin()
     random.seed(SEED)
     np.random.seed(SEED)
     torch.manual_seed(SEED)

@@ -24,7 +24,7 @@ from pathlib import Path
 import pytest
 
 import diffusion_math
-from tests import imports
+from tests import imports, shapes
 from tests.lab import ROOT, environment
 
 HEAVY = {
@@ -582,6 +582,19 @@ def test_shapes_are_checked_while_the_tests_run(shape_checks_off):
         diffusion_math.Gaussian([0.0], 1.0)
     assert not isinstance(error.value, jaxtyping.TypeCheckError)
     assert diffusion_math.Gaussian(torch.zeros(1, 2), 1.0).sample().shape == (1, 2)
+
+
+def test_the_first_calls_of_a_function_in_each_test_are_checked():
+    import jaxtyping
+
+    def refusal():
+        with pytest.raises(TypeError) as error:
+            diffusion_math.Gaussian([0.0], 1.0)
+        return isinstance(error.value, jaxtyping.TypeCheckError)
+
+    assert [refusal() for _ in range(shapes.FIRST + 2)] == [True] * shapes.FIRST + [False] * 2
+    shapes.begin()
+    assert refusal()
 
 
 def test_a_browser_that_is_required_must_be_there(tmp_path):
