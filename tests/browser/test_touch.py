@@ -68,6 +68,7 @@ SWIPES = {  # where a finger may swipe over each: the plot, and a point of it at
     "threads": (0, (4, 3)),
     "guide": (0, (4, 1)),
     "learn": (1, (1, -1)),
+    "playground": (1, (-2, 2)),
 }
 
 
