@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from .explore.noising import NoisingExplorer
     from .explore.origin import OriginExplorer
     from .explore.pixels import PixelsExplorer
+    from .explore.playground import PlaygroundExplorer
     from .explore.reverse import ReverseExplorer
     from .explore.score import ScoreExplorer
     from .explore.solver import SolverExplorer
@@ -178,6 +179,7 @@ _LAZY = {  # module -> what comes from it when it is first asked for
     "explore.noising": ("NoisingExplorer",),
     "explore.origin": ("OriginExplorer",),
     "explore.pixels": ("PixelsExplorer",),
+    "explore.playground": ("PlaygroundExplorer",),
     "explore.reverse": ("ReverseExplorer",),
     "explore.score": ("ScoreExplorer",),
     "explore.solver": ("SolverExplorer",),
@@ -198,9 +200,9 @@ __all__ = [
     "ExactReverse", "FilmExplorer", "FlowLogProb", "FlowMatching", "ForwardProcess", "GaugeExplorer", "Gaussian",
     "GaussianExplorer", "GaussianMixture", "GreyLevels", "GridChain", "GuideExplorer", "LearnExplorer", "Levels",
     "LinearChain", "Live", "MeltingExplorer", "NetworkExplorer", "NoisingExplorer", "OriginExplorer", "Pictures",
-    "PixelsExplorer", "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule", "ScoreExplorer", "Solver",
-    "SolverExplorer", "ThreadsExplorer", "TrainingRun", "UNet", "account", "agree", "agree_mc", "annealed_langevin",
-    "area_estimate",
+    "PixelsExplorer", "PlaygroundExplorer", "Prediction", "ReverseExplorer", "ReverseProcess", "Schedule",
+    "ScoreExplorer", "Solver", "SolverExplorer", "ThreadsExplorer", "TrainingRun", "UNet", "account", "agree",
+    "agree_mc", "annealed_langevin", "area_estimate",
     "as_denoiser", "best_variance", "bits_per_dim", "bound_by_area", "check", "classified", "constant_schedule",
     "convert", "convert_line", "cosine_schedule", "dequantize", "diffusion", "digits", "divergence", "drift",
     "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "error_curve", "even_grid", "exact_elbo", "figure", "fit",

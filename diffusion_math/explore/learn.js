@@ -8,7 +8,6 @@ import {
   dial,
   dot,
   explorable,
-  grab,
   h,
   heat,
   key,
@@ -22,21 +21,16 @@ import {
   readout,
   ticks,
 } from "./common.js";
+import { BELL, EDGE, FRAME, LAWS, grid, lawOf, paper } from "./paper.js";
 
-const EDGE = 3; // the planes show both numbers from -3 to 3
-const REACH = 2.5; // a point may lie this far out
-const MOST = 300; // points
-const BELL = 0.1; // standard deviation of the bell around each point
 const FAR = 5; // the network practises on log SNR from -5 to 5
 const LONGEST = 20000; // the training ends here
 const GRID = 15; // arrows along each side
 const CELLS = 30; // cells of the shades along each side
-const APART = 0.12; // of two points of one stroke
 const [BATCH, RATE, SLOWER] = [128, 0.01, 1000]; // the rate is RATE / (1 + step / SLOWER)
 const [DRAWS, EVERY, MEASURE] = [600, 20, 12345]; // draws that measure the loss, every so many steps; their seed
 const [SAMPLES, LEVELS] = [100, 40]; // drawn by the network, in so many steps back
 const BUDGET = 8; // milliseconds of a frame that training may take
-const NAMES = { smile: "a smile", ring: "a ring", humps: "two humps", spiral: "a spiral", painted: "your own" };
 const SPEEDS = { fast: "as fast as it goes", slow: "one step a frame" };
 
 const sigmoid = (v) => 1 / (1 + Math.exp(-v));
@@ -276,8 +270,6 @@ export function training(seed) {
   return run;
 }
 
-const middles = (n) => Array.from({ length: n }, (_, i) => EDGE * ((2 * i + 1) / n - 1));
-const grid = (n) => middles(n).flatMap((y) => middles(n).map((x) => [x, y]));
 const [PLACES, SQUARES] = [grid(GRID), grid(CELLS)];
 
 // What the network takes the noise to be at some places, at one noise level.
@@ -328,62 +320,6 @@ function computation() {
 
 // --------------------------------------------------------------------------------------------------------- the views
 
-const FRAME = { x: [-EDGE, EDGE], y: [-EDGE, EDGE], xTicks: [-2, 0, 2], yTicks: [-2, 0, 2] };
-
-// The paper: the data, which the reader paints, and what the network draws.
-function paper(ui, now) {
-  const view = plane(ui, "");
-  const { canvas } = view;
-  const cursor = h("div", { class: "dm-cursor", "aria-hidden": "true" });
-  const el = h("div", { class: "dm-canvas" }, canvas, cursor);
-  const says = "the data, to paint on: arrow keys move the brush, Space puts a point, Backspace takes the last one away";
-  let [brush, last, known] = [[0, 0], null, false];
-
-  const inside = (v) => Math.round(100 * Math.min(REACH, Math.max(-REACH, v))) / 100;
-  function put(x, y, event) {
-    const { points } = ui.state;
-    if (points.length < MOST) ui.set({ points: [...points, [inside(x), inside(y)]] }, event);
-  }
-  grab(ui, view, {
-    take: () => ((last = null), 0),
-    firm: () => true, // it is painted on in any direction
-    move(_, x, y, event) {
-      if (last && Math.hypot(x - last[0], y - last[1]) < APART) return;
-      last = [x, y];
-      put(x, y, event);
-    },
-  });
-  canvas.classList.replace("dm-grab", "dm-draw");
-  for (const [name, value] of Object.entries({ role: "application", tabindex: 0, "aria-label": says, "data-lm-suppress-shortcuts": "true" })) {
-    canvas.setAttribute(name, value);
-  }
-  ui.listen(canvas, "keydown", (event) => {
-    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
-    if (!way && ![" ", "Backspace"].includes(event.key)) return;
-    event.preventDefault();
-    if (way) brush = brush.map((v, i) => inside(v + 0.1 * way[i]));
-    if (event.key === " ") put(...brush, event);
-    if (event.key === "Backspace") ui.set({ points: ui.state.points.slice(0, -1) }, event);
-    show();
-  });
-
-  function show() {
-    if (!known) return; // how wide it is
-    [cursor.style.left, cursor.style.top] = canvas.place(...brush).map((v) => `${v}px`);
-  }
-
-  function draw({ points }, colours) {
-    if (!colours.ink) return; // not on a page yet
-    view.area({ ...FRAME, xLabel: "first number", yLabel: "second number" }, colours, (context, X, Y) => {
-      known = true;
-      for (const [x, y] of points) dot(context, X(x), Y(y), { colour: colours.data, radius: 3 });
-      if (points.length) for (const [x, y] of now.run.walk.done) dot(context, X(x), Y(y), { colour: colours.p, radius: 2.5, ring: colours.paper });
-    });
-    show();
-  }
-  return { el, draw };
-}
-
 // A field of arrows over shades: all arrows in one line, all heads in one shape.
 function field(ui, alt) {
   const view = plane(ui, alt);
@@ -391,7 +327,7 @@ function field(ui, alt) {
 
   function draw(arrows, shades, shade, colour, colours) {
     if (!colours.ink) return;
-    view.area({ ...FRAME, xLabel: "first number", yLabel: "second number" }, colours, (context, X, Y) => {
+    view.area(FRAME, colours, (context, X, Y) => {
       if (shades) {
         hot.fill(shades, [colours.paper, shade]);
         hot.draw(context, X(-EDGE), Y(EDGE), X(EDGE) - X(-EDGE), Y(-EDGE) - Y(EDGE));
@@ -433,22 +369,20 @@ function losses(ui, now) {
   return { canvas: view.canvas, draw };
 }
 
-const same = (a, b) => a.length === b.length && a.every(([x, y], i) => x === b[i][0] && y === b[i][1]);
-
 function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Watch it learn",
     task: "Paint two clusters and press Train. Stop when the arrows on the right agree with the exact ones. Where does the network stay wrong, and why there? Say what you think, then press Show where it is wrong.",
     traits: ["points", "log_snr", "steps", "seed", "speed", "revealed"],
   });
-  const presets = model.get("_presets");
   const now = computation();
-  const sheet = paper(ui, now);
+  const law = lawOf(ui, model);
+  const sheet = paper(ui, law);
   const truth = field(ui, "the exact answer: arrows from each place of x at step t towards the best guess, over the density");
   const learned = field(ui, "the network's answer: arrows in the same places");
   const fallen = losses(ui, now);
   const still = matchMedia("(prefers-reduced-motion: reduce)");
-  let [own, chase] = [[], 0];
+  let chase = 0;
 
   // Learn for a while, or one step; then show how many were taken.
   function learn(most, last = LONGEST) {
@@ -479,8 +413,8 @@ function render({ model, el }) {
 
   const kind = choice(ui, {
     name: "Data",
-    options: Object.entries(NAMES),
-    change: (value, event) => ui.set({ points: value === "painted" ? own : presets[value] }, event),
+    options: Object.entries(LAWS),
+    change: (value, event) => law.pick(value, event),
   });
   const pace = choice(ui, { name: "Speed", options: Object.entries(SPEEDS), change: (value, event) => ui.set({ speed: value }, event) });
   const level = dial(ui, {
@@ -491,7 +425,10 @@ function render({ model, el }) {
     step: 0.1,
     change: (value, event) => ui.set({ log_snr: value }, event),
   });
-  const clear = button(ui, "Clear", (event) => ui.set({ points: [] }, event));
+  const clear = button(ui, "Clear", (event) => {
+    law.paint([], event);
+    law.tell();
+  });
   const another = button(ui, "New network", (event) => {
     play.stop();
     ui.set({ steps: 0, seed: (ui.state.seed + 1) % 1000 }, event);
@@ -499,7 +436,7 @@ function render({ model, el }) {
   const reveal = button(ui, "Show where it is wrong", (event) => ui.set({ revealed: !ui.state.revealed }, event));
   const reset = button(ui, "Reset", (event) => {
     play.stop();
-    ui.reset(event);
+    law.reset(event);
   });
   const facts = readout(["steps", "its squared error of \u03b5", "the least possible"]);
   const off = readout([maths("beyond the least, where {x}_t_ comes"), "on the whole square"]);
@@ -509,9 +446,7 @@ function render({ model, el }) {
   function draw(state, colours) {
     now.update(state);
     if (state.steps !== now.run.step) chase ||= requestAnimationFrame(follow);
-    const name = Object.keys(presets).find((other) => same(presets[other], state.points)) ?? "painted";
-    if (name === "painted" && state.points.length) own = state.points;
-    kind.put(name);
+    kind.put(law.name(state.points));
     pace.put(state.speed);
     level.put(state.log_snr);
     const loss = now.run.losses.at(-1)?.[1] ?? NaN;
@@ -522,7 +457,9 @@ function render({ model, el }) {
     reveal.textContent = state.revealed ? "Hide it again" : "Show where it is wrong";
     if (told.children.length !== (state.revealed ? 2 : 0)) told.replaceChildren(...(state.revealed ? [off.el, because] : []));
     off.put([shown(now.wrong?.visited ?? NaN), shown(now.wrong?.even ?? NaN)]);
-    sheet.draw(state, colours);
+    sheet.draw(state, colours, (context, X, Y) => {
+      if (state.points.length) for (const [x, y] of now.run.walk.done) dot(context, X(x), Y(y), { colour: colours.p, radius: 2.5, ring: colours.paper });
+    });
     truth.draw(now.field, now.shades.map((share) => 0.6 * Math.sqrt(share)), colours.data, colours.ink, colours);
     learned.draw(state.points.length ? now.guess : [], now.wrong && now.wrong.cells.map((v) => 0.8 * Math.min(1, Math.sqrt(v))), colours.accent, colours.p, colours);
     fallen.draw(colours);
@@ -559,6 +496,7 @@ function render({ model, el }) {
       maths(` draws of {x}_t_ with log SNR from \u2212${FAR} to ${FAR}. The samples start from the same noise each time.`),
     ),
   );
+  law.begin();
   ui.start(draw, words);
   return ui.close;
 }

@@ -4,7 +4,6 @@
 __all__ = ['LearnExplorer']
 
 # %% ../../nbs/workshop/explore/learn.ipynb #1ea20003
-import math
 from typing import Any
 
 import torch
@@ -12,68 +11,20 @@ import traitlets
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import checks
-from ..laws.mixture import GaussianMixture
-from .explorable import Explorable, front_end
-from .traits import BadValue, Number, OneOf, check_range
+from .explorable import front_end
+from .paper import Painted
+from .traits import Number, OneOf, check_range
 
 __all__ = ["LearnExplorer"]
 
-# %% ../../nbs/workshop/explore/learn.ipynb #1ea20005
-_REACH, _MOST, _STEPS, _BELL = 2.5, 300, 20_000, 0.1
-
-
-def _arc(radius: float, start: float, end: float, n: int) -> Float[Tensor, "n 2"]:
-    "n points of a circle around the middle, from one angle to another, in turns."
-    angle = math.tau * torch.linspace(start, end, n, dtype=torch.float64)
-    return radius * torch.stack([angle.cos(), angle.sin()], 1)
-
-
-def _drawings() -> dict[str, list[list[float]]]:
-    "What there is to begin with: name -> points."
-    middle = torch.tensor([[0.7, 0.8], [-0.7, 0.8]], dtype=torch.float64)
-    eye = torch.cat([_arc(0.15, 0, 0.9, 10), torch.zeros(1, 2)])
-    # a sunflower: points that are spread evenly in a disc
-    n = torch.arange(60, dtype=torch.float64)
-    seeds = 0.75 * ((n + 0.5) / 60).sqrt()[:, None]
-    disc = seeds * torch.stack([(2.399963 * n).cos(), (2.399963 * n).sin()], 1)
-    turn = torch.linspace(0.15, 1, 120, dtype=torch.float64).sqrt()[:, None]
-    angle = 3 * math.pi * turn
-    drawings = {
-        "smile": torch.cat([_arc(1.6, 0.55, 0.95, 60), eye + middle[0], eye + middle[1]]),
-        "ring": _arc(1.6, 0, 119 / 120, 120),
-        "humps": torch.cat([disc - torch.tensor([1.3, 0.6]), disc + torch.tensor([1.3, 0.6])]),
-        "spiral": 2 * turn * torch.cat([angle.cos(), angle.sin()], 1),
-    }
-    return {name: _listed(points) for name, points in drawings.items()}
-
-
-def _listed(points: Tensor) -> list[list[float]]:
-    "Points as numbers of two digits after the point, which is how they travel."
-    return [[round(v, 2) + 0.0 for v in point] for point in points.tolist()]
-
-# %% ../../nbs/workshop/explore/learn.ipynb #1ea20006
-def _points(x0: str | Tensor) -> list[list[float]]:
-    "The points of a drawing by its name, or those of a tensor; or an error that says what is wrong with it."
-    if isinstance(x0, str):
-        drawings = _drawings()
-        if x0 not in drawings:
-            raise ValueError(f"x0 must be points or one of {', '.join(drawings)}, got {x0!r}")
-        return drawings[x0]
-    checks.at_hand("x0", checks.events("x0", x0, (2,)))
-    if not 1 <= len(x0) <= _MOST:
-        raise ValueError(f"x0 must hold 1 to {_MOST} points, got {len(x0)}")
-    if not bool((x0.abs() <= _REACH).all()):
-        raise ValueError(
-            f"x0 must lie in [-{_REACH}, {_REACH}], got {x0[~(x0.abs() <= _REACH)][0]:g}"
-        )
-    return _listed(x0)
-
 # %% ../../nbs/workshop/explore/learn.ipynb #1ea20008
-class LearnExplorer(Explorable):
+_STEPS = 20_000
+
+
+class LearnExplorer(Painted):
     """A small network learns to tell the noise, in the page: its guesses as arrows beside the exact ones, and data to paint.
 
-        LearnExplorer()                                     # a smile; press Train
+        LearnExplorer()                                     # what the reader painted last, else a smile; press Train
         LearnExplorer("ring", log_snr=1.0, seed=3)          # or "humps", "spiral"
         LearnExplorer(x0)                                   # your own points, (n, 2) in [-2.5, 2.5], at most 300
 
@@ -88,38 +39,17 @@ class LearnExplorer(Explorable):
     _esm = front_end("learn")
     _words = "a small network that learns, its guesses as arrows beside the exact ones, and data to paint"
 
-    points = traitlets.List(traitlets.List(traitlets.Float())).tag(sync=True)
     log_snr = Number(-4, 4)
     steps, seed = traitlets.Int().tag(sync=True), traitlets.Int().tag(sync=True)
     speed = OneOf("fast", "slow")
     revealed = traitlets.Bool().tag(sync=True)
-    _presets, _still = (traitlets.Dict().tag(sync=True) for _ in range(2))
 
     def __init__(
-        self, x0: str | Float[Tensor, "n 2"] = "smile", log_snr: float = 2.0, seed: int = 0
+        self, x0: str | Float[Tensor, "n 2"] | None = None, log_snr: float = 2.0, seed: int = 0
     ):
-        start = {"points": _points(x0), "log_snr": log_snr, "steps": 0, "seed": seed}
-        start |= {"speed": "fast", "revealed": False}
+        shown = {"log_snr": log_snr, "steps": 0, "seed": seed, "speed": "fast", "revealed": False}
         # where nothing can be pressed, a reader sees what a thousand steps have made of it
-        still = {"steps": 1000}
-        super().__init__(**start, _presets=_drawings(), _still=still, _start=start)
-
-    @property
-    def law(self) -> GaussianMixture:
-        "q(x_0): a bell around each point. Raises ValueError where there is none."
-        if not self.points:
-            raise ValueError("points must hold at least one point, got none")
-        n = len(self.points)
-        middles = torch.tensor(self.points, dtype=torch.float64)
-        return GaussianMixture(
-            [1 / n] * n, middles, torch.full((n,), _BELL**2, dtype=middles.dtype)
-        )
-
-    @property
-    def places(self) -> Float[Tensor, "225 2"]:
-        "The values of x_t from which the arrows start, row by row."
-        side = 3 * ((2 * torch.arange(15, dtype=torch.float64) + 1) / 15 - 1)
-        return torch.cartesian_prod(side, side).flip(1)
+        super().__init__(x0, shown, _still={"steps": 1000})
 
     @property
     def field(self) -> Float[Tensor, "225 2"]:
@@ -127,16 +57,7 @@ class LearnExplorer(Explorable):
         level = torch.tensor(self.log_snr, dtype=torch.float64)
         return torch.sigmoid(-level) * self.law.noised(level).score(self.places)
 
-    @traitlets.validate("points", "steps", "seed")
+    @traitlets.validate("steps", "seed")
     def _check(self, proposal: dict) -> Any:
         name, value = proposal["trait"].name, proposal["value"]
-        if name != "points":
-            return check_range(name, value, 0, _STEPS if name == "steps" else 999)
-        if len(value) > _MOST:
-            raise BadValue(f"points must hold at most {_MOST} points, got {len(value)}")
-        for i, point in enumerate(value):
-            if len(point) != 2:
-                raise BadValue(f"points[{i}] must be two numbers, got {len(point)}")
-            for v in point:
-                check_range(f"points[{i}]", v, -_REACH, _REACH)
-        return value
+        return check_range(name, value, 0, _STEPS if name == "steps" else 999)

@@ -210,6 +210,7 @@ _add(
     ("", "to draw: your own digit, noised, and the network's ways back", "DrawExplorer", "workshop/explore/draw"),
     ("", "to ask: what your own network says of a digit under noise", "NetworkExplorer", "workshop/explore/network"),
     ("", "to drag: a score, and particles that walk on it", "ScoreExplorer", "workshop/explore/score"),
+    ("", "to paint: your own law, melted, walked back, bounded and scored", "PlaygroundExplorer", "workshop/explore/playground"),
     ("", "to train: a small network in the plane, on data that you paint", "LearnExplorer", "workshop/explore/learn"),
     ("", "to drag: threads from noise to data, without dice and with them", "ThreadsExplorer", "workshop/explore/threads"),
     ("", "exercises", "check ; hint ; progress", "workshop/teach/exercises"),

@@ -100,8 +100,9 @@ def test_reset_restores_every_trait(show, name):
         page.get_by_role("button", name="New noise").click()
     if name == "score":  # nor is where its particles are
         page.get_by_role("button", name="One step").click()
-    if name == "learn":  # nor are its points and what it has learned
+    if name in ("learn", "playground"):  # nor are its points
         page.locator(".dm-draw").click()
+    if name == "learn":  # and what it has learned
         page.evaluate("document.querySelector('[data-widget]').model.set('steps', 3)")
         page.wait_for_function("document.querySelector('.dm-explorable').explorable.step === 3")
     for label in EVERY[name].sliders:

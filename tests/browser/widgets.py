@@ -20,6 +20,7 @@ from diffusion_math.explore.network import NetworkExplorer
 from diffusion_math.explore.noising import NoisingExplorer
 from diffusion_math.explore.origin import OriginExplorer
 from diffusion_math.explore.pixels import PixelsExplorer
+from diffusion_math.explore.playground import PlaygroundExplorer
 from diffusion_math.explore.reverse import ReverseExplorer
 from diffusion_math.explore.score import ScoreExplorer
 from diffusion_math.explore.solver import SolverExplorer
@@ -167,6 +168,13 @@ EVERY = {
         ("λ log SNR: noise at the left, data at the right",),
         "log_snr",
         9,
+        ("w.field", "e.field"),
+    ),
+    "playground": Sample(
+        lambda: PlaygroundExplorer("score", "humps", t=8, place=(0.2, -0.1)),
+        ("t steps of noise", "x first number of the ring", "y second number of the ring"),
+        "t",
+        8,
         ("w.field", "e.field"),
     ),
     "area": Sample(
