@@ -567,6 +567,7 @@ def test_ci_and_the_workflow_call_the_same_targets():
         "make course NO_BROWSER=1 ONCE=1",
         "make test",
         "make test-machines ONE=1",
+        'make notebooks FULL=1 PYTEST_ARGS="-k 06"',
     ]
     assert (
         "DIFFUSION_MATH_REQUIRE_BROWSER=1" in ci
