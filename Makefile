@@ -1,7 +1,7 @@
 # These do it all:
 #
 #   make course    open the course in JupyterLab       PORT=8888, NO_BROWSER=1, ONCE=1 (stop as soon as it answers)
-#   make test      check everything                    PYTEST_ARGS="-k forward" for a part of it
+#   make test      check everything                    PYTEST_ARGS="-k forward" for a part of it; FULL=1: train as a reader does
 #   make check     lint, and the tests that your change needs first, in 90 seconds   BASE=main
 #   make site      the whole course as a website, in site/     make site-check: every page of it, in a browser   ONLY=03_ for a part
 #   make bench     measure us beside the peers       MODE=full for all of it, DATA=DIR (the folder that holds MNIST/raw)
@@ -20,6 +20,12 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(CO
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal --durations=10
 UNIT := --ignore=tests/notebooks --ignore=tests/browser
 yes = $(filter-out 0,$(1))
+
+# Each kernel and each command that a test starts imports the package: compiled once, it loads in half the time.
+unexport PYTHONDONTWRITEBYTECODE
+ifneq ($(call yes,$(FULL)),)
+export DIFFUSION_MATH_FULL = 1
+endif
 
 .PHONY: help course test check site site-check bench lint unit notebooks browser test-machines test-python mutants minutes stills film export clean-notebooks picture dist
 .DEFAULT_GOAL := help

@@ -441,7 +441,7 @@ def fake_python(tmp_path):
     script = tmp_path / "fake" / "python3"
     script.parent.mkdir()
     script.write_text(f"""#!/bin/sh
-echo "$(basename "$0") $*" >> "{tmp_path}/log"
+echo "$(basename "$0") $*${{DIFFUSION_MATH_FULL:+ in full}}" >> "{tmp_path}/log"
 if [ "$1" = -c ]; then exec "{sys.executable}" "$@"; fi
 if [ "$2" = venv ]; then
     mkdir -p "$3/bin"
@@ -455,7 +455,7 @@ fi
 def run_make(folder: Path, *args: str, python: str = "fake/python3") -> subprocess.CompletedProcess:
     "Run make as from a fresh shell: what a make above this one was told must not reach it."
     own = {"PORT", "NO_BROWSER", "ONCE", "VENV", "PYTHON", "PYTEST_ARGS"}
-    own |= {"BASE", "ONE", "ALL", "PY", "LOWEST", "CONSTRAINTS", "CHAPTER", "MODULE"}
+    own |= {"BASE", "FULL", "ONE", "ALL", "PY", "LOWEST", "CONSTRAINTS", "CHAPTER", "MODULE"}
     env = {
         k: v
         for k, v in os.environ.items()
@@ -535,6 +535,9 @@ def test_the_smaller_targets(target, ran, fake_python, tmp_path):
 def test_options_reach_the_smaller_targets(fake_python, tmp_path):
     assert make(tmp_path, "mutants", "CHAPTER=05b", "MODULE=1")[-1].endswith("05b --module")
     assert " --one " in make(tmp_path, "test-machines", "ONE=1")[-1]
+    for full, told in (("1", True), ("0", False), ("", False)):
+        ran = make(tmp_path, "notebooks", f"FULL={full}")[-1]
+        assert ran.endswith("tests/notebooks in full" if told else "tests/notebooks")
     assert "python -m tests.changed main" in make(tmp_path, "check", "BASE=main")
     lines = make(tmp_path, "test-python", f"PY={fake_python}", "LOWEST=1")
     assert lines[0] == "python3 tests/lowest.py"
@@ -564,6 +567,7 @@ def test_ci_and_the_workflow_call_the_same_targets():
         "make course NO_BROWSER=1 ONCE=1",
         "make test",
         "make test-machines ONE=1",
+        'make notebooks FULL=1 PYTEST_ARGS="-k 06"',
     ]
     assert (
         "DIFFUSION_MATH_REQUIRE_BROWSER=1" in ci

@@ -1,8 +1,8 @@
 """Every notebook runs once, from a fresh kernel: in a real JupyterLab where it has a picture or a widget to show there
 and a Chromium is found, else by nbclient. A page whose cells print, or say nothing, looks alike in both.
 
-Copies run; the repository's notebooks are left as they are. Negative controls show that a notebook that raises, and a
-widget that does not come up, are noticed.
+Copies run, of two chapters a brief one (brief.py); the repository's notebooks are left as they are. Negative controls show
+that a notebook that raises, and a widget that does not come up, are noticed.
 """
 
 import os
@@ -10,15 +10,14 @@ import re
 import shutil
 from unittest import mock
 
-import nbclient
-import nbformat
 import pytest
 
 from tests import stills
 from tests.conftest import CHROMIUM
 from tests.lab import cell_errors, environment, notebook
 
-from .conftest import NBS
+from .brief import BRIEF, TRAINED, places, shortened, to_run
+from .conftest import NBS, read
 
 BROKEN_WIDGET = """\
 import anywidget
@@ -54,6 +53,9 @@ def not_run(cells: list[dict]) -> list[str]:
 
 def run_by_nbclient(path, home, more=None) -> list[dict]:
     "more: of the environment, such as the fixture `warm` has."
+    import nbclient  # takes seconds, which a worker that collects the tests need not spend
+    import nbformat
+
     nb = nbformat.read(path, as_version=4)
     place = {"metadata": {"path": path.parent}}
     client = nbclient.NotebookClient(
@@ -85,9 +87,9 @@ def wait_for_pictures(nb, stored, seconds: float = 60) -> None:
     )
 
 
-def run_in_jupyterlab(name, stored, open_notebook) -> list[dict]:
+def run_in_jupyterlab(name, stored, lab, open_notebook) -> list[dict]:
     "Open it, see the stored pictures before anything runs, run it."
-    nb = open_notebook(name)
+    nb = open_notebook(to_run(lab.root / name, name).relative_to(lab.root).as_posix())
     if name[0].isdigit():
         wait_for_pictures(nb, stored)
     ran = nb.run_all()
@@ -113,14 +115,57 @@ def home(tmp_path_factory):
 
 def test_runs_from_a_fresh_kernel(name, stored, request, home, warm):
     if CHROMIUM and has_to_show(stored.cells):
-        cells = run_in_jupyterlab(name, stored, request.getfixturevalue("open_notebook"))
+        lab, open_notebook = map(request.getfixturevalue, ("lab", "open_notebook"))
+        cells = run_in_jupyterlab(name, stored, lab, open_notebook)
     else:
-        cells = run_by_nbclient(home / "nbs" / name, home, warm)
+        cells = run_by_nbclient(to_run(home / "nbs" / name, name), home, warm)
     assert cell_errors(cells) == []
     assert not_run(cells) == []
     assert kinds(cells) == kinds(stored.cells), (
         "the stored outputs are stale: run the notebook and store it again"
     )
+
+
+@pytest.mark.parametrize("shorter", BRIEF)
+def test_a_brief_run_does_less_at_the_places_that_are_listed_and_nowhere_else(shorter):
+    assert "06" in shorter, "the workflow's job that trains whole picks by this"
+    stored = read(shorter)
+    for old, new in BRIEF[shorter].items():
+        assert re.sub(r"\d+", "0", old) == re.sub(r"\d+", "0", new)
+        numbers = zip(*(re.findall(r"\d+", text) for text in (old, new)), strict=True)
+        assert all(int(a) >= int(b) for a, b in numbers) and old != new
+    brief = shortened(stored.cells, BRIEF[shorter])
+    assert shortened(brief, {new: old for old, new in BRIEF[shorter].items()}) == stored.cells
+
+
+def test_what_is_true_of_a_trained_network_alone():
+    assert TRAINED == {"06_ddpm.ipynb": ['assert sure["drawn"] < sure["drawn, g = 1.5"]']}
+    cells = read("06_ddpm.ipynb").cells
+    gone = [
+        set(old["source"].splitlines()) - set(new["source"].splitlines())
+        for old, new in zip(cells, shortened(cells, places("06_ddpm.ipynb")), strict=True)
+    ]
+    assert [
+        line for lines in gone for line in lines if "assert" in line or "agree" in line
+    ] == TRAINED["06_ddpm.ipynb"]
+
+
+def test_a_place_that_a_chapter_no_longer_has_is_noticed():
+    cells = [{"cell_type": "code", "source": "steps=600\nsteps=600"}]
+    for old in ("steps=500", "steps=600"):
+        with pytest.raises(AssertionError, match=f"{old}.* stands at [02] places"):
+            shortened(cells, {old: "steps=6"})
+    with pytest.raises(AssertionError, match="in code"):
+        shortened([{"cell_type": "markdown", "source": "steps=600"}], {"steps=600": "steps=6"})
+
+
+def test_the_stored_training_is_the_whole_one():
+    "What chapter 6 shows of its last step is of as many steps as its source asks for."
+    stored = read("06_ddpm.ipynb")
+    (steps,) = {
+        n for cell in stored.code for n in re.findall(r"^    steps=(\d+),$", cell["source"], re.M)
+    }
+    assert [html for html in stored.html() if f"step {steps} of {steps}<" in html]
 
 
 def test_what_shows_more_than_text_runs_in_jupyterlab(stored_chapter):

@@ -1,0 +1,58 @@
+"""What a notebook does less of when it runs as a test: the same cells, all of them, with smaller numbers at the places below.
+
+Two chapters train networks for minutes. That training works is what tests/training asks; that a chapter runs is seen after
+a few steps. So a copy of it is run with the numbers on the right, and what it prints is compared with nothing. All that the
+chapters assert stays in force but what TRAINED lists, which is true of a network after its whole training. `make notebooks
+FULL=1` runs each notebook as a reader does, as does whoever stores one.
+"""
+
+import json
+import os
+from pathlib import Path
+
+FULL = os.environ.get("DIFFUSION_MATH_FULL", "0") not in ("", "0")
+BRIEF = {
+    "06_ddpm.ipynb": {
+        "    steps=4400,\n": "    steps=110,\n",
+        "    warmup=275,\n": "    warmup=7,\n",
+        "    log_every=275,\n": "    log_every=55,\n",
+        "dict(steps=700, warmup=44)": "dict(steps=22, warmup=2)",
+        "for _ in range(600):\n": "for _ in range(60):\n",
+        "classes = torch.arange(10).repeat(40)\n": "classes = torch.arange(10).repeat(4)\n",
+    },
+    "06b_fewer_freedoms.ipynb": {
+        "dict(steps=600, batch=32, lr=8e-3, warmup=38,": "dict(steps=20, batch=32, lr=8e-3, warmup=2,",
+        "for _ in range(600):\n": "for _ in range(60):\n",
+        "classes = torch.arange(10).repeat(30)\n": "classes = torch.arange(10).repeat(6)\n",
+        ".respace(50).sample(300, seed(8))": ".respace(10).sample(60, seed(8))",
+    },
+}
+TRAINED = {"06_ddpm.ipynb": ['assert sure["drawn"] < sure["drawn, g = 1.5"]']}
+
+
+def places(name: str) -> dict[str, str]:
+    "What stands anew in a brief copy of this notebook: the smaller numbers, and nothing for what is true of a trained network."
+    return BRIEF[name] | dict.fromkeys(TRAINED.get(name, ()), "")
+
+
+def shortened(cells: list[dict], anew: dict[str, str]) -> list[dict]:
+    "Cells with each of these places written anew. AssertionError where one does not stand there exactly once."
+    sources = ["".join(cell["source"]) for cell in cells]
+    for old, new in anew.items():
+        found = [i for i, source in enumerate(sources) for _ in range(source.count(old))]
+        assert len(found) == 1 and cells[found[0]]["cell_type"] == "code", (
+            f"{old!r} stands at {len(found)} places, and one is wanted, in code"
+        )
+        sources[found[0]] = sources[found[0]].replace(old, new)
+    return [cell | {"source": source} for cell, source in zip(cells, sources, strict=True)]
+
+
+def to_run(path: Path, name: str) -> Path:
+    "The notebook that is run: the one at path, or a brief copy beside it."
+    if FULL or name not in BRIEF:
+        return path
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    notebook["cells"] = shortened(notebook["cells"], places(name))
+    copy = path.with_name(f"brief-{path.name}")
+    copy.write_text(json.dumps(notebook), encoding="utf-8")
+    return copy
