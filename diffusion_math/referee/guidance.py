@@ -250,7 +250,7 @@ def weights_in(came: Tensor, case: Case) -> str:
 def papers(count: float) -> str:
     "Some papers that count so."
     names = [name for name, number in NO_GUIDANCE.items() if number == count and "(" not in name]
-    return ", ".join(names[:3])
+    return ", ".join(names[:2])
 
 
 def counts_as(came: list[Tensor], cases: list[Case]) -> tuple[float, Callable, float] | None:
