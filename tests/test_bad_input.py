@@ -1640,7 +1640,7 @@ row(
     view=one_of("melt", "reverse", "bound", "score"),
     x0=Kind(X, as_is("None"), ("nope", X.long(), X[0], X * 9, X * NAN, X[:0], X.repeat(400, 1))),
     t=count(2, 0, 50, also=as_is("None")),
-    place=Kind((0.5, 1.0), as_is("None"), ((1.0,), (9.0, 0.0), (0.5, NAN), 0.5)),
+    place=Kind((0.5, 1.0), as_is("None", "list", "tuple"), ((1.0,), (9.0, 0.0), (0.5, NAN), 0.5)),
     seed=count(0, 0, 999),
 )
 SPOT = Kind((1, 2), as_is("None"), ((1,), (9, 9), (0.5, 1), (1, -1), (1, NAN)))

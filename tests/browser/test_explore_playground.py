@@ -257,9 +257,8 @@ def test_in_jupyterlab_too(open_notebook):
     assert len(own) > 90
     nb = open_notebook("walks.ipynb", [cells[0], cells[1].format("reverse")])
     assert nb.run_all(), nb.errors()
-    nb.page.locator(
-        f"{ROOT} canvas"
-    ).last.wait_for()  # the first notebook's is there, but out of sight
+    # the first notebook's is there too, out of sight
+    nb.page.locator(f"{ROOT} canvas").last.wait_for()
     settled(nb.page)
     assert laws(nb.page)[-1] == own
     assert json.loads(nb.run("import json; print(json.dumps(w.points))")) == own
