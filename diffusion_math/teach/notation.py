@@ -233,7 +233,7 @@ _add(
     ("", "where the steps are put", "even_grid ; karras_grid ; planned_grid ; polished_grid", "13.4"),
     (r"\tilde x", '"x tilde": where the flow of the network ends', "", "13.5"),
     ("", "to drag: a datum, and the area under its error", "AreaExplorer", "workshop/explore/area"),
-    ("", "to drag: a solver's walk, and its error against its calls", "SolverExplorer", "workshop/explore/solver"),
+    ("", "to drag: a solver's walk beside the exact flow, and its error", "SolverExplorer", "workshop/explore/solver"),
 )  # fmt: skip
 
 # %% ../../nbs/workshop/teach/notation.ipynb #87c9bb36
