@@ -356,22 +356,25 @@ def polished_grid(
     rounds: int = 6,
     fine: int = 200,
     generator: Random = None,
+    power: float = 2.0,
 ) -> Float[Tensor, " m"]:
     """grid with its inner levels moved, one by one, wherever that brings solver's walk of x closer to the flow's.
 
     x: a crowd at grid[0], (b, *event). Each round tries every inner level a part of the way to its two neighbours, and
-    keeps what lowers the root of the mean square between the walk's end and that of fine steps of rk4. Never worse for
-    this crowd than grid is. solver, generator as in solve. ValueError: fewer than one round.
+    keeps what lowers the mean of distance**power between the walk's end and that of fine steps of rk4: the mean square,
+    or with power 1 the mean distance, in which the few that end in another mode count less. Never worse for this crowd
+    than grid is. solver, generator as in solve. ValueError: fewer than one round, a power that is not positive.
     """
     levels = checks.ways("grid", grid)
     crowd = wide(checks.at_hand("x", checks.some("x", x, "walker")))
     finite = [v for v in levels if v < math.inf]
     fine = checks.at_most("fine", fine)
     dense = even_grid(finite[0], finite[-1], fine).tolist() + levels[len(finite) :]
-    truth = solve(denoiser, crowd, dense, "rk4")
+    power, truth = checks.positive("power", power), solve(denoiser, crowd, dense, "rk4")
 
     def off(trial: list[float]) -> float:
-        return (solve(denoiser, crowd, trial, solver, generator) - truth).square().mean().item()
+        ends = solve(denoiser, crowd, trial, solver, generator)
+        return (ends - truth).reshape(len(ends), -1).norm(dim=1).pow(power).mean().item()
 
     least = off(levels)
     for k in range(checks.at_most("rounds", rounds)):

@@ -985,6 +985,7 @@ row(
     rounds=count(1, 1, 10**7, skip=("10**12",)),
     fine=count(3, 1, 10**7),
     generator=GENERATOR,
+    power=number(2.0, 0, lowest=False, wrong=(-1,)),
 )
 
 row(

@@ -430,6 +430,18 @@ def test_plans_pay():
     assert polished[0] == -9 and polished[-1] == 7 and (polished.diff() > 0).all()
 
 
+def test_a_grid_is_polished_by_the_power_that_is_asked_for():
+    x = torch.randn(48, 2, generator=seed(14), dtype=F64)
+    truth = solve(PLANE, x, even_grid(-9, 7, 200), "rk4")
+    far = lambda grid: (solve(PLANE, x, grid, "2m") - truth).norm(dim=1)
+    even = even_grid(-9, 7, 6)
+    grids = {power: polished_grid(PLANE, x, even, "2m", 4, power=power) for power in (0.5, 1, 2, 6)}
+    for power, grid in grids.items():
+        assert far(grid).pow(power).mean() < far(even).pow(power).mean()
+    assert far(grids[6]).max() < far(grids[0.5]).max()  # a high power minds the farthest
+    assert far(grids[0.5]).median() < far(grids[6]).median()
+
+
 def test_plans_to_the_data_themselves_and_of_pictures():
     x = torch.randn(6, 1, 2, 2, generator=seed(13))
     law = GaussianMixture([0.5, 0.5], torch.randn(2, 1, 2, 2), torch.tensor([0.1, 0.2]))
