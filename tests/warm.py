@@ -118,7 +118,7 @@ class Warm:
 
     def close(self) -> None:
         self.process.stdin.close()
-        self.process.wait(20)
+        self.process.wait(120)  # it has nothing to do, but may have to wait for a busy machine
         self.short.cleanup()
 
 
