@@ -81,7 +81,7 @@ if TYPE_CHECKING:
     from .laws.linear import LinearChain
     from .networks.unet import UNet
     from .palette import PALETTE, figure, style
-    from .teach.catalogue import mystery
+    from .teach.catalogue.network import mystery
     from .teach.exercises import check, hint, progress
     from .teach.notation import NOTATION, notation_card
     from .teach.pages import write_page
@@ -180,7 +180,7 @@ _LAZY = {  # module -> what comes from it when it is first asked for
     "explore.reverse": ("ReverseExplorer",),
     "explore.score": ("ScoreExplorer",),
     "explore.threads": ("ThreadsExplorer",),
-    "teach.catalogue": ("mystery",),
+    "teach.catalogue.network": ("mystery",),
     "teach.exercises": ("check", "hint", "progress"),
     "teach.notation": ("NOTATION", "notation_card"),
     "teach.pages": ("write_page",),

@@ -74,8 +74,8 @@ def chapter(path: Path) -> str:
 
 
 def room(module: str, path: Path) -> str:
-    "The folder that a module lies in; 'chapters' or 'ground' for those that lie in none."
-    folder = module.rpartition(".")[0]
+    "The folder of the package that a module lies in; 'chapters' or 'ground' for those that lie in none."
+    folder = module.partition(".")[0] if "." in module else ""
     return folder or ("chapters" if chapter(path) else GROUND)
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from .. import checks
 from ..files import locked, write_file
-from .catalogue import CATALOGUE, KINDS, Dice, Exercise
+from .catalogue.exercise import CATALOGUE, KINDS, Dice, Exercise
 
 __all__ = ["check", "hint", "progress"]
 

@@ -213,7 +213,7 @@ _add(
     ("", "to train: a small network in the plane, on data that you paint", "LearnExplorer", "workshop/explore/learn"),
     ("", "to drag: threads from noise to data, without dice and with them", "ThreadsExplorer", "workshop/explore/threads"),
     ("", "exercises", "check ; hint ; progress", "workshop/teach/exercises"),
-    ("", "four films, each with a slip", "mystery", "workshop/teach/catalogue"),
+    ("", "four films, each with a slip", "mystery", "workshop/teach/catalogue/network"),
     ("", "this card", "notation_card ; NOTATION", "workshop/teach/notation"),
 )  # fmt: skip
 

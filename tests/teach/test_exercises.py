@@ -28,7 +28,8 @@ from diffusion_math.gaussian import Gaussian
 from diffusion_math.laws.mixture import Empirical, GaussianMixture
 from diffusion_math.reverse import ExactReverse, ReverseProcess
 from diffusion_math.teach import exercises
-from diffusion_math.teach.catalogue import _FILMS, CATALOGUE, KINDS, Dice
+from diffusion_math.teach.catalogue import CATALOGUE, KINDS, Dice
+from diffusion_math.teach.catalogue.network import FILMS
 from diffusion_math.teach.exercises import _judge, _same, _tensor
 from tests.lab import ROOT
 
@@ -145,13 +146,13 @@ def test_films_are_told_apart_picture_by_picture():
     "8.a: a wrong choice for any one film is answered with what is wrong about that choice."
     exercise = CATALOGUE["8.a"]
     for film in "ABCD":
-        for choice in {1, 2, 3, 4} - {_FILMS[film]}:
+        for choice in {1, 2, 3, 4} - {FILMS[film]}:
             state, says = _judge(
-                exercise, lambda x, film=film, choice=choice: choice if x == film else _FILMS[x], 0
+                exercise, lambda x, film=film, choice=choice: choice if x == film else FILMS[x], 0
             )
             assert state == "wrong" and says.startswith(f"Not {choice}:")
-    assert sorted(_FILMS.values()) == [1, 2, 3, 4]
-    assert all(exercise.right(film) == _FILMS[film] for film in "ABCD")
+    assert sorted(FILMS.values()) == [1, 2, 3, 4]
+    assert all(exercise.right(film) == FILMS[film] for film in "ABCD")
 
 
 def test_films_show_what_their_slip_predicts():

@@ -1,0 +1,9 @@
+"""The catalogue of mistakes: for each exercise its right function, and the wrong ones with the sentence that names each.
+
+Importing it fills `CATALOGUE` in the order of the course.
+"""
+
+from . import steps, back, network, walks, draws  # noqa: I001  the order of the course
+from .exercise import CATALOGUE, KINDS, Dice, Exercise, Slip
+
+__all__ = ["CATALOGUE", "KINDS", "Dice", "Exercise", "Slip", "back", "draws", "network", "steps", "walks"]
