@@ -8,7 +8,7 @@ import torch
 import traitlets
 
 from diffusion_math.explore.learn import LearnExplorer
-from tests.truth import refuses, seed
+from tests.truth import refuses
 
 f64 = torch.float64
 
@@ -31,34 +31,6 @@ def test_the_arrows_lead_to_the_scaled_guess():
     guess = ours.law.denoise(ours.places, torch.tensor(1.0, dtype=f64))
     scaled = torch.sigmoid(torch.tensor(1.0, dtype=f64)).sqrt() * guess
     torch.testing.assert_close(ours.field, scaled - ours.places)
-
-
-def test_the_drawings():
-    for name, n in {"smile": 82, "ring": 120, "humps": 120, "spiral": 120}.items():
-        ours = LearnExplorer(name)
-        points = torch.tensor(ours.points)
-        assert points.shape == (n, 2) and points.abs().max() <= 2.5
-        assert ours._presets[name] == ours.points
-    assert LearnExplorer().points == LearnExplorer("smile").points
-    ring = torch.tensor(LearnExplorer("ring").points)
-    assert (ring.norm(dim=1) - 1.6).abs().max() < 0.01 and ring.mean(0).abs().max() < 0.01
-
-
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-def test_your_own_points(dtype):
-    x0 = torch.rand(50, 2, generator=seed()).to(dtype) * 4 - 2
-    ours = LearnExplorer(x0)
-    assert (torch.tensor(ours.points) - x0.float()).abs().max() <= 0.005 + 1e-6
-    assert ours.law.event_shape == (2,)
-    bells = ours.law.components.var
-    assert ((bells - 0.01).abs() < 1e-12).all()
-
-
-def test_without_points_there_is_no_law():
-    ours = LearnExplorer()
-    ours.points = []
-    with pytest.raises(ValueError, match="points must hold at least one point, got none"):
-        ours.law  # noqa: B018
 
 
 @pytest.mark.parametrize(
