@@ -131,16 +131,21 @@ def test_errors_of_exact_draws_are_small_and_those_of_a_shrunk_law_are_not():
     assert moved == pytest.approx(0.5 / x.flatten(1).var(0).mean().sqrt().item(), rel=0.2)
 
 
+LEADER = "diffusion_math"
+
+
 def row(case: str, **means: float) -> list[dict]:
-    "A case of the known law's row: 4 seeds each, the floor's of scatter 1."
+    "A case of the known law's row: 4 seeds each, the floor's of scatter 1, the others' in turns above and below."
+    apart = dict.fromkeys(means, (-1, 1, -1, 1)) | {"floor": (-1, -1, 1, 1), LEADER: (1, 1, -1, -1)}
     return [
-        {"who": who, "case": case, "mean": mean, "std": 1.0, "seeds": 4}
+        {"who": who, "case": case, "mean": mean, "std": 1.0, "seeds": 4, "each": each}
         for who, mean in means.items()
+        for each in [[mean + d * 0.75**0.5 for d in apart[who]]]
     ]
 
 
 def test_the_verdict_tells_a_lead_from_chance_and_from_a_defeat():
-    from known_distribution import LEADER, above_floor, verdict
+    from known_distribution import above_floor, lead, verdict
 
     own = "diffusion_math (exact covariance, placed)"
     clear = row("first", **{"floor": 10, LEADER: 20, own: 5, "azula": 50, "diffusers": 22})
@@ -149,10 +154,59 @@ def test_the_verdict_tells_a_lead_from_chance_and_from_a_defeat():
     behind = row("fourth", **{"floor": 10, LEADER: 20, own: 12, "azula": 15, "diffusers": 10})
     bare = row("fifth", **{LEADER: 20, "azula": 10})  # a judge without a floor
     assert above_floor(level[1], level[0]) == pytest.approx(2**0.5)  # 1 over the root of 1/4 + 1/4
+    # the differences of two such rows scatter by 2^(1/2), and their mean by half of that
+    assert lead(near[1], near[3]) == pytest.approx(2**0.5)
     said = verdict(clear + near + level + behind + bare)
-    assert "by more than two standard errors in 1 of 5 cases, by less in 1; in 1 a peer's" in said
+    assert "more than two standard errors in 1 of 5 cases, by less in 1 (second);" in said
+    assert "cannot be told from exact draws (within 3 standard errors), in 1 (third)." in said
     assert "Behind in 2: fourth (×2.00 of diffusers's); fifth (×2.00 of azula's)." in said
-    assert "Behind" not in verdict(clear) and "in 1 of 1 cases, by less in 0" in verdict(clear)
+    assert "Behind" not in verdict(clear) and "in 1 of 1 cases, by less in 0;" in verdict(clear)
+
+
+def test_the_quick_denoiser_is_the_law_s_own():
+    from known_distribution import Exact, blurred_digits, ring
+
+    for make in (ring, blurred_digits):
+        law, std = make()
+        exact = Exact.of(law, std)
+        for dtype, rtol in ((torch.float64, 1e-12), (torch.float32, 1e-3)):
+            for level in (-12.0, -2.0, 1.0, 4.0, 12.0):
+                x = torch.randn(7, *law.event_shape, generator=torch.Generator().manual_seed(0)).to(
+                    dtype
+                )
+                want = law.denoise(x, torch.tensor(level, dtype=torch.float64))
+                torch.testing.assert_close(exact(x, level), want, rtol=rtol, atol=rtol)
+                torch.testing.assert_close(
+                    exact(x, torch.full((7,), level)), want, rtol=rtol, atol=rtol
+                )
+
+
+def test_across_the_means_the_flow_only_scales():
+    from known_distribution import Exact, blurred_digits, flow
+
+    from diffusion_math.solvers import even_grid, solve
+
+    exact = Exact.of(*blurred_digits())
+    z = torch.randn(4, 1, 28, 28, generator=torch.Generator().manual_seed(1))
+    smaller, x, back = exact.along_means(z)
+    torch.testing.assert_close(back(x), z.double(), rtol=0, atol=1e-12)
+    grid = even_grid(-8.0, 7.0, 5)
+    whole = solve(exact, z.double(), grid, "ipndm")
+    torch.testing.assert_close(back(solve(smaller, x, grid, "ipndm")), whole, rtol=0, atol=1e-10)
+    fine = solve(exact, z.double(), even_grid(-12.0, 12.0, 160), "rk4")
+    torch.testing.assert_close(flow(exact, z), fine.float(), rtol=0, atol=1e-6)
+
+
+def test_a_grid_is_stretched_to_more_steps_and_keeps_its_ends():
+    from known_distribution import stretched
+
+    levels = torch.tensor([-6.0, -2.0, 0.0, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(stretched(levels, 3), levels)
+    want = torch.tensor([-6.0, -4.0, -2.0, -1.0, 0.0, 0.5, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(stretched(levels, 6), want)
+    clean = torch.cat([levels, torch.tensor([math.inf])])
+    assert len(stretched(clean, 7)) == 8
+    torch.testing.assert_close(stretched(clean, 7)[:-1], want)
 
 
 def test_a_sampler_asks_for_the_level_that_it_names_and_no_more_often_than_it_may():
