@@ -136,7 +136,7 @@ export function explorable(model, el, { title, task, answer, traits, marks = {} 
   function start(drawing, saying) {
     [draw, words] = [drawing, saying];
     read();
-    if (answer) root.append(h("details", { class: "dm-answer" }, h("summary", OWN_KEYS, "Show what there is to find"), h("p", {}, maths(answer))));
+    if (answer) root.append(h("details", { class: "dm-found" }, h("summary", OWN_KEYS, "Show what there is to find"), h("p", {}, maths(answer))));
     root.append(live);
     el.append(root);
     watchTheme(root, stop.signal, () => {

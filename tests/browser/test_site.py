@@ -268,6 +268,9 @@ def test_the_front_page_draws_the_digit_that_one_asks_for(open_):
 def test_the_film_stays_where_no_network_comes(browser, site):
     with new_page(browser) as page:
         page.route("**/networks/*.js", lambda route: route.abort())
+        page.emulate_media(
+            reduced_motion="reduce"
+        )  # nothing is asked for before the key is pressed
         page.goto((site / "index.html").as_uri())
         page.get_by_role("button", name="7").click()
         page.locator(".hero-keys").wait_for(state="hidden")

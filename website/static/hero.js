@@ -82,7 +82,10 @@
     if (!net) label.textContent = "The network is on its way …";
     await wake();
     if (round !== mine) return;
-    if (!net) return void (round = null);
+    if (!net) {
+      round = null;
+      return film(last); // no word of a network that will not come
+    }
     net.walk({ starts, steps: STEPS, eta: 0 }, (frame) => {
       if (round === mine) mine.got.push(frame);
       if (mine.still) show(performance.now());
