@@ -323,7 +323,7 @@ def above_floor(mine: dict, floor: dict) -> float:
 def lead(mine: dict, other: dict) -> float:
     "By how many standard errors mine is ahead: of the differences, seed by seed, since the noise is shared."
     gaps = [b - a for a, b in zip(mine["each"], other["each"], strict=True)]
-    return mean(gaps) / (stdev(gaps) / len(gaps) ** 0.5)
+    return mean(gaps) / max(stdev(gaps) / len(gaps) ** 0.5, 1e-300)  # 0 where they are the same
 
 
 def listed(cases: list[str]) -> str:
