@@ -373,7 +373,7 @@ def names(figures: list[dict]) -> str:
 
 
 # law, walks of the two pilots and of a seed, seeds
-SIZES = {"ring": (ring, (500, 3000, 8000), 4), "784 pixels": (blurred_digits, (64, 256, 300), 12)}
+SIZES = {"ring": (ring, (500, 3000, 8000), 12), "784 pixels": (blurred_digits, (64, 256, 300), 12)}
 QUICK = {"ring": (ring, (300, 1000, 2000), 3), "784 pixels": (blurred_digits, (32, 100, 200), 3)}
 CROWD = 256  # that grids are polished for
 
