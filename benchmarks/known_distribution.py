@@ -323,7 +323,7 @@ def above_floor(mine: dict, floor: dict) -> float:
 def lead(mine: dict, other: dict) -> float:
     "By how many standard errors mine is ahead: of the differences, seed by seed, since the noise is shared."
     gaps = [b - a for a, b in zip(mine["each"], other["each"], strict=True)]
-    return mean(gaps) / (stdev(gaps) / len(gaps) ** 0.5)
+    return mean(gaps) / max(stdev(gaps) / len(gaps) ** 0.5, 1e-300)  # 0 where they are the same
 
 
 def listed(cases: list[str]) -> str:
@@ -373,7 +373,7 @@ def names(figures: list[dict]) -> str:
 
 
 # law, walks of the two pilots and of a seed, seeds
-SIZES = {"ring": (ring, (500, 3000, 8000), 4), "784 pixels": (blurred_digits, (64, 256, 300), 12)}
+SIZES = {"ring": (ring, (500, 3000, 8000), 12), "784 pixels": (blurred_digits, (64, 256, 300), 12)}
 QUICK = {"ring": (ring, (300, 1000, 2000), 3), "784 pixels": (blurred_digits, (32, 100, 200), 3)}
 CROWD = 256  # that grids are polished for
 
