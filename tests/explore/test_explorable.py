@@ -22,6 +22,8 @@ def test_each_explorable_has_its_front_end_beside_it():
         "walk",
         "network",
         "pad",
+        "paper",
+        "near",
         "choose",
     }
     modules = [path for path in folder.iterdir() if path.name.endswith(".py")]
