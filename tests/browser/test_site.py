@@ -180,6 +180,15 @@ def test_a_chapter_lives_from_a_file(open_):
     assert [url for url in page.asked if "_static/widgets/" in url] != []
     page.set_viewport_size({"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.evaluate("course.live()")
+    page.wait_for_selector(".dm-readout dd")
+    edges = (
+        "dd => dd.getBoundingClientRect().x - dd.previousElementSibling.getBoundingClientRect().x"
+    )
+    values = f"[...document.querySelectorAll('.dm-readout dd')].map({edges})"
+    assert set(page.evaluate(values)) == {
+        0
+    }  # a value stands below its label, whatever the theme does
 
 
 def test_pointing_at_a_number_shows_the_equation(open_):
