@@ -33,25 +33,13 @@ from statistics import mean, stdev
 import numpy as np
 import torch
 from common import arguments, figure, say, spread, unique
-from samplers import Sampler, of_ours, of_peers
+from samplers import STEEP, Sampler, of_ours, of_peers
 
 from diffusion_math import ExactReverse, ForwardProcess, GaussianMixture, Schedule, digits
-from diffusion_math.solvers import (
-    SOLVERS,
-    Solver,
-    even_grid,
-    fixed,
-    karras_grid,
-    polished_grid,
-    solve,
-)
+from diffusion_math.solvers import SOLVERS, even_grid, karras_grid, polished_grid, solve
 
 CALLS, POLISHED, FLOORS = (5, 10, 20, 50, 100), 20, 20
 KEPT, LATER = 4, 8  # by each judge: those that go on to a larger pilot, and to more calls
-STEEP = [  # data, as any solver is: the noise carried on beyond the last two [Permenter & Yuan 2024, gamma 1.75 and 2]
-    Solver(f"steep {gain:g}", 1, "eps", fixed((1.0,), (gain, 1 - gain)), past=1)
-    for gain in (1.75, 2.0)
-]
 OURS = [*SOLVERS.values(), *STEEP]
 BENT = [SOLVERS["ipndm"], SOLVERS["unipc2"], SOLVERS["unipc3"], *STEEP]  # whose grids are polished
 LEADER, CHOSEN = "diffusion_math", "diffusion_math (chosen by the flow)"
