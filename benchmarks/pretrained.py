@@ -155,7 +155,9 @@ def main() -> None:
     parser.add_argument(
         "--runs", type=Path, default=Path("runs"), help="checkpoints (default: %(default)s)"
     )
-    parser.add_argument("--steps", type=int, help="of each long run (default: 10000 of 64 pictures)")
+    parser.add_argument(
+        "--steps", type=int, help="of each long run (default: 10000 of 64 pictures)"
+    )
     parser.add_argument("--warm", action="store_true", help="go on from the weights that ship")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch (default: %(default)s)")
     args = parser.parse_args()
