@@ -5,8 +5,8 @@
 Same network, same class labels, the ten in turn, same noise where a sampler walks from given noise. What each package
 offers stands in samplers.py. For each number of calls it sends the sampler whose walks end closest to the network's own
 flow on a few pilot pictures; the best six of a peer's with 10 calls are tried with 20. Ours is chosen in the same way,
-from SOLVERS on three grids: even in log SNR, rho 7, and polished on the pilot up to 10 calls (with 20, the one of 10
-made twice as fine). Nothing is clipped on the way.
+from SOLVERS and STEEP on three grids: even in log SNR, rho 7, and polished on the pilot up to 10 calls (with 20, the one
+of 10 made twice as fine). Nothing is clipped on the way.
 
 The judge is the Fréchet distance to the training digits in the features of features.py, with as many held-out digits as
 the floor. A small set makes it larger, alike for all. In brackets one standard error on either side, from redrawing the
@@ -15,17 +15,22 @@ pictures; the difference to ours is redrawn picture by picture, since the noise 
 
 import math
 from functools import partial
+from itertools import product
 
 import torch
 from common import arguments, figure, need_mnist, say
 from features import Score, frechet
-from samplers import Sampler, of_ours, of_peers
+from samplers import STEEP, Sampler, of_ours, of_peers
 
 from diffusion_math import load_pretrained
 from diffusion_math.networks.denoiser import as_denoiser
 from diffusion_math.solvers import SOLVERS, even_grid, karras_grid, polished_grid, solve
 
 CALLS, SHAPE, LEADER, REDRAWN, KEPT = (5, 10, 20), (1, 28, 28), "diffusion_math", 100, 6
+# whose grids are polished, up to so many calls
+BENT = [SOLVERS["ipndm"], SOLVERS["unipc2"], *STEEP]
+POLISHED, LAST, POWERS = 10, -2 * math.log(0.02), {"the mean square": 2.0, "the distance": 1.0}
+CROWD = 20  # pictures of the pilot
 SENT = {  # what each package may send: the spacings and solvers that lead anywhere, so that the pilot stays short
     "diffusers": (
         "DPM-Solver++(2M), ",
@@ -81,22 +86,24 @@ def ours(pilot: Pilot, kept: dict, calls: int) -> dict[str, Sampler]:
             for title, grid in (("even", even_grid), ("rho 7", karras_grid)):
                 made = partial(grid, *ends, clean=True)
                 grids[f"{title}, {high:g} to {low:g}, then the data"] = made
-    some = [SOLVERS[name] for name in ("2m", "3m-half", "unipc2", "unipc3", "ipndm", "adams")]
-    for name in ("ipndm", "unipc2"):
-        for high in (20, 40):
-            title = f"polished, {high:g} to 0.02, then the data"
-            if calls <= 10:
-                grid = even_grid(-2 * math.log(high), -2 * math.log(0.02), calls, clean=True)
-                if (name, high, 5) in kept:
-                    grid = finer(kept[name, high, 5])
-                ask = lambda x, level: pilot.denoise(x, level[0])
-                rounds = 6 if calls <= 5 else 2
-                kept[name, high, calls] = polished_grid(ask, pilot.z, grid, name, rounds, 40)
-            else:
-                kept[name, high, calls] = finer(kept[name, high, calls // 2])
-            levels = kept[name, high, calls]
-            polished |= of_ours({title: lambda steps, levels=levels: levels}, (SOLVERS[name],))
-    return of_ours(grids, some) | polished
+    names = "2m", "3m-half", "unipc2", "unipc3", "ipndm", "adams"
+    for solver, high, (word, power) in product(BENT, (20, 40), POWERS.items()):
+        key = solver.name, high, word
+        if calls <= POLISHED:
+            even = even_grid(-2 * math.log(high), LAST, calls, clean=True)
+            grid = finer(kept[key]) if key in kept else even
+            ask, rounds = lambda x, level: pilot.denoise(x, level[0]), 6 if calls <= 5 else 2
+            kept[key] = polished_grid(ask, pilot.z, grid, solver, rounds, 40, power=power)
+        else:
+            kept[key] = finer(kept[key])
+        title = f"polished by {word}, {high:g} to 0.02, then the data"
+        polished |= of_ours({title: partial(at, kept[key])}, (solver,))
+    return of_ours(grids, [*(SOLVERS[name] for name in names), *STEEP]) | polished
+
+
+def at(levels: torch.Tensor, steps: int) -> torch.Tensor:
+    "Levels that were found for so many steps."
+    return levels
 
 
 def finer(levels: torch.Tensor) -> torch.Tensor:
@@ -121,8 +128,9 @@ def redrawn(features: dict[str, torch.Tensor], train: torch.Tensor) -> dict[str,
 
 def main() -> None:
     args = arguments(__doc__)
-    n, p = (100 if args.quick else 300), load_pretrained("ddpm_mnist")
-    score, pilot, kept, figures, said = Score(need_mnist(args.data), n), Pilot(p, 10), {}, [], []
+    n, p = (100 if args.quick else 2000), load_pretrained("ddpm_mnist")
+    score, pilot = Score(need_mnist(args.data), n), Pilot(p, 10 if args.quick else CROWD)
+    kept, figures, said = {}, [], []
     train = score.train[torch.randperm(60_000, generator=torch.Generator().manual_seed(0))]
     z = torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(1))
     denoise = told(p, torch.arange(n) % 10)

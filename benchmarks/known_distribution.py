@@ -8,7 +8,7 @@ and last noise levels, some 250 combinations.
 Which of them a package sends is found twice over, in the same way for all: every one draws from a small pilot's noise,
 the best four by each judge draw from a larger pilot's, and the best of those goes on to fresh noise, one for each law,
 number of calls and judge. (In the pilots the ends of the exact flow, from the same noise, stand for the exact draws:
-that tells two samplers apart by fewer walks.) With 50 and 100 calls the best eight of 20 calls are tried. Ours are
+that tells two samplers apart by fewer walks.) With 100 calls the best eight of 50 calls are tried. Ours are
 SOLVERS and two more of their kind, "steep", on three grids: even in log SNR, rho 7, and polished, which takes the best
 plain grids of a few solvers and moves their levels until a crowd ends where the exact flow ends; with more than 20
 calls, the polished grid of 20 with levels put between. "diffusion_math (chosen by the flow)" is one sampler for all
@@ -33,25 +33,13 @@ from statistics import mean, stdev
 import numpy as np
 import torch
 from common import arguments, figure, say, spread, unique
-from samplers import Sampler, of_ours, of_peers
+from samplers import STEEP, Sampler, of_ours, of_peers
 
 from diffusion_math import ExactReverse, ForwardProcess, GaussianMixture, Schedule, digits
-from diffusion_math.solvers import (
-    SOLVERS,
-    Solver,
-    even_grid,
-    fixed,
-    karras_grid,
-    polished_grid,
-    solve,
-)
+from diffusion_math.solvers import SOLVERS, even_grid, karras_grid, polished_grid, solve
 
-CALLS, POLISHED, FLOORS = (5, 10, 20, 50, 100), 20, 20
+CALLS, POLISHED, ALL, FLOORS = (5, 10, 20, 50, 100), 20, 50, 20
 KEPT, LATER = 4, 8  # by each judge: those that go on to a larger pilot, and to more calls
-STEEP = [  # data, as any solver is: the noise carried on beyond the last two [Permenter & Yuan 2024, gamma 1.75 and 2]
-    Solver(f"steep {gain:g}", 1, "eps", fixed((1.0,), (gain, 1 - gain)), past=1)
-    for gain in (1.75, 2.0)
-]
 OURS = [*SOLVERS.values(), *STEEP]
 BENT = [SOLVERS["ipndm"], SOLVERS["unipc2"], SOLVERS["unipc3"], *STEEP]  # whose grids are polished
 LEADER, CHOSEN = "diffusion_math", "diffusion_math (chosen by the flow)"
@@ -393,6 +381,8 @@ def measure(sizes: dict, calls_of: Sequence[int]) -> Iterator[list[dict]]:
                     samplers = samplers | more
                 found |= sent(case, who, samplers, worth, calls)
                 if calls == POLISHED:
+                    packages[who] = samplers
+                if calls == ALL:
                     packages[who] = fewer(samplers, worth, LATER)
             if calls <= POLISHED:
                 found |= with_covariance(case, calls)

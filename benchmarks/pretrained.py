@@ -1,9 +1,9 @@
 """Train the models that ship with the package on the full MNIST.
 
     python benchmarks/pretrained.py ddpm_mnist_bits --data DIR     # the likelihood model: an hour or two on one core
-    python benchmarks/pretrained.py ddpm_mnist --data DIR          # the model for pictures: a few minutes
+    python benchmarks/pretrained.py ddpm_mnist --data DIR          # the model for pictures: about two hours
 
-DIR holds (or, with --download, will hold) torchvision's MNIST. The run keeps its checkpoints under --runs and goes on
+DIR holds torchvision's MNIST. The run keeps its checkpoints under --runs and goes on
 from them when it is started again. At the end the weights are written to diffusion_math/assets in half precision.
 """
 
@@ -155,7 +155,9 @@ def main() -> None:
     parser.add_argument(
         "--runs", type=Path, default=Path("runs"), help="checkpoints (default: %(default)s)"
     )
-    parser.add_argument("--steps", type=int, help="of the last run (default: 10000 of 64 pictures)")
+    parser.add_argument(
+        "--steps", type=int, help="of each long run (default: 10000 of 64 pictures)"
+    )
     parser.add_argument("--warm", action="store_true", help="go on from the weights that ship")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch (default: %(default)s)")
     args = parser.parse_args()

@@ -15,8 +15,14 @@ from unittest.mock import patch
 import torch
 from common import peer, without
 
+from diffusion_math.solvers import Solver, fixed
+
 Denoise = Callable[[torch.Tensor, float], torch.Tensor]
 Sampler = Callable[[Denoise, torch.Tensor, int], torch.Tensor]
+STEEP = [  # data, as any solver is: the noise carried on beyond the last two [Permenter & Yuan 2024, gamma 1.75 and 2]
+    Solver(f"steep {gain:g}", 1, "eps", fixed((1.0,), (gain, 1 - gain)), past=1)
+    for gain in (1.75, 2.0)
+]
 RANGES = (0.002, 80.0), (0.01, 80.0), (0.02, 20.0)  # of sigma, where a package asks for one
 
 
