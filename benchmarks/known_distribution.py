@@ -268,12 +268,12 @@ def picked(case: Case, samplers: dict[str, Sampler], worth: Worth, calls: int) -
 def our_grids() -> dict[str, Callable[[int], torch.Tensor]]:
     "Those that ask for nothing but a number of steps."
     grids = {}
-    for high in (20, 40, 80, 160):
+    for high in (20, 40, 80, 160, math.exp(-TOP / 2)):
         for low in (0.002, 0.005, 0.01, 0.02, 0.05):
             for title, grid in (("even", even_grid), ("rho 7", karras_grid)):
                 for end, clean in (("", False), (", then the data", True)):
                     made = partial(grid, -2 * math.log(high), -2 * math.log(low), clean=clean)
-                    grids[f"{title}, {high:g} to {low:g}{end}"] = made
+                    grids[f"{title}, {high:.3g} to {low:g}{end}"] = made
     return grids
 
 
