@@ -19,6 +19,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 NBS = ROOT / "nbs"
+ASSETS = ROOT / "diffusion_math" / "assets"
 VIEW, STATE = (f"application/vnd.jupyter.widget-{kind}+json" for kind in ("view", "state"))
 PNG = "image/png"
 WIDTH = 840  # CSS pixels of the page; the picture has as many
@@ -67,11 +68,13 @@ def family(name: str, saved: dict[str, dict]) -> dict[str, dict]:
 
 
 def fingerprint(name: str, saved: dict[str, dict]) -> str:
-    "Of all that a widget is drawn from, whatever ids it has today."
+    "Of all that a widget is drawn from, whatever ids it has today: the weights of a network that it asks, too."
     models = family(name, saved)
     text = json.dumps([models[key] for key in models], sort_keys=True)
     for i, key in enumerate(models):
         text = text.replace(f"IPY_MODEL_{key}", f"IPY_MODEL_{i}")
+    for network in sorted({model["state"].get("_network", "") for model in models.values()} - {""}):
+        text += hashlib.sha256((ASSETS / f"{network}.safetensors").read_bytes()).hexdigest()
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -72,6 +72,18 @@ def test_a_still_of_another_state_is_noticed():
     assert stills.drawn_from({"data": {}}) is None
 
 
+def test_a_still_of_other_weights_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr(stills, "ASSETS", tmp_path)
+    asks = {"model": {"state": {"t": 3, "_network": "small"}}}
+    marks = []
+    for weights in (b"one", b"two"):
+        (tmp_path / "small.safetensors").write_bytes(weights)
+        marks.append(stills.fingerprint("model", asks))
+    assert marks[0] != marks[1]
+    asks["model"]["state"]["_network"] = ""  # it asks none
+    assert stills.fingerprint("model", asks) not in marks
+
+
 def today(state: dict, kind: type) -> dict[str, str]:
     "What a widget of this kind would be stored with now; on the page that defines the class its module is __main__."
     own = state["_anywidget_id"].startswith("__main__.")
