@@ -31,6 +31,7 @@ _MENTION = re.compile(
     rf"|(?:\b[Ee]xercises? |^)(?P<exercise>\d+b?\.[a-z])\b"
     rf"|\b(?:[Ss]ection|resting place after|[Aa]s in) (?P<section>{_NUMBER})\b"
 )
+_ARXIV = re.compile(r"\barXiv (\d{4}\.\d{4,5}|[a-z-]+/\d{7})\b")
 _OTHERS = re.compile(r"( (?:and|or|to) |, )(\d+b?)\b")
 _GLYPH = re.compile(r'<path id="(MJX-[^"]+)"[^>]*>(?:</path>)?')
 _USED = re.compile(r'href="#(MJX-[^"]+)"')
@@ -129,12 +130,13 @@ class Formulas(SphinxTransform):
         if i and isinstance(siblings[i - 1], nodes.Text):
             text = str(siblings[i - 1])
             kept = text.rstrip('([“"')
-            new["lead"] = text[len(kept) :]
+            new["lead"] = text[len(kept) :].replace('"', "“")
             node.parent[i - 1] = nodes.Text(kept)
         if i + 1 < len(siblings) and isinstance(siblings[i + 1], nodes.Text):
-            text = str(siblings[i + 1])
-            new["trail"] = re.match(r'[)\].,;:!?”"’]*', text).group()
-            node.parent[i + 1] = nodes.Text(text[len(new["trail"]) :])
+            text = re.sub(r"^'", "’", str(siblings[i + 1]))
+            trail = re.match(r'[)\].,;:!?”"’]*', text).group()
+            new["trail"] = trail.replace('"', "”")
+            node.parent[i + 1] = nodes.Text(text[len(trail) :])
 
 
 class Places(SphinxTransform):
@@ -165,6 +167,8 @@ class Places(SphinxTransform):
                 node.parent.replace(node, link)
         for text in list(self.document.findall(nodes.Text)):
             self._mentions(text)
+        for text in list(self.document.findall(nodes.Text)):
+            self._papers(text)
 
     def _link(self, words: str, doc: str, anchor: str, classes: list[str]) -> nodes.reference:
         link = nodes.reference("", words, refuri=_uri(self.doc, doc, anchor), internal=True)
@@ -204,11 +208,31 @@ class Places(SphinxTransform):
                 target = _COURSE["chapters"].get(found.group(3)), "", ["chapter"]
             if target[0] is None or (not number and target[0] == self.doc):
                 continue
+            if self._is_anothers(text, found.start()):
+                continue
             words = found.group() if not named.get("section") else number
             before = said[at : found.end() - len(words)]
             parts += [nodes.Text(before), self._link(words, *target)]
             at = found.end()
         if parts:
+            text.parent.replace(text, [*parts, nodes.Text(said[at:])])
+
+    def _is_anothers(self, text: nodes.Text, at: int) -> bool:
+        "Whether a section or chapter is a paper's or a book's: in [DDPM, section 3.2], or after a title of the references."
+        before, i = str(text)[:at], text.parent.index(text)
+        listed = isinstance(text.parent.parent, nodes.list_item)
+        title = i > 1 and isinstance(text.parent[i - 1], nodes.emphasis) and listed
+        cites = title and text.parent[0].astext().startswith("[") and before == ", "
+        return cites or before.rfind("[") > before.rfind("]")
+
+    def _papers(self, text: nodes.Text) -> None:
+        "The number of a preprint leads to it."
+        said, parts, at = str(text), [], 0
+        for found in _ARXIV.finditer(said):
+            link = nodes.reference("", found.group(), refuri=f"https://arxiv.org/abs/{found[1]}")
+            parts += [nodes.Text(said[at : found.start()]), link]
+            at = found.end()
+        if parts and not isinstance(text.parent, nodes.reference):
             text.parent.replace(text, [*parts, nodes.Text(said[at:])])
 
     def _is_path(self, text: nodes.Text) -> bool:
@@ -262,9 +286,10 @@ def visit_formula(self, node: formula) -> None:
             label = f'<a class="number" href="#{anchor}">({escape(number)})</a>'
         elif number:
             label = f'<span class="number">({escape(number)})</span>'
-        html = (
-            f'<span class="equation"{name}><span class="roll" data-roll>{html}</span>{label}</span>'
-        )
+        wide = re.search(r'width="([\d.]+ex)"', html)
+        wide = f' style="--wide: {wide.group(1)}"' if wide else ""
+        roll = f'<span class="roll" data-roll{wide}>{html}</span>'
+        html = f'<span class="equation"{name}>{roll}{label}</span>'
     elif node["lead"] or node["trail"]:
         lead, trail = escape(node["lead"], False), escape(node["trail"], False)
         html = f'<span class="together">{lead}{html}{trail}</span>'

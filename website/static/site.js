@@ -34,7 +34,7 @@
   night.addEventListener("change", theme);
   theme();
 
-  // Explorables: the still stands until the widget that takes its place is drawn.
+  // Explorables: the still stands until the widget that takes its place is drawn, and again on paper.
   const at = document.getElementById("widgets-at");
   const places = all("[data-place]");
   course.widgets = (saved) => {
@@ -54,7 +54,7 @@
       await Promise.all(
         widgets.map(async (widget) => {
           await widget.ready;
-          widget.parentNode.querySelector(":scope > img")?.remove();
+          widget.parentNode.querySelector(":scope > img")?.classList.add("still");
         }),
       );
       await load("near.js");
@@ -118,6 +118,44 @@
   }
   addEventListener("keydown", (event) => event.key === "Escape" && hide());
 
+  // A figure that is much smaller here than it was drawn gets a button that shows it as large as that.
+  const figures = all("article .cell_output img, article section > p > img:only-child").filter((img) => !img.closest("[data-place], a, .chapter-picture"));
+  const framed = (img) => img.closest(".figure");
+  function fit(images) {
+    const sizes = images.map((img) => ({
+      img,
+      wide: Number(img.getAttribute("width")) || Math.min(img.naturalWidth, 800),
+      room: (framed(img) ?? img.parentElement).clientWidth,
+    }));
+    for (const { img, wide, room } of sizes) {
+      const small = room > 0 && room < 0.75 * wide;
+      if (!small && !framed(img)) continue;
+      const figure = framed(img) ?? frame(img);
+      figure.style.setProperty("--wide", `${wide}px`);
+      figure.lastChild.hidden = !small;
+      if (!small) enlarge(figure, false);
+    }
+  }
+  function frame(img) {
+    const figure = make("span", { className: "figure" });
+    const roll = make("span", { className: "roll" });
+    const button = make("button", { type: "button", textContent: "Larger" });
+    roll.dataset.roll = "";
+    img.replaceWith(figure);
+    roll.append(img);
+    figure.append(roll, button);
+    button.addEventListener("click", () => {
+      enlarge(figure, !figure.classList.contains("large"));
+      reach();
+    });
+    return figure;
+  }
+  function enlarge(figure, large) {
+    figure.classList.toggle("large", large);
+    figure.lastChild.textContent = large ? "Smaller" : "Larger";
+  }
+  addEventListener("load", ({ target }) => figures.includes(target) && fit([target]), { capture: true });
+
   // Two ways to read, remembered. The page's head has set data-read before anything was drawn.
   const article = document.querySelector("article");
   const codes = all("details.code");
@@ -173,6 +211,16 @@
   }
   addEventListener("hashchange", reveal);
 
+  // On paper no answer can be unfolded.
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = all("article details:not(.code, [open])").filter((fold) => !fold.closest(".explorable"));
+    for (const fold of closed) fold.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const fold of closed) fold.open = false;
+  });
+
   // And stays in place while what stands above it comes alive and grows, until the reader moves on.
   let led = null;
   const lead = () => (led = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null);
@@ -182,18 +230,53 @@
   new ResizeObserver(() => led?.scrollIntoView({ behavior: "instant" })).observe(article ?? document.body);
   lead();
 
-  // What scrolls sideways can be reached by key.
-  function reach() {
-    for (const el of all("pre, [data-roll]")) {
-      if (el.scrollWidth > el.clientWidth + 1) el.tabIndex = 0;
-      else el.removeAttribute("tabindex");
-    }
+  // What scrolls sideways can be reached by key, and shows at which edge it goes on; a table that must scroll gets room.
+  const ROLLS = "pre, [data-roll]";
+  const rolls = (el) => el.scrollWidth > el.clientWidth + 1;
+  function edges(elements) {
+    const more = elements.map((el) => {
+      const left = el.scrollLeft > 1 ? "left" : "";
+      const right = el.scrollLeft + el.clientWidth < el.scrollWidth - 1 ? "right" : "";
+      return `${left} ${right}`.trim();
+    });
+    elements.forEach((el, i) => (more[i] ? (el.dataset.more = more[i]) : delete el.dataset.more));
   }
-  addEventListener("resize", reach);
+  for (const cell of all(".wide td")) if (cell.textContent.length > 14) cell.classList.add("words");
+  function reach() {
+    fit(figures);
+    const tables = all(".wide");
+    const at = tables.map((el) => el.scrollLeft);
+    for (const el of tables) el.classList.remove("roomy");
+    for (const el of tables.filter(rolls)) el.classList.add("roomy");
+    tables.forEach((el, i) => at[i] && (el.scrollLeft = at[i]));
+    const may = all(ROLLS);
+    const do_ = may.map(rolls);
+    may.forEach((el, i) => (do_[i] ? (el.tabIndex = 0) : el.removeAttribute("tabindex")));
+    edges(may);
+  }
+  addEventListener("scroll", ({ target }) => target.matches?.(ROLLS) && edges([target]), { capture: true, passive: true });
+  let width = innerWidth; // a phone resizes its window as its bars come and go
+  addEventListener("resize", () => {
+    if (width === innerWidth) return;
+    width = innerWidth;
+    reach();
+  });
   for (const fold of all("details")) fold.addEventListener("toggle", reach);
   read(root.dataset.read ?? "everything");
   if (new URLSearchParams(location.search).has("read")) keep("read", root.dataset.read);
   root.classList.add("ready");
+
+  // A phone hides the field that one searches with.
+  const found = document.getElementById("search-results");
+  if (found) {
+    const form = make("form", { className: "search-here" });
+    form.setAttribute("role", "search");
+    const field = make("input", { type: "search", name: "q", required: true, value: new URLSearchParams(location.search).get("q") ?? "" });
+    field.setAttribute("aria-label", "Search the course");
+    form.append(field, make("button", { textContent: "Search" }));
+    found.before(form);
+    if (!field.value) field.focus();
+  }
 
   // The front page has a film of its own, and a network.
   if (document.querySelector(".hero")) load("hero.js");
