@@ -83,36 +83,19 @@ if TYPE_CHECKING:
     from .laws.linear import LinearChain
     from .networks.unet import UNet
     from .palette import PALETTE, figure, style
+    from .teach.agree import agree, agree_mc, mean_and_stderr
     from .teach.catalogue.network import mystery
     from .teach.exercises import check, hint, progress
     from .teach.notation import NOTATION, notation_card
     from .teach.pages import write_page
-    from .teach.plot import (
-        Board,
-        Live,
-        agree,
-        agree_mc,
-        mean_and_stderr,
-        plot_bars,
-        plot_contours,
-        plot_curves,
-        plot_density,
-        plot_field,
-        plot_heat,
-        plot_histograms,
-        plot_marks,
-        plot_paths,
-        plot_points,
-        plot_ruler,
-        plot_schedule,
-        shades,
-        show,
-        show_film,
-        show_images,
-        show_points,
-        show_rows,
-        show_strip,
-    )
+    from .teach.plot.amounts import plot_bars, plot_histograms, plot_marks, plot_ruler
+    from .teach.plot.board import Board
+    from .teach.plot.colors import shades
+    from .teach.plot.curves import plot_curves, plot_density, plot_schedule
+    from .teach.plot.heat import plot_heat
+    from .teach.plot.images import show_images, show_rows, show_strip
+    from .teach.plot.plane import plot_contours, plot_field, plot_paths, plot_points, show_points
+    from .teach.plot.showing import Live, show, show_film
     from .training.checkpoint import load_model, load_pretrained, save_model
     from .training.fit import TrainingRun, fit
     from .training.foreign import (
@@ -138,32 +121,15 @@ _LAZY = {  # module -> what comes from it when it is first asked for
     ),
     "networks.unet": ("UNet",),
     "palette": ("PALETTE", "figure", "style"),
-    "teach.plot": (
-        "Board",
-        "Live",
-        "agree",
-        "agree_mc",
-        "mean_and_stderr",
-        "plot_bars",
-        "plot_contours",
-        "plot_curves",
-        "plot_density",
-        "plot_field",
-        "plot_heat",
-        "plot_histograms",
-        "plot_marks",
-        "plot_paths",
-        "plot_points",
-        "plot_ruler",
-        "plot_schedule",
-        "shades",
-        "show",
-        "show_film",
-        "show_images",
-        "show_points",
-        "show_rows",
-        "show_strip",
-    ),
+    "teach.agree": ("agree", "agree_mc", "mean_and_stderr"),
+    "teach.plot.amounts": ("plot_bars", "plot_histograms", "plot_marks", "plot_ruler"),
+    "teach.plot.board": ("Board",),
+    "teach.plot.colors": ("shades",),
+    "teach.plot.curves": ("plot_curves", "plot_density", "plot_schedule"),
+    "teach.plot.heat": ("plot_heat",),
+    "teach.plot.images": ("show_images", "show_rows", "show_strip"),
+    "teach.plot.plane": ("plot_contours", "plot_field", "plot_paths", "plot_points", "show_points"),
+    "teach.plot.showing": ("Live", "show", "show_film"),
     "data.pictures": ("Pictures", "load_pictures", "save_pictures"),
     "explore.area": ("AreaExplorer",),
     "explore.bell": ("BellExplorer",),

@@ -172,11 +172,12 @@ class Box(NamedTuple):
 
 
 def contents(name: str, files: dict[str, Path]) -> tuple[str, ...]:
-    "What stands in a box: a chapter's number under its module, or a room's modules under its name."
+    "What stands in a box: a chapter's number under its module, or under a room's name its modules and inner rooms."
     if name in files:
         number = chapter(files[name])
         return (name, f"chapter {number}") if number else (name,)
-    inside = [m.rpartition(".")[2] for m, path in files.items() if box(m, path) == name]
+    held = [m.split(".")[1] for m, path in files.items() if box(m, path) == name]
+    inside = list(dict.fromkeys(held))
     rows, per_row = [], 2 if len(inside) <= 8 else 3
     for i in range(0, len(inside), per_row):
         rows.append(", ".join(inside[i : i + per_row]))

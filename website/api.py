@@ -92,7 +92,7 @@ def reference(course: dict, source: Path) -> None:
     public, listed = set(diffusion_math.__all__), []
     for room, title in ROOMS.items():
         parts, slugs = [f"# {title}"], Counter()
-        for path in sorted((PACKAGE / room).glob("*.py")):
+        for path in sorted((PACKAGE / room).glob("**/*.py" if room else "*.py")):
             notebook, body = _module(path)
             named = {n.name: n for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
             names = [name for name in named if name in public]
