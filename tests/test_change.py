@@ -45,7 +45,7 @@ def test_the_error_that_it_states_covers_every_picture():
     ours = log_prob_by_flow(box, pictures, tolerance=tolerance)
     off = (ours.log_prob - box.log_prob(pictures)).abs()
     assert (off <= ours.error).all()
-    # what was asked for, in each picture's 49 dimensions; one norm over all sixteen left 4.9 nats in one
+    # what was asked for, in each picture's 49 dimensions; one norm over all sixteen left 6.1 nats in one
     assert (off <= 49 * tolerance).all()
 
 
