@@ -33,7 +33,7 @@ CALLS, SHAPE, LEADER, REDRAWN, KEPT = (5, 10, 20), (1, 28, 28), "diffusion_math"
 # whose grids are polished, up to so many calls
 BENT = [SOLVERS["ipndm"], SOLVERS["unipc2"], *STEEP]
 POLISHED, LAST, POWERS = 10, -2 * math.log(0.02), {"the mean square": 2.0, "the distance": 1.0}
-CROWD, LARGER = 20, 200  # pictures of the pilots
+CROWD, LARGER = 20, 500  # pictures of the pilots
 SENT = {  # what each package may send: the spacings and solvers that lead anywhere, so that the pilot stays short
     "diffusers": ("DPM-Solver++(2M), ", "DPM-Solver++(3M), ", "UniPC", "DEIS", "iPNDM"),
     "k-diffusion": ("dpmpp_2m, ", "lms-3", "lms-4", "dpm_fast"),
