@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.conftest import DEAR, in_order
+from tests.conftest import BROWSER, DEAR, in_order
 
 NAMES = (
     [f"{DEAR[0]}::test_{i}" for i in range(5)]
@@ -21,7 +21,8 @@ NAMES = (
         )
     ]
     + [f"{DEAR[1]}::test_{i}" for i in range(7)]
-    + [f"tests/test_z.py::test_{i}" for i in range(22)]
+    + [f"{BROWSER}test_{name}.py::test_{i}" for name in "bc" for i in range(2)]
+    + [f"tests/test_z.py::test_{i}" for i in range(18)]
 )
 
 
@@ -38,8 +39,22 @@ def test_nothing_is_lost_or_run_twice(names, workers):
 def test_each_of_two_begins_with_a_long_one_and_makes_what_is_dear_alone():
     first, second = (ordered(NAMES, 2)[half] for half in (slice(0, 50), slice(50, None)))
     assert len(first) == len(second) == 50
-    assert "[06_ddpm" in first[0] and "[06b_fewer" in second[0]
-    assert [n.partition("[")[2] for n in first[1:3]] == ["05_elbo.ipynb]", "02_b.ipynb]"]
-    assert all(n.startswith(DEAR[0]) for n in first[3:8])
-    assert second[1].endswith("[01_a.ipynb]") and all(n.startswith(DEAR[1]) for n in second[2:9])
-    assert first[8:] == list(NAMES[5:47])  # all else as it was
+    chapters = [[n.partition("[")[2][:4] for n in half if "[0" in n] for half in (first, second)]
+    assert chapters == [["05_e", "06_d", "02_b"], ["06b_", "01_a"]]
+    assert [n.partition("::")[0] for n in first[3:10]] == [DEAR[0]] * 5 + [
+        f"{BROWSER}test_b.py"
+    ] * 2
+    assert [n.partition("::")[0] for n in second[2:9]] == [DEAR[1]] * 7
+    assert first[12:] == list(NAMES[5:43])  # all else as it was
+
+
+def test_files_in_the_browser_are_whole_and_shared_out():
+    first, second = (ordered(NAMES[:65], 2)[half] for half in (slice(0, 32), slice(32, None)))
+    assert [n.startswith(DEAR[0]) for n in first].count(True) == 5
+    many = [
+        f"{BROWSER}test_{name}.py::test_{i}"
+        for name, n in (("a", 3), ("b", 5), ("c", 2))
+        for i in range(n)
+    ]
+    got = ordered(many, 2)
+    assert got[:5] == many[3:8] and got[5:] == many[:3] + many[8:]

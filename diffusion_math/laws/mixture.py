@@ -106,12 +106,12 @@ def denoise_moments(
 # %% ../../nbs/workshop/laws/mixture.ipynb #e4a6d8db
 def mean_diagonal(c: Components, f: Tensor, r: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
     "The diagonal of sum_k r_k f(C_k)."
-    rf = r[..., None] * f
     if c.U is None:
-        return rf.sum(1).expand(-1, c.d)
-    floor = rf[..., -1] if f.shape[-1] > c.r else torch.zeros_like(r)
-    top = (rf[..., : c.r] - floor[..., None]).flatten(1) @ c.U.square().mT.flatten(0, 1)
-    return top + floor.sum(1, keepdim=True)
+        return (r[..., None] * f).sum(1).expand(-1, c.d)
+    floor = f[..., -1:] if f.shape[-1] > c.r else torch.zeros_like(f[..., :1])
+    # one row where all x share a noise level
+    own = torch.einsum("nkr,kdr->nkd", f[..., : c.r] - floor, c.U.square()) + floor
+    return r @ own[0] if len(own) == 1 else torch.einsum("nk,nkd->nd", r, own)
 
 
 def mean_matrix(c: Components, f: Tensor, r: Float[Tensor, "n k"]) -> Float[Tensor, "n d d"]:

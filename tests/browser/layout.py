@@ -1,7 +1,7 @@
 """Where things stand in an explorable, by their boxes: what a reader would have to see to find that it is out of place.
 
-Each function returns a list of what is wrong, in words. `watch(page)` must be called before the widgets are drawn: it
-remembers every text that is written on a canvas, and where.
+Each function returns a list of what is wrong, in words. `watch(page)` must be called, or the script WATCHING be run, before
+the widgets are drawn: it remembers every text that is written on a canvas, and where.
 """
 
 ROOT = ".dm-explorable"
@@ -122,8 +122,11 @@ WATCH = """() => {
 }"""
 
 
+WATCHING = f"({WATCH})()"  # as a script that runs before the widgets are drawn
+
+
 def watch(page):
-    page.add_init_script(f"({WATCH})()")
+    page.add_init_script(WATCHING)
     page.evaluate(WATCH)  # where a page is there already
 
 

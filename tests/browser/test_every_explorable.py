@@ -42,10 +42,10 @@ def test_accessible_in_any_light_and_no_wider_than_the_page(show, width, scheme)
 @pytest.mark.parametrize(
     "width, keys", [(320, "Home End"), (360, "Home"), (760, "End"), (1000, "Home")]
 )
-def test_everything_stands_in_its_place(show, page, name, width, keys):
+def test_everything_stands_in_its_place(show, name, width, keys):
     "At both ends of its sliders where it is narrowest, then at one."
-    layout.watch(page)
-    root = show(make(name), width=width).locator(ROOT)
+    page = show(make(name), width=width, before=layout.WATCHING)
+    root = page.locator(ROOT)
     for key in keys.split():
         for slider in root.locator(".dm-range").all():
             slider.press(key)
@@ -217,8 +217,9 @@ def test_themes_motion_network_and_nothing_left_behind(show, name):
 
 
 @every
-def test_the_keyboard_s_place_is_seen(show, name):
-    page = show(make(name))
+def test_the_keyboard_s_place_is_seen(show, page, name):
+    "On a page of its own: past the last control the focus is the window's, and where in it, that lasts."
+    show(make(name))
     page.keyboard.press("Tab")
     answer = page.locator(f"{ROOT} summary").count()  # what there is to find, folded
     for i in range(EVERY[name].stops + answer):

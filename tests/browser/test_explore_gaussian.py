@@ -203,15 +203,20 @@ def test_each_pixel_has_a_handle_of_its_own(show):
         (406, 407),
         (406, 434),
     ]
-    for first, second in pairs + g.integers(0, 784, (200, 2)).tolist():
-        script = "([name, v]) => document.querySelector('[data-widget]').model.set(name, v)"
-        page.evaluate(script, ["first", first])
-        page.evaluate(script, ["second", second])
-        one, two = handles(digit)
-        pixels = [
-            digit.evaluate("(c, p) => c.place(...p)", [p % 28 + 0.5, p // 28 + 0.5])
-            for p in (first, second)
-        ]
+    script = """async (c, pairs) => {
+        const { model } = document.querySelector('[data-widget]'), found = [];
+        for (const both of pairs) {
+            model.set('first', both[0]);
+            model.set('second', both[1]);
+            await new Promise(requestAnimationFrame); // it is drawn
+            found.push([...c.handles(), ...both.map(p => c.place((p % 28) + 0.5, Math.floor(p / 28) + 0.5))]);
+        }
+        return found;
+    }"""
+    pairs += g.integers(0, 784, (200, 2)).tolist()
+    places = np.array(digit.evaluate(script, pairs))
+    assert places.shape == (209, 4, 2)
+    for one, two, *pixels in places:
         assert np.hypot(*(one - two)) >= 18.5  # two rims of 9 pixels, and a gap
         assert np.hypot(*(one - pixels[1])) >= 9 and np.hypot(*(two - pixels[0])) >= 9
         for (x, y), pixel in zip((one, two), pixels, strict=True):

@@ -100,13 +100,13 @@ def test_the_map_s_shares_are_the_densities(show):
         np.testing.assert_allclose(ours, law.log_prob(x).exp().clamp(max=1), rtol=1e-10, atol=1e-12)
 
 
-def far_from_paths(widget, whole, t, x, reach=3):
-    "Whether no path passes within a few pixels of a point: it is drawn as a line from each of its times to the next."
+def far_from_paths(widget, corners, t, x, reach=3):
+    "Whether no path passes within a few pixels of a point, on a map with these corners: a line from each of its times to the next."
     times, fine = (
         np.linspace(0, widget.T, len(widget.paths)).round(),
         np.linspace(max(0, t - 20), t + 20, 401),
     )
-    (left, top), (right, bottom) = place(whole, 0, 4)[0], place(whole, widget.T, -4)[0]
+    (left, top), (right, bottom) = corners
     across, down = (fine - t) * (right - left) / widget.T, (bottom - top) / 8
     return all(
         np.hypot(across, (np.interp(fine, times, path) - x) * down).min() > reach
@@ -117,11 +117,11 @@ def far_from_paths(widget, whole, t, x, reach=3):
 def test_the_map_s_colours_are_the_density_s(show):
     widget = MeltingExplorer(t=900, generator=seeded())
     whole = show(widget).locator(".dm-plot").first
-    seen = []
+    corners, seen = [place(whole, 0, 4)[0], place(whole, widget.T, -4)[0]], []
     for t in (110, 150, 300, 450, 700):
         law = widget.data.noised(widget.q.schedule.log_snr[t])
         for x in np.linspace(-3.4, 3.4, 35):
-            if far_from_paths(widget, whole, t, x):
+            if far_from_paths(widget, corners, t, x):
                 beside = torch.tensor([x - 0.02, x, x + 0.02])[:, None]
                 below, share, above = law.log_prob(beside).exp().clamp(max=1).tolist()
                 want, steep = (

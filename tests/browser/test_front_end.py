@@ -176,9 +176,8 @@ def test_the_times_of_the_frames_rise_from_0_to_T_and_the_marker_goes_with_them(
         assert back == list(range(T + 1)), (kind, T, beta)
 
 
-def test_every_axis_has_its_name(show, page, explorer):
-    layout.watch(page)
-    show(explorer)
+def test_every_axis_has_its_name(show, explorer):
+    page = show(explorer, before=layout.WATCHING)
     names = [[text for text, *_ in texts] for texts in page.evaluate(
         "Array.from(document.querySelectorAll('.dm-plot'), c => c.texts)")]  # fmt: skip
     want = [

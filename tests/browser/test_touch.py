@@ -1,7 +1,5 @@
 "A finger on a phone: a swipe up or down scrolls the page, wherever it starts; a drag to the side moves what is there."
 
-import contextlib
-
 import pytest
 
 from tests.browser.explorable import ROOT, place, settled
@@ -11,11 +9,18 @@ from tests.browser.widgets import make
 TALL = "body { margin: 0; padding: 300px 0 1500px }"
 
 
-@contextlib.contextmanager
-def phone(browser, tmp_path, name):
-    "A page on a phone with room above and below; page.finger(points) goes through these points of the window."
+@pytest.fixture(scope="module")
+def handset(browser):
+    "A page on a phone, for one test after another; and the wire to it."
     context = browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)  # fmt: skip
     page = context.new_page()
+    yield page, context.new_cdp_session(page)
+    context.close()
+
+
+def phone(handset, tmp_path, name):
+    "It shows an explorable with room above and below; page.finger(points) goes through these points of the window."
+    page, wire = handset
     file = tmp_path / "page.html"
     viewport = '<meta name="viewport" content="width=device-width">'
     html = static_page(make(name), style=TALL).replace("<title>", viewport + "<title>")
@@ -23,7 +28,6 @@ def phone(browser, tmp_path, name):
     page.goto(file.as_uri())
     page.wait_for_selector(f"{ROOT} canvas")
     settled(page)
-    wire = context.new_cdp_session(page)
 
     def finger(*points, moves=12):
         def touch(kind, *at):
@@ -38,8 +42,7 @@ def phone(browser, tmp_path, name):
         touch("touchEnd")
 
     page.finger = finger
-    yield page
-    context.close()
+    return page
 
 
 def state(page):
@@ -74,90 +77,90 @@ SWIPES = {  # where a finger may swipe over each: the plot, and a point of it at
 
 
 @pytest.mark.parametrize("name", SWIPES)
-def test_a_swipe_up_scrolls_and_moves_nothing(browser, tmp_path, name):
-    with phone(browser, tmp_path, name) as page:
-        plot = page.locator(".dm-plot").nth(SWIPES[name][0])
-        x, y = at(page, plot, *SWIPES[name][1])
-        before, top = state(page), scrolled(page)
-        page.finger((x, y), (x + 4, y - 220))
-        page.wait_for_function("top => window.scrollY > top + 100", arg=top)
-        assert state(page) == before
+def test_a_swipe_up_scrolls_and_moves_nothing(handset, tmp_path, name):
+    page = phone(handset, tmp_path, name)
+    plot = page.locator(".dm-plot").nth(SWIPES[name][0])
+    x, y = at(page, plot, *SWIPES[name][1])
+    before, top = state(page), scrolled(page)
+    page.finger((x, y), (x + 4, y - 220))
+    page.wait_for_function("top => window.scrollY > top + 100", arg=top)
+    assert state(page) == before
 
 
 @pytest.mark.parametrize("where", [".dm-strip", ".dm-plot"])
-def test_a_swipe_over_the_strip_or_the_curves_scrolls(browser, tmp_path, where):
-    with phone(browser, tmp_path, "noising") as page:
-        place_ = page.locator(where).first
-        place_.evaluate("e => e.scrollIntoView({ block: 'center' })")
-        box = place_.bounding_box()
-        x, y = box["x"] + 0.7 * box["width"], box["y"] + 0.5 * box["height"]
-        before, top = state(page), scrolled(page)
-        page.finger((x, y), (x, y - 200))
-        page.wait_for_function("top => window.scrollY > top + 100", arg=top)
-        assert state(page) == before
-        box = place_.bounding_box()
-        x, y, top = box["x"] + 0.7 * box["width"], box["y"] + 0.5 * box["height"], scrolled(page)
-        page.finger((x, y), (x - 120, y + 5))
-        assert state(page)["t"] < before["t"] + 10 and state(page)["t"] != before["t"]
-        assert scrolled(page) == top
+def test_a_swipe_over_the_strip_or_the_curves_scrolls(handset, tmp_path, where):
+    page = phone(handset, tmp_path, "noising")
+    place_ = page.locator(where).first
+    place_.evaluate("e => e.scrollIntoView({ block: 'center' })")
+    box = place_.bounding_box()
+    x, y = box["x"] + 0.7 * box["width"], box["y"] + 0.5 * box["height"]
+    before, top = state(page), scrolled(page)
+    page.finger((x, y), (x, y - 200))
+    page.wait_for_function("top => window.scrollY > top + 100", arg=top)
+    assert state(page) == before
+    box = place_.bounding_box()
+    x, y, top = box["x"] + 0.7 * box["width"], box["y"] + 0.5 * box["height"], scrolled(page)
+    page.finger((x, y), (x - 120, y + 5))
+    assert state(page)["t"] < before["t"] + 10 and state(page)["t"] != before["t"]
+    assert scrolled(page) == top
 
 
-def test_a_drag_to_the_side_moves_t_of_melting(browser, tmp_path):
-    with phone(browser, tmp_path, "melting") as page:
-        plot = page.locator(".dm-plot").first
-        start, end = at(page, plot, 300, 1), at(page, plot, 700, 0.8)
-        top = scrolled(page)
-        page.finger(start, end)
-        assert abs(state(page)["t"] - 700) < 8 and scrolled(page) == top
-        page.finger(at(page, plot, 450, -1))  # a tap
-        assert abs(state(page)["t"] - 450) < 8 and scrolled(page) == top
+def test_a_drag_to_the_side_moves_t_of_melting(handset, tmp_path):
+    page = phone(handset, tmp_path, "melting")
+    plot = page.locator(".dm-plot").first
+    start, end = at(page, plot, 300, 1), at(page, plot, 700, 0.8)
+    top = scrolled(page)
+    page.finger(start, end)
+    assert abs(state(page)["t"] - 700) < 8 and scrolled(page) == top
+    page.finger(at(page, plot, 450, -1))  # a tap
+    assert abs(state(page)["t"] - 450) < 8 and scrolled(page) == top
 
 
-def test_a_bell_of_melting_goes_up_under_the_finger(browser, tmp_path):
-    with phone(browser, tmp_path, "melting") as page:
-        plot = page.locator(".dm-plot").first
-        before, start, end = state(page), at(page, plot, 0, -2), at(page, plot, 0, 0.5)
-        top = scrolled(page)
-        page.finger(start, end)
-        after = state(page)
-        assert after["means"][0] == pytest.approx(0.5, abs=0.1) and after["t"] == before["t"]
-        assert scrolled(page) == top
+def test_a_bell_of_melting_goes_up_under_the_finger(handset, tmp_path):
+    page = phone(handset, tmp_path, "melting")
+    plot = page.locator(".dm-plot").first
+    before, start, end = state(page), at(page, plot, 0, -2), at(page, plot, 0, 0.5)
+    top = scrolled(page)
+    page.finger(start, end)
+    after = state(page)
+    assert after["means"][0] == pytest.approx(0.5, abs=0.1) and after["t"] == before["t"]
+    assert scrolled(page) == top
 
 
-def test_the_slice_of_the_step_back_goes_up_under_the_finger(browser, tmp_path):
-    with phone(browser, tmp_path, "reverse") as page:
-        plot = page.locator(".dm-plot").first
-        x = state(page)["x"]
-        start, end = at(page, plot, 1, x), at(page, plot, 1, x + 2)
-        top = scrolled(page)
-        page.finger(start, end)
-        assert state(page)["x"] == pytest.approx(x + 2, abs=0.1) and scrolled(page) == top
+def test_the_slice_of_the_step_back_goes_up_under_the_finger(handset, tmp_path):
+    page = phone(handset, tmp_path, "reverse")
+    plot = page.locator(".dm-plot").first
+    x = state(page)["x"]
+    start, end = at(page, plot, 1, x), at(page, plot, 1, x + 2)
+    top = scrolled(page)
+    page.finger(start, end)
+    assert state(page)["x"] == pytest.approx(x + 2, abs=0.1) and scrolled(page) == top
 
 
-def test_a_finger_paints_in_any_direction(browser, tmp_path):
-    with phone(browser, tmp_path, "learn") as page:
-        plot = page.locator(".dm-plot").first
-        before, start, end = state(page)["points"], at(page, plot, 0, 2), at(page, plot, 0, -0.5)
-        top = scrolled(page)
-        page.finger(start, end)
-        painted = state(page)["points"][len(before) :]
-        assert len(painted) > 8 and scrolled(page) == top
-        assert all(abs(x) < 0.05 and -0.6 < y < 2.1 for x, y in painted)
+def test_a_finger_paints_in_any_direction(handset, tmp_path):
+    page = phone(handset, tmp_path, "learn")
+    plot = page.locator(".dm-plot").first
+    before, start, end = state(page)["points"], at(page, plot, 0, 2), at(page, plot, 0, -0.5)
+    top = scrolled(page)
+    page.finger(start, end)
+    painted = state(page)["points"][len(before) :]
+    assert len(painted) > 8 and scrolled(page) == top
+    assert all(abs(x) < 0.05 and -0.6 < y < 2.1 for x, y in painted)
 
 
-def test_a_drag_to_the_side_moves_x_of_the_origin(browser, tmp_path):
-    with phone(browser, tmp_path, "origin") as page:
-        plot = page.locator(".dm-plot").nth(1)
-        start, end = at(page, plot, -0.5, 0.2), at(page, plot, 1.5, 0.25)
-        top = scrolled(page)
-        page.finger(start, end)
-        assert state(page)["x"] == pytest.approx(1.5, abs=0.1) and scrolled(page) == top
+def test_a_drag_to_the_side_moves_x_of_the_origin(handset, tmp_path):
+    page = phone(handset, tmp_path, "origin")
+    plot = page.locator(".dm-plot").nth(1)
+    start, end = at(page, plot, -0.5, 0.2), at(page, plot, 1.5, 0.25)
+    top = scrolled(page)
+    page.finger(start, end)
+    assert state(page)["x"] == pytest.approx(1.5, abs=0.1) and scrolled(page) == top
 
 
-def test_the_middle_of_the_gaussian_goes_under_the_finger(browser, tmp_path):
-    with phone(browser, tmp_path, "gaussian") as page:
-        plot = page.locator(".dm-plot").first
-        start, end = at(page, plot, 0.5, 0), at(page, plot, 0.5, 2)
-        top = scrolled(page)
-        page.finger(start, end)
-        assert state(page)["mu2"] == pytest.approx(2, abs=0.15) and scrolled(page) == top
+def test_the_middle_of_the_gaussian_goes_under_the_finger(handset, tmp_path):
+    page = phone(handset, tmp_path, "gaussian")
+    plot = page.locator(".dm-plot").first
+    start, end = at(page, plot, 0.5, 0), at(page, plot, 0.5, 2)
+    top = scrolled(page)
+    page.finger(start, end)
+    assert state(page)["mu2"] == pytest.approx(2, abs=0.15) and scrolled(page) == top

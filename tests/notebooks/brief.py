@@ -1,9 +1,10 @@
 """What a notebook does less of when it runs as a test: the same cells, all of them, with smaller numbers at the places below.
 
-Two chapters train networks for minutes. That training works is what tests/training asks; that a chapter runs is seen after
-a few steps. So a copy of it is run with the numbers on the right, and what it prints is compared with nothing. All that the
-chapters assert stays in force but what TRAINED lists, which is true of a network after its whole training. `make notebooks
-FULL=1` runs each notebook as a reader does, as does whoever stores one.
+Chapters train networks for minutes, walk hundreds of pictures back, or sum a thousand terms for each digit. That training works
+is what tests/training asks, and that the numbers are right what the tests of the modules ask; that a chapter runs is seen after
+a few steps and with a few pictures. So a copy of it is run with the numbers on the right, and what it prints is compared with
+nothing. All that the chapters assert stays in force but what TRAINED lists, which is true of a network after its whole training.
+`make notebooks FULL=1` runs each notebook as a reader does, as does whoever stores one.
 """
 
 import json
@@ -12,6 +13,17 @@ from pathlib import Path
 
 FULL = os.environ.get("DIFFUSION_MATH_FULL", "0") not in ("", "0")
 BRIEF = {
+    "04_reverse_process.ipynb": {
+        "many = {5: 60, 15: 60, 26: 60, 30: 60, 50: 160}\n": "many = {5: 8, 15: 8, 26: 60, 30: 60, 50: 60}\n"
+    },
+    "05_elbo.ipynb": {
+        "data = two.sample(4000, gen)\n": "data = two.sample(1000, gen)\n",
+        "loss = loss_of(learned, clumps.sample(512))\n": "loss = loss_of(learned, clumps.sample(128))\n",
+    },
+    "05b_bits_per_dim.ipynb": {
+        "few, pad = test[:40],": "few, pad = test[:8],",
+        "fresh = two.sample(200, gen)\n": "fresh = two.sample(50, gen)\n",
+    },
     "06_ddpm.ipynb": {
         "    steps=4400,\n": "    steps=110,\n",
         "    warmup=275,\n": "    warmup=7,\n",
@@ -25,7 +37,18 @@ BRIEF = {
         "for _ in range(600):\n": "for _ in range(60):\n",
         "classes = torch.arange(10).repeat(30)\n": "classes = torch.arange(10).repeat(6)\n",
         ".respace(50).sample(300, seed(8))": ".respace(10).sample(60, seed(8))",
+        "elbo(q_bits, p_bits, test[:5],": "elbo(q_bits, p_bits, test[:2],",
+        "elbo_estimate(q_bits, p_bits, test[:200],": "elbo_estimate(q_bits, p_bits, test[:50],",
     },
+    "11_likelihood_by_flow.ipynb": {
+        "pictures = images[:4].double()\n": "pictures = images[:2].double()\n",
+        "(7 / 5 / 4) ** 0.5": "(7 / 5 / 2) ** 0.5",
+        "four = images[:4]\n": "four = images[:2]\n",
+    },
+    "12_area_under_the_error.ipynb": {
+        "lengths = [5, 10, 50, 1000]\n": "lengths = [5, 10, 50, 100]\n"
+    },
+    "13_solvers.ipynb": {"budget, gaps = (5, 8, 12, 20, 40),": "budget, gaps = (5, 8, 9, 10, 11),"},
 }
 TRAINED = {"06_ddpm.ipynb": ['assert sure["drawn"] < sure["drawn, g = 1.5"]']}
 
