@@ -563,12 +563,9 @@ def test_ci_and_the_workflow_call_the_same_targets():
     ci, workflow = (ROOT / ".ci/run").read_text(), (ROOT / ".github/workflows/test.yml").read_text()
     fresh = 'VENV="$fresh/venv"'
     assert re.findall(r"^make .*", ci, re.M) == [f"make test {fresh}"]
-    assert re.findall(r"run: (make .*)", workflow) == [
-        "make course NO_BROWSER=1 ONCE=1",
-        "make test",
-        "make test-machines ONE=1",
-        'make notebooks FULL=1 PYTEST_ARGS="-k 06"',
-    ]
+    *targets, whole = re.findall(r"run: (make .*)", workflow)
+    assert targets == ["make course NO_BROWSER=1 ONCE=1", "make test", "make test-machines ONE=1"]
+    assert whole.startswith("make notebooks FULL=1 ")  # tests/notebooks/test_run.py knows of which
     assert (
         "DIFFUSION_MATH_REQUIRE_BROWSER=1" in ci
         and 'DIFFUSION_MATH_REQUIRE_BROWSER: "1"' in workflow
