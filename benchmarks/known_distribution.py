@@ -8,14 +8,14 @@ and last noise levels, some 250 combinations.
 Which of them a package sends is found twice over, in the same way for all: every one draws from a small pilot's noise,
 the best four by each judge draw from a larger pilot's, and the best of those goes on to fresh noise, one for each law,
 number of calls and judge. (In the pilots the ends of the exact flow, from the same noise, stand for the exact draws:
-that tells two samplers apart by fewer walks.) With 100 calls the best eight of 50 calls are tried. Ours are
-SOLVERS and two more of their kind, "steep", on three grids: even in log SNR, rho 7, and polished, which takes the best
-plain grids of a few solvers and moves their levels until a crowd ends where the exact flow ends; with more than 20
-calls, the polished grid of 20 with levels put between. "diffusion_math (chosen by the flow)" is one sampler for all
-judges: the one whose pilot ends closest to the flow. That needs a denoiser alone, so whoever has a network can do the
-same. ExactReverse, which is told the exact covariance besides, is a row of its own up to 20 calls, on even steps and on
-steps that the law places ("placed": short where Var(x_0 | x_t) differs most from one x_t to another, for there a step
-back is least Gaussian).
+that tells two samplers apart by fewer walks.) With 100 calls the best eight of 50 calls are tried. Ours are SOLVERS and
+two more of their kind, "steep", on three grids: even in log SNR, rho 7 (both from five first levels, one of them the
+flow's own), and polished, which takes the best plain grids of a few solvers and moves their levels until a crowd ends
+where the exact flow ends; with more than 20 calls, the polished grid of 20 with levels put between. "diffusion_math
+(chosen by the flow)" is one sampler for all judges: the one whose pilot ends closest to the flow. That needs a denoiser
+alone, so whoever has a network can do the same. ExactReverse, which is told the exact covariance besides, is a row of
+its own up to 20 calls, on even steps and on steps that the law places ("placed": short where Var(x_0 | x_t) differs
+most from one x_t to another, for there a step back is least Gaussian).
 
 Three judges: the error of the standard deviation inside a mode (relative, the mean over modes); the sliced
 Wasserstein-2 distance to as many exact draws, in deviations of the data; and how far a walk ends from where the exact
@@ -427,6 +427,12 @@ def main() -> None:
     tell([f for part in parts for f in part], sizes)
 
 
+def choice() -> str:
+    "Among how many a package chooses."
+    ours, theirs = len(of_ours(our_grids(), OURS)), max(map(len, of_peers().values()))
+    return f"Ours is chosen among {ours} combinations and their polished grids, a peer's among at most {theirs}."
+
+
 def tell(figures: list[dict], sizes: dict) -> None:
     say(
         title="A known law, with the exact denoiser",
@@ -435,7 +441,7 @@ def tell(figures: list[dict], sizes: dict) -> None:
         better="less",
         samples={f"{name}, {seeds} seeds": n[-1] for name, (_, n, seeds) in sizes.items()},
         target="ours never worse than the best peer, and ahead by more than the error bars at 5, 10 and 20 calls",
-        note=verdict(figures),
+        note=f"{verdict(figures)} {choice()}",
         after=names(figures),
     )
 
