@@ -327,24 +327,40 @@ def load_lab(lab: Lab, page) -> None:
     page.evaluate("window.jupyterapp.restored")
 
 
-@pytest.fixture(scope="session")
-def lab_page(lab, browser):
+@contextlib.contextmanager
+def lending(made, left):
+    """What lends one page to test after test: a new one, with the process behind it, costs more than most tests do.
+
+    made(): a context manager of a new page. left(page): takes away what a test left. After an error a page is not lent again.
+    """
     free = []
     with contextlib.ExitStack() as pages:
 
         @contextlib.contextmanager
         def lend():
-            if not free:
-                free.append(pages.enter_context(new_page(browser)))
-                load_lab(lab, free[-1])
-            page = free.pop()
+            page = free.pop() if free else pages.enter_context(made())
             page.problems.clear()
             yield page
-            if page.evaluate(LEAVE):  # somebody was asked something
-                load_lab(lab, page)
-            page.set_viewport_size(VIEWPORT)
+            left(page)
             free.append(page)
 
+        yield lend
+
+
+@pytest.fixture(scope="session")
+def lab_page(lab, browser):
+    @contextlib.contextmanager
+    def made():
+        with new_page(browser) as page:
+            load_lab(lab, page)
+            yield page
+
+    def left(page):
+        if page.evaluate(LEAVE):  # somebody was asked something
+            load_lab(lab, page)
+        page.set_viewport_size(VIEWPORT)
+
+    with lending(made, left) as lend:
         yield lend
 
 

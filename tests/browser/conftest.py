@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.explorable import settled
 from tests.browser.static_page import static_page
-from tests.lab import new_page
+from tests.lab import lending, new_page
 
 FORGET = "() => { try { localStorage.clear(); } catch { /* a page that may keep nothing */ } }"
 
@@ -18,23 +18,18 @@ def remember_requests(page):
 
 @pytest.fixture(scope="session")
 def lend_page(browser):
-    "Lends one page to test after test: a new one, with the process behind it, costs more than most tests do."
-    free = []
-    with contextlib.ExitStack() as pages:
-
-        @contextlib.contextmanager
-        def lend():
-            if not free:
-                free.append(pages.enter_context(new_page(browser)))
-                remember_requests(free[-1])
-            page = free.pop()
-            page.problems.clear()
+    @contextlib.contextmanager
+    def made():
+        with new_page(browser) as page:
+            remember_requests(page)
             yield page
-            page.mouse.move(-9, -9)
-            page.evaluate(FORGET)
-            page.goto("about:blank")
-            free.append(page)
 
+    def left(page):
+        page.mouse.move(-9, -9)
+        page.evaluate(FORGET)
+        page.goto("about:blank")
+
+    with lending(made, left) as lend:
         yield lend
 
 
