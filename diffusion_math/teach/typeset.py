@@ -6,6 +6,8 @@ __all__ = ['Typesetter']
 # %% ../../nbs/workshop/teach/typeset.ipynb #9f7dbfd6
 import json
 import re
+import threading
+from functools import lru_cache
 from importlib.resources import files
 
 __all__ = ["Typesetter"]
@@ -27,14 +29,40 @@ const words = new core.MmlTree.SerializedMmlVisitor.SerializedMmlVisitor();
 const end = core.MathItem.STATE.CONVERT;
 globalThis.formula = (source, display) => {
   try {
-    const mathml = words.visitTree(page.convert(source, { display, end }));
-    return JSON.stringify({ mathml, svg: dom.innerHTML(page.convert(source, { display })) });
+    const item = new page.options.MathItem(source, tex, display);
+    item.start.node = dom.body(page.document);
+    item.setMetrics(16, 8, 640, 1e6, 1);
+    svg.fontCache.clearCache();
+    item.convert(page, end);
+    const mathml = words.visitTree(item.root);
+    item.convert(page);
+    const glyphs = dom.innerHTML(svg.fontCache.getCache());
+    return JSON.stringify({ mathml, svg: dom.innerHTML(item.typesetRoot), glyphs });
   } catch (error) {
     return JSON.stringify({ error: error.message ?? String(error) });
   }
 };
-globalThis.glyphs = () => dom.innerHTML(svg.fontCache.getCache());
 }"""
+
+
+class _Engine:
+    "MathJax, ready; to start it takes as long as some thirty formulas."
+
+    def __init__(self):
+        import quickjs
+
+        folder = files("mathjax") / "static" / "mathjax" / "es5"
+        scripts = [(folder / f"{part}.js").read_text(encoding="utf-8") for part in _PARTS]
+        self._context = quickjs.Context()
+        for script in (_START, *scripts, _GLUE):
+            self._context.eval(script)
+
+    def set(self, tex: str, display: bool) -> dict[str, str]:
+        "What MathJax makes of a formula: mathml, svg, and the glyphs that it uses. ValueError: TeX does not know it."
+        made = json.loads(self._context.get("formula")(tex, display))
+        if "error" in made:
+            raise ValueError(f"MathJax cannot set {tex}: {made['error']}")
+        return made
 
 # %% ../../nbs/workshop/teach/typeset.ipynb #b6127285
 _TAG = re.compile(r"<[^>]*>")
@@ -47,6 +75,27 @@ def _plain(markup: str) -> str:
     return re.sub(r">\n *<", "><", markup).replace("></use>", "/>")
 
 
+_GLYPH = re.compile(r'<path id="([^"]+)"[^>]*>(?:</path>)?')
+_DEFINES = re.compile(r"\\(?:(?:g?def|let)(?![A-Za-z])|[A-Za-z]*(?:new|Declare|label|ref|tag|toolsset))")
+_THREADS = threading.local()  # an engine answers only to the thread that started it
+
+
+def _made(engine: _Engine, tex: str, display: bool) -> tuple[str, dict[str, str]]:
+    "A formula's HTML, and the glyphs that it uses, by name."
+    made = engine.set(tex, display)
+    picture = _plain(made["svg"]).replace("<svg", '<svg aria-hidden="true"', 1)
+    glyphs = {found.group(1): found.group() for found in _GLYPH.finditer(made["glyphs"])}
+    return picture + _plain(made["mathml"]), glyphs
+
+
+@lru_cache(maxsize=4096)
+def _shared(tex: str, display: bool) -> tuple[str, dict[str, str]]:
+    "The same, of one engine for all pages: what one page has set, the next need not set again."
+    if not hasattr(_THREADS, "engine"):
+        _THREADS.engine = _Engine()
+    return _made(_THREADS.engine, tex, display)
+
+
 class Typesetter:
     """Sets TeX formulas, as pictures that share their glyphs: one for each page.
 
@@ -55,24 +104,20 @@ class Typesetter:
     """
 
     def __init__(self):
-        import quickjs
-
-        folder = files("mathjax") / "static" / "mathjax" / "es5"
-        scripts = [(folder / f"{part}.js").read_text(encoding="utf-8") for part in _PARTS]
-        self._engine, self._set = quickjs.Context(), {}
-        for script in (_START, *scripts, _GLUE):
-            self._engine.eval(script)
+        self._own, self._set, self._glyphs = None, {}, {}
 
     def formula(self, tex: str, display: bool = False) -> str:
         "The formula's picture and its MathML. ValueError: TeX does not know it."
         if (tex, display) not in self._set:
-            made = json.loads(self._engine.get("formula")(tex, display))
-            if "error" in made:
-                raise ValueError(f"MathJax cannot set {tex}: {made['error']}")
-            picture = _plain(made["svg"]).replace("<svg", '<svg aria-hidden="true"', 1)
-            self._set[tex, display] = f"{picture}{_plain(made['mathml'])}"
+            if self._own is None and _DEFINES.search(tex):  # this page's words are not another's
+                self._own = _Engine()
+            html, glyphs = _made(self._own, tex, display) if self._own else _shared(tex, display)
+            self._set[tex, display] = html
+            self._glyphs |= glyphs
         return f'<span class="formula">{self._set[tex, display]}</span>'
 
     def glyphs(self) -> str:
         "The glyphs of all formulas that were set, out of sight."
-        return f'<svg class="glyphs" aria-hidden="true"><defs>{self._engine.get("glyphs")()}</defs></svg>'
+        paths = "".join(self._glyphs.values())
+        return f'<svg class="glyphs" aria-hidden="true"><defs>{paths}</defs></svg>'
+

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from diffusion_math.teach import typeset
 from diffusion_math.teach.pages import _NUMBER, _take_out
 from diffusion_math.teach.typeset import Typesetter
 from tests.lab import ROOT
@@ -99,12 +100,31 @@ def test_text_in_a_formula_is_text(typesetter):
     ElementTree.fromstring(made)
 
 
-def test_a_page_s_formulas_do_not_meet_another_page_s():
+@pytest.mark.parametrize(
+    "defines",
+    [r"\def\mine{x}", r"\newcommand\mine{x}", r"\DeclareMathOperator\mine{x}", r"\let\mine=x"],
+)
+def test_a_page_s_formulas_do_not_meet_another_page_s(defines):
     first, second = Typesetter(), Typesetter()
-    first.formula(r"\def\mine{x}\mine")
-    with pytest.raises(ValueError, match="mine"):
-        second.formula(r"\mine")
+    first.formula(defines + r"\mine")
+    assert "x</mi>" in first.formula(r"\mine")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="mine"):
+            second.formula(r"\mine")
     assert second.glyphs() == '<svg class="glyphs" aria-hidden="true"><defs></defs></svg>'
+
+
+def test_what_one_page_has_set_the_next_has_at_once(monkeypatch):
+    "And it gets the glyphs of its own formulas, no others."
+    first, second = Typesetter(), Typesetter()
+    made = first.formula(r"\mu + \sigma")
+    first.formula(r"\xi")
+    monkeypatch.setattr(typeset, "_Engine", None)
+    monkeypatch.setattr(typeset, "_THREADS", None)
+    assert second.formula(r"\mu + \sigma") == made
+    glyphs = re.findall(r'<path id="([^"]+)"', second.glyphs())
+    assert sorted(glyphs) == sorted(set(re.findall(r'href="#([^"]+)"', made)))
+    assert len(glyphs) == 3
 
 
 def test_a_picture_is_for_the_eye_and_mathml_for_the_ear(typesetter):
