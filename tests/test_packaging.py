@@ -24,8 +24,8 @@ from pathlib import Path
 import pytest
 
 import diffusion_math
-from tests import imports, shapes
-from tests.lab import ROOT, environment
+from tests import conftest, imports, shapes
+from tests.lab import ROOT, environment, find_chromium
 
 HEAVY = {
     "matplotlib",
@@ -352,21 +352,56 @@ def test_the_readme_examples_run(installed, tmp_path):
     assert [path.name for path in (tmp_path / "run").glob("step-*")] == ["step-00000002"]
 
 
-def test_import_loads_torch_and_nothing_heavier():
-    code = f"import sys, diffusion_math; print(*sorted({HEAVY} & set(sys.modules)), 'torch' in sys.modules)"
-    assert call(sys.executable, "-c", code, cwd=ROOT).split() == ["True"]
+WIDGETS = {
+    "NoisingExplorer": "anywidget",
+    "PixelsExplorer": "traitlets",
+    "NetworkExplorer": "ipywidgets",
+}
+FRESH = f"""
+import json, sys, time
+start = time.perf_counter()
+import torch
+middle = time.perf_counter()
+import diffusion_math
+share = (time.perf_counter() - middle) / (middle - start)
+heavy, said = sorted({HEAVY} & set(sys.modules)), {{}}
+for name, missing in {WIDGETS}.items():
+    for module in [m for m in sys.modules if m.startswith("diffusion_math.explore")]:
+        del sys.modules[module]
+    kept, sys.modules[missing] = sys.modules.pop(missing, None), None
+    try:
+        getattr(diffusion_math, name)
+    except ImportError as error:
+        said[name] = str(error)
+    del sys.modules[missing]
+    sys.modules |= {{missing: kept}} if kept else {{}}
+print(json.dumps([share, heavy, said]))
+"""
 
 
-def test_import_is_as_quick_as_torch():
+def fresh() -> list:
+    "Of a new process: the import's share of torch's time, what heavy came with it, what widgets say that lack a library."
+    return json.loads(call(sys.executable, "-c", FRESH, cwd=ROOT))
+
+
+@pytest.fixture(scope="module")
+def imported():
+    return fresh()
+
+
+def test_import_loads_nothing_heavier_than_torch(imported):
+    assert imported[1] == []
+
+
+def test_import_is_as_quick_as_torch(imported):
     "The best of three: what diffusion_math adds to `import torch`, at most a tenth."
-    code = """if True:
-        import time
-        start = time.perf_counter()
-        import torch
-        middle = time.perf_counter()
-        import diffusion_math
-        print((time.perf_counter() - middle) / (middle - start))"""
-    assert any(float(call(sys.executable, "-c", code, cwd=ROOT)) <= 0.1 for _ in range(3))
+    assert any(once()[0] <= 0.1 for once in (lambda: imported, fresh, fresh))
+
+
+def test_a_widget_without_the_course_extra_says_what_to_install(imported):
+    extra = 'pip install "diffusion_math[course]"'
+    said = {name: f"{name} needs {missing}: {extra}" for name, missing in WIDGETS.items()}
+    assert imported[2] == said
 
 
 def test_every_public_name_can_be_imported_from_the_package():
@@ -403,31 +438,6 @@ def test_version_and_unknown_names():
     assert diffusion_math.__version__ == CFG["version"]
     with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
         diffusion_math.no_such_name  # noqa: B018
-
-
-def test_a_widget_without_the_course_extra_says_what_to_install():
-    missing = {
-        "anywidget": "NoisingExplorer",
-        "traitlets": "PixelsExplorer",
-        "ipywidgets": "NetworkExplorer",
-    }
-    code = f"""if True:
-        import importlib, sys
-        import diffusion_math
-        for missing, name in {missing}.items():
-            for module in [m for m in sys.modules if m.startswith("diffusion_math.explore")]:
-                del sys.modules[module]
-            kept, sys.modules[missing] = sys.modules.pop(missing, None), None
-            try:
-                getattr(diffusion_math, name)
-            except ImportError as error:
-                print(error)
-            del sys.modules[missing]
-            sys.modules |= {{missing: kept}} if kept else {{}}"""
-    extra = 'pip install "diffusion_math[course]"'
-    assert call(sys.executable, "-c", code, cwd=ROOT).splitlines() == [
-        f"{name} needs {module}: {extra}" for module, name in missing.items()
-    ]
 
 
 # ------------------------------------------------------------------------------------------------ the two commands
@@ -598,26 +608,25 @@ def test_the_first_calls_of_a_function_in_each_test_are_checked():
     assert refusal()
 
 
-def test_a_browser_that_is_required_must_be_there(tmp_path):
-    for required, code, words in (("1", 4, "no Chromium was found"), ("", 0, "NO CHROMIUM FOUND")):
-        env = environment(tmp_path) | {
-            "DIFFUSION_MATH_CHROMIUM": "",
-            "DIFFUSION_MATH_REQUIRE_BROWSER": required,
-        }
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "tests/test_packaging.py",
-            "-k",
-            "unknown_names",
-        ]
-        done = subprocess.run(
-            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600
-        )
-        assert (done.returncode, words in done.stdout + done.stderr) == (code, True), (
-            done.stdout + done.stderr
-        )
+def test_a_browser_that_is_required_must_be_there(tmp_path, monkeypatch):
+    "Where it need not, the last lines of a run say that it is missing."
+    env = environment(tmp_path) | {
+        "DIFFUSION_MATH_CHROMIUM": "",
+        "DIFFUSION_MATH_REQUIRE_BROWSER": "",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/test_order.py",
+    ]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0 and "NO CHROMIUM FOUND" in done.stdout, done.stdout + done.stderr
+    monkeypatch.setenv("DIFFUSION_MATH_CHROMIUM", "")
+    monkeypatch.setattr(conftest, "CHROMIUM", find_chromium())
+    monkeypatch.setenv("DIFFUSION_MATH_REQUIRE_BROWSER", "1")
+    with pytest.raises(pytest.UsageError, match="no Chromium was found"):
+        conftest.pytest_collection_modifyitems(None, [])
