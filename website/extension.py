@@ -21,6 +21,7 @@ from sphinx.util.osutil import relative_uri
 
 from diffusion_math.teach.typeset import Typesetter
 from website.assemble import section_id
+from website.contents import Contents
 
 _SOURCE = Path(os.environ["WEBSITE_SOURCE"])
 _COURSE = json.loads((_SOURCE / "course.json").read_text(encoding="utf-8"))
@@ -386,10 +387,24 @@ def html_page_context(app, pagename: str, templatename: str, context: dict, doct
         for name in _COURSE["pages"].get(pagename, {}).get("networks", ()):
             body += f'<script type="text/plain" id="dm-network-{name}" data-src="{up}_static/networks/{name}.js"></script>'
         context["body"] = body
-    tree = context.get("furo_navigation_tree", "")  # the theme forgets how deep its captions stand
-    level = '<p class="caption" role="heading" aria-level="2">'
+    tree = app.contents.of(app.builder.get_target_uri(pagename))
+    level = (
+        '<p class="caption" role="heading" aria-level="2">'  # the theme forgets how deep it stands
+    )
     context["furo_navigation_tree"] = tree.replace('<p class="caption" role="heading">', level)
     context["metatags"] = context.get("metatags", "") + _head(pagename, context)
+
+
+def no_contents(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+    "The theme need not make what is made once for all pages (contents.py)."
+    context["toctree"] = lambda **_: ""
+
+
+def write_started(app, builder) -> None:
+    "What all pages need, before Sphinx shares them out among processes: the contents, and the numbered formulas."
+    app.contents = Contents(app)
+    for equation in _COURSE["equations"].values():
+        setter().set(equation["tex"], True)
 
 
 def _equations(app) -> None:
@@ -470,6 +485,8 @@ def setup(app) -> dict:
     app.add_node(formula, html=(visit_formula, None), text=(skip, None))
     for transform in (Formulas, Places, Cells):
         app.add_transform(transform)
+    app.connect("write-started", write_started)
+    app.connect("html-page-context", no_contents, priority=400)  # the theme's comes at 500
     app.connect("html-page-context", html_page_context, priority=900)
     app.connect("build-finished", build_finished)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
