@@ -76,7 +76,9 @@ def _plain(markup: str) -> str:
 
 
 _GLYPH = re.compile(r'<path id="([^"]+)"[^>]*>(?:</path>)?')
-_DEFINES = re.compile(r"\\(?:(?:g?def|let)(?![A-Za-z])|[A-Za-z]*(?:new|Declare|label|ref|tag|toolsset))")
+_DEFINES = re.compile(
+    r"\\(?:(?:g?def|let)(?![A-Za-z])|[A-Za-z]*(?:new|Declare|label|ref|tag|toolsset))"
+)
 _THREADS = threading.local()  # an engine answers only to the thread that started it
 
 
@@ -120,4 +122,3 @@ class Typesetter:
         "The glyphs of all formulas that were set, out of sight."
         paths = "".join(self._glyphs.values())
         return f'<svg class="glyphs" aria-hidden="true"><defs>{paths}</defs></svg>'
-
