@@ -20,6 +20,11 @@ from website.assemble import ROOT, settings
 
 FIRST_VIEW = 1_000_000  # bytes that come before anybody has scrolled
 _SKIP = {"script", "style", "code", "pre", "math", "svg", "title"}
+# Most of a page's tags, of which only a glyph's name and a use of it matter: formulas' strokes, and the colours of code.
+_GLYPHS = re.compile(r'<(?:(use)|path)\b[^<>]*?\b(?:href|id)="([^"]*)"')
+_STROKES = re.compile(r"<math>.*?</math>|</?(?:g|use|path|rect|text)\b[^<>]*>", re.DOTALL)
+_CODE = re.compile(r"<pre>.*?</pre>", re.DOTALL)
+_COLOURS = re.compile(r'<span class="[^"]*">|</span>')
 
 
 class _Page(HTMLParser):
@@ -32,7 +37,10 @@ class _Page(HTMLParser):
         self.words: list[str] = []
         self.formulas = 0
         self._above: list[str] = []
-        self.feed(html)
+        for used, name in _GLYPHS.findall(html):
+            self.links.append(name) if used else self.ids.add(name)
+        html = _CODE.sub(lambda code: _COLOURS.sub("", code.group()), html)
+        self.feed(_STROKES.sub("", html))
 
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
@@ -59,6 +67,13 @@ def pages(site: Path) -> dict[str, _Page]:
 
 def broken_links(site: Path, read: dict[str, _Page]) -> list[str]:
     "The links within the site that lead nowhere."
+
+    @functools.cache  # the contents at the side are the same on each page
+    def found(base: Path, path: str) -> Path | None:
+        target = (base / path).resolve()
+        target = target / "index.html" if target.is_dir() else target
+        return target if target.is_file() else None
+
     site = site.resolve()
     top, wrong = "/" + settings()["site_url"].rstrip("/").split("/", 3)[3] + "/", []
     for name, page in read.items():
@@ -69,9 +84,8 @@ def broken_links(site: Path, read: dict[str, _Page]) -> list[str]:
             path, base = unquote(parts.path), (site / name).parent
             if path.startswith(top):
                 path, base = path.removeprefix(top), site
-            target = (base / path).resolve() if path else site / name
-            target = target / "index.html" if target.is_dir() else target
-            if not target.is_file():
+            target = found(base, path) if path else site / name
+            if target is None:
                 wrong.append(f"{name}: {link}")
             elif parts.fragment and target.suffix == ".html":
                 ids = read[target.relative_to(site).as_posix()].ids
@@ -147,16 +161,20 @@ _ONCE = """() => {
 }"""
 
 
-def serious(page) -> list[str]:
-    "What axe-core finds serious or critical on the open page, which is not to be used any more."
+def violations(page) -> list[dict]:
+    "What axe-core finds on the open page, which is not to be used any more."
     from axe_playwright_python.sync_playwright import Axe
 
     page.evaluate(_ONCE)
     options = {"preload": False, "resultTypes": ["violations"]}
-    found = Axe().run(page, options=options).response["violations"]
+    return Axe().run(page, options=options).response["violations"]
+
+
+def serious(page) -> list[str]:
+    "What of it is serious or critical."
     return [
         f"{v['id']}: {node['html'][:120]}"
-        for v in found
+        for v in violations(page)
         if v["impact"] in ("serious", "critical")
         for node in v["nodes"]
     ]
