@@ -28,10 +28,13 @@ for a test that drives Chromium (the folder `tests/browser` and the fixtures bel
 found, tests marked `browser` are not collected, and the last lines of the run say so; with
 DIFFUSION_MATH_REQUIRE_BROWSER=1 that is an error.
 
+**Pages.** `written("02_gaussians")` is the path of that notebook's page, as `diffusion-math html` writes it, once for all tests.
+
 **Fixtures for a real JupyterLab** (`lab`, `browser`, `page`, `lab_page`, `open_notebook`): see `tests/lab.py`.
 """
 
 import contextlib
+import functools
 import os
 import random
 import re
@@ -91,10 +94,11 @@ def pytest_configure(config):
 
 
 LONGEST = "05_elbo 06b_fewer 14_flow 06_ddpm 12_area 07_score".split()  # then the other chapters
-DEAR = (
-    "tests/browser/test_site.py",
-    "tests/test_packaging.py",
-)  # what each makes once serves all of its tests
+DEAR = (  # what the first test of each makes serves all of its tests: the site, the wheel, formulas and pages
+    ("tests/browser/test_site.py",),
+    ("tests/test_packaging.py",),
+    ("tests/browser/test_pages.py", "tests/teach/test_pages.py", "tests/teach/test_typeset.py"),
+)
 BROWSER = "tests/browser/"
 
 
@@ -102,15 +106,17 @@ def in_order(items: list, workers: int) -> list:
     """The longest begin first, or one worker waits for another at the end; what is dear to make is made by one worker.
 
     `--dist worksteal` gives each worker an equal piece of the list, and then whoever is done takes from the end of what
-    is left to another. So each piece begins with its share of the chapters, then whole files: one of DEAR, and its share
+    is left to another. So each piece begins with its share of the chapters, then whole files: some of DEAR, and its share
     of those in the browser, where a notebook that one test has opened serves the next. What is cheap comes last.
     """
-    chapters, whole, rest = [], {name: [] for name in DEAR}, []
+    firsts = {name: group[0] for group in DEAR for name in group}
+    chapters, whole, rest = [], {group[0]: [] for group in DEAR}, []
     for item in items:
         name = item.nodeid.partition("::")[0]
+        name = firsts.get(name, name)
         if re.search(r"test_runs_from_a_fresh_kernel\[\d\w+", item.nodeid):
             chapters.append(item)
-        elif name in DEAR or name.startswith(BROWSER):
+        elif name in whole or name.startswith(BROWSER):
             whole.setdefault(name, []).append(item)
         else:
             rest.append(item)
@@ -120,10 +126,9 @@ def in_order(items: list, workers: int) -> list:
 
     chapters.sort(key=place)
     heads, files = [chapters[w::workers] for w in range(workers)], [[] for _ in range(workers)]
-    for name in [
-        *DEAR,
-        *sorted(whole.keys() - {*DEAR}, key=lambda name: (-len(whole[name]), name)),
-    ]:
+    dear = [group[0] for group in DEAR]
+    other = sorted(whole.keys() - {*dear}, key=lambda name: (-len(whole[name]), name))
+    for name in dear + other:
         min(files, key=len).extend(whole[name])
     ordered, n = [], len(items)
     for w, head in enumerate(map(list.__add__, heads, files)):
@@ -179,6 +184,15 @@ def _shape_checks_off():
         yield
     finally:
         jaxtyping.config.update("jaxtyping_disable", before)
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory, pytestconfig):
+    "The path of a notebook's page, by the notebook's name; each is written once."
+    from diffusion_math.teach.pages import write_page
+
+    nbs, folder = pytestconfig.rootpath / "nbs", tmp_path_factory.mktemp("pages")
+    return functools.cache(lambda name: write_page(nbs / f"{name}.ipynb", folder / f"{name}.html"))
 
 
 @pytest.fixture

@@ -4,8 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.conftest import BROWSER, DEAR, in_order
+from tests.conftest import BROWSER, in_order
+from tests.conftest import DEAR as GROUPS
 
+DEAR = [name for group in GROUPS for name in group]
 NAMES = (
     [f"{DEAR[0]}::test_{i}" for i in range(5)]
     + [f"tests/explore/test_a.py::test_{i}" for i in range(60)]
@@ -58,3 +60,12 @@ def test_files_in_the_browser_are_whole_and_shared_out():
     ]
     got = ordered(many, 2)
     assert got[:5] == many[3:8] and got[5:] == many[:3] + many[8:]
+
+
+def test_files_that_share_what_is_dear_stay_together():
+    "Formulas are set once for a process: whoever sets them writes all the pages."
+    pages = GROUPS[2]
+    names = NAMES + [f"{name}::test_{i}" for i in range(4) for name in pages]
+    for workers in (1, 2, 3):
+        places = [i for i, name in enumerate(ordered(names, workers)) if name.startswith(pages)]
+        assert len(pages) == 3 and places == list(range(places[0], places[0] + 12))

@@ -6,9 +6,11 @@ import pytest
 
 from tests.browser.explorable import settled
 from tests.browser.static_page import static_page
-from tests.lab import lending, new_page
+from tests.lab import VIEWPORT, lending, new_page
 
 FORGET = "() => { try { localStorage.clear(); } catch { /* a page that may keep nothing */ } }"
+
+USUAL = {"media": "screen", "color_scheme": "light", "reduced_motion": "no-preference"}
 
 
 def remember_requests(page):
@@ -28,9 +30,22 @@ def lend_page(browser):
         page.mouse.move(-9, -9)
         page.evaluate(FORGET)
         page.goto("about:blank")
+        page.emulate_media(**USUAL)
 
     with lending(made, left) as lend:
         yield lend
+
+
+@pytest.fixture
+def lent(lend_page):
+    "The page that tests before had, without what they left; at the end nothing has failed, and no server was asked."
+    with lend_page() as page:
+        page.set_viewport_size(VIEWPORT)
+        page.requests.clear()
+        yield page
+        assert page.problems == []
+        at_home = ("file:", "blob:", "data:", "about:")
+        assert [url for url in page.requests if not url.startswith(at_home)] == []
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import json
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from diffusion_math.teach.pages import _state, _take_out, write_page
 from tests.browser import formulas
 from tests.browser.explorable import ROOT as WIDGET
 from tests.browser.explorable import settled
 from tests.lab import ROOT, new_page
+from website import check
 
 CHAPTERS = sorted((ROOT / "nbs").glob("[0-9]*.ipynb"))
 WITH_WIDGETS = [
@@ -31,10 +31,9 @@ def test_the_chapters_have_explorables():
 
 
 @pytest.mark.parametrize("name", WITH_WIDGETS)
-def test_a_chapter_lives_without_a_server(page, tmp_path, name):
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(write_page(ROOT / "nbs" / f"{name}.ipynb", tmp_path).as_uri())
+def test_a_chapter_lives_without_a_server(lent, written, name):
+    page = lent  # which says at the end that no server was asked, and that nothing failed
+    page.goto(written(name).as_uri())
     page.evaluate(
         "Promise.all(Array.from(document.querySelectorAll('[data-widget]'), el => el.ready))"
     )
@@ -52,9 +51,6 @@ def test_a_chapter_lives_without_a_server(page, tmp_path, name):
     page.set_viewport_size({"width": 360, "height": 800})
     settled(page)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
-    assert [
-        url for url in asked if not url.startswith(("file:", "blob:", "data:"))
-    ] == [] and page.problems == []
 
 
 def test_each_formula_of_the_course_looks_as_in_jupyterlab(open_notebook, lab, browser, tmp_path):
@@ -78,7 +74,7 @@ def test_each_formula_of_the_course_looks_as_in_jupyterlab(open_notebook, lab, b
     (lab.root / "formulas.ipynb").write_text(json.dumps(notebook))
     there = open_notebook("formulas.ipynb").page
     shown = "document.querySelectorAll('.jp-MarkdownOutput mjx-container').length"
-    there.wait_for_function(f"{shown} === {len(kept)}")
+    there.wait_for_function(f"{shown} === {len(kept)}", polling=200)
     with new_page(browser) as here:
         here.goto(write_page(lab.root / "formulas.ipynb", tmp_path).as_uri())
         lab_s, page_s = there.evaluate(formulas.LAB), here.evaluate(formulas.PAGE)
@@ -94,55 +90,54 @@ def test_each_formula_of_the_course_looks_as_in_jupyterlab(open_notebook, lab, b
     assert same == []
 
 
-@pytest.fixture(scope="module")
-def gaussians(tmp_path_factory):
-    path = write_page(ROOT / "nbs" / "02_gaussians.ipynb", tmp_path_factory.mktemp("page"))
-    return path.as_uri()
+@pytest.fixture
+def gaussians(written):
+    return written("02_gaussians").as_uri()
 
 
 @pytest.mark.parametrize("scheme, width", [("light", 1280), ("dark", 360)])
-def test_everybody_can_read_a_page(page, gaussians, scheme, width):
+def test_everybody_can_read_a_page(lent, gaussians, scheme, width):
     "Every colour has its contrast, what scrolls is reached by key, and what axe-core knows besides."
-    page.set_viewport_size({"width": width, "height": 900})
-    page.emulate_media(color_scheme=scheme)
-    page.goto(gaussians)
-    settled(page)
+    lent.set_viewport_size({"width": width, "height": 900})
+    lent.emulate_media(color_scheme=scheme)
+    lent.goto(gaussians)
+    settled(lent)
     wide = "Array.from(document.querySelectorAll('pre')).filter(e => e.scrollWidth > e.clientWidth)"
-    assert width > 360 or page.evaluate(f"{wide}.length") > 0
-    found = Axe().run(page).response["violations"]
+    assert width > 360 or lent.evaluate(f"{wide}.length") > 0
+    found = check.violations(lent)
     assert [(v["id"], node["html"]) for v in found for node in v["nodes"]] == []
 
 
-def test_a_picture_in_the_dark_lies_on_a_light_card_and_keeps_its_colours(page, gaussians):
-    page.emulate_media(color_scheme="dark")
-    page.goto(gaussians)
+def test_a_picture_in_the_dark_lies_on_a_light_card_and_keeps_its_colours(lent, gaussians):
+    lent.emulate_media(color_scheme="dark")
+    lent.goto(gaussians)
     style = "getComputedStyle(document.querySelector('.output_area img'))"
-    get = lambda name: page.evaluate(f"{style}.{name}")  # noqa: E731
+    get = lambda name: lent.evaluate(f"{style}.{name}")  # noqa: E731
     assert get("backgroundColor") == "rgb(255, 255, 255)"
     assert float(get("borderRadius")[:-2]) > 0 and float(get("padding")[:-2]) > 0
     assert re.fullmatch(
         r"brightness\(0\.[89]\d*\)", get("filter")
     )  # a share of each colour: no hue turns
-    page.emulate_media(color_scheme="light")
+    lent.emulate_media(color_scheme="light")
     assert (get("filter"), get("padding")) == ("none", "8px")
 
 
-def test_paper_is_white_and_shows_all_of_the_code(page, gaussians):
-    page.emulate_media(media="print", color_scheme="dark")
-    page.set_viewport_size({"width": 680, "height": 900})  # A4 less its margins
-    page.goto(gaussians)
-    body = page.evaluate(
+def test_paper_is_white_and_shows_all_of_the_code(lent, gaussians):
+    lent.emulate_media(media="print", color_scheme="dark")
+    lent.set_viewport_size({"width": 680, "height": 900})  # A4 less its margins
+    lent.goto(gaussians)
+    body = lent.evaluate(
         "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
     )
     assert body == ["rgb(255, 255, 255)", "rgb(31, 35, 40)"]
     cut = "Array.from(document.querySelectorAll('pre')).filter(e => e.scrollWidth > e.clientWidth + 1).length"
-    assert page.evaluate(cut) == 0
+    assert lent.evaluate(cut) == 0
 
 
-def test_text_is_in_the_middle_at_a_width_that_reads_well(page, gaussians):
-    page.set_viewport_size({"width": 1280, "height": 900})
-    page.goto(gaussians)
-    box = page.locator(".text_cell_render p").nth(4).bounding_box()
+def test_text_is_in_the_middle_at_a_width_that_reads_well(lent, gaussians):
+    lent.set_viewport_size({"width": 1280, "height": 900})
+    lent.goto(gaussians)
+    box = lent.locator(".text_cell_render p").nth(4).bounding_box()
     left, right = box["x"], 1280 - box["x"] - box["width"]
-    size = float(page.evaluate("getComputedStyle(document.body).fontSize")[:-2])
+    size = float(lent.evaluate("getComputedStyle(document.body).fontSize")[:-2])
     assert abs(left - right) <= 16 and 30 <= box["width"] / size <= 45  # ems: 65 to 95 letters

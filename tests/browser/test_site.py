@@ -59,20 +59,16 @@ def read(site):
 
 
 @pytest.fixture
-def open_(page, site):
+def open_(lent, site):
     "Open a page of the site as a file; what it asks for is remembered."
 
     def open_(name, width=1280, **media):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(**media)
-        page.asked = []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(site.as_uri() + "/" + name)
-        return page
+        lent.set_viewport_size({"width": width, "height": 900})
+        lent.emulate_media(**media)
+        lent.goto(site.as_uri() + "/" + name)
+        return lent
 
-    yield open_
-    assert page.problems == []
-    assert [u for u in page.asked if not u.startswith(("file:", "blob:", "data:"))] == []
+    return open_
 
 
 def test_every_notebook_has_its_page_and_every_link_leads_somewhere(site, read):
@@ -130,7 +126,7 @@ def test_a_page_says_what_it_is_to_those_who_link_to_it(site):
     assert (site / "404.html").is_file()
 
 
-def test_what_is_new_is_a_feed(site):
+def test_what_is_new_is_a_feed(site, read):
     from xml.etree import ElementTree
 
     root = check.settings()["site_url"]
@@ -139,7 +135,7 @@ def test_what_is_new_is_a_feed(site):
     items = [{part.tag: part.text for part in item} for item in feed.iter("item")]
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert len(items) == len(re.findall("^##+ ", changes, re.MULTILINE))
-    ids = check.pages(site)["changes.html"].ids
+    ids = read["changes.html"].ids
     for item in items:
         page, _, place = item["link"].removeprefix(root).partition("#")
         assert page == "changes.html" and place in ids and item["guid"] == item["link"]
@@ -160,6 +156,23 @@ def test_the_contents_have_their_parts(site):
     assert "#|" not in re.sub(r"<[^>]*>", "", html) and "google.colab" not in html
 
 
+def test_the_contents_are_open_where_one_is(site):
+    "The way to a page is marked and unfolded in them, and nothing else is; their links lead from there."
+    html = (site / "workshop/laws/grid.html").read_text(encoding="utf-8")
+    tree = html[html.index('<div class="sidebar-tree">') :]
+    tree = tree[: tree.index("</aside>")]
+    ways = re.findall(
+        r'<li class="([^"]*\bcurrent\b[^"]*)"><a class="([^"]*)" href="([^"]*)"', tree
+    )
+    assert ways == [
+        ("toctree-l1 current has-children", "reference internal", "index.html"),
+        ("toctree-l2 current current-page", "current reference internal", "#"),
+    ]
+    assert tree.count('<ul class="current">') == 2
+    assert tree.count(' checked=""') == 1 < tree.count('<input aria-label="Toggle navigation of')
+    assert 'href="../../02_gaussians.html"' in tree and 'href="../data/index.html"' in tree
+
+
 def test_a_chapter_shows_a_picture_before_it_shows_code(open_):
     page = open_("05_elbo.html")
     assert page.locator("h1 ~ p img").first.bounding_box()["y"] < 500
@@ -177,7 +190,7 @@ def test_a_chapter_lives_from_a_file(open_):
     assert len(moved) == page.locator("[data-place]").count() >= 3
     assert all(ok for _, ok in moved), moved
     assert page.locator("[data-place] > img:visible").count() == 0
-    assert [url for url in page.asked if "_static/widgets/" in url] != []
+    assert [url for url in page.requests if "_static/widgets/" in url] != []
     page.set_viewport_size({"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     page.evaluate("course.live()")
@@ -342,7 +355,7 @@ def test_the_front_page_draws_the_digit_that_one_asks_for(open_):
     page = open_("index.html", reduced_motion="reduce")
     stage = page.locator(".hero canvas")
     film = stage.screenshot()
-    assert not [url for url in page.asked if "networks" in url]  # it waits to be asked
+    assert not [url for url in page.requests if "networks" in url]  # it waits to be asked
     page.get_by_role("group", name="Draw new digits").get_by_role("button", name="7").click()
     page.wait_for_function(
         "document.querySelector('.hero-said').textContent === 'Drawn: 7, 7 and 7.'"

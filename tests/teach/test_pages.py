@@ -46,8 +46,8 @@ def notebook(*sources, metadata=None, outputs=()):
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    return write_page(CHAPTER, tmp_path_factory.mktemp("site")).read_text(encoding="utf-8")
+def page(written):
+    return written(CHAPTER.stem).read_text(encoding="utf-8")
 
 
 def cells():
@@ -97,8 +97,8 @@ class Formulas(HTMLParser):
 
 
 @pytest.mark.parametrize("name", ["02_gaussians", "05_elbo", "index", "workshop/teach/pages"])
-def test_no_tex_is_left_on_a_page(name, tmp_path):
-    page = write_page(ROOT / "nbs" / f"{name}.ipynb", tmp_path).read_text(encoding="utf-8")
+def test_no_tex_is_left_on_a_page(name, written):
+    page = written(name).read_text(encoding="utf-8")
     found = Formulas(page)
     assert [text for text in found.texts if "\\" in text or "$" in text] == [] and found.texts
     assert all(re.fullmatch(r"[^\s<>\"$\\]+", name) for name in found.names) and found.names
@@ -320,19 +320,16 @@ def test_nor_that_of_another_file_that_nobody_named(tmp_path):
     )
 
 
-def test_the_weights_of_a_network_stand_once_in_a_page_that_asks_it(tmp_path):
+def test_the_weights_of_a_network_stand_once_in_a_page_that_asks_it(written):
     "The front page has two explorables that ask the same network; a page whose widgets ask none has none."
-    front = write_page(ROOT / "nbs" / "index.ipynb", tmp_path / "front.html").read_text(
-        encoding="utf-8"
-    )
+    front = written("index").read_text(encoding="utf-8")
     found = re.findall(
         r'<script id="dm-network-(\w+)" type="text/plain">([A-Za-z0-9+/=]+)</script>', front
     )
     assert [name for name, _ in found] == ["ddpm_mnist"]
     assert base64.b64decode(found[0][1]) == network_bytes("ddpm_mnist")
     assert front.count('"_network": "ddpm_mnist"') >= 2
-    second = write_page(ROOT / "nbs" / "02_gaussians.ipynb", tmp_path / "second.html")
-    assert "dm-network-" not in second.read_text(encoding="utf-8")
+    assert "dm-network-" not in written("02_gaussians").read_text(encoding="utf-8")
 
 
 def test_a_network_that_does_not_ship_is_not_looked_for():
