@@ -482,7 +482,7 @@ def test_survives_kill_9_at_any_moment(tmp_path):
     report = json.loads(done.stdout)
     (steps, halves), steps_random = report["every"], report["random"]
     assert len(steps) > 50 and halves > 30 and steps == sorted(steps) and steps[-1] > 50
-    assert steps_random == sorted(steps_random) and steps_random[-1] > 0
+    assert steps_random == sorted(steps_random) and steps_random[0] < 120 and steps_random[-1] > 0
     assert report["every_digest"] == report["random_digest"] == report["none_digest"]
 
 
