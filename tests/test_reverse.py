@@ -606,7 +606,7 @@ def test_one_step_makes_one_bell():
 
 @pytest.mark.parametrize("T", [100, 1000])
 def test_samples_in_one_dimension(T):
-    out = ExactReverse(linear_process(T), line()).sample(4_000, seed(T))
+    out = ExactReverse(linear_process(T), line()).sample(10_000, seed(T))
     assert surprise(out, below((0.3, 0.7), (-2, 1.5), (0.02, 0.1))) > FIVE_SIGMA
 
 
