@@ -56,6 +56,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
+from diffusion_math.numerics import seed_dice  # noqa: E402
 from tests.lab import WORKERS, browser, find_chromium, lab, lab_page, open_notebook, page, warm  # noqa: E402, F401  (fixtures)
 
 CHROMIUM = find_chromium()
@@ -72,7 +73,7 @@ class _TorchRandom:
 
     @staticmethod
     def seed(number):
-        torch.manual_seed(number + SEED)
+        seed_dice(number + SEED)
         shapes.begin()
 
 
@@ -173,7 +174,7 @@ def pytest_runtest_setup(item):
     shapes.begin()
     random.seed(SEED)
     np.random.seed(SEED)
-    torch.manual_seed(SEED)
+    seed_dice(SEED)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ out: those to the ground, and those that follow from others.
 """
 
 import ast
+import functools
 import html
 import re
 from collections.abc import Iterable, Iterator
@@ -33,6 +34,12 @@ def modules(package: Path) -> dict[str, Path]:
     return {name: path for name, path in sorted(named.items()) if not Path(path).stem[0] == "_"}
 
 
+@functools.cache
+def nodes(code: str) -> tuple[ast.AST, ...]:
+    "All that some code consists of, as its syntax tree has it."
+    return tuple(ast.walk(ast.parse(code)))
+
+
 def imports(package: Path) -> dict[str, set[Import]]:
     "What each module takes from others of the package, wherever in its code it does so."
     files = modules(package)
@@ -42,7 +49,7 @@ def imports(package: Path) -> dict[str, set[Import]]:
 
 def _taken(path: Path, module: str, files: Iterable[str], homes: dict) -> Iterator[Import]:
     "The imports of one file. What it takes from the package itself comes from where the package has it."
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path.read_text(encoding="utf-8")):
         if isinstance(node, ast.Import):
             names = [alias.name.partition("diffusion_math.")[2] for alias in node.names]
             yield from (Import(name, "") for name in names if name in files)

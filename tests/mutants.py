@@ -350,7 +350,7 @@ def report(tried: list[Tried]) -> str:
     return "\n".join([*lines, f"{len(tried) - len(missed)} of {len(tried)} bends were noticed."])
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -368,7 +368,7 @@ def main() -> None:
         default=PATIENCE,
         help="seconds that a bent chapter may take, beyond four times the straight one's",
     )
-    given = parser.parse_args()
+    given = parser.parse_args(argv)
 
     home = tempfile.TemporaryDirectory()
     os.environ["DIFFUSION_MATH_PROGRESS"] = str(Path(home.name, "progress.json"))

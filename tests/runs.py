@@ -1,7 +1,7 @@
 """Small runs of `fit` for the tests: points in the plane, a network for them, and what a run left behind as one number.
 
-`python -m tests.runs FOLDER` kills such runs, again and again (tests/training/test_fit.py reads what it prints), and
-`torchrun --nproc_per_node 2 -m tests.runs FOLDER two` trains in two processes.
+`kill(FOLDER)` kills such runs, again and again, and `launch(FOLDER)` has torchrun's launcher train in two processes. Both
+want a process of their own to fork from: tests/training/test_fit.py reads what they print and leave.
 """
 
 import hashlib
@@ -11,16 +11,16 @@ import os
 import random
 import shutil
 import signal
-import sys
-import time
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from diffusion_math import DDPM, ForwardProcess, cosine_schedule, files
+from diffusion_math.numerics import seed_dice
 from diffusion_math.training import checkpoint as disk
 from diffusion_math.training.fit import fit
+from tests.forks import forked
 
 
 class Points(nn.Module):
@@ -46,7 +46,7 @@ class Points(nn.Module):
 
 
 def model(seed=0, dtype=torch.float32, T=40, **kind):
-    torch.manual_seed(seed)
+    seed_dice(seed)
     return DDPM(Points(**kind).to(dtype), ForwardProcess(cosine_schedule(T)), (2,), "v")
 
 
@@ -85,15 +85,14 @@ class Pieces(io.FileIO):
 class Ticks:
     "Every moment of a checkpoint's writing by the package's own code; at moment `last` the process kills itself."
 
-    def __init__(self, last, pause=0.0):
-        self.count, self.last, self.pause = 0, last, pause
+    def __init__(self, last):
+        self.count, self.last = 0, last
         self.rename, self.rmtree, self.fsync = os.rename, shutil.rmtree, os.fsync
 
     def tick(self):
         self.count += 1
         if self.count == self.last:
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(self.pause)
 
     def around(self, of):
         def hooked(*args, **kwargs):
@@ -119,21 +118,9 @@ class Ticks:
         )
 
 
-def forked(work):
-    "work() in a process of its own; its number."
-    if pid := os.fork():
-        return pid
-    try:
-        work()
-        os._exit(0)
-    except BaseException as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        os._exit(1)
-
-
-def train(folder, last=None, pause=0.0, out=None):
-    if last is not None or pause:
-        Ticks(last, pause).install()
+def train(folder, last=None, out=None):
+    if last is not None:
+        Ticks(last).install()
     run = fit(model(), points(), folder=folder, resume=True, **SETTINGS)
     if out:
         out.write_text(digest(run))
@@ -157,7 +144,7 @@ def killed_at_every_moment(folder):
     "Process i dies at its i-th moment, and the next goes on. The steps at which they died; how many were in a write."
     steps, halves = [], 0
     for last in range(1, 75):
-        _, status = os.waitpid(forked(lambda n=last: train(folder, n)), 0)
+        _, status = os.waitpid(forked(lambda n=last: train(folder, n), err=2), 0)
         if os.WIFEXITED(status):
             assert os.WEXITSTATUS(status) == 0
             break
@@ -169,12 +156,17 @@ def killed_at_every_moment(folder):
 
 
 def killed_at_random(folder, times=12):
+    "Each dies after a random time of its own, in which it computed, however busy the machine may be, or is done."
     rng, steps = random.Random(0), []
+
+    def work(seconds):
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # whoever handles no SIGPROF dies of it
+        train(folder)
+
     for _ in range(times):
-        pid = forked(lambda: train(folder, pause=0.002))
-        time.sleep(rng.uniform(0.02, 0.5))
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        seconds = rng.uniform(0.02, 0.25)
+        _, status = os.waitpid(forked(lambda s=seconds: work(s), err=2), 0)
+        assert os.waitstatus_to_exitcode(status) in (0, -signal.SIGPROF)
         steps.append(newest(folder)[0])
     return steps
 
@@ -191,7 +183,8 @@ def kill(folder):
         ("none", None),
     ):
         report[name] = killer(folder / name) if killer else None
-        _, status = os.waitpid(forked(lambda n=name: train(folder / n, out=folder / f"{n}.txt")), 0)
+        work = lambda n=name: train(folder / n, out=folder / f"{n}.txt")
+        _, status = os.waitpid(forked(work, err=2), 0)
         assert status == 0
         report[f"{name}_digest"] = (folder / f"{name}.txt").read_text()
     print(json.dumps(report))
@@ -252,6 +245,10 @@ def DDPM_LOSS(p, x0, **kwargs):
 
 def two(folder):
     "What each of two processes ends with, in a file each. They begin with different weights: the first's count."
+    from accelerate.state import AcceleratorState, GradientState
+
+    AcceleratorState._reset_state(reset_partial_state=True)  # they come from a process that had it
+    GradientState._reset_state()
     rank, out = int(os.environ["RANK"]), {}
     for name, run in scenarios(folder, seed=rank):
         assert torch.distributed.get_world_size() == 2 and torch.distributed.get_rank() == rank
@@ -265,6 +262,11 @@ def two(folder):
     torch.distributed.destroy_process_group()
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    (two if sys.argv[2:] == ["two"] else kill)(Path(sys.argv[1]))
+def launch(folder):
+    "two(folder) as `torchrun --standalone --nproc_per_node 2` would start it, but in forks, which import nothing."
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    config = LaunchConfig(
+        1, 1, 2, rdzv_backend="c10d", rdzv_endpoint="localhost:0", run_id="two", max_restarts=0, start_method="fork"
+    )  # fmt: skip
+    elastic_launch(config, two)(folder)

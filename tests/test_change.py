@@ -75,10 +75,11 @@ def test_random_signs_are_unbiased_and_state_their_error():
     ours = log_prob_by_flow(says, y, probes=200, tolerance=1e-6, second=False, generator=seed())
     assert ((ours.log_prob - PLANE.log_prob(y)).abs() < 5 * ours.stderr + 1e-6).all()
     assert (ours.stderr > 0).all()
-    again = log_prob_by_flow(says, y, probes=200, tolerance=1e-6, second=False, generator=seed())
-    assert torch.equal(ours.log_prob, again.log_prob)
-    alone = log_prob_by_flow(says, y, probes=1, tolerance=1e-4, second=False, generator=seed())
-    assert alone.stderr.isnan().all()
+    alone, again = (
+        log_prob_by_flow(says, y, probes=1, tolerance=1e-3, second=False, generator=seed())
+        for _ in range(2)
+    )
+    assert torch.equal(alone.log_prob, again.log_prob) and alone.stderr.isnan().all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, f64])

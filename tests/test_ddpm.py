@@ -1056,7 +1056,7 @@ class TestModule:
 
     def test_nothing_waits_for_a_device(self):
         "On the meta device whatever would stall a GPU raises."
-        q, net = process(20), UNet(width=8).to("meta")
+        q, net = process(5), UNet(width=8).to("meta")
         x, t = (
             torch.empty(2, 1, 8, 8, device="meta"),
             torch.empty(2, dtype=torch.long, device="meta"),

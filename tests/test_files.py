@@ -3,8 +3,6 @@
 import errno
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -13,8 +11,8 @@ import pytest
 
 from diffusion_math import files
 from diffusion_math.files import locked, write_file
+from tests.forks import forked, holder, killed
 
-ROOT = Path(__file__).resolve().parents[1]
 POSIX = pytest.mark.skipif(
     os.name != "posix", reason="pipes, links and locks are the system's own elsewhere"
 )
@@ -87,11 +85,14 @@ def test_a_device_is_written_to_and_stays_a_device(tmp_path):
 
 @POSIX
 def test_the_standard_output_is_added_to(tmp_path):
-    code = "import pathlib, diffusion_math.files as f; print('a table', flush=True); f.write_file(pathlib.Path('{}'), b'numbers')"
     for name in ("/dev/stdout", "/dev/fd/1"):
+
+        def work(name=name):
+            print("a table", flush=True)
+            write_file(Path(name), b"numbers")
+
         with open(tmp_path / "out.txt", "w") as out:
-            run = [sys.executable, "-c", code.format(name)]
-            assert subprocess.run(run, stdout=out, cwd=ROOT, timeout=600).returncode == 0
+            assert os.waitpid(process := forked(work, out=out.fileno()), 0) == (process, 0)
         assert (tmp_path / "out.txt").read_text() == "a table\nnumbers"
 
 
@@ -122,23 +123,6 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatch):
 # ---- locks
 
 
-HOLDS = """if True:
-    import pathlib, sys, time
-    from diffusion_math.files import locked
-    with locked(pathlib.Path(sys.argv[1])):
-        print("held", flush=True)
-        time.sleep(float(sys.argv[2]))"""
-
-
-def holder(path, seconds):
-    "A process that holds a lock by now."
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDS, path, str(seconds)], stdout=subprocess.PIPE, cwd=ROOT
-    )
-    assert process.stdout.readline() == b"held\n"
-    return process
-
-
 @POSIX
 def test_one_process_at_a_time_has_a_lock(tmp_path):
     path = tmp_path / "lock"
@@ -146,8 +130,7 @@ def test_one_process_at_a_time_has_a_lock(tmp_path):
     with pytest.raises(BlockingIOError, match="another process holds it: '.*lock'"):
         with locked(path, wait=False):
             pytest.fail("two have it")
-    process.kill()  # the system lets go of what it held; the file is still there
-    process.wait()
+    killed(process)  # the system lets go of what it held; the file is still there
     assert path.exists()
     with locked(path, wait=False):
         pass
@@ -159,7 +142,7 @@ def test_a_lock_can_be_waited_for(tmp_path):
     process, began = holder(tmp_path / "lock", 0.5), time.monotonic()
     with locked(tmp_path / "lock"):
         assert time.monotonic() - began > 0.2
-    assert process.wait() == 0 and os.listdir(tmp_path) == []
+    assert os.waitpid(process, 0)[1] == 0 and os.listdir(tmp_path) == []
 
 
 @POSIX
@@ -228,8 +211,7 @@ def test_what_a_killed_process_left_is_taken_away_and_what_a_live_one_writes_is_
     process = holder(held, 100)
     write_file(tmp_path / "a.bin", b"x")
     assert held.exists()
-    process.kill()
-    process.wait()
+    killed(process)
     write_file(tmp_path / "a.bin", b"y")
     assert sorted(os.listdir(tmp_path)) == ["a.bin", "mine.tmp"]
 

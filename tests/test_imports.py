@@ -18,6 +18,7 @@ from tests.imports import (
     heights,
     imports,
     modules,
+    nodes,
     reduced,
     room,
 )
@@ -76,7 +77,7 @@ def private(name: str) -> bool:
 def private_names(path: Path) -> tuple[set[str], set[str]]:
     "The private names that a module makes, and those that it asks of an object: `law._at`."
     makes, asks = set(), set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path.read_text(encoding="utf-8")):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             makes.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):

@@ -3,13 +3,12 @@
 import ast
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
+from tests.forks import ran
 from tests.imports import ROOT
-from tests.mutants import bends, cells, module_of, notebook
+from tests.mutants import bends, cells, main, module_of, notebook
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -29,17 +28,7 @@ def pages(tmp_path, *page):
 
 def mutants(*args):
     "The report of a run of its own."
-    command = [
-        sys.executable,
-        "-m",
-        "tests.mutants",
-        *map(str, args),
-        "--jobs",
-        "2",
-        "--patience",
-        "2",
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    done = ran(lambda: main([*map(str, args), "--jobs", "2", "--patience", "2"]), cwd=ROOT)
     return done.stdout + done.stderr
 
 

@@ -21,6 +21,7 @@ from diffusion_math.numerics import (
     ratio_excess,
     root,
     scaled_square,
+    seed_dice,
     signal_and_noise,
 )
 from tests.truth import error, seed
@@ -216,6 +217,13 @@ def test_one_seed_gives_the_same_noise_in_every_layout_and_by_either_generator(m
     assert by_global.dtype == mean.dtype and torch.equal(by_global, plain)
     assert torch.equal(by_global, noise_like(mean, seed(5)))
     assert not mean.numel() or not torch.equal(by_global, then)
+
+
+def test_dice_that_are_set_by_a_number_are_torchs_own():
+    torch.manual_seed(7)
+    due = torch.randn(5)
+    seed_dice(7)
+    assert torch.equal(torch.randn(5), due)
 
 
 # ---- the noise level beside x

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from .. import checks
 from ..files import locked, write_file
+from ..numerics import seed_dice
 from .catalogue.exercise import CATALOGUE, KINDS, Dice, Exercise
 
 __all__ = ["check", "hint", "progress"]
@@ -78,7 +79,7 @@ def _call(f: Callable, args: dict[str, Any], by_name: bool, seed: int = 0) -> An
     "f's answer to copies of the arguments."
     copies = _copies(args)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        seed_dice(seed)
         return f(**copies) if by_name else f(*copies.values())
 
 # %% ../../nbs/workshop/teach/exercises.ipynb #7a4f295e

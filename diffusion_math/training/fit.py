@@ -32,6 +32,7 @@ from ..ddpm import DDPM, elbo_loss, simple_loss
 from ..files import alone
 from ..laws.chain import draw_terms
 from ..matching import flow_loss
+from ..numerics import seed_dice
 
 __all__ = ["TrainingRun", "fit"]
 
@@ -104,7 +105,7 @@ def _generator(*key: int) -> torch.Generator:
 def _own_numbers(device: torch.device, *key: int) -> Iterator[None]:
     "PyTorch's own random numbers, which dropout takes, come from key too; afterwards they go on as before."
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(_mix(*key))
+        seed_dice(_mix(*key))
         yield
 
 # %% ../../nbs/workshop/training/fit.ipynb #05743920

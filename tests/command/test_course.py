@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import platform
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +17,8 @@ from hypothesis import strategies as st
 from diffusion_math.command import course as room
 from diffusion_math.command.course import copy_course
 from diffusion_math.command.main import main
-from tests.command.shell import python, shell
+from tests.command.shell import shell
+from tests.forks import ran
 from tests.lab import ROOT
 
 
@@ -196,12 +199,15 @@ def opened_and_left(open_notebook, path):
 
 def test_opening_a_chapter_does_not_change_it(lab, open_notebook):
     "And as it lies in the repository, without the kernel that is here, it does: so the test sees it."
-    copy_course(lab.root / "mine")
-    path = lab.root / "mine" / "03_forward_process.ipynb"
+    name = "03_forward_process.ipynb"
+    (lab.root / "one").mkdir()
+    shutil.copy(lab.root / name, lab.root / "one")
+    copy_course(lab.root / "mine", source=lab.root / "one")
+    path = lab.root / "mine" / name
     before = path.read_bytes()
-    assert opened_and_left(open_notebook, "mine/03_forward_process.ipynb") is False
+    assert opened_and_left(open_notebook, f"mine/{name}") is False
     assert path.read_bytes() == before
-    assert opened_and_left(open_notebook, "03_forward_process.ipynb") is True
+    assert opened_and_left(open_notebook, name) is True
 
 
 def test_a_chapter_that_jupyterlab_ran_and_saved_is_not_yours(lab, open_notebook):
@@ -289,7 +295,14 @@ def test_the_notes_hold_fingerprints_only(tmp_path):
     assert notes == {"sha256": {"a.ipynb": sha}, "cells": {"a.ipynb": sha}}
 
 
-def test_what_the_command_says(tmp_path, capsys, monkeypatch):
+@pytest.fixture
+def short(tmp_path, monkeypatch):
+    "A course of two pages in the place of the whole one."
+    source = write(tmp_path / "source", index=page("1"), a=page("2"))
+    monkeypatch.setattr(room, "_source", lambda: source)
+
+
+def test_what_the_command_says(tmp_path, short, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["course", "--copy-only"]) == 0
     assert capsys.readouterr().out.startswith("diffusion_math_course: ")
@@ -309,7 +322,7 @@ def opened(monkeypatch):
     return calls
 
 
-def test_a_read_only_copy_opens(tmp_path, opened, monkeypatch):
+def test_a_read_only_copy_opens(tmp_path, short, opened, monkeypatch):
     "As the system refuses to write; chmod does not stop root."
     copy_course(tmp_path / "mine")
 
@@ -322,7 +335,7 @@ def test_a_read_only_copy_opens(tmp_path, opened, monkeypatch):
     assert main(["course", str(tmp_path / "mine")]) == 1 and len(opened) == 1
 
 
-def test_opens_the_copy(tmp_path, opened):
+def test_opens_the_copy(tmp_path, short, opened):
     assert main(["course", str(tmp_path / "mine"), "--port", "8899", "--no-browser"]) == 0
     assert opened == [(tmp_path / "mine", "index.ipynb", 8899, False, False)]
     assert (tmp_path / "mine" / "index.ipynb").is_file()
@@ -336,7 +349,7 @@ def test_a_checkout_is_opened_where_it_is(opened, monkeypatch):
     assert sorted(p.name for p in (ROOT / "nbs").iterdir()) == before
 
 
-def test_without_jupyterlab_it_says_what_to_install(tmp_path, monkeypatch):
+def test_without_jupyterlab_it_says_what_to_install(tmp_path, short, monkeypatch):
     monkeypatch.setattr(room, "find_spec", lambda name: None)
     with pytest.raises(SystemExit, match=r'pip install "diffusion_math\[course\]"'):
         main(["course", str(tmp_path / "mine")])
@@ -411,16 +424,14 @@ def test_jupyterlab_really_opens_on_the_copy(tmp_path):
     assert (tmp_path / "mine" / "03_forward_process.ipynb").is_file()
 
 
-def test_it_says_so_when_the_page_never_comes(tmp_path):
-    code = (
-        "import diffusion_math.command.course as course\n"
-        "from diffusion_math.command.main import main\n"
-        "stop = course._stop_when_up\n"
-        "course._stop_when_up = lambda page: stop('no_such_page.ipynb', seconds=5)\n"
-        "main(['course', 'mine', '--no-browser', '--once', '--port', '0'])"
-    )
-    done = python(code, cwd=tmp_path)
-    assert done.returncode == 1 and "did not serve no_such_page.ipynb within 5 s" in done.stderr
+def test_it_says_so_when_the_page_never_comes(lab, monkeypatch):
+    "Of a JupyterLab that runs, taken for this process's own: it has one page, and not the other."
+    mine = lambda: [{"pid": os.getpid(), "url": f"{lab.url}/", "token": lab.token}]
+    monkeypatch.setattr("jupyter_server.serverapp.list_running_servers", mine)
+    done = ran(lambda: room._stop_when_up("index.ipynb"))
+    assert done.returncode == -signal.SIGTERM and f"answers at {lab.url}/lab/tree/" in done.stdout
+    done = ran(lambda: room._stop_when_up("no_such_page.ipynb", seconds=1))
+    assert done.returncode == 1 and "did not serve no_such_page.ipynb within 1 s" in done.stderr
 
 
 def test_the_language_is_what_the_kernel_says_of_itself():

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 import zipfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from diffusion_math import DDPM, ForwardProcess, UNet, cosine_schedule, save_mod
 from diffusion_math.command.main import main
 from tests.command.shell import python, shell
 from tests.command.small import shades, told
+from tests.forks import ran
 
 
 def test_help(capsys):
@@ -43,7 +45,7 @@ def test_in_a_shell(tmp_path, run):
     assert done.returncode == 0 and (tmp_path / "new" / "a.png").is_file() and not done.stderr, (
         done.stderr
     )
-    done = shell("evaluate", "--model", "nothing", cwd=tmp_path)
+    done = ran(lambda: sys.exit(main(["evaluate", "--model", "nothing"])), cwd=tmp_path)
     assert (
         done.returncode == 1
         and len(done.stderr.splitlines()) == 1
@@ -186,15 +188,22 @@ def test_errors_that_have_a_reason(argv, words, tmp_path, capsys, monkeypatch):
     assert re.search(words, told(capsys)) and sorted(os.listdir()) == before
 
 
-def test_only_what_a_command_needs_is_loaded(tmp_path):
-    "What the parser needs is quick to load: no plotting, no widgets, no pictures, no notebooks."
-    heavy = "matplotlib PIL torchvision IPython jupyterlab nbformat anywidget accelerate scipy sklearn".split()
-    code = (
-        "import sys; from diffusion_math.command.main import main\n"
-        "main(['course', 'mine', '--copy-only'])\n"
-        f"print(sorted(set({heavy}) & set(sys.modules)))"
-    )
-    done = python(code, cwd=tmp_path)
+LOADS = """
+import sys
+import diffusion_math
+assert "diffusion_math.teach.catalogue" not in sys.modules
+from diffusion_math import Prediction, check, hint, mystery, progress
+from diffusion_math.command.main import main
+main(["course", "mine", "--copy-only"])
+import diffusion_math.teach.plot
+heavy = "matplotlib PIL torchvision IPython jupyterlab nbformat ipywidgets anywidget accelerate scipy sklearn".split()
+print(sorted(set(heavy) & set(sys.modules)))
+"""
+
+
+def test_nothing_heavy_is_loaded_before_it_is_needed(tmp_path):
+    "By the package, its exercises, its parser and a copy, and what draws: no pictures, no widgets, no notebooks."
+    done = python(LOADS, cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
 
 

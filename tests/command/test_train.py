@@ -23,6 +23,7 @@ from diffusion_math.command.main import main
 from diffusion_math.training import fit as training
 from tests.command.shell import COMMAND
 from tests.command.small import SMALL, shades, told
+from tests.forks import forked, killed
 from tests.lab import environment
 
 
@@ -337,13 +338,7 @@ def test_nothing_to_resume(tmp_path, capsys):
 def test_a_run_while_another_writes_to_its_folder(tmp_path, photos, capsys):
     out = tmp_path / "run"
     argv = ["train", "--data", str(photos), "--out", str(out), *SMALL]
-    first = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *argv, "--steps", "1000000"],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    first = forked(lambda: main([*argv, "--steps", "1000000"]))
     try:
         deadline = time.monotonic() + 600
         while not (out / "settings.json").exists() and time.monotonic() < deadline:
@@ -358,5 +353,4 @@ def test_a_run_while_another_writes_to_its_folder(tmp_path, photos, capsys):
         assert "argument --out: another run writes to" in capsys.readouterr().err.splitlines()[-1]
         assert (out / "settings.json").read_bytes() == before
     finally:
-        first.kill()
-        first.wait()
+        killed(first)

@@ -24,22 +24,28 @@ def test_without_a_mixture_it_shows_the_two_humps_of_chapter_3():
 def test_the_thread_is_the_flow():
     ours = [ThreadsExplorer(start=start) for start in (-2.0, -0.53, 0.0, 3.0)]
     x, level = torch.tensor([[each.start] for each in ours], dtype=f64), ours[0].levels[100].item()
-    for each in ours:
-        assert each.thread.shape == each.levels.shape == (161,)
-        assert each.thread[0].item() == pytest.approx(each.start, abs=1e-12)
+    threads = [each.thread for each in ours]  # each is computed whenever it is asked for
+    for each, thread in zip(ours, threads, strict=True):
+        assert thread.shape == each.levels.shape == (161,)
+        assert thread[0].item() == pytest.approx(each.start, abs=1e-12)
         assert each.levels[100].item() == level
     walked = flow(TWO, x, -8.0, level, 400)[:, 0]
-    assert (torch.stack([each.thread[100] for each in ours]) - walked).abs().max() < 3e-3
+    assert (torch.stack(threads)[:, 100] - walked).abs().max() < 3e-3
+
+
+@pytest.fixture(scope="module")
+def median():
+    "Where the flow brings the start 0: the median of the ends, whatever the spread of the starts."
+    return ThreadsExplorer(start=0.0).thread[-1]
 
 
 @pytest.mark.parametrize("spread", [0.5, 1.0, 1.5])
-def test_the_density_of_the_ends_is_that_of_the_starts_and_their_squeeze(spread):
+def test_the_density_of_the_ends_is_that_of_the_starts_and_their_squeeze(spread, median):
     ours = ThreadsExplorer(spread=spread)
     y, density = ours.density
     mass = torch.cumulative_trapezoid(density, y)
     assert mass[-1].item() == pytest.approx(1, abs=2e-3)
     middle = torch.searchsorted(mass, torch.tensor(0.5, dtype=f64))
-    median = ThreadsExplorer(start=0.0).thread[-1]  # of the starts 0, whatever their spread
     assert abs(y[middle] - median) < 0.03
     if spread == 1:  # N(0, 1) is not quite q at log SNR -8
         assert error(density, TWO.noised(8.0).log_prob(y[:, None]).exp()) < 0.05

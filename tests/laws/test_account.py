@@ -23,7 +23,7 @@ F64 = torch.float64
 ONE = GaussianMixture([1.0], torch.tensor([[0.5]], dtype=F64), torch.tensor([0.3], dtype=F64))
 
 
-@pytest.mark.parametrize("T", [10, 100])
+@pytest.mark.parametrize("T", [10, 30])
 @pytest.mark.parametrize("wrong", [False, True])
 def test_the_account_adds_up(T, wrong):
     q = ForwardProcess(linear_schedule(T))
@@ -34,10 +34,10 @@ def test_the_account_adds_up(T, wrong):
     x = TWO.sample(100_000)
     log_q = TWO.log_prob(x)
     assert abs(-log_q.mean() - got.entropy) < 5 * log_q.std() / 100_000**0.5
-    draws = elbo(q, p, x[:20_000]).total
-    assert abs(draws.mean() - got.bound) < 5 * draws.std() / 20_000**0.5
-    ratio = log_q[:20_000] - GridChain(p).log_prob(x[:20_000])
-    assert abs(ratio.mean() - got.model_error) < 5 * ratio.std() / 20_000**0.5
+    draws = elbo(q, p, x[:5_000]).total
+    assert abs(draws.mean() - got.bound) < 5 * draws.std() / 5_000**0.5
+    ratio = log_q[:5_000] - GridChain(p).log_prob(x[:5_000])
+    assert abs(ratio.mean() - got.model_error) < 5 * ratio.std() / 5_000**0.5
 
 
 @pytest.mark.parametrize(

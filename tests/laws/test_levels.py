@@ -83,7 +83,7 @@ def draw(n, generator, levels=256, low=-1.0, high=1.0, dtype=F64, snr=(-12.0, 26
 @pytest.mark.parametrize("dtype, tol", [(F64, 5e-5), (torch.float32, 2e-4)])
 def test_bayes_rule_over_every_level(dtype, tol):
     "The whole range of noise; tol is in grey levels."
-    said, x, log_snr = draw(800, torch.Generator().manual_seed(0), dtype=dtype)
+    said, x, log_snr = draw(300, torch.Generator().manual_seed(0), dtype=dtype)
     gap = (ask(said, x, log_snr).double() - by_bayes(said, x, log_snr)).abs() / (2 / 255)
     assert gap.max() < tol and gap.median() < tol / 20
 
@@ -98,9 +98,9 @@ def test_bayes_rule_with_bells_narrower_than_a_level(finest, dtype, tol, share):
     """
     tol = tol + torch.finfo(dtype).eps / 2 / (finest**2 * 2 / 255)
     generator = torch.Generator().manual_seed(11)
-    said, x, log_snr = draw(800, generator, dtype=dtype)
+    said, x, log_snr = draw(300, generator, dtype=dtype)
     said[:, 7:] -= 6  # or the bells would be wide, whatever they may be
-    least = (4 * torch.randn(800, 3, generator=generator, dtype=F64) - ROUND).to(dtype)
+    least = (4 * torch.randn(300, 3, generator=generator, dtype=F64) - ROUND).to(dtype)
     said = torch.cat([said, least], 1)
     gap = ask(said, x, log_snr, finest=finest).double() - by_bayes(said, x, log_snr, finest=finest)
     gap = gap.abs() / (2 / 255)

@@ -203,12 +203,14 @@ def test_traced_whole_agrees(small, shape_checks_off):
 def test_compiled_agrees(shape_checks_off, monkeypatch):
     """With a cache for these instructions alone: torch would take up code that a run for others left behind.
 
-    In this process: a pool of compilers would load torch once for each core.
+    In this process: a pool of compilers would load torch once for each core. And without vector instructions: torch
+    would try each kind by a library that it compiles, and that another process loads.
     """
-    from torch._inductor import config
+    from torch._inductor import config, cpu_vec_isa
 
-    kept = Path(tempfile.gettempdir(), f"compiled-{torch.backends.cpu.get_cpu_capability()}")
+    kept = Path(tempfile.gettempdir(), f"compiled-plain-{torch.backends.cpu.get_cpu_capability()}")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(kept))
+    monkeypatch.setattr(cpu_vec_isa, "valid_vec_isa_list", list)
     network = awake(UNet(1, width=4, mults=[1], heads=1)).eval()
     x, level = inputs(2, 1, 6, 5)
     with shape_checks_off(), torch.no_grad(), config.patch(compile_threads=1):

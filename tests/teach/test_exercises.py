@@ -8,7 +8,6 @@ import inspect
 import json
 import math
 import os
-import subprocess
 import sys
 import textwrap
 import time
@@ -88,10 +87,10 @@ def test_an_exercise_is_whole(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("seed", SEEDS)
-def test_the_solution_passes(name, seed):
+def test_the_solution_passes(name):
     exercise = CATALOGUE[name]
-    assert _judge(exercise, exercise.right, seed)[0] == "right"
+    for seed in SEEDS:
+        assert _judge(exercise, exercise.right, seed)[0] == "right", seed
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -110,10 +109,10 @@ def test_the_last_hint_is_a_solution_that_passes(name, capsys):
 
 @pytest.mark.parametrize("name, i, k", MAKES)
 def test_every_wrong_answer_is_named(name, i, k):
+    "By the inputs of one check; that no others would confuse it is the next test's."
     exercise = CATALOGUE[name]
     slip = exercise.slips[i]
-    for seed in (1, 2):
-        assert _judge(exercise, slip.makes[k], seed) == ("wrong", slip.says)
+    assert _judge(exercise, slip.makes[k], 1) == ("wrong", slip.says)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not CATALOGUE[name].one_by_one])
@@ -127,7 +126,7 @@ def test_no_two_wrong_answers_are_confused(name):
         made = [(says, answers(name, f, seed)) for says, f in known]
         for i, (a, x) in enumerate(made):
             for b, y in made[:i]:
-                assert a == b or max(map(apart, x, y)) > 1e-3, (a, b)
+                assert a == b or any(gap > 1e-3 for gap in map(apart, x, y)), (a, b)
 
 
 def apart(x, y) -> float:
@@ -457,11 +456,11 @@ OTHERWISE = [
 
 
 @pytest.mark.parametrize("i", range(len(OTHERWISE)))
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_right_answer_written_differently_passes(i, seed):
+def test_a_right_answer_written_differently_passes(i):
     name, f = OTHERWISE[i]
-    state, says = _judge(CATALOGUE[name], f, seed)
-    assert state == "right", says
+    for seed in SEEDS:
+        state, says = _judge(CATALOGUE[name], f, seed)
+        assert state == "right", (seed, says)
 
 
 def test_every_exercise_is_written_differently_at_least_once():
@@ -629,19 +628,19 @@ def test_the_readers_own_line_is_shown(said):
 
 
 @pytest.mark.bad_input
-@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("f", [
     lambda *a: None, lambda *a: 0, lambda *a: math.nan, lambda *a: torch.zeros(0), lambda *a: torch.ones(2, 2),
     lambda *a: a[0], lambda *a: a[-1], lambda *a: a, lambda: 1, lambda *a: torch.randn(3), lambda *a: np.float32(1),
     lambda *a: [], int, print, lambda *a: Hostile(), Hostile, "text", 3, lambda *a: a[99],
     lambda *a: torch.zeros(2).to_sparse(),
 ], ids=range(20))  # fmt: skip
-def test_nothing_that_a_reader_hands_over_raises(name, f, said):
-    assert f"{name}  not" in said(name, f)  # print says something itself
+def test_nothing_that_a_reader_hands_over_raises(f, said):
+    for name in NAMES:
+        assert f"{name}  not" in said(name, f)  # print says something itself
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(st.floats(-3, 3).filter(lambda v: abs(v - 1) > 1e-3))
 def test_a_scaled_answer_is_wrong_and_shown(name, factor):
     exercise = CATALOGUE[name]
@@ -936,13 +935,5 @@ def test_without_the_variable_it_is_the_systems_own_folder(monkeypatch, tmp_path
 # ------------------------------------------------------------------------------------------------------- in the package
 
 
-def test_the_commands_are_light_and_public():
-    code = """if True:
-        import sys, diffusion_math
-        assert "diffusion_math.teach.catalogue" not in sys.modules
-        from diffusion_math import Prediction, check, hint, mystery, progress
-        heavy = {"matplotlib", "ipywidgets", "anywidget", "torchvision", "sklearn", "IPython"}
-        print(sorted(heavy & set(sys.modules)))"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout == "[]\n", done.stderr
+def test_the_commands_are_public():
     assert {"check", "hint", "mystery", "progress"} <= set(diffusion_math.__all__)
