@@ -1,14 +1,22 @@
 "Fixtures of the tests in the browser."
 
 import contextlib
+import functools
 
 import pytest
 
-from tests.browser.explorable import settled
 from tests.browser.static_page import static_page
 from tests.lab import VIEWPORT, lending, new_page
 
-FORGET = "() => { try { localStorage.clear(); } catch { /* a page that may keep nothing */ } }"
+STAND = """async () => {
+    await Promise.all(Array.from(document.querySelectorAll('[data-widget]'), el => el.ready));
+    for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame); // a plot is drawn once its width is known
+    return document.querySelector('.dm-explorable canvas') !== null;
+}"""
+LEAVE = """() => {
+    for (const el of document.querySelectorAll('[data-widget]')) el.close?.();
+    try { localStorage.clear(); } catch { /* a page that may keep nothing */ }
+}"""
 
 USUAL = {"media": "screen", "color_scheme": "light", "reduced_motion": "no-preference"}
 
@@ -28,12 +36,26 @@ def lend_page(browser):
 
     def left(page):
         page.mouse.move(-9, -9)
-        page.evaluate(FORGET)
-        page.goto("about:blank")
+        page.evaluate(LEAVE)  # nothing goes on; the next test opens a document of its own
         page.emulate_media(**USUAL)
 
     with lending(made, left) as lend:
         yield lend
+
+
+def put_up(page, file, *widgets, width=1000, scheme="light", networks=(), before=""):
+    """Show widgets on a page, which is this file; requests to anywhere are refused and remembered.
+
+    networks: the names of those whose weights the page holds; before: a script that runs first.
+    """
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme, reduced_motion="no-preference")
+    html = static_page(*widgets, style="body { margin: 0 }", networks=networks, first=before)
+    file.write_text(html, encoding="utf-8")
+    page.requests.clear()
+    page.goto(file.as_uri())
+    assert page.evaluate(STAND)
+    return page
 
 
 @pytest.fixture
@@ -50,10 +72,9 @@ def lent(lend_page):
 
 @pytest.fixture
 def show(request, lend_page, tmp_path):
-    """Open widgets on a page of their own; requests to anywhere are refused and remembered.
+    """Put up widgets on a page: the one that the tests before had, without what they left.
 
-    networks: the names of those whose weights the page holds; before: a script that runs first. The page is the one that
-    the tests before had, without what they left; a test that asks for `page` too, to change what lasts, has its own.
+    A test that asks for `page` too, to change what lasts, has its own.
     """
     with contextlib.ExitStack() as stack:
         if "page" in request.fixturenames:
@@ -61,22 +82,6 @@ def show(request, lend_page, tmp_path):
             remember_requests(page)
         else:
             page = stack.enter_context(lend_page())
-
-        def show_(*widgets, width=1000, scheme="light", networks=(), before=""):
-            page.set_viewport_size({"width": width, "height": 900})
-            page.emulate_media(color_scheme=scheme, reduced_motion="no-preference")
-            file, style = tmp_path / "page.html", "body { margin: 0 }"
-            html = static_page(*widgets, style=style, networks=networks, first=before)
-            file.write_text(html, encoding="utf-8")
-            page.requests.clear()
-            page.goto(file.as_uri())
-            page.evaluate(
-                "Promise.all(Array.from(document.querySelectorAll('[data-widget]'), el => el.ready))"
-            )
-            page.wait_for_selector(".dm-explorable canvas")
-            settled(page)  # a plot is drawn once its width is known
-            return page
-
-        yield show_
+        yield functools.partial(put_up, page, tmp_path / "page.html")
         problems = [*page.problems]
     assert problems == []

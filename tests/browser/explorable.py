@@ -19,16 +19,24 @@ def call(page, code, *arguments):
     return page.evaluate(script, [code, arguments])
 
 
-def many(page, code):
-    "A long Float64Array of the front end's module m, as numpy: many numbers travel best as text."
-    script = """code => {
-        const array = Function('m', `return ${code}`)(document.querySelector('[data-widget]').module);
+# Many numbers travel best as text: one by one, each is written down and read again four times.
+TEXT = """array => {
         const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
         let text = '';
         for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
         return btoa(text);
     }"""
-    return np.frombuffer(base64.b64decode(page.evaluate(script, code)), np.float64)
+
+
+def many(page, code, *arguments, dtype=np.float64):
+    "What call returns, where that is a long typed array of this kind, as numpy."
+    return np.frombuffer(base64.b64decode(call(page, f"({TEXT})({code})", *arguments)), dtype)
+
+
+def rgba(canvas):
+    "Red, green, blue and opacity of each pixel of a canvas."
+    script = f"c => ({TEXT})(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
+    return np.frombuffer(base64.b64decode(canvas.evaluate(script)), np.uint8).reshape(-1, 4)
 
 
 def as_js(law):
@@ -44,8 +52,7 @@ def as_js(law):
 
 def greys(page, canvas=".dm-big"):
     "The grey levels on a canvas, which must be grey and opaque."
-    script = "c => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
-    pixels = np.array(page.locator(canvas).first.evaluate(script)).reshape(-1, 4)
+    pixels = rgba(page.locator(canvas).first).astype(int)
     assert (
         (pixels[:, 0] == pixels[:, 1]).all()
         and (pixels[:, 0] == pixels[:, 2]).all()
@@ -61,9 +68,9 @@ def as_grey(x):
 
 def colours(page, canvas):
     "The colours on a canvas, as 'rrggbb'."
-    script = "c => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
-    pixels = np.array(page.locator(canvas).first.evaluate(script), np.uint8).reshape(-1, 4)
-    return {bytes(pixel[:3]).hex() for pixel in pixels[pixels[:, 3] == 255]}
+    pixels = rgba(page.locator(canvas).first)
+    found = np.unique(pixels[pixels[:, 3] == 255].astype(int) @ [65536, 256, 1, 0])
+    return {f"{colour:06x}" for colour in found}
 
 
 def drag(page, slider, share):
@@ -90,8 +97,12 @@ def settled(page):
 
 def serious(page):
     "What axe-core finds serious or critical within the explorables."
-    found = Axe().run(page, context=".dm-explorable").response["violations"]
-    return [f"{v['id']}: {v['help']}" for v in found if v["impact"] in ("serious", "critical")]
+    page.evaluate(Axe().axe_script)
+    found = page.evaluate(f"""() => axe.run('{ROOT}', {{ resultTypes: ['violations'] }}).then(({{ violations }}) =>
+        violations.map(({{ id, help, impact }}) => [id, help, impact]))""")
+    return [
+        f"{name}: {about}" for name, about, impact in found if impact in ("serious", "critical")
+    ]
 
 
 def place(canvas, x, y):
@@ -101,13 +112,20 @@ def place(canvas, x, y):
     return inside, (box["x"] + inside[0], box["y"] + inside[1])
 
 
+def colours_at(canvas, places):
+    "The colours that a plot shows at points of its axes, as 'rrggbb'."
+    script = """(c, places) => {
+        const g = c.getContext('2d');
+        return places.map(p => Array.from(
+            g.getImageData(...c.place(...p).map(v => Math.round(v * devicePixelRatio)), 1, 1).data));
+    }"""
+    pixels = canvas.evaluate(script, [[float(x), float(y)] for x, y in places])
+    return [bytes(pixel[:3]).hex() for pixel in pixels]
+
+
 def colour_at(canvas, x, y):
     "The colour that a plot shows at a point of its axes, as 'rrggbb'."
-    script = """(c, p) => {
-        const at = c.place(...p).map(v => Math.round(v * devicePixelRatio));
-        return Array.from(c.getContext('2d').getImageData(...at, 1, 1).data);
-    }"""
-    return bytes(canvas.evaluate(script, [float(x), float(y)])[:3]).hex()
+    return colours_at(canvas, [(x, y)])[0]
 
 
 def levels(colour):
@@ -130,14 +148,22 @@ def near(canvas, x, y, reach=2):
     return {bytes(pixel[:3]).hex() for pixel in pixels}
 
 
-def inked(canvas, x, y, reach=2):
-    "Is there anything dark within a few pixels of a point of a plot? A thin line is blurred, and lies on nothing."
-    script = """(c, [x, y, reach]) => {
-        const [i, j] = c.place(x, y).map(v => Math.round(v * devicePixelRatio) - reach);
-        return Array.from(c.getContext('2d').getImageData(i, j, 2 * reach + 1, 2 * reach + 1).data);
+def inks(canvas, places, reach=2):
+    "At which points of a plot is there anything dark within a few pixels? A thin line is blurred, and lies on nothing."
+    script = """(c, [places, reach]) => {
+        const g = c.getContext('2d'), side = 2 * reach + 1;
+        return places.map(p => {
+            const [i, j] = c.place(...p).map(v => Math.round(v * devicePixelRatio) - reach);
+            const { data } = g.getImageData(i, j, side, side);
+            return data.some((v, k) => k % 4 === 3 && v >= 60 && Math.max(...data.subarray(k - 3, k)) < 80);
+        });
     }"""
-    pixels = np.array(canvas.evaluate(script, [float(x), float(y), reach])).reshape(-1, 4)
-    return bool(((pixels[:, 3] >= 60) & (pixels[:, :3].max(1) < 80)).any())
+    return canvas.evaluate(script, [[[float(x), float(y)] for x, y in places], reach])
+
+
+def inked(canvas, x, y, reach=2):
+    "Is there anything dark within a few pixels of a point of a plot?"
+    return inks(canvas, [(x, y)], reach)[0]
 
 
 def drag_on(page, canvas, start, end, steps=6):

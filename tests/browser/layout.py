@@ -1,7 +1,7 @@
 """Where things stand in an explorable, by their boxes: what a reader would have to see to find that it is out of place.
 
-Each function returns a list of what is wrong, in words. `watch(page)` must be called, or the script WATCHING be run, before
-the widgets are drawn: it remembers every text that is written on a canvas, and where.
+Each function takes what `look(root)` saw and returns a list of what is wrong, in words. `watch(page)` must be called, or
+the script WATCHING be run, before the widgets are drawn: it remembers every text that is written on a canvas, and where.
 """
 
 ROOT = ".dm-explorable"
@@ -46,9 +46,9 @@ def together(label, value):
     return above or beside
 
 
-def strayed(root):
+def strayed(seen):
     "The labels that do not stand with their own value; in a list of names and numbers, or stand nearer to another's."
-    pairs = root.evaluate(PAIRS)
+    pairs = seen["pairs"]
     wrong = [f"{name!r} is not with its value" for name, a, b, _ in pairs if not together(a, b)]
     listed = [pair for pair in pairs if pair[3] == "dt"]
     for name, label, value, _ in listed:
@@ -69,14 +69,13 @@ BOXES = """root => Array.from(root.querySelectorAll('*'))
     })"""
 
 
-def outside(root):
+def outside(seen):
     "What leaves the frame, elements and texts; and what is wider than the element that holds it."
-    box, boxes = root.bounding_box(), root.evaluate(BOXES)
-    left, top = box["x"] - SPARE, box["y"] - SPARE
-    right, bottom = box["x"] + box["width"] + SPARE, box["y"] + box["height"] + SPARE
+    (left, top, right, bottom), boxes = seen["frame"], seen["boxes"]
+    left, top, right, bottom = left - SPARE, top - SPARE, right + SPARE, bottom + SPARE
     wrong = [
         f"{name!r} leaves the frame"
-        for name, *r in [row[:5] for row in boxes] + root.evaluate(TEXTS)
+        for name, *r in [row[:5] for row in boxes] + seen["texts"]
         if r[0] < left or r[1] < top or r[2] > right or r[3] > bottom
     ]
     return wrong + [
@@ -86,15 +85,38 @@ def outside(root):
     ]
 
 
-def on_top(root):
+def on_top(seen):
     "Texts that lie on one another: by more than a line's own slack."
-    texts, wrong = root.evaluate(TEXTS), []
+    texts, wrong = seen["texts"], []
     for i, (name, *a) in enumerate(texts):
         for other, *b in texts[:i]:
             across, down = gaps(a, b)
             if across < -SPARE and down < -6:
                 wrong.append(f"{name!r} lies on {other!r}")
     return wrong
+
+
+PLOTS = "root => Array.from(root.querySelectorAll('.dm-plot'), c => [c.texts ?? [], c.clientWidth, c.clientHeight])"
+FRAME = """root => {
+    const box = root.getBoundingClientRect();
+    return [box.left, box.top, box.right, box.bottom];
+}"""
+LOOK = ", ".join(
+    f"{name}: ({script})(root)"
+    for name, script in (
+        ("pairs", PAIRS), ("texts", TEXTS), ("boxes", BOXES), ("frame", FRAME), ("plots", PLOTS)
+    )
+)  # fmt: skip
+
+
+def look(root):
+    "What there is to be seen of an explorable, asked for once."
+    return root.evaluate(f"root => ({{ {LOOK} }})")
+
+
+def faults(seen):
+    "All that is wrong."
+    return strayed(seen) + outside(seen) + on_top(seen) + written(seen)
 
 
 WATCH = """() => {
@@ -130,16 +152,14 @@ def watch(page):
     page.evaluate(WATCH)  # where a page is there already
 
 
-def written(root):
+def written(seen):
     "What is written on the plots beyond their edges, or one text over another."
-    wrong, seen = [], 0
-    plots = "root => Array.from(root.querySelectorAll('.dm-plot'), c => [c.texts ?? [], c.clientWidth, c.clientHeight])"
-    for texts, width, height in root.evaluate(plots):
-        seen += len(texts)
+    wrong = []
+    for texts, width, height in seen["plots"]:
         for i, (name, *a) in enumerate(texts):
             if a[0] < -0.5 or a[1] < -0.5 or a[2] > width + 0.5 or a[3] > height + 0.5:
                 wrong.append(f"{name!r} is cut off at the edge of its plot")
             for other, *b in texts[:i]:
                 if max(gaps(a, b)) < 0:
                     wrong.append(f"{name!r} is written over {other!r}")
-    return wrong, seen
+    return wrong

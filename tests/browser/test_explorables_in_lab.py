@@ -80,7 +80,7 @@ def test_a_drag_and_a_key_reach_python_and_python_reaches_it(nb, name):
     agree(nb, name)
 
 
-def test_two_hundred_moves_of_each_while_a_cell_runs(nb):
+def test_forty_moves_of_each_while_a_cell_runs(nb):
     "Nothing is lost and nothing is queued: a message a frame at most, and the last state is the last."
     nb.run("""seen = {name: [] for name in every}
 for name, sample in EVERY.items():
@@ -89,12 +89,12 @@ for name, sample in EVERY.items():
     nb.page.evaluate(
         """async labels => {
         const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-        kernel.requestExecute({code: 'import time; time.sleep(3)'});
+        kernel.requestExecute({code: 'import time; time.sleep(2)'});
         const sliders = Array.from(document.querySelectorAll('.dm-explorable'), (root, k) =>
             Array.from(root.querySelectorAll('.dm-range')).find(s => s.labels[0].textContent.trim() === labels[k]));
-        for (let i = 0; i < 200; i++) {
+        for (let i = 0; i < 40; i++) {
             for (const slider of sliders) {
-                slider.value = i < 199 ? i % (+slider.max + 1) : Math.round(0.6 * slider.max);
+                slider.value = i < 39 ? i % (+slider.max + 1) : Math.round(0.6 * slider.max);
                 slider.dispatchEvent(new Event('input', { bubbles: true }));
             }
             if (i % 2) await new Promise(requestAnimationFrame);
@@ -105,17 +105,15 @@ for name, sample in EVERY.items():
     last = {name: agree(nb, name, seconds=30) for name in EVERY}
     seen = json.loads(nb.run("print(json.dumps(seen))"))
     for name in EVERY:
-        assert seen[name][-1] == last[name] and len(seen[name]) <= 101, name
+        assert seen[name][-1] == last[name] and len(seen[name]) <= 21, name
 
 
-@pytest.fixture(params=[1280, 900, 640])
+@pytest.fixture(scope="module", params=[640, 900, 1280])
 def width(nb, request):
-    "A JupyterLab so wide; its side bar takes some of that."
+    "A JupyterLab so wide; its side bar takes some of that. The last is as wide as it was, for the tests that follow."
     nb.page.set_viewport_size({"width": request.param, "height": 900})
     settled(nb.page)
-    yield request.param
-    nb.page.set_viewport_size({"width": 1280, "height": 900})
-    settled(nb.page)
+    return request.param
 
 
 @every
@@ -124,11 +122,10 @@ def test_everything_stands_in_its_place(nb, name, width):
     root = nb.page.locator(ROOT).nth(PLACES[name])
     root.scroll_into_view_if_needed()
     settled(nb.page)
-    assert layout.strayed(root) + layout.outside(root) + layout.on_top(root) == []
-    wrong, seen = layout.written(root)
-    only_pictures = root.locator(".dm-plot").count() == 0
-    assert wrong == [] and (seen > 4 or only_pictures)
-    assert len(root.evaluate(layout.PAIRS)) >= len(EVERY[name].sliders)
+    seen = layout.look(root)
+    assert layout.faults(seen) == []
+    assert not seen["plots"] or sum(len(texts) for texts, *_ in seen["plots"]) > 4
+    assert len(seen["pairs"]) >= len(EVERY[name].sliders)
 
 
 SWITCH = """on => {
@@ -144,33 +141,33 @@ SWITCH = """on => {
 def test_what_jupyterlab_would_do_is_noticed(nb, name):
     "JupyterLab floats each dt and dd of an output, a fifth and four fifths wide."
     root = nb.page.locator(ROOT).nth(PLACES[name])
-    assert layout.strayed(root) == []
+    assert layout.strayed(layout.look(root)) == []
     assert nb.page.evaluate(SWITCH, False) >= len(EVERY)
-    assert layout.strayed(root) != []
+    assert layout.strayed(layout.look(root)) != []
     nb.page.evaluate(SWITCH, True)
-    assert layout.strayed(root) == []
+    assert layout.strayed(layout.look(root)) == []
 
 
 def test_what_leaves_its_frame_is_noticed(nb):
     root = nb.page.locator(ROOT).nth(PLACES["score"])
     wide = ".dm-plot { max-width: none !important; width: 150% !important }"
     style = nb.page.add_style_tag(content=wide)
-    assert layout.outside(root) != []
+    assert layout.outside(layout.look(root)) != []
     style.evaluate("e => e.remove()")
-    assert layout.outside(root) == []
+    assert layout.outside(layout.look(root)) == []
     script = """c => {
         const g = c.getContext('2d');
         for (const x of [5, 9]) g.fillText('a long word', x, 50);
         g.fillText('more', -9, 9);
     }"""
     root.locator(".dm-plot").evaluate(script)
-    wrong, _ = layout.written(root)
+    wrong = layout.written(layout.look(root))
     assert sorted(text.split("' ")[1][:6] for text in wrong) == ["is cut", "is wri"]
-    assert layout.on_top(root) == []
+    assert layout.on_top(layout.look(root)) == []
     root.locator("dd").first.evaluate(
         "e => { e.style.cssText = 'position: relative; top: -16px'; }"
     )
-    assert layout.on_top(root) != []
+    assert layout.on_top(layout.look(root)) != []
     root.locator("dd").first.evaluate("e => { e.style.cssText = ''; }")
 
 
@@ -182,23 +179,25 @@ def test_from_the_event_to_the_end_of_the_draw(nb, capsys):
     "Prints how long a move takes; asserts only that each one was drawn."
     rows = []
     for name, i in PLACES.items():
-        took = nb.page.evaluate(
+        took, moves = nb.page.evaluate(
             """async i => {
             const root = document.querySelectorAll('.dm-explorable')[i], { timings } = root.explorable;
             root.scrollIntoView();
             timings.length = 0;
+            let moves = 0;
             for (const slider of root.querySelectorAll('.dm-range')) {
-                for (let k = 0; k < 30; k++) {
-                    slider.value = Math.round((k * slider.max) / 29);
+                for (let k = 0; k < 8; k++) {
+                    slider.value = Math.round((k * slider.max) / 7);
                     slider.dispatchEvent(new Event('input', { bubbles: true }));
-                    await new Promise(requestAnimationFrame);
+                    moves++;
                 }
             }
-            return timings.filter(({ type }) => type === 'input').map(({ from, to }) => to - from);
+            await new Promise(requestAnimationFrame);
+            return [timings.filter(({ type }) => type === 'input').map(({ from, to }) => to - from), moves];
         }""",
             i,
         )
-        assert len(took) >= 30 and min(took) >= 0
+        assert len(took) == moves >= 8 and min(took) >= 0
         rows.append(
             f"{name:>9} {len(took):>7} {np.median(took):>10.1f} {np.percentile(took, 95):>10.1f}"
         )

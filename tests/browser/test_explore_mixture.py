@@ -13,8 +13,10 @@ from tests.browser.explorable import (
     as_js,
     call,
     colour_at,
+    colours_at,
     drag_on,
     inked,
+    inks,
     levels,
     mixed,
     place,
@@ -100,40 +102,33 @@ def test_the_map_s_shares_are_the_densities(show):
         np.testing.assert_allclose(ours, law.log_prob(x).exp().clamp(max=1), rtol=1e-10, atol=1e-12)
 
 
-def far_from_paths(widget, corners, t, x, reach=3):
+def far_from_paths(paths, T, corners, t, x, reach=3):
     "Whether no path passes within a few pixels of a point, on a map with these corners: a line from each of its times to the next."
-    times, fine = (
-        np.linspace(0, widget.T, len(widget.paths)).round(),
-        np.linspace(max(0, t - 20), t + 20, 401),
-    )
+    times, fine = (np.linspace(0, T, len(paths)).round(), np.linspace(max(0, t - 20), t + 20, 401))
     (left, top), (right, bottom) = corners
-    across, down = (fine - t) * (right - left) / widget.T, (bottom - top) / 8
+    across, down = (fine - t) * (right - left) / T, (bottom - top) / 8
     return all(
         np.hypot(across, (np.interp(fine, times, path) - x) * down).min() > reach
-        for path in widget.paths.T
+        for path in paths.T
     )
 
 
 def test_the_map_s_colours_are_the_density_s(show):
     widget = MeltingExplorer(t=900, generator=seeded())
     whole = show(widget).locator(".dm-plot").first
-    corners, seen = [place(whole, 0, 4)[0], place(whole, widget.T, -4)[0]], []
+    paths = np.asarray(widget.paths)
+    corners, seen = [place(whole, 0, 4)[0], place(whole, widget.T, -4)[0]], {}
     for t in (110, 150, 300, 450, 700):
         law = widget.data.noised(widget.q.schedule.log_snr[t])
         for x in np.linspace(-3.4, 3.4, 35):
-            if far_from_paths(widget, corners, t, x):
+            if far_from_paths(paths, widget.T, corners, t, x):
                 beside = torch.tensor([x - 0.02, x, x + 0.02])[:, None]
-                below, share, above = law.log_prob(beside).exp().clamp(max=1).tolist()
-                want, steep = (
-                    mixed(share, PALETTE["data"][1:]),
-                    255 * max(abs(above - share), abs(below - share)),
-                )
-                assert np.abs(levels(colour_at(whole, t, x)) - want).max() <= 2 + steep, (
-                    t,
-                    x,
-                )  # half a cell's blur
-                seen.append((t, share))
-    shares = [share for _, share in seen]
+                seen[t, x] = law.log_prob(beside).exp().clamp(max=1).tolist()
+    for at, colour in zip(seen, colours_at(whole, seen), strict=True):
+        below, share, above = seen[at]
+        steep = 255 * max(abs(above - share), abs(below - share))  # half a cell's blur
+        assert np.abs(levels(colour) - mixed(share, PALETTE["data"][1:])).max() <= 2 + steep, at
+    shares = [share for _, share, _ in seen.values()]
     assert (
         len(seen) >= 30
         and min(shares) < 0.01
@@ -222,8 +217,8 @@ def test_what_the_right_picture_shows_is_marked_under_the_slice(show, beta, x):
     plot = page.locator(".dm-plot").first
     mean, sd = widget.best.mean.item(), widget.best.std.item()
     unit = plot.evaluate("c => c.place(0, 0)[1] - c.place(0, 1)[1]")
-    for y in torch.linspace(max(-3.9, mean - 4 * sd), min(3.9, mean + 4 * sd), 9).tolist():
-        assert inked(plot, y, x - 10 / unit), y
+    ys = torch.linspace(max(-3.9, mean - 4 * sd), min(3.9, mean + 4 * sd), 9).tolist()
+    assert all(inks(plot, [(y, x - 10 / unit) for y in ys]))
     for end in (mean - 4 * sd, mean + 4 * sd):
         if abs(end) < 3.9:
             assert inked(plot, end, x - 6 / unit, 1)

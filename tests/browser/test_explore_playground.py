@@ -167,7 +167,7 @@ def test_another_window_hears_of_it(show):
     paint(page)
     points = json.dumps(laws(page)[0])
     same = f"points => JSON.stringify({STATE}.state.points) === JSON.stringify(JSON.parse(points))"
-    other.wait_for_function(same, arg=points)
+    other.wait_for_function(same, arg=points, polling=50)
     other.close()
 
 
@@ -199,7 +199,8 @@ def test_all_views_told_and_empty(show, width, scheme):
     for root in page.locator(ROOT).all():
         root.get_by_role("button", name="Show").click()
         settled(page)
-        assert layout.strayed(root) + layout.outside(root) + layout.on_top(root) == []
+        seen = layout.look(root)
+        assert layout.strayed(seen) + layout.outside(seen) + layout.on_top(seen) == []
         live = root.locator("[aria-live]")
         live.evaluate("e => new Promise(done => setTimeout(done, 450))")
         assert "120 points" in live.text_content() and "; " in live.text_content()

@@ -9,6 +9,7 @@ import torch
 
 from diffusion_math import ForwardProcess, NoisingExplorer, Schedule, digits, load_pretrained
 from diffusion_math.explore.weights import DIGITS, network_bytes, network_name
+from tests.browser.conftest import put_up
 from tests.browser.explorable import as_grey, greys
 from tests.truth import seed
 
@@ -41,17 +42,38 @@ def p():
     return load_pretrained(DIGITS)
 
 
+@pytest.fixture(scope="module")
+def clients(lend_page, tmp_path_factory):
+    "A page with the network, and what runs before it; one after another, the same one as long as it is asked for."
+    with lend_page() as page:
+        page.before = "not yet"
+
+        def client(before=None):
+            if page.before != before:
+                few = digits("test")[:2]
+                widget = NoisingExplorer(few, "linear", T=1000, t=300, generator=seed())
+                file = tmp_path_factory.mktemp("live") / "page.html"
+                put_up(page, file, widget, networks=[DIGITS], before=before or "")
+                page.before = before
+            page.told = page.evaluate(CLIENT)
+            return page
+
+        yield client
+
+
 @pytest.fixture
-def opened(show):
-    "A page with the network's client as net."
+def opened(clients):
+    "A page with a client of the network's as net, which the test has for itself."
+    pages = []
 
     def open_(before=None):
-        widget = NoisingExplorer(digits("test")[:2], "linear", T=1000, t=300, generator=seed())
-        page = show(widget, networks=[DIGITS], before=before)
-        page.told = page.evaluate(CLIENT)
-        return page
+        pages.append(clients(before))
+        return pages[-1]
 
-    return open_
+    yield open_
+    for page in pages:
+        page.evaluate("stop.abort()")
+        assert page.problems == []
 
 
 @pytest.mark.parametrize("before", [None, NO_WORKER, REFUSED, DEAF])
@@ -150,11 +172,12 @@ def test_a_question_is_heard_while_a_walk_goes_on(opened):
     page = opened(NO_WORKER)
     told = page.evaluate("""async () => {
         let steps = 0;
+        const before = net.client.calls;
         const starts = Array.from({ length: 10 }, (_, seed) => ({ seed, label: seed }));
         net.walk({ starts, steps: 100, eta: 1 }, () => steps++);
         await new Promise(done => net.ask({ x: new Float32Array(784), logSnr: 0, label: null }, done));
         await new Promise(done => net.ask({ x: new Float32Array(784), logSnr: 1, label: null }, done));
-        const calls = net.client.calls;
+        const calls = net.client.calls - before;
         net.stop();
         return [steps, calls];
     }""")

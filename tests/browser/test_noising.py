@@ -1,13 +1,14 @@
 "The noising explorer in a real JupyterLab: dragged by mouse and by keys, in step with Python."
 
 import base64
+import contextlib
 import json
 import time
 
 import numpy as np
 import pytest
 
-from tests.browser.explorable import colours, drag, greys, serious, settled
+from tests.browser.explorable import ROOT, colours, drag, greys, serious, settled
 from tests.browser.noising import BETA, STEPS, TIME, answers, shows, x_t
 from tests.lab import OpenNotebook, notebook
 
@@ -176,6 +177,8 @@ def test_accessible_in_jupyterlab_in_both_themes(nb):
     assert {"0072b2", "8c8c8c", "d55e00"} <= colours(
         page, ".dm-plot"
     )  # data, noise and q, as in every chapter
+    # while a theme comes JupyterLab turns a moon before all, picture by picture
+    page.add_style_tag(content="#jupyterlab-splash { display: none }")
     for theme in ("dark", "light"):
         change = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
         page.evaluate(change, f"JupyterLab {theme.title()}")
@@ -194,13 +197,12 @@ def test_from_the_event_to_the_end_of_the_draw(nb, capsys):
         slider = page.get_by_label(name)
         slider.press("Home")
         page.evaluate("document.querySelector('.dm-explorable').explorable.timings.length = 0")
-        for _ in range(20):
-            slider.press("ArrowRight")
+        for _ in range(8):
+            page.keyboard.press("ArrowRight")
         drag(page, slider, 1)
-        drag(page, slider, 0.3)
         timings = page.evaluate("document.querySelector('.dm-explorable').explorable.timings")
         took = [timing["to"] - timing["from"] for timing in timings]
-        assert len(took) >= 20 and min(took) > 0
+        assert len(took) > 10 and min(took) > 0
         rows.append(
             f"{name[0]:>6} {len(took):>7} {np.median(took):>10.1f} {np.percentile(took, 95):>10.1f}"
         )
@@ -210,20 +212,38 @@ def test_from_the_event_to_the_end_of_the_draw(nb, capsys):
         print(head, *rows, sep="\n")
 
 
-def test_a_dead_slider_is_found_out(open_notebook):
-    dead = """
-class Dead(NoisingExplorer):
-    _esm = NoisingExplorer._esm.replace('ui.listen(input, "input"', 'void (input, "input"')
-assert Dead._esm != NoisingExplorer._esm
-explorer = Dead(x0)"""
-    nb = explorers(open_notebook("dead.ipynb", [CELLS[0] + dead, *CELLS[1:]]))
-    # a redraw between the key and the look at it puts the dead slider back where its number is
-    with pytest.raises(AssertionError, match="the picture did not change|did not move the slider"):
-        answers(nb.page, nb.page.get_by_label(BETA))
+@contextlib.contextmanager
+def another_front_end(nb, old, new):
+    "The explorer with this in its front end for that; JupyterLab shows a front end anew when it changes."
+
+    def put(old, new):
+        nb.page.evaluate(f"document.querySelector('{ROOT}').dataset.old = ''")
+        nb.run(
+            f"assert {old!r} in explorer._esm\nexplorer._esm = explorer._esm.replace({old!r}, {new!r})"
+        )
+        nb.page.wait_for_selector(f"{ROOT}:not([data-old]) .dm-frame canvas")
+        nb.page.wait_for_selector(f"{ROOT}[data-old]", state="detached")
+        settled(nb.page)
+
+    put(old, new)
+    yield
+    put(new, old)
 
 
-def test_two_hundred_moves_where_the_kernel_answers_only_between_cells(open_notebook, tmp_path):
-    nb = open_notebook("busy.ipynb", CELLS)
+def test_a_dead_slider_is_found_out(nb):
+    with another_front_end(nb, 'ui.listen(input, "input"', 'void (input, "input"'):
+        # a redraw between the key and the look at it puts the dead slider back where its number is
+        wrong = "the picture did not change|did not move the slider"
+        with pytest.raises(AssertionError, match=wrong):
+            answers(nb.page, nb.page.get_by_label(BETA))
+    answers(nb.page, nb.page.get_by_label(BETA))
+
+
+def test_two_hundred_moves_where_the_kernel_answers_only_between_cells(nb, tmp_path):
+    "In the same notebook, run once more."
     kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
     nb.page.evaluate(f"{kernel}.commsOverSubshells = 'disabled'")
-    assert len(two_hundred_moves(explorers(nb), tmp_path / "over")) <= 3
+    nb.page.evaluate(f"document.querySelector('{ROOT}').dataset.old = ''")
+    explorers(nb)
+    nb.page.wait_for_selector(f"{ROOT}[data-old]", state="detached")
+    assert len(two_hundred_moves(nb, tmp_path / "over")) <= 3
