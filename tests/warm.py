@@ -27,8 +27,9 @@ SPEC = {
     "metadata": {"debugger": True},
 }
 
+# torch._dynamo: what the first step of any optimizer imports
 HEAVY = """ipykernel.ipkernel ipykernel.kernelapp ipykernel.zmqshell jaxtyping matplotlib.backends.backend_agg
-matplotlib.figure torch torch.nn.functional""".split()
+matplotlib.figure scipy.integrate torch torch._dynamo torch.nn.functional""".split()
 
 
 def ask(path: str, *args: str) -> int:

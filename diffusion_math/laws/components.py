@@ -42,6 +42,8 @@ class Components:
     def to(self, *args, **kwargs) -> "Components":
         "The same components in another dtype or on another device."
         U = None if self.U is None else self.U.to(*args, **kwargs)
+        if U is not None and U.dtype != self.U.dtype:  # a subnormal number slows a product tenfold
+            U = torch.where(U.abs() < torch.finfo(U.dtype).smallest_normal, 0, U)
         return type(self)(self.means.to(*args, **kwargs), self.var.to(*args, **kwargs), U)
 
     def noised(self, s: Tensor, v: Tensor) -> "Components":
@@ -66,17 +68,21 @@ class Components:
             + _log_ball(_over(rest.square().sum(2), var[..., -1]), var[..., -1], self.d - self.r)
         )
 
+    def parts(self, x: Float[Tensor, "n d"], s: Tensor) -> tuple | None:
+        "x split, for whoever asks log_prob and pull or lean of it: half of their work. None where they need no such thing."
+        return split(self, x, s)
+
     def pull(
-        self, x: Float[Tensor, "n d"], s: Tensor, f: Tensor, r: Float[Tensor, "n k"]
+        self, x: Float[Tensor, "n d"], s: Tensor, f: Tensor, r: Tensor, parts: tuple | None = None
     ) -> Float[Tensor, "n d"]:
-        "sum_k r_k f(C_k) (x - s mean_k)."
-        return torch.einsum("nk,nkd->nd", r, join(self, f, *split(self, x, s)))
+        "sum_k r_k f(C_k) (x - s mean_k), r (n, k)."
+        return torch.einsum("nk,nkd->nd", r, join(self, f, *(parts or split(self, x, s))))
 
     def lean(
-        self, x: Float[Tensor, "n d"], s: Tensor, v: Tensor, r: Float[Tensor, "n k"]
+        self, x: Float[Tensor, "n d"], s: Tensor, v: Tensor, r: Tensor, parts: tuple | None = None
     ) -> Float[Tensor, "n d"]:
         "sum_k r_k C_k^-1 (x - s mean_k), of the noised components."
-        return self.pull(x, s, 1 / self.noised_var(s, v), r)
+        return self.pull(x, s, 1 / self.noised_var(s, v), r, parts)
 
     def root(self, eps: Float[Tensor, "n d"], which: Int[Tensor, " n"]) -> Float[Tensor, "n d"]:
         "The square root of component which's covariance, times eps."
@@ -186,13 +192,16 @@ class RoundComponents(Components):
         z = torch.where(gone, _over(x.square().sum(1, keepdim=True), var), z)
         return _log_ball(z, var, self.d)
 
+    def parts(self, x: Float[Tensor, "n d"], s: Tensor) -> None:
+        return None
+
     def lean(
-        self, x: Float[Tensor, "n d"], s: Tensor, v: Tensor, r: Float[Tensor, "n k"]
+        self, x: Float[Tensor, "n d"], s: Tensor, v: Tensor, r: Tensor, parts: tuple | None = None
     ) -> Float[Tensor, "n d"]:
         return leaning(r / self.noised_var(s, v)[..., 0], x, self.means, s)
 
     def pull(
-        self, x: Float[Tensor, "n d"], s: Tensor, f: Tensor, r: Float[Tensor, "n k"]
+        self, x: Float[Tensor, "n d"], s: Tensor, f: Tensor, r: Tensor, parts: tuple | None = None
     ) -> Float[Tensor, "n d"]:
         r = r * f[..., 0]
         return r.sum(1, keepdim=True) * x - s * (r @ self.means)

@@ -38,10 +38,10 @@ BUDGET = 2**23  # numbers in one temporary tensor, 64 MB in float64; a few live 
 
 # %% ../../nbs/workshop/laws/mixture.ipynb #0e888e0c
 def joint(
-    c: Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor, *parts: tuple
+    c: Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor, parts: tuple | None = None
 ) -> Float[Tensor, "n k"]:
     "log of weight times density of each component; one without weight is not there, whatever its density."
-    return torch.where(log_w == -math.inf, -math.inf, log_w + c.log_prob(x, s, v, *parts))
+    return torch.where(log_w == -math.inf, -math.inf, log_w + c.log_prob(x, s, v, parts))
 
 
 def responsibility(
@@ -53,15 +53,16 @@ def responsibility(
 
 def score(c: Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor) -> Float[Tensor, "n d"]:
     "The gradient of log q: each component's own, -C^-1 (x - mean), by its share."
-    return -c.lean(x, s, v, responsibility(c, log_w, x, s, v))
+    parts = c.parts(x, s)
+    return -c.lean(x, s, v, joint(c, log_w, x, s, v, parts).softmax(1), parts)
 
 # %% ../../nbs/workshop/laws/mixture.ipynb #8c4a1a77
 def denoise(c: Components, log_w: Tensor, x: Tensor, s: Tensor, v: Tensor) -> Float[Tensor, "n d"]:
     "E[x0 | x]: each component's own, mean + s C (s^2 C + v I)^-1 (x - s mean), by its share; x / s where v is 0."
-    some = torch.where(v == 0, 1, v)  # keeps 0/0 out of the gradient
-    r = responsibility(c, log_w, x, s, some)
+    some, parts = torch.where(v == 0, 1, v), c.parts(x, s)  # some: keeps 0/0 out of the gradient
+    r = joint(c, log_w, x, s, some, parts).softmax(1)
     gain = s[..., None] * c.var / c.noised_var(s, some)
-    return torch.where(v == 0, x, r @ c.means + c.pull(x, s, gain, r))
+    return torch.where(v == 0, x, r @ c.means + c.pull(x, s, gain, r, parts))
 
 # %% ../../nbs/workshop/laws/mixture.ipynb #fe5ab3bf
 def own_guess(

@@ -470,3 +470,12 @@ def test_the_score_of_narrow_round_components_keeps_its_digits_in_float32(k, d):
     slope = torch.func.grad(lambda y: law.log_prob(y).sum())(x)
     for got in (law.score(x), slope):  # in units of a score, 1 / the standard deviation
         assert ((got - exact) * 1e-3).abs().max() < 50 * torch.finfo(torch.float32).eps
+
+
+def test_no_subnormal_number_is_left_in_coarser_directions():
+    "A processor takes many times as long for one, and it adds nothing to a sum."
+    U = torch.eye(3, dtype=torch.float64)
+    U[0, 1] = U[2, 0] = 1e-40
+    c = Components(torch.zeros(1, 3, dtype=torch.float64), torch.ones(1, 3).double(), U[None])
+    assert torch.equal(c.to(torch.float32).U, torch.eye(3)[None])
+    assert torch.equal(c.to(torch.float64).U, U[None])
