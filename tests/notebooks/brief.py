@@ -67,7 +67,12 @@ BRIEF = {
         "probes=1, tolerance=1e-3,": "probes=1, tolerance=1e-2,",
     },
     "12_area_under_the_error.ipynb": {
-        "lengths = [5, 10, 50, 1000]\n": "lengths = [5, 10, 50, 100]\n"
+        "z = draws(coin, levels, 400_000, gen)": "z = draws(coin, levels, 200_000, gen)",
+        "costs = draws(coin, levels, 400_000, gen)": "costs = draws(coin, levels, 200_000, gen)",
+        "lengths = [5, 10, 50, 1000]\n": "lengths = [5, 10, 15, 20]\n",
+        "dict(n=32, replicates=32,": "dict(n=8, replicates=8,",
+        "model, images, 12, decoder=": "model, images, 8, decoder=",
+        "bound_by_area(p, images, 12,": "bound_by_area(p, images, 8,",
     },
     "13_solvers.ipynb": {
         "32, 40, 64, 80, 160)": "32, 40, 44, 48, 52)",
