@@ -36,7 +36,7 @@ BRIEF = {
         "(expected <= truth_100[:400])": "(expected <= truth_100[:60])",
         "single[:400] - expected": "single[:60] - expected",
         "held_out = clumps.sample(2000, gen)\n": "held_out = clumps.sample(500, gen)\n",
-        "clumps.sample(512)": "clumps.sample(128)",
+        "clumps.sample(512)": "clumps.sample(256)",
         "/ 2000**2\n": "/ 500**2\n",
     },
     "05b_bits_per_dim.ipynb": {
