@@ -1,5 +1,6 @@
-"""Every notebook runs once, from a fresh kernel: in a real JupyterLab where it has a picture or a widget to show there
-and a Chromium is found, else by nbclient. A page whose cells print, or say nothing, looks alike in both.
+"""Every notebook runs once, from a fresh kernel: in a real JupyterLab where it has a picture to show there and a Chromium
+is found, else by nbclient. A page whose cells print, or say nothing, looks alike in both; explorables that stand alone, as
+in the workshop, are all opened in JupyterLab by tests/browser/test_explorables_in_lab.py.
 
 Copies run, of some chapters a brief one (brief.py); the repository's notebooks are left as they are. Negative controls show
 that a notebook that raises, and a widget that does not come up, are noticed.
@@ -67,11 +68,11 @@ def run_by_nbclient(path, home, more=None) -> list[dict]:
 
 
 def has_to_show(cells: list[dict]) -> bool:
-    "Whether some output is more than text: a picture, a widget, Markdown."
+    "Whether some output is more than text and explorables: a picture, Markdown."
     shown = {
         k for row in kinds(cells) for kind in row for k in ([kind] if type(kind) is str else kind)
     }
-    return not shown <= {"stdout", "stderr", "text/plain"}
+    return not shown <= {"stdout", "stderr", "text/plain", stills.VIEW}
 
 
 def wait_for_pictures(nb, stored, seconds: float = 60) -> None:
