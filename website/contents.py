@@ -53,9 +53,8 @@ class Contents:
                     parts[i] = '<ul class="current">'
                     continue
                 parts[i] = re.sub(r"(toctree-l\d+)", r"\1 current", parts[i])
-                if parts[i + 4].startswith(
-                    "<input"
-                ):  # after the item, its link and the link's words
+                # after the item, its link and the link's words
+                if parts[i + 4].startswith("<input"):
                     parts[i + 4] = parts[i + 4].replace(" class=", ' checked="" class=')
             parts[above[-1]] = parts[above[-1]].replace('">', ' current-page">')
             parts[link] = _HREF.sub('href="#"', parts[link]).replace(

@@ -388,9 +388,8 @@ def html_page_context(app, pagename: str, templatename: str, context: dict, doct
             body += f'<script type="text/plain" id="dm-network-{name}" data-src="{up}_static/networks/{name}.js"></script>'
         context["body"] = body
     tree = app.contents.of(app.builder.get_target_uri(pagename))
-    level = (
-        '<p class="caption" role="heading" aria-level="2">'  # the theme forgets how deep it stands
-    )
+    # the theme forgets how deep its captions stand
+    level = '<p class="caption" role="heading" aria-level="2">'
     context["furo_navigation_tree"] = tree.replace('<p class="caption" role="heading">', level)
     context["metatags"] = context.get("metatags", "") + _head(pagename, context)
 
