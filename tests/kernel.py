@@ -1,9 +1,9 @@
-"""The matrix kernel of diffusion_math/explore/network.js, in WebAssembly.   python -m tests.kernel
+"""The kernels of diffusion_math/explore/network.js, in WebAssembly.   python -m tests.kernel
 
-A convolution, a linear layer and a product of matrices are one thing: for each place of the output, rows of numbers
-somewhere in memory (its taps) times one matrix, plus a bias. The kernel does that for four places and eight outputs at
-a time, which is as much as sixteen registers of four floats hold. Its bytes are written here, one instruction after the
-other, and kept in network.js as base64; a test compares the two.
+`sums` is for what is linear. A convolution, a linear layer and a product of matrices are one thing: for each place of
+the output, rows of numbers somewhere in memory (its taps) times one matrix, plus a bias. The kernel does that for four
+places and eight outputs at a time, which is as much as sixteen registers of four floats hold. Its bytes are written
+here, one instruction after the other, and kept in network.js as base64; a test compares the two.
 
 There are two: with a multiplication and an addition fused in one instruction, where the browser has that (relaxed SIMD),
 and with the two apart.
@@ -11,12 +11,20 @@ and with the two apart.
     sums(out, row, places, m, taps, n, k, weights, panels, bias)
 
 places: m addresses, m a multiple of 4; taps: n offsets that are added to them; each then points at k floats, k a
-multiple of 4. weights: panels of n * k rows of 8 floats. out: the first of m rows, `row` bytes apart. All addresses and
-offsets are in bytes.
+multiple of 4. weights: panels of n * k rows of 8 floats. out: the first of m rows, `row` bytes apart.
+
+`silu` is for what is not: v / (1 + e^-v) of v = scale x + move, four channels at a time.
+
+    silu(out, to, from, step, pixels, scale, move, quads)
+
+from: the first of `pixels` rows, `step` bytes apart, of 4 quads floats; out: the same, `to` bytes apart; scale and move:
+4 quads floats each. All addresses and offsets are in bytes.
 """
 
 import base64
+import math
 import re
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -88,6 +96,8 @@ def simd(number: int, offset: int | None = None, align: int = 2) -> bytes:
 
 
 LOAD, SPLAT, STORE, MUL, PLUS, FUSED = 0x00, 0x09, 0x0B, 0xE6, 0xE4, 0x105
+CONST, OVER, LEAST, MOST, NEAREST, MINUS = 0x0C, 0xE7, 0xE8, 0xE9, 0x6A, 0xE5
+WHOLE, SHIFT, PLUS_WHOLE = 0xF8, 0xAB, 0xAE  # of four integers
 
 
 def loop(left: int, by: int, body: bytes) -> bytes:
@@ -132,15 +142,61 @@ def body(fused: bool) -> bytes:
     return loop(PANELS, 1, panel)
 
 
+# The arguments of `silu`, and what it keeps.
+TO_ROW, TO_STEP, FROM_ROW, FROM_STEP, PIXELS, SCALE, MOVE, QUADS = range(8)
+INTO, FROM, BY, PUSH, LEFT = range(8, 13)
+V, POWER, RATE = 13, 14, 15
+
+
+def four(kind: str, x: float) -> bytes:
+    "x in each of four places: kind f for a float, i for an integer."
+    return simd(CONST) + 4 * struct.pack("<" + kind, x)
+
+
+def silu() -> bytes:
+    """The instructions of `silu`.
+
+    e^-v = 2^t, t = -v / ln 2 kept within 126 of 0, is 2^n times 2^f: n = round(t) goes into the bits of the exponent,
+    and the series of 2^f, |f| <= 1/2, is 2e-9 off after its seventh power. The rounding of t is seen where |v| is large,
+    and there v / (1 + e^-v) is v or nothing.
+    """
+    code = get(FROM) + simd(LOAD, 0) + get(BY) + simd(LOAD, 0) + simd(MUL)
+    code += get(PUSH) + simd(LOAD, 0) + simd(PLUS) + put(V)
+    code += get(V) + four("f", -1 / math.log(2)) + simd(MUL)
+    code += four("f", 126) + simd(LEAST) + four("f", -126) + simd(MOST) + put(POWER)
+    code += get(POWER) + get(POWER) + simd(NEAREST) + simd(MINUS) + put(RATE)  # f
+    code += four("f", math.log(2) ** 7 / math.factorial(7))
+    for n in range(6, -1, -1):
+        code += get(RATE) + simd(MUL) + four("f", math.log(2) ** n / math.factorial(n)) + simd(PLUS)
+    code += get(POWER) + simd(NEAREST) + simd(WHOLE) + four("i", 127) + simd(PLUS_WHOLE)
+    code += const(23) + simd(SHIFT) + simd(MUL) + put(RATE)
+    quad = code + get(INTO) + get(V) + four("f", 1) + get(RATE) + simd(PLUS) + simd(OVER)
+    quad += simd(STORE, 0) + b"".join(add(at, const(16)) for at in (INTO, FROM, BY, PUSH))
+    starts = ((INTO, TO_ROW), (FROM, FROM_ROW), (BY, SCALE), (PUSH, MOVE), (LEFT, QUADS))
+    pixel = b"".join(get(first) + put(at) for at, first in starts) + loop(LEFT, 1, quad)
+    pixel += add(TO_ROW, get(TO_STEP)) + add(FROM_ROW, get(FROM_STEP))
+    return loop(PIXELS, 1, pixel)
+
+
+def function(arguments: int, vectors: Iterable[int], code: bytes) -> bytes:
+    "A function with so many arguments, integers up to the first of its vectors, and these instructions."
+    first, *_, last = vectors
+    locals_ = [leb(first - arguments) + bytes([I32]), leb(last + 1 - first) + bytes([V128])]
+    code = vector(locals_) + code + b"\x0b"
+    return leb(len(code)) + code
+
+
 def module(fused: bool) -> bytes:
-    "The whole module: it imports a memory, m.m, and exports sums."
-    kind = b"\x60" + vector([bytes([I32])] * 10) + vector([])
+    "The whole module: it imports a memory, m.m, and exports sums and silu."
+    kinds = [b"\x60" + vector([bytes([I32])] * n) + vector([]) for n in (10, 8)]
     memory = b"\x01m\x01m\x02\x00\x01"
-    numbers, vectors = AT[-1] + 1 - 10, A + 1 - (AT[-1] + 1)
-    locals_ = vector([leb(numbers) + bytes([I32]), leb(vectors) + bytes([V128])])
-    code = locals_ + body(fused) + b"\x0b"
-    sections = [(1, vector([kind])), (2, vector([memory])), (3, vector([b"\x00"]))]
-    sections += [(7, vector([b"\x04sums\x00\x00"])), (10, vector([leb(len(code)) + code]))]
+    codes = [
+        function(10, range(AT[-1] + 1, A + 1), body(fused)),
+        function(8, range(V, RATE + 1), silu()),
+    ]
+    exports = vector([b"\x04sums\x00\x00", b"\x04silu\x00\x01"])
+    sections = [(1, vector(kinds)), (2, vector([memory])), (3, vector([b"\x00", b"\x01"]))]
+    sections += [(7, exports), (10, vector(codes))]
     return b"\x00asm\x01\x00\x00\x00" + b"".join(section(*s) for s in sections)
 
 

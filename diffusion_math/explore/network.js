@@ -3,13 +3,13 @@
 //   const network = open(bytes);                           // a model that save_model wrote, as an ArrayBuffer
 //   network.forward(x, height, width, logSnr, label);      // x: channels x height x width numbers; label: or null
 //
-// A convolution is a sum of products, and nearly all of the time goes there: `sums`, a kernel in WebAssembly that
-// tests/kernel.py writes, or the same in plain JavaScript where WebAssembly cannot be had. Around it stands the network
-// as networks/unet.py has it, one function a layer. Pictures lie pixel by pixel, a pixel's channels side by side; what a
+// A convolution is a sum of products, and most of the time goes there: `sums`, a kernel in WebAssembly that
+// tests/kernel.py writes, as it writes `silu`, or the same in plain JavaScript where WebAssembly cannot be had. Around
+// them stands the network as networks/unet.py has it, one function a layer. Pictures lie pixel by pixel, a pixel's channels side by side; what a
 // 3 x 3 convolution reads has a border of zeros.
 
-const FUSED = "AGFzbQEAAAABDgFgCn9/f39/f39/f38AAggBAW0BbQIAAQMCAQAHCAEEc3VtcwAACoQHAYEHAgx/C3sDQCAAIRAgAiENIAMhCgNAIAchDyAEIQ4gBSELIAn9AAIAIRYgCf0AAhAhFyAJ/QACACEYIAn9AAIQIRkgCf0AAgAhGiAJ/QACECEbIAn9AAIAIRwgCf0AAhAhHQNAIA4oAgAhESAGIQwgDSgCACARaiESIA0oAgQgEWohEyANKAIIIBFqIRQgDSgCDCARaiEVA0AgD/0AAgAhHiAP/QACECEfIBL9CQIAISAgICAeIBb9hQIhFiAgIB8gF/2FAiEXIBP9CQIAISAgICAeIBj9hQIhGCAgIB8gGf2FAiEZIBT9CQIAISAgICAeIBr9hQIhGiAgIB8gG/2FAiEbIBX9CQIAISAgICAeIBz9hQIhHCAgIB8gHf2FAiEdIA/9AAIgIR4gD/0AAjAhHyAS/QkCBCEgICAgHiAW/YUCIRYgICAfIBf9hQIhFyAT/QkCBCEgICAgHiAY/YUCIRggICAfIBn9hQIhGSAU/QkCBCEgICAgHiAa/YUCIRogICAfIBv9hQIhGyAV/QkCBCEgICAgHiAc/YUCIRwgICAfIB39hQIhHSAP/QACQCEeIA/9AAJQIR8gEv0JAgghICAgIB4gFv2FAiEWICAgHyAX/YUCIRcgE/0JAgghICAgIB4gGP2FAiEYICAgHyAZ/YUCIRkgFP0JAgghICAgIB4gGv2FAiEaICAgHyAb/YUCIRsgFf0JAgghICAgIB4gHP2FAiEcICAgHyAd/YUCIR0gD/0AAmAhHiAP/QACcCEfIBL9CQIMISAgICAeIBb9hQIhFiAgIB8gF/2FAiEXIBP9CQIMISAgICAeIBj9hQIhGCAgIB8gGf2FAiEZIBT9CQIMISAgICAeIBr9hQIhGiAgIB8gG/2FAiEbIBX9CQIMISAgICAeIBz9hQIhHCAgIB8gHf2FAiEdIBJBEGohEiATQRBqIRMgFEEQaiEUIBVBEGohFSAPQYABaiEPIAxBBGsiDA0ACyAOQQRqIQ4gC0EBayILDQALIBAgFv0LAgAgECAX/QsCECAQIAFqIRAgECAY/QsCACAQIBn9CwIQIBAgAWohECAQIBr9CwIAIBAgG/0LAhAgECABaiEQIBAgHP0LAgAgECAd/QsCECAQIAFqIRAgDUEQaiENIApBBGsiCg0ACyAPIQcgAEEgaiEAIAlBIGohCSAIQQFrIggNAAsL";
-const SIMD = "AGFzbQEAAAABDgFgCn9/f39/f39/f38AAggBAW0BbQIAAQMCAQAHCAEEc3VtcwAACuQHAeEHAgx/C3sDQCAAIRAgAiENIAMhCgNAIAchDyAEIQ4gBSELIAn9AAIAIRYgCf0AAhAhFyAJ/QACACEYIAn9AAIQIRkgCf0AAgAhGiAJ/QACECEbIAn9AAIAIRwgCf0AAhAhHQNAIA4oAgAhESAGIQwgDSgCACARaiESIA0oAgQgEWohEyANKAIIIBFqIRQgDSgCDCARaiEVA0AgD/0AAgAhHiAP/QACECEfIBL9CQIAISAgFiAgIB795gH95AEhFiAXICAgH/3mAf3kASEXIBP9CQIAISAgGCAgIB795gH95AEhGCAZICAgH/3mAf3kASEZIBT9CQIAISAgGiAgIB795gH95AEhGiAbICAgH/3mAf3kASEbIBX9CQIAISAgHCAgIB795gH95AEhHCAdICAgH/3mAf3kASEdIA/9AAIgIR4gD/0AAjAhHyAS/QkCBCEgIBYgICAe/eYB/eQBIRYgFyAgIB/95gH95AEhFyAT/QkCBCEgIBggICAe/eYB/eQBIRggGSAgIB/95gH95AEhGSAU/QkCBCEgIBogICAe/eYB/eQBIRogGyAgIB/95gH95AEhGyAV/QkCBCEgIBwgICAe/eYB/eQBIRwgHSAgIB/95gH95AEhHSAP/QACQCEeIA/9AAJQIR8gEv0JAgghICAWICAgHv3mAf3kASEWIBcgICAf/eYB/eQBIRcgE/0JAgghICAYICAgHv3mAf3kASEYIBkgICAf/eYB/eQBIRkgFP0JAgghICAaICAgHv3mAf3kASEaIBsgICAf/eYB/eQBIRsgFf0JAgghICAcICAgHv3mAf3kASEcIB0gICAf/eYB/eQBIR0gD/0AAmAhHiAP/QACcCEfIBL9CQIMISAgFiAgIB795gH95AEhFiAXICAgH/3mAf3kASEXIBP9CQIMISAgGCAgIB795gH95AEhGCAZICAgH/3mAf3kASEZIBT9CQIMISAgGiAgIB795gH95AEhGiAbICAgH/3mAf3kASEbIBX9CQIMISAgHCAgIB795gH95AEhHCAdICAgH/3mAf3kASEdIBJBEGohEiATQRBqIRMgFEEQaiEUIBVBEGohFSAPQYABaiEPIAxBBGsiDA0ACyAOQQRqIQ4gC0EBayILDQALIBAgFv0LAgAgECAX/QsCECAQIAFqIRAgECAY/QsCACAQIBn9CwIQIBAgAWohECAQIBr9CwIAIBAgG/0LAhAgECABaiEQIBAgHP0LAgAgECAd/QsCECAQIAFqIRAgDUEQaiENIApBBGsiCg0ACyAPIQcgAEEgaiEAIAlBIGohCSAIQQFrIggNAAsL";
+const FUSED = "AGFzbQEAAAABGQJgCn9/f39/f39/f38AYAh/f39/f39/fwACCAEBbQFtAgABAwMCAAEHDwIEc3VtcwAABHNpbHUAAQraCgKBBwIMfwt7A0AgACEQIAIhDSADIQoDQCAHIQ8gBCEOIAUhCyAJ/QACACEWIAn9AAIQIRcgCf0AAgAhGCAJ/QACECEZIAn9AAIAIRogCf0AAhAhGyAJ/QACACEcIAn9AAIQIR0DQCAOKAIAIREgBiEMIA0oAgAgEWohEiANKAIEIBFqIRMgDSgCCCARaiEUIA0oAgwgEWohFQNAIA/9AAIAIR4gD/0AAhAhHyAS/QkCACEgICAgHiAW/YUCIRYgICAfIBf9hQIhFyAT/QkCACEgICAgHiAY/YUCIRggICAfIBn9hQIhGSAU/QkCACEgICAgHiAa/YUCIRogICAfIBv9hQIhGyAV/QkCACEgICAgHiAc/YUCIRwgICAfIB39hQIhHSAP/QACICEeIA/9AAIwIR8gEv0JAgQhICAgIB4gFv2FAiEWICAgHyAX/YUCIRcgE/0JAgQhICAgIB4gGP2FAiEYICAgHyAZ/YUCIRkgFP0JAgQhICAgIB4gGv2FAiEaICAgHyAb/YUCIRsgFf0JAgQhICAgIB4gHP2FAiEcICAgHyAd/YUCIR0gD/0AAkAhHiAP/QACUCEfIBL9CQIIISAgICAeIBb9hQIhFiAgIB8gF/2FAiEXIBP9CQIIISAgICAeIBj9hQIhGCAgIB8gGf2FAiEZIBT9CQIIISAgICAeIBr9hQIhGiAgIB8gG/2FAiEbIBX9CQIIISAgICAeIBz9hQIhHCAgIB8gHf2FAiEdIA/9AAJgIR4gD/0AAnAhHyAS/QkCDCEgICAgHiAW/YUCIRYgICAfIBf9hQIhFyAT/QkCDCEgICAgHiAY/YUCIRggICAfIBn9hQIhGSAU/QkCDCEgICAgHiAa/YUCIRogICAfIBv9hQIhGyAV/QkCDCEgICAgHiAc/YUCIRwgICAfIB39hQIhHSASQRBqIRIgE0EQaiETIBRBEGohFCAVQRBqIRUgD0GAAWohDyAMQQRrIgwNAAsgDkEEaiEOIAtBAWsiCw0ACyAQIBb9CwIAIBAgF/0LAhAgECABaiEQIBAgGP0LAgAgECAZ/QsCECAQIAFqIRAgECAa/QsCACAQIBv9CwIQIBAgAWohECAQIBz9CwIAIBAgHf0LAhAgECABaiEQIA1BEGohDSAKQQRrIgoNAAsgDyEHIABBIGohACAJQSBqIQkgCEEBayIIDQALC9QDAgV/A3sDQCAAIQggAiEJIAUhCiAGIQsgByEMA0AgCf0AAgAgCv0AAgD95gEgC/0AAgD95AEhDSAN/Qw7qri/O6q4vzuquL87qri//eYB/QwAAPxCAAD8QgAA/EIAAPxC/egB/QwAAPzCAAD8wgAA/MIAAPzC/ekBIQ4gDiAO/Wr95QEhD/0M/uV/N/7lfzf+5X83/uV/NyAP/eYB/QyJhCE5iYQhOYmEITmJhCE5/eQBIA/95gH9DP/Drjr/w646/8OuOv/Drjr95AEgD/3mAf0MW5UdPFuVHTxblR08W5UdPP3kASAP/eYB/QxHWGM9R1hjPUdYYz1HWGM9/eQBIA/95gH9DPD9dT7w/XU+8P11PvD9dT795AEgD/3mAf0MGHIxPxhyMT8YcjE/GHIxP/3kASAP/eYB/QwAAIA/AACAPwAAgD8AAIA//eQBIA79av34Af0MfwAAAH8AAAB/AAAAfwAAAP2uAUEX/asB/eYBIQ8gCCAN/QwAAIA/AACAPwAAgD8AAIA/IA/95AH95wH9CwIAIAhBEGohCCAJQRBqIQkgCkEQaiEKIAtBEGohCyAMQQFrIgwNAAsgACABaiEAIAIgA2ohAiAEQQFrIgQNAAsL";
+const SIMD = "AGFzbQEAAAABGQJgCn9/f39/f39/f38AYAh/f39/f39/fwACCAEBbQFtAgABAwMCAAEHDwIEc3VtcwAABHNpbHUAAQq6CwLhBwIMfwt7A0AgACEQIAIhDSADIQoDQCAHIQ8gBCEOIAUhCyAJ/QACACEWIAn9AAIQIRcgCf0AAgAhGCAJ/QACECEZIAn9AAIAIRogCf0AAhAhGyAJ/QACACEcIAn9AAIQIR0DQCAOKAIAIREgBiEMIA0oAgAgEWohEiANKAIEIBFqIRMgDSgCCCARaiEUIA0oAgwgEWohFQNAIA/9AAIAIR4gD/0AAhAhHyAS/QkCACEgIBYgICAe/eYB/eQBIRYgFyAgIB/95gH95AEhFyAT/QkCACEgIBggICAe/eYB/eQBIRggGSAgIB/95gH95AEhGSAU/QkCACEgIBogICAe/eYB/eQBIRogGyAgIB/95gH95AEhGyAV/QkCACEgIBwgICAe/eYB/eQBIRwgHSAgIB/95gH95AEhHSAP/QACICEeIA/9AAIwIR8gEv0JAgQhICAWICAgHv3mAf3kASEWIBcgICAf/eYB/eQBIRcgE/0JAgQhICAYICAgHv3mAf3kASEYIBkgICAf/eYB/eQBIRkgFP0JAgQhICAaICAgHv3mAf3kASEaIBsgICAf/eYB/eQBIRsgFf0JAgQhICAcICAgHv3mAf3kASEcIB0gICAf/eYB/eQBIR0gD/0AAkAhHiAP/QACUCEfIBL9CQIIISAgFiAgIB795gH95AEhFiAXICAgH/3mAf3kASEXIBP9CQIIISAgGCAgIB795gH95AEhGCAZICAgH/3mAf3kASEZIBT9CQIIISAgGiAgIB795gH95AEhGiAbICAgH/3mAf3kASEbIBX9CQIIISAgHCAgIB795gH95AEhHCAdICAgH/3mAf3kASEdIA/9AAJgIR4gD/0AAnAhHyAS/QkCDCEgIBYgICAe/eYB/eQBIRYgFyAgIB/95gH95AEhFyAT/QkCDCEgIBggICAe/eYB/eQBIRggGSAgIB/95gH95AEhGSAU/QkCDCEgIBogICAe/eYB/eQBIRogGyAgIB/95gH95AEhGyAV/QkCDCEgIBwgICAe/eYB/eQBIRwgHSAgIB/95gH95AEhHSASQRBqIRIgE0EQaiETIBRBEGohFCAVQRBqIRUgD0GAAWohDyAMQQRrIgwNAAsgDkEEaiEOIAtBAWsiCw0ACyAQIBb9CwIAIBAgF/0LAhAgECABaiEQIBAgGP0LAgAgECAZ/QsCECAQIAFqIRAgECAa/QsCACAQIBv9CwIQIBAgAWohECAQIBz9CwIAIBAgHf0LAhAgECABaiEQIA1BEGohDSAKQQRrIgoNAAsgDyEHIABBIGohACAJQSBqIQkgCEEBayIIDQALC9QDAgV/A3sDQCAAIQggAiEJIAUhCiAGIQsgByEMA0AgCf0AAgAgCv0AAgD95gEgC/0AAgD95AEhDSAN/Qw7qri/O6q4vzuquL87qri//eYB/QwAAPxCAAD8QgAA/EIAAPxC/egB/QwAAPzCAAD8wgAA/MIAAPzC/ekBIQ4gDiAO/Wr95QEhD/0M/uV/N/7lfzf+5X83/uV/NyAP/eYB/QyJhCE5iYQhOYmEITmJhCE5/eQBIA/95gH9DP/Drjr/w646/8OuOv/Drjr95AEgD/3mAf0MW5UdPFuVHTxblR08W5UdPP3kASAP/eYB/QxHWGM9R1hjPUdYYz1HWGM9/eQBIA/95gH9DPD9dT7w/XU+8P11PvD9dT795AEgD/3mAf0MGHIxPxhyMT8YcjE/GHIxP/3kASAP/eYB/QwAAIA/AACAPwAAgD8AAIA//eQBIA79av34Af0MfwAAAH8AAAB/AAAAfwAAAP2uAUEX/asB/eYBIQ8gCCAN/QwAAIA/AACAPwAAgD8AAIA/IA/95AH95wH9CwIAIAhBEGohCCAJQRBqIQkgCkEQaiEKIAtBEGohCyAMQQFrIgwNAAsgACABaiEAIAIgA2ohAiAEQQFrIgQNAAsL";
 
 const up = (n, to) => Math.ceil(n / to) * to;
 const gcd = (a, b) => (b ? gcd(b, a % b) : a);
@@ -78,8 +78,9 @@ function workshop(plain) {
     return at / 4;
   };
   views();
-  shop.sums = wasm ? new WebAssembly.Instance(wasm, { m: { m: memory } }).exports.sums : (...a) => sums(shop, ...a);
-  return shop;
+  const plainly = { sums: (...a) => sums(shop, ...a), silu: (...a) => siluOf(shop, ...a) };
+  const { sums: products, silu: bend } = wasm ? new WebAssembly.Instance(wasm, { m: { m: memory } }).exports : plainly;
+  return Object.assign(shop, { sums: products, silu: bend });
 }
 
 let compiled; // once a page
@@ -94,7 +95,14 @@ function kernel() {
   return compiled;
 }
 
-// What the kernel does, in plain JavaScript; see tests/kernel.py for its arguments.
+// What the kernels do, in plain JavaScript; see tests/kernel.py for their arguments.
+function siluOf({ f32 }, out, to, from, step, pixels, scale, move, quads) {
+  [out, to, from, step, scale, move] = [out, to, from, step, scale, move].map((address) => address >> 2);
+  for (; pixels--; out += to, from += step) {
+    for (let c = 0; c < 4 * quads; c++) f32[out + c] = silu(f32[from + c] * f32[scale + c] + f32[move + c]);
+  }
+}
+
 function sums({ f32, i32 }, out, row, places, m, taps, n, k, weights, panels, bias) {
   [out, row, places, taps, weights, bias] = [out, row, places, taps, weights, bias].map((address) => address >> 2);
   for (let panel = 0; panel < panels; panel++, weights += 8 * n * k, bias += 8) {
@@ -162,41 +170,43 @@ function convolution(shop, { n, k, panels, at, beside }, from, to, stride = 1) {
   return () => shop.sums(...addresses, m, 4 * taps, n, k, 4 * at, panels, 4 * beside);
 }
 
-// Group norm, times `gain` plus `shift` (functions of the channel's number), through `act`, into a plane.
+// Group norm, times `gain` plus `shift` (functions of the channel's number), through silu or not, into a plane.
 function norm(shop, from, to, gain, shift, act) {
   const { h, w, channels, step } = from;
-  const [groups, pixels] = [gcd(8, channels), h * w];
+  const [groups, pixels, quads] = [gcd(8, channels), h * w, up(channels, 4) / 4];
   const each = channels / groups;
-  const [sum, square] = [new Float64Array(channels), new Float64Array(channels)];
-  const [scale, move] = [new Float64Array(channels), new Float64Array(channels)];
+  const [scale, move] = [shop.room(4 * quads), shop.room(4 * quads)];
+  const line = (w + 2 * to.border) * to.step; // of pixels in `to`
+  const first = to.at + to.border * (line + to.step);
+
+  // What to multiply each channel by and add to it, for a group's mean to be 0 and its variance 1.
+  function level({ f32 }) {
+    for (let g = 0; g < groups; g++) {
+      let [sum, square] = [0, 0];
+      for (let p = 0, at = from.at + g * each; p < pixels; p++, at += step) {
+        for (let i = at; i < at + each; i++) {
+          const v = f32[i];
+          sum += v;
+          square += v * v;
+        }
+      }
+      const mean = sum / (each * pixels);
+      const inverse = 1 / Math.sqrt(Math.max(0, square / (each * pixels) - mean * mean) + 1e-5);
+      for (let c = g * each; c < (g + 1) * each; c++) {
+        f32[scale + c] = inverse * gain(c);
+        f32[move + c] = shift(c) - mean * inverse * gain(c);
+      }
+    }
+  }
   return () => {
     const { f32 } = shop;
-    sum.fill(0);
-    square.fill(0);
-    for (let p = 0, at = from.at; p < pixels; p++, at += step) {
-      for (let c = 0; c < channels; c++) {
-        const v = f32[at + c];
-        sum[c] += v;
-        square[c] += v * v;
-      }
-    }
-    for (let g = 0; g < groups; g++) {
-      let [total, squares] = [0, 0];
-      for (let c = g * each; c < (g + 1) * each; c++) [total, squares] = [total + sum[c], squares + square[c]];
-      const mean = total / (each * pixels);
-      const inverse = 1 / Math.sqrt(Math.max(0, squares / (each * pixels) - mean * mean) + 1e-5);
-      for (let c = g * each; c < (g + 1) * each; c++) {
-        scale[c] = inverse * gain(c);
-        move[c] = shift(c) - mean * scale[c];
-      }
-    }
-    const line = (w + 2 * to.border) * to.step;
-    for (let y = 0, at = from.at; y < h; y++) {
-      let into = to.at + (y + to.border) * line + to.border * to.step;
-      for (let x = 0; x < w; x++, at += step, into += to.step) {
-        for (let c = 0; c < channels; c++) {
-          const v = f32[at + c] * scale[c] + move[c];
-          f32[into + c] = act ? v / (1 + Math.exp(-v)) : v;
+    level(shop);
+    for (let y = 0; y < h; y++) {
+      let [at, into] = [from.at + y * w * step, first + y * line];
+      if (act) shop.silu(4 * into, 4 * to.step, 4 * at, 4 * step, w, 4 * scale, 4 * move, quads);
+      else {
+        for (let x = 0; x < w; x++, at += step, into += to.step) {
+          for (let c = 0; c < channels; c++) f32[into + c] = f32[at + c] * f32[scale + c] + f32[move + c];
         }
       }
     }
@@ -236,9 +246,11 @@ const add = (shop, from, to) => () => {
 
 // A vector times a matrix, plus a bias: a linear layer of torch's.
 function linear({ shape: [out, into], data }, { data: bias }, x) {
-  const y = Float64Array.from(bias);
-  for (let o = 0; o < out; o++) for (let i = 0; i < into; i++) y[o] += data[o * into + i] * x[i];
-  return y;
+  return Float64Array.from({ length: out }, (_, o) => {
+    let sum = bias[o];
+    for (let i = 0, at = o * into; i < into; i++) sum += data[at + i] * x[i];
+    return sum;
+  });
 }
 
 // ------------------------------------------------------------------------------------------------------- the network
@@ -268,32 +280,44 @@ function block(net, name, x) {
   return out;
 }
 
-// Each head's softmax(q k / sqrt(d)) v, from the plane of q, k and v into one of values.
+// Each head's softmax(q k / sqrt(d)) v, from the plane of q, k and v into one of values: two products of matrices.
 function attend(shop, qkv, to, heads) {
   const [width, places] = [to.channels, to.h * to.w];
   const d = width / heads;
-  const score = new Float64Array(places);
+  const [k, deep, panels, across] = [up(d, 4), up(places, 4), up(places, 8) / 8, up(d, 8) / 8];
+  const [queries, keys, scores] = [shop.room(deep * k), shop.room(8 * panels * k), shop.room(8 * panels * deep)];
+  const [values, heard] = [shop.room(8 * across * deep), shop.room(8 * across * deep)];
+  const [rows, lines, tap, nothing] = [shop.room(deep), shop.room(deep), shop.room(4), shop.room(8 * Math.max(panels, across))];
+  for (let i = 0; i < deep; i++) {
+    shop.i32[rows + i] = 4 * (queries + i * k);
+    shop.i32[lines + i] = 4 * (scores + i * 8 * panels);
+  }
+  // weights for the kernel: panels of eight outputs
+  const laid = (at, output, input, deep) => at + ((output >> 3) * deep + input) * 8 + (output & 7);
+  function softmax(f32, at) {
+    let [top, total] = [-Infinity, 0];
+    for (let j = at; j < at + places; j++) top = Math.max(top, f32[j]);
+    for (let j = at; j < at + places; j++) total += f32[j] = Math.exp(f32[j] - top);
+    for (let j = at; j < at + places; j++) f32[j] /= total;
+    f32.fill(0, at + places, at + 8 * panels);
+  }
   return () => {
-    const { f32 } = shop;
+    const { f32, sums } = shop;
     for (let head = 0; head < heads; head++) {
       for (let i = 0; i < places; i++) {
-        const q = qkv.at + i * qkv.step + head * d;
-        let top = -Infinity;
-        for (let j = 0; j < places; j++) {
-          const k = qkv.at + j * qkv.step + width + head * d;
-          let dot = 0;
-          for (let c = 0; c < d; c++) dot += f32[q + c] * f32[k + c];
-          score[j] = dot / Math.sqrt(d);
-          if (score[j] > top) top = score[j];
+        const at = qkv.at + i * qkv.step + head * d;
+        for (let c = 0; c < d; c++) {
+          f32[queries + i * k + c] = f32[at + c] / Math.sqrt(d);
+          f32[laid(keys, i, c, k)] = f32[at + width + c];
+          f32[laid(values, c, i, deep)] = f32[at + 2 * width + c];
         }
-        let total = 0;
-        for (let j = 0; j < places; j++) total += score[j] = Math.exp(score[j] - top);
-        const into = to.at + i * to.step + head * d;
-        f32.fill(0, into, into + d);
-        for (let j = 0; j < places; j++) {
-          const [share, v] = [score[j] / total, qkv.at + j * qkv.step + 2 * width + head * d];
-          for (let c = 0; c < d; c++) f32[into + c] += share * f32[v + c];
-        }
+      }
+      sums(4 * scores, 32 * panels, 4 * rows, deep, 4 * tap, 1, k, 4 * keys, panels, 4 * nothing);
+      for (let i = 0; i < places; i++) softmax(f32, scores + i * 8 * panels);
+      sums(4 * heard, 32 * across, 4 * lines, deep, 4 * tap, 1, deep, 4 * values, across, 4 * nothing);
+      for (let i = 0; i < places; i++) {
+        const [from, into] = [heard + i * 8 * across, to.at + i * to.step + head * d];
+        f32.copyWithin(into, from, from + d);
       }
     }
   };

@@ -171,4 +171,4 @@ def test_little_is_sent(x0):
     explorer = NoisingExplorer(x0)
     state = explorer.get_state()
     assert sum(len(v) for v in state.values() if isinstance(v, bytes)) == 4 * 784 * (3 + 2)
-    assert len(state["_esm"]) + len(state["_css"]) < 110_000  # a third of it the network's code
+    assert len(state["_esm"]) + len(state["_css"]) < 112_000  # a third of it the network's code
