@@ -72,8 +72,9 @@ def call(*command, cwd: Path, **env: str) -> str:
 def checkout(tmp_path_factory):
     "A copy of the repository, so that building leaves nothing behind in it."
     folder = tmp_path_factory.mktemp("checkout") / "diffusion_math"
-    left_out = ".git .venv .python *.egg-info __pycache__ .*_cache .hypothesis build dist site .ipynb_checkpoints _proc benchmarks"
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*left_out.split()))
+    left_out = ".git .venv .bench .python *.egg-info __pycache__ .*_cache .hypothesis build dist site".split()
+    left_out += ".ipynb_checkpoints _proc benchmarks".split()
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*left_out))
     return folder
 
 

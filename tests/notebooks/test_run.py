@@ -1,6 +1,6 @@
-"""Every notebook runs once, from a fresh kernel: in a real JupyterLab where it has a picture to show there and a Chromium
-is found, else by nbclient. A page whose cells print, or say nothing, looks alike in both; explorables that stand alone, as
-in the workshop, are all opened in JupyterLab by tests/browser/test_explorables_in_lab.py.
+"""Every notebook runs once, from a fresh kernel: the chapters and the index in a real JupyterLab where a Chromium is found,
+the workshop by nbclient. What a page of the workshop shows, a picture or a text, these show too; and its explorables are all
+opened in JupyterLab by tests/browser/test_explorables_in_lab.py.
 
 Copies run, of some chapters a brief one (brief.py); the repository's notebooks are left as they are. Negative controls show
 that a notebook that raises, and a widget that does not come up, are noticed.
@@ -18,7 +18,7 @@ from tests.conftest import CHROMIUM
 from tests.lab import ROOT, cell_errors, environment, notebook
 
 from .brief import BRIEF, TRAINED, places, shortened, to_run
-from .conftest import NBS, read
+from .conftest import NAMES, NBS, read
 
 BROKEN_WIDGET = """\
 import anywidget
@@ -67,12 +67,11 @@ def run_by_nbclient(path, home, more=None) -> list[dict]:
     return nb.cells
 
 
-def has_to_show(cells: list[dict]) -> bool:
-    "Whether some output is more than text and explorables: a picture, Markdown."
-    shown = {
+def shown(cells: list[dict]) -> set[str]:
+    "The kinds of what lies under some cell: a printed text, a picture, an explorable."
+    return {
         k for row in kinds(cells) for kind in row for k in ([kind] if type(kind) is str else kind)
     }
-    return not shown <= {"stdout", "stderr", "text/plain", stills.VIEW}
 
 
 def wait_for_pictures(nb, stored, seconds: float = 60) -> None:
@@ -115,7 +114,7 @@ def home(tmp_path_factory):
 
 
 def test_runs_from_a_fresh_kernel(name, stored, request, home, warm):
-    if CHROMIUM and has_to_show(stored.cells):
+    if CHROMIUM and not name.startswith("workshop"):
         lab, open_notebook = map(request.getfixturevalue, ("lab", "open_notebook"))
         cells = run_in_jupyterlab(name, stored, lab, open_notebook)
     else:
@@ -176,9 +175,15 @@ def test_the_stored_training_is_the_whole_one():
     assert [html for html in stored.html() if f"step {steps} of {steps}<" in html]
 
 
-def test_what_shows_more_than_text_runs_in_jupyterlab(stored_chapter):
-    "Every chapter does, with pictures that are stored."
-    assert has_to_show(stored_chapter.cells)
+def test_what_a_page_of_the_workshop_shows_is_shown_in_jupyterlab_too():
+    "Each kind of output that JupyterLab is asked to draw."
+    kinds = {name: shown(read(name).cells) for name in NAMES}
+    workshop = [k for name, k in kinds.items() if name.startswith("workshop")]
+    rest = [k for name, k in kinds.items() if not name.startswith("workshop")]
+    assert set().union(*workshop) <= set().union(*rest)
+
+
+def test_a_chapter_has_pictures_to_show(stored_chapter):
     assert any("<img " in text for text in stored_chapter.html())
 
 
