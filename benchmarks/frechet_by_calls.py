@@ -3,10 +3,11 @@
     python benchmarks/frechet_by_calls.py --data DIR
 
 Same network, same class labels, the ten in turn, same noise where a sampler walks from given noise. What each package
-offers stands in samplers.py. For each number of calls it sends the sampler whose walks end closest to the network's own
-flow on a few pilot pictures; the best six of a peer's with 10 calls are tried with 20. Ours is chosen in the same way,
-from SOLVERS and STEEP on three grids: even in log SNR, rho 7, and polished on the pilot up to 10 calls (with 20, the one
-of 10 made twice as fine). Nothing is clipped on the way.
+offers stands in samplers.py; SENT keeps what leads anywhere. Which sampler a package sends is found in the same way for
+all, by the judge itself, on pilot pictures of other noise than that which counts: each sampler draws a few, with the
+ends and the rho of RANGES and RHOS where the caller says them; the best six draw more; and from the best of these
+Nelder and Mead's search goes on over both ends and rho, where the package takes them. With 20 calls the six of 10 are
+tried, and the search goes on from where it ended with 10. Nothing is clipped on the way.
 
 The judge is the Fréchet distance to the training digits in the features of features.py, with as many held-out digits as
 the floor. A small set makes it larger, alike for all. In brackets one standard error on either side, from redrawing the
@@ -15,27 +16,30 @@ pictures; the difference to ours is redrawn picture by picture, since the noise 
 
 import json
 import math
+import re
+import sys
 from functools import partial
-from itertools import product
 
 import torch
 from common import HERE, arguments, figure, need_mnist, say
 from features import Score, frechet
-from samplers import STEEP, Sampler, of_ours, of_peers
+from samplers import STEEP, Ranges, Sampler, of_ours, of_peers
+from scipy.optimize import minimize
 
 from diffusion_math import load_pretrained
 from diffusion_math.networks.denoiser import as_denoiser
-from diffusion_math.solvers import SOLVERS, even_grid, karras_grid, polished_grid, solve
+from diffusion_math.solvers import SOLVERS, even_grid, karras_grid
 
 CALLS, SHAPE, LEADER, REDRAWN, KEPT = (5, 10, 20), (1, 28, 28), "diffusion_math", 100, 6
-# whose grids are polished, up to so many calls
-BENT = [SOLVERS["ipndm"], SOLVERS["unipc2"], *STEEP]
-POLISHED, LAST, POWERS = 10, -2 * math.log(0.02), {"the mean square": 2.0, "the distance": 1.0}
-CROWD = 20  # pictures of the pilot
+FEW, MORE, ASKED = 60, 200, 30  # pictures of the two pilots; how often the search may ask
+RANGES: Ranges = (0.002, 80.0), (0.02, 20.0), (0.02, 200.0), (0.05, 80.0), (0.1, 600.0)
+RHOS = 7.0, 4.0
+LIMITS = ((1.0, 1000.0), (0.002, 0.5), (1.0, 20.0))  # of the noise at either end, and of rho
 SENT = {  # what each package may send: the spacings and solvers that lead anywhere, so that the pilot stays short
     "diffusers": (
         "DPM-Solver++(2M), ",
         "DPM-Solver++(3M), ",
+        "EDM",
         "UniPC",
         "DEIS",
         "iPNDM",
@@ -47,6 +51,7 @@ SENT = {  # what each package may send: the spacings and solvers that lead anywh
     "smalldiffusion": ("accelerated", "DDIM"),
     "denoising-diffusion-pytorch": ("DDIM, eta 0", "elucidated"),
 }
+OURS = "2m", "3m-half", "unipc2", "unipc3", "ipndm", "adams"
 
 
 def told(p, y: torch.Tensor):
@@ -55,65 +60,84 @@ def told(p, y: torch.Tensor):
     return lambda x, log_snr: ask(x, min(float(log_snr), seen))
 
 
-class Pilot:
-    "A few pictures, and where the network's flow takes their noise."
+class Pictures:
+    "What samplers draw of the ten classes in turn, from the same noise, and what the judge says of it."
 
-    def __init__(self, p, n: int, top: float = -12.0):
-        self.y = torch.arange(n) % 10
-        self.denoise = told(p, self.y)
-        self.z = torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(100))
-        self.end = solve(
-            lambda x, level: self.denoise(x, level[0]),
-            self.z,
-            even_grid(top, 9.0, 60, True),
-            "adams",
-        )
+    def __init__(self, p, score: Score, n: int, seed: int):
+        self.score, self.denoise = score, told(p, torch.arange(n) % 10)
+        self.z = torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(seed))
 
-    def off(self, sampler: Sampler, calls: int) -> float:
-        torch.manual_seed(0)
+    @torch.inference_mode()
+    def features(self, sampler: Sampler, calls: int) -> torch.Tensor:
+        torch.manual_seed(1)
+        return self.score.model.features(sampler(self.denoise, self.z, calls).clamp(-1, 1))
+
+    def distance(self, sampler: Sampler, calls: int) -> float:
         try:
-            far = (sampler(self.denoise, self.z, calls) - self.end).square().mean().sqrt().item()
-        except ValueError:  # it cannot do with so many
+            off = frechet(self.features(sampler, calls), self.score.train)
+        except ValueError:  # it cannot do with so many calls
             return math.inf
-        return far if far == far else math.inf
+        return off if off == off else math.inf
 
 
-def ours(pilot: Pilot, kept: dict, calls: int) -> dict[str, Sampler]:
-    "Our solvers on our grids; kept: the polished grids of fewer calls."
-    grids, polished = {}, {}
-    for high in (20, 40, 80):
-        for low in (0.01, 0.02):
-            ends = (-2 * math.log(high), -2 * math.log(low))
-            for title, grid in (("even", even_grid), ("rho 7", karras_grid)):
-                made = partial(grid, *ends, clean=True)
-                grids[f"{title}, {high:g} to {low:g}, then the data"] = made
-    names = "2m", "3m-half", "unipc2", "unipc3", "ipndm", "adams"
-    for solver, high, (word, power) in product(BENT, (20, 40), POWERS.items()):
-        key = solver.name, high, word
-        if calls <= POLISHED:
-            even = even_grid(-2 * math.log(high), LAST, calls, clean=True)
-            grid = finer(kept[key]) if key in kept else even
-            ask, rounds = lambda x, level: pilot.denoise(x, level[0]), 6 if calls <= 5 else 2
-            kept[key] = polished_grid(ask, pilot.z, grid, solver, rounds, 40, power=power)
-        else:
-            kept[key] = finer(kept[key])
-        title = f"polished by {word}, {high:g} to 0.02, then the data"
-        polished |= of_ours({title: partial(at, kept[key])}, (solver,))
-    return of_ours(grids, [*(SOLVERS[name] for name in names), *STEEP]) | polished
+def offered(who: str, ranges: Ranges = RANGES, rhos=RHOS) -> dict[str, Sampler]:
+    "What a package may send."
+    if who != LEADER:
+        samplers = of_peers(ranges, rhos)[who]
+        return {name: s for name, s in samplers.items() if name.startswith(SENT[who])}
+    grids = {}
+    for low, high in ranges:
+        ends = (-2 * math.log(high), -2 * math.log(low))
+        grids[f"even, {low:g} to {high:g}"] = partial(even_grid, *ends, clean=True)
+        for rho in rhos:
+            title = f"karras, rho {rho:.3g}, {low:.3g} to {high:.3g}"
+            grids[title] = partial(karras_grid, *ends, rho=rho, clean=True)
+    return of_ours(grids, [*(SOLVERS[name] for name in OURS), *STEEP])
 
 
-def at(levels: torch.Tensor, steps: int) -> torch.Tensor:
-    "Levels that were found for so many steps."
-    return levels
+def kind(name: str) -> str:
+    "A sampler's name without its ends and rho."
+    return re.sub(r"(, rho [\d.]+)|([\d.e-]+ to [\d.e+-]+$)", "", name)
 
 
-def finer(levels: torch.Tensor) -> torch.Tensor:
-    "Twice as many steps: a level between each two, and the last but one of the data's stays."
-    finite = levels[:-1]
-    between = (finite[1:] + finite[:-1]) / 2
-    more = torch.stack([finite[:-1], between], 1).flatten()
-    beyond = (more[-1] + finite[-1]) / 2
-    return torch.cat([more, beyond[None], finite[-1:], levels[-1:]])
+def knobs(name: str) -> list[float] | None:
+    "The logarithms of the noise where it begins and ends, and of rho; None if a caller does not say them."
+    ends = re.search(r"([\d.e-]+) to ([\d.e+-]+)$", name)
+    rho = re.search(r"rho ([\d.]+)", name)
+    return ends and [math.log(float(v)) for v in (ends[2], ends[1], rho[1] if rho else 7)]
+
+
+def turned(who: str, name: str, at: list[float]) -> tuple[str, Sampler]:
+    "The same sampler with other knobs."
+    kept = (min(max(math.exp(v), a), b) for v, (a, b) in zip(at, LIMITS, strict=True))
+    high, low, rho = (float(f"{v:.3g}") for v in kept)
+    same = offered(who, ((low, high),), (rho,))
+    return next((other, s) for other, s in same.items() if kind(other) == kind(name))
+
+
+def searched(who: str, name: str, pilot: Pictures, calls: int) -> tuple[str, Sampler]:
+    "The best that Nelder and Mead's search finds, from a sampler on."
+    seen, at = [], knobs(name)
+
+    def off(at) -> float:
+        title, sampler = turned(who, name, at)
+        seen.append((pilot.distance(sampler, calls), title, sampler))
+        return min(seen[-1][0], 1e6)
+
+    simplex = [at] + [[v + 0.5 * (i == j) for j, v in enumerate(at)] for i in range(len(at))]
+    options = {"maxfev": ASKED, "initial_simplex": simplex}
+    minimize(off, at, method="Nelder-Mead", options=options)
+    return min(seen, key=lambda one: one[0])[1:]
+
+
+def sent(who: str, pool: dict[str, Sampler], pilots: list[Pictures], calls: int):
+    "What a package sends: (name, sampler); and the best few of its pool, with that among them."
+    for pilot in pilots:
+        worth = {name: pilot.distance(sampler, calls) for name, sampler in pool.items()}
+        pool = {name: pool[name] for name in sorted(worth, key=worth.get)[:KEPT]}
+    name = next(iter(pool))
+    best = searched(who, name, pilots[-1], calls) if knobs(name) else (name, pool[name])
+    return best, dict([best]) | pool
 
 
 def redrawn(features: dict[str, torch.Tensor], train: torch.Tensor) -> dict[str, list[float]]:
@@ -139,31 +163,22 @@ def of_a_fine_walk() -> str:
 def main() -> None:
     args = arguments(__doc__)
     n, p = (100 if args.quick else 2000), load_pretrained("ddpm_mnist")
-    score, pilot = Score(need_mnist(args.data), n), Pilot(p, 10 if args.quick else CROWD)
-    kept, figures, said = {}, [], []
+    score = Score(need_mnist(args.data), n)
+    pilots = [Pictures(p, score, 20 if args.quick else k, 100 + k) for k in (FEW, MORE)]
+    pictures, figures, said, pools = Pictures(p, score, n, 1), [], [], {}
     train = score.train[torch.randperm(60_000, generator=torch.Generator().manual_seed(0))]
-    z = torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(1))
-    denoise = told(p, torch.arange(n) % 10)
-    peers = {
-        who: {name: s for name, s in samplers.items() if name.startswith(SENT[who])}
-        for who, samplers in of_peers().items()
-    }
     for calls in CALLS:
-        drawn, sent = {}, {}
-        for who, samplers in ({LEADER: ours(pilot, kept, calls)} | peers).items():
-            worth = {name: pilot.off(sampler, calls) for name, sampler in samplers.items()}
-            sent[who], ranked = min(worth, key=worth.get), sorted(worth, key=worth.get)
-            if calls == CALLS[1] and who != LEADER:
-                peers[who] = {name: samplers[name] for name in ranked[:KEPT]}
-            torch.manual_seed(1)
-            with torch.inference_mode():
-                x = samplers[sent[who]](denoise, z, calls)
-            drawn[who] = score.model.features(x.clamp(-1, 1))
+        drawn, names = {}, {}
+        for who in (LEADER, *of_peers()):
+            pool = pools[who] if calls > CALLS[1] else offered(who)
+            (names[who], sampler), pools[who] = sent(who, pool, pilots, calls)
+            drawn[who] = pictures.features(sampler, calls)
+            print(calls, who, names[who], frechet(drawn[who], train), file=sys.stderr, flush=True)
         again, case = redrawn(drawn, train), f"Fréchet distance, {calls} calls"
         figures.append(figure("held-out digits", case, score.floor))
         for who, f in drawn.items():
             value, error = frechet(f, train), torch.tensor(again[who]).std().item()
-            more = {"low": value - error, "high": value + error, "sampler": sent[who]}
+            more = {"low": value - error, "high": value + error, "sampler": names[who]}
             if who != LEADER:
                 gap = torch.tensor(again[who]) - torch.tensor(again[LEADER])
                 more |= {

@@ -7,9 +7,10 @@ order, spacing of the steps, first and last noise level.
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from functools import partial
+from itertools import product
 from unittest.mock import patch
 
 import torch
@@ -23,7 +24,9 @@ STEEP = [  # data, as any solver is: the noise carried on beyond the last two [P
     Solver(f"steep {gain:g}", 1, "eps", fixed((1.0,), (gain, 1 - gain)), past=1)
     for gain in (1.75, 2.0)
 ]
-RANGES = (0.002, 80.0), (0.01, 80.0), (0.02, 20.0)  # of sigma, where a package asks for one
+Ranges = Sequence[tuple[float, float]]
+RANGES: Ranges = (0.002, 80.0), (0.01, 80.0), (0.02, 20.0)  # of sigma, where a package asks for one
+RHOS = (7.0,)  # and of rho
 
 
 class Counted:
@@ -53,7 +56,7 @@ def counted(run: Callable) -> Sampler:
     return sample
 
 
-def of_diffusers() -> dict[str, Sampler] | None:
+def of_diffusers(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
     if (d := peer("diffusers")) is None:
         return None
 
@@ -117,7 +120,7 @@ def of_diffusers() -> dict[str, Sampler] | None:
                 title = f"{name}, {spacing}" + (", to sigma_min" if end == "sigma_min" else "")
                 out[title] = counted(partial(run, kind, full, name == "Heun"))
     for order in (2, 3):
-        for low, high in RANGES:
+        for low, high in ranges:
             for spacing in ("karras", "exponential"):
                 options = {"sigma_min": low, "sigma_max": high, "sigma_schedule": spacing}
                 title = f"EDM DPM-Solver++({order}M), {spacing}, {low:g} to {high:g}"
@@ -126,7 +129,9 @@ def of_diffusers() -> dict[str, Sampler] | None:
     return out | {"iPNDM": counted(ipndm)}
 
 
-def of_k_diffusion() -> dict[str, Sampler] | None:
+def of_k_diffusion(
+    ranges: Ranges = RANGES, rhos: Sequence[float] = RHOS
+) -> dict[str, Sampler] | None:
     if (k := peer("k_diffusion.sampling")) is None:
         return None
     twice = {"heun", "dpm_2", "dpmpp_2s_ancestral"}
@@ -142,7 +147,7 @@ def of_k_diffusion() -> dict[str, Sampler] | None:
 
     def run(name, spacing, ends, options, oracle, z, calls):
         n = (calls + 1) // 2 if name in twice else calls
-        sigmas = getattr(k, f"get_sigmas_{spacing}")(n, *ends)
+        sigmas = spacing(n, *ends)
         denoise = lambda x, sigma: oracle(x, 1.0, sigma)
         sampler = getattr(k, f"sample_{name}")
         return sampler(denoise, z * sigmas[0], sigmas, disable=True, **options)
@@ -151,19 +156,23 @@ def of_k_diffusion() -> dict[str, Sampler] | None:
         denoise = lambda x, sigma: oracle(x, 1.0, sigma)
         return k.sample_dpm_fast(denoise, z * ends[1], *ends, calls, disable=True)
 
+    spacings = {"exponential": k.get_sigmas_exponential}
+    for rho in rhos:
+        title = "karras" if rho == 7 else f"karras, rho {rho:g}"
+        spacings[title] = partial(k.get_sigmas_karras, rho=rho)
     out, named = {}, [(name, name, {}) for name in (*plain, "dpmpp_2s_ancestral")]
     named += [(f"lms-{order}", "lms", {"order": order}) for order in (2, 3, 4)]
     for title, name, options in named:
-        for ends in RANGES:
-            for spacing in ("karras", "exponential"):
-                full = f"{title}, {spacing}, {ends[0]:g} to {ends[1]:g}"
+        for ends in ranges:
+            for words, spacing in spacings.items():
+                full = f"{title}, {words}, {ends[0]:g} to {ends[1]:g}"
                 out[full] = counted(partial(run, name, spacing, ends, options))
-    for ends in RANGES:
+    for ends in ranges:
         out[f"dpm_fast, {ends[0]:g} to {ends[1]:g}"] = counted(partial(fast, ends))
     return out
 
 
-def of_azula() -> dict[str, Sampler] | None:
+def of_azula(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
     azula, denoise, noise = (peer(f"azula.{name}") for name in ("sample", "denoise", "noise"))
     if None in (azula, denoise, noise):
         return None
@@ -186,7 +195,7 @@ def of_azula() -> dict[str, Sampler] | None:
         "VP": noise.VPSchedule(),
         "cosine": noise.CosineSchedule(),
         "rectified": noise.RectifiedSchedule(),
-        **{f"VE {low:g} to {high:g}": noise.VESchedule(low, high) for low, high in RANGES},
+        **{f"VE {low:g} to {high:g}": noise.VESchedule(low, high) for low, high in ranges},
     }
     kinds = [("DDPM", "DDPM", {}), ("Euler", "Euler", {}), ("Heun", "Heun", {})]
     for kind in ("zAB", "vAB", "zEAB", "xEAB", "REAB"):
@@ -198,7 +207,7 @@ def of_azula() -> dict[str, Sampler] | None:
     }
 
 
-def of_smalldiffusion() -> dict[str, Sampler] | None:
+def of_smalldiffusion(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
     if (small := peer("smalldiffusion")) is None:
         return None
 
@@ -216,7 +225,7 @@ def of_smalldiffusion() -> dict[str, Sampler] | None:
         return x
 
     schedules = {"DDPM": small.ScheduleDDPM(1000)}
-    for low, high in RANGES:
+    for low, high in ranges:
         schedules[f"log-linear, {low:g} to {high:g}"] = small.ScheduleLogLinear(1000, low, high)
     kinds = {
         "DDIM": {"gam": 1, "mu": 0},
@@ -230,7 +239,9 @@ def of_smalldiffusion() -> dict[str, Sampler] | None:
     }
 
 
-def of_ddpm_pytorch() -> dict[str, Sampler] | None:
+def of_ddpm_pytorch(
+    ranges: Ranges = RANGES, rhos: Sequence[float] = RHOS
+) -> dict[str, Sampler] | None:
     if (ddpm := peer("denoising_diffusion_pytorch")) is None:
         return None
     first = lambda z: patch("torch.randn", lambda *shape, **more: z.clone())
@@ -252,9 +263,9 @@ def of_ddpm_pytorch() -> dict[str, Sampler] | None:
         with first(z):
             return model.sample(len(z))
 
-    def elucidated(name, ends, oracle, z, calls):
+    def elucidated(name, ends, rho, oracle, z, calls):
         unet = ddpm.Unet(8, dim_mults=(1, 2), channels=z.shape[1], learned_sinusoidal_cond=True)
-        options = {"sigma_min": ends[0], "sigma_max": ends[1]}
+        options = {"sigma_min": ends[0], "sigma_max": ends[1], "rho": rho}
         model = ddpm.ElucidatedDiffusion(
             unet, image_size=z.shape[2], channels=z.shape[1], **options
         )
@@ -265,10 +276,10 @@ def of_ddpm_pytorch() -> dict[str, Sampler] | None:
             return model.sample(len(z), (calls + 1) // 2) * 2 - 1
 
     out = {f"DDIM, eta {eta:g}": counted(partial(ddim, eta)) for eta in (0.0, 1.0)}
-    for ends in RANGES:
-        out[f"elucidated dpmpp, {ends[0]:g} to {ends[1]:g}"] = counted(
-            partial(elucidated, "dpmpp", ends)
-        )
+    for rho, ends in product(rhos, ranges):
+        words = "" if rho == 7 else f"rho {rho:g}, "
+        title = f"elucidated dpmpp, {words}{ends[0]:g} to {ends[1]:g}"
+        out[title] = counted(partial(elucidated, "dpmpp", ends, rho))
     return out
 
 
@@ -290,13 +301,15 @@ def of_ours(grids: dict[str, Callable[[int], torch.Tensor]], solvers=None) -> di
     }
 
 
-def of_peers() -> dict[str, dict[str, Sampler]]:
+def of_peers(
+    ranges: Ranges = RANGES, rhos: Sequence[float] = RHOS
+) -> dict[str, dict[str, Sampler]]:
     return without(
         {
-            "diffusers": of_diffusers(),
-            "k-diffusion": of_k_diffusion(),
-            "azula": of_azula(),
-            "smalldiffusion": of_smalldiffusion(),
-            "denoising-diffusion-pytorch": of_ddpm_pytorch(),
+            "diffusers": of_diffusers(ranges),
+            "k-diffusion": of_k_diffusion(ranges, rhos),
+            "azula": of_azula(ranges),
+            "smalldiffusion": of_smalldiffusion(ranges),
+            "denoising-diffusion-pytorch": of_ddpm_pytorch(ranges, rhos),
         }
     )

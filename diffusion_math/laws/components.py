@@ -193,6 +193,7 @@ class RoundComponents(Components):
         return _log_ball(z, var, self.d)
 
     def parts(self, x: Float[Tensor, "n d"], s: Tensor) -> None:
+        "None: round components need no split of x."
         return None
 
     def lean(
