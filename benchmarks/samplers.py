@@ -20,13 +20,17 @@ from diffusion_math.solvers import Solver, fixed
 
 Denoise = Callable[[torch.Tensor, float], torch.Tensor]
 Sampler = Callable[[Denoise, torch.Tensor, int], torch.Tensor]
-STEEP = [  # data, as any solver is: the noise carried on beyond the last two [Permenter & Yuan 2024, gamma 1.75 and 2]
-    Solver(f"steep {gain:g}", 1, "eps", fixed((1.0,), (gain, 1 - gain)), past=1)
-    for gain in (1.75, 2.0)
-]
 Ranges = Sequence[tuple[float, float]]
 RANGES: Ranges = (0.002, 80.0), (0.01, 80.0), (0.02, 20.0)  # of sigma, where a package asks for one
 RHOS = (7.0,)  # and of rho
+
+
+def steep(gain: float) -> Solver:
+    "Data, as any solver is: the noise carried on beyond the last two [Permenter & Yuan 2024, gamma: the gain]."
+    return Solver(f"steep {gain:.3g}", 1, "eps", fixed((1.0,), (gain, 1 - gain)), past=1)
+
+
+STEEP = [steep(gain) for gain in (1.75, 2.0)]
 
 
 class Counted:
