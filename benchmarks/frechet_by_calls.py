@@ -163,10 +163,9 @@ def redrawn(features: dict[str, torch.Tensor], train: torch.Tensor) -> dict[str,
     return out
 
 
-def beside(gap: float, redrawn: torch.Tensor) -> str:
-    "By how much a peer is behind, in words."
-    words = f"by {abs(gap):.3f} ± {redrawn.std():.3f}"
-    return f"ahead, {words}, of" if gap > 0 else f"behind, {words}, "
+def beside(who: str, gap: float, redrawn: torch.Tensor) -> str:
+    "Ours beside a peer that is so far behind, in words."
+    return f"{'ahead of' if gap > 0 else 'behind'} {who} by {abs(gap):.3f} ± {redrawn.std():.3f}"
 
 
 def of_a_fine_walk() -> str:
@@ -209,14 +208,15 @@ def main() -> None:
                 more |= {"behind": value - worth[LEADER], "behind_std": gaps[who].std().item()}
             figures.append(figure(who, case, value, **more))
         if best:
+            gap = worth[best] - worth[LEADER]
             said.append(
-                f"{calls} calls: ours is {beside(worth[best] - worth[LEADER], gaps[best])} the best peer, {best}"
+                f"{calls} calls: ours is {beside(f'the best peer, {best},', gap, gaps[best])}"
             )
         if AGAIN in drawn:
             value = frechet(drawn[AGAIN], train)
-            words = beside(value - worth[LEADER], gaps[AGAIN])
+            words = beside("that", value - worth[LEADER], gaps[AGAIN])
             said[-1] += (
-                f" (given our search, it sends {title} and comes to {value:.2f}: ours is {words} that)"
+                f" (given our search, it sends {title} and comes to {value:.2f}; ours is {words})"
             )
             print(said[-1], file=sys.stderr, flush=True)
     lines = []
