@@ -1,4 +1,4 @@
-"""The unit tests as other machines would run them: python -m tests.machines [--one | NAME ...] [pytest's arguments]
+"""The unit tests as other machines would run them: python -m tests.machines [--one] [--only NAME] [pytest's arguments]
 
 Sums are rounded in another order by other instructions, other libraries and another number of threads, and a Monte
 Carlo test draws other numbers from another seed. A test whose tolerance is derived passes all the same. By default the
@@ -79,18 +79,25 @@ def paths() -> list[str]:
     return found
 
 
-def main() -> None:
+def read(argv: list[str] | None = None) -> tuple[argparse.Namespace, list[str]]:
+    "What was asked for, and the rest, which is pytest's: so no word that stands alone is ours."
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(SETTINGS)}; all by default")
+    parser.add_argument("--only", choices=SETTINGS, help="one of them; all by default")
     parser.add_argument(
         "--one", action="store_true", help="one of them, and some tests, by the commit"
     )
     parser.add_argument("--all", action="store_true", help="every unit test, not the fast ones")
-    given, pytest_args = parser.parse_known_args()
+    return parser.parse_known_args(argv)
+
+
+def main() -> None:
+    given, pytest_args = read()
     capability = torch.backends.cpu.get_cpu_capability()
-    names = [n for n in SETTINGS if fits(n, capability) and n in (given.names or SETTINGS)]
+    names = [n for n in SETTINGS if fits(n, capability) and given.only in (None, n)]
+    if not names:
+        sys.exit(f"{given.only} asks for more than this processor can do, which is {capability}")
     outside = ["tests", "--ignore=tests/notebooks", "--ignore=tests/browser"]
     tests = outside if given.all else paths()
     if given.one:

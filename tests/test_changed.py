@@ -1,6 +1,7 @@
 "make's smaller tools: which tests a change needs, the settings of other machines, the lowest versions."
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,16 @@ def test_each_setting_gets_its_turn_and_each_commit_its_setting():
     shares = [machines.share(machines.paths(), f"{0:08x}{i:08x}") for i in range(machines.SHARES)]
     assert sorted(sum(shares, [])) == sorted(machines.paths()) and all(shares)
     assert machines.share(["a"], "") == ["a"]
+
+
+def test_what_make_hands_on_to_pytest_is_pytest_s():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (rest,) = re.findall(r"-m tests\.machines .*ALL\)\),--all\) (.*) \$\(PYTEST_ARGS\)", makefile)
+    given, left = machines.read(["--one", *rest.split()])
+    assert given.one and given.only is None and left == rest.split() and "auto" in left
+    assert machines.read(["--only", "avx2", "-q"])[0].only == "avx2"
+    with pytest.raises(SystemExit):
+        machines.read(["--only", "auto"])
 
 
 def test_the_lowest_versions_are_those_of_the_settings():
