@@ -65,7 +65,7 @@ browser: $(VENV)/.dev
 	$(PYTEST) tests/browser $(PYTEST_ARGS)
 
 # What computes, tested with the instructions, libraries, threads and seeds of other machines. ONE=1: one
-# of these, and a third of the tests, by the commit.
+# of these, and a ninth of the tests, by the commit.
 test-machines: $(VENV)/.dev
 	$(BIN)/python -m tests.machines $(if $(call yes,$(ONE)),--one) $(if $(call yes,$(ALL)),--all) -n auto --dist worksteal --quiet $(PYTEST_ARGS)
 

@@ -3,7 +3,7 @@
 Sums are rounded in another order by other instructions, other libraries and another number of threads, and a Monte
 Carlo test draws other numbers from another seed. A test whose tolerance is derived passes all the same. By default the
 tests of what computes run under each setting in turn (`--all` takes every unit test); `--one` picks one setting and a
-third of these tests by the commit, so that each run of the CI sees some, within three minutes, and all get their turn.
+ninth of these tests by the commit, so that each run of the CI sees some, within three minutes, and all get their turn.
 
 A BLAS variable that the machine sets is kept: some builds compute wrong results without it.
 """
@@ -40,7 +40,7 @@ SETTINGS = {
     },
 }
 BLAS = ("OPENBLAS_", "MKL_", "BLIS_", "NVPL_")
-SHARES = 3  # --one runs one in so many of the tests
+SHARES = 9  # --one runs one in so many of the test files
 COMPUTES = {GROUND, "chapters", "laws", "networks"}
 
 
