@@ -157,8 +157,8 @@ def silu() -> bytes:
     """The instructions of `silu`.
 
     e^-v = 2^t, t = -v / ln 2 kept within 126 of 0, is 2^n times 2^f: n = round(t) goes into the bits of the exponent,
-    and the series of 2^f, |f| <= 1/2, is 1e-8 off at most after its seventh power. The rounding of t is seen where |v| is large,
-    and there v / (1 + e^-v) is v or nothing.
+    and the series of 2^f, |f| <= 1/2, is 1e-8 off at most after its seventh power. The rounding of t is seen where |v|
+    is large, and there v / (1 + e^-v) is v or nothing.
     """
     code = get(FROM) + simd(LOAD, 0) + get(BY) + simd(LOAD, 0) + simd(MUL)
     code += get(PUSH) + simd(LOAD, 0) + simd(PLUS) + put(V)

@@ -5,8 +5,8 @@
 //
 // A convolution is a sum of products, and most of the time goes there: `sums`, a kernel in WebAssembly that
 // tests/kernel.py writes, as it writes `silu`, or the same in plain JavaScript where WebAssembly cannot be had. Around
-// them stands the network as networks/unet.py has it, one function a layer. Pictures lie pixel by pixel, a pixel's channels side by side; what a
-// 3 x 3 convolution reads has a border of zeros.
+// them stands the network as networks/unet.py has it, one function a layer. Pictures lie pixel by pixel, a pixel's
+// channels side by side; what a 3 x 3 convolution reads has a border of zeros.
 
 const FUSED = "AGFzbQEAAAABGQJgCn9/f39/f39/f38AYAh/f39/f39/fwACCAEBbQFtAgABAwMCAAEHDwIEc3VtcwAABHNpbHUAAQraCgKBBwIMfwt7A0AgACEQIAIhDSADIQoDQCAHIQ8gBCEOIAUhCyAJ/QACACEWIAn9AAIQIRcgCf0AAgAhGCAJ/QACECEZIAn9AAIAIRogCf0AAhAhGyAJ/QACACEcIAn9AAIQIR0DQCAOKAIAIREgBiEMIA0oAgAgEWohEiANKAIEIBFqIRMgDSgCCCARaiEUIA0oAgwgEWohFQNAIA/9AAIAIR4gD/0AAhAhHyAS/QkCACEgICAgHiAW/YUCIRYgICAfIBf9hQIhFyAT/QkCACEgICAgHiAY/YUCIRggICAfIBn9hQIhGSAU/QkCACEgICAgHiAa/YUCIRogICAfIBv9hQIhGyAV/QkCACEgICAgHiAc/YUCIRwgICAfIB39hQIhHSAP/QACICEeIA/9AAIwIR8gEv0JAgQhICAgIB4gFv2FAiEWICAgHyAX/YUCIRcgE/0JAgQhICAgIB4gGP2FAiEYICAgHyAZ/YUCIRkgFP0JAgQhICAgIB4gGv2FAiEaICAgHyAb/YUCIRsgFf0JAgQhICAgIB4gHP2FAiEcICAgHyAd/YUCIR0gD/0AAkAhHiAP/QACUCEfIBL9CQIIISAgICAeIBb9hQIhFiAgIB8gF/2FAiEXIBP9CQIIISAgICAeIBj9hQIhGCAgIB8gGf2FAiEZIBT9CQIIISAgICAeIBr9hQIhGiAgIB8gG/2FAiEbIBX9CQIIISAgICAeIBz9hQIhHCAgIB8gHf2FAiEdIA/9AAJgIR4gD/0AAnAhHyAS/QkCDCEgICAgHiAW/YUCIRYgICAfIBf9hQIhFyAT/QkCDCEgICAgHiAY/YUCIRggICAfIBn9hQIhGSAU/QkCDCEgICAgHiAa/YUCIRogICAfIBv9hQIhGyAV/QkCDCEgICAgHiAc/YUCIRwgICAfIB39hQIhHSASQRBqIRIgE0EQaiETIBRBEGohFCAVQRBqIRUgD0GAAWohDyAMQQRrIgwNAAsgDkEEaiEOIAtBAWsiCw0ACyAQIBb9CwIAIBAgF/0LAhAgECABaiEQIBAgGP0LAgAgECAZ/QsCECAQIAFqIRAgECAa/QsCACAQIBv9CwIQIBAgAWohECAQIBz9CwIAIBAgHf0LAhAgECABaiEQIA1BEGohDSAKQQRrIgoNAAsgDyEHIABBIGohACAJQSBqIQkgCEEBayIIDQALC9QDAgV/A3sDQCAAIQggAiEJIAUhCiAGIQsgByEMA0AgCf0AAgAgCv0AAgD95gEgC/0AAgD95AEhDSAN/Qw7qri/O6q4vzuquL87qri//eYB/QwAAPxCAAD8QgAA/EIAAPxC/egB/QwAAPzCAAD8wgAA/MIAAPzC/ekBIQ4gDiAO/Wr95QEhD/0M/uV/N/7lfzf+5X83/uV/NyAP/eYB/QyJhCE5iYQhOYmEITmJhCE5/eQBIA/95gH9DP/Drjr/w646/8OuOv/Drjr95AEgD/3mAf0MW5UdPFuVHTxblR08W5UdPP3kASAP/eYB/QxHWGM9R1hjPUdYYz1HWGM9/eQBIA/95gH9DPD9dT7w/XU+8P11PvD9dT795AEgD/3mAf0MGHIxPxhyMT8YcjE/GHIxP/3kASAP/eYB/QwAAIA/AACAPwAAgD8AAIA//eQBIA79av34Af0MfwAAAH8AAAB/AAAAfwAAAP2uAUEX/asB/eYBIQ8gCCAN/QwAAIA/AACAPwAAgD8AAIA/IA/95AH95wH9CwIAIAhBEGohCCAJQRBqIQkgCkEQaiEKIAtBEGohCyAMQQFrIgwNAAsgACABaiEAIAIgA2ohAiAEQQFrIgQNAAsL";
 const SIMD = "AGFzbQEAAAABGQJgCn9/f39/f39/f38AYAh/f39/f39/fwACCAEBbQFtAgABAwMCAAEHDwIEc3VtcwAABHNpbHUAAQq6CwLhBwIMfwt7A0AgACEQIAIhDSADIQoDQCAHIQ8gBCEOIAUhCyAJ/QACACEWIAn9AAIQIRcgCf0AAgAhGCAJ/QACECEZIAn9AAIAIRogCf0AAhAhGyAJ/QACACEcIAn9AAIQIR0DQCAOKAIAIREgBiEMIA0oAgAgEWohEiANKAIEIBFqIRMgDSgCCCARaiEUIA0oAgwgEWohFQNAIA/9AAIAIR4gD/0AAhAhHyAS/QkCACEgIBYgICAe/eYB/eQBIRYgFyAgIB/95gH95AEhFyAT/QkCACEgIBggICAe/eYB/eQBIRggGSAgIB/95gH95AEhGSAU/QkCACEgIBogICAe/eYB/eQBIRogGyAgIB/95gH95AEhGyAV/QkCACEgIBwgICAe/eYB/eQBIRwgHSAgIB/95gH95AEhHSAP/QACICEeIA/9AAIwIR8gEv0JAgQhICAWICAgHv3mAf3kASEWIBcgICAf/eYB/eQBIRcgE/0JAgQhICAYICAgHv3mAf3kASEYIBkgICAf/eYB/eQBIRkgFP0JAgQhICAaICAgHv3mAf3kASEaIBsgICAf/eYB/eQBIRsgFf0JAgQhICAcICAgHv3mAf3kASEcIB0gICAf/eYB/eQBIR0gD/0AAkAhHiAP/QACUCEfIBL9CQIIISAgFiAgIB795gH95AEhFiAXICAgH/3mAf3kASEXIBP9CQIIISAgGCAgIB795gH95AEhGCAZICAgH/3mAf3kASEZIBT9CQIIISAgGiAgIB795gH95AEhGiAbICAgH/3mAf3kASEbIBX9CQIIISAgHCAgIB795gH95AEhHCAdICAgH/3mAf3kASEdIA/9AAJgIR4gD/0AAnAhHyAS/QkCDCEgIBYgICAe/eYB/eQBIRYgFyAgIB/95gH95AEhFyAT/QkCDCEgIBggICAe/eYB/eQBIRggGSAgIB/95gH95AEhGSAU/QkCDCEgIBogICAe/eYB/eQBIRogGyAgIB/95gH95AEhGyAV/QkCDCEgIBwgICAe/eYB/eQBIRwgHSAgIB/95gH95AEhHSASQRBqIRIgE0EQaiETIBRBEGohFCAVQRBqIRUgD0GAAWohDyAMQQRrIgwNAAsgDkEEaiEOIAtBAWsiCw0ACyAQIBb9CwIAIBAgF/0LAhAgECABaiEQIBAgGP0LAgAgECAZ/QsCECAQIAFqIRAgECAa/QsCACAQIBv9CwIQIBAgAWohECAQIBz9CwIAIBAgHf0LAhAgECABaiEQIA1BEGohDSAKQQRrIgoNAAsgDyEHIABBIGohACAJQSBqIQkgCEEBayIIDQALC9QDAgV/A3sDQCAAIQggAiEJIAUhCiAGIQsgByEMA0AgCf0AAgAgCv0AAgD95gEgC/0AAgD95AEhDSAN/Qw7qri/O6q4vzuquL87qri//eYB/QwAAPxCAAD8QgAA/EIAAPxC/egB/QwAAPzCAAD8wgAA/MIAAPzC/ekBIQ4gDiAO/Wr95QEhD/0M/uV/N/7lfzf+5X83/uV/NyAP/eYB/QyJhCE5iYQhOYmEITmJhCE5/eQBIA/95gH9DP/Drjr/w646/8OuOv/Drjr95AEgD/3mAf0MW5UdPFuVHTxblR08W5UdPP3kASAP/eYB/QxHWGM9R1hjPUdYYz1HWGM9/eQBIA/95gH9DPD9dT7w/XU+8P11PvD9dT795AEgD/3mAf0MGHIxPxhyMT8YcjE/GHIxP/3kASAP/eYB/QwAAIA/AACAPwAAgD8AAIA//eQBIA79av34Af0MfwAAAH8AAAB/AAAAfwAAAP2uAUEX/asB/eYBIQ8gCCAN/QwAAIA/AACAPwAAgD8AAIA/IA/95AH95wH9CwIAIAhBEGohCCAJQRBqIQkgCkEQaiEKIAtBEGohCyAMQQFrIgwNAAsgACABaiEAIAIgA2ohAiAEQQFrIgQNAAsL";
@@ -79,8 +79,7 @@ function workshop(plain) {
   };
   views();
   const plainly = { sums: (...a) => sums(shop, ...a), silu: (...a) => siluOf(shop, ...a) };
-  const { sums: products, silu: bend } = wasm ? new WebAssembly.Instance(wasm, { m: { m: memory } }).exports : plainly;
-  return Object.assign(shop, { sums: products, silu: bend });
+  return Object.assign(shop, wasm ? new WebAssembly.Instance(wasm, { m: { m: memory } }).exports : plainly);
 }
 
 let compiled; // once a page
@@ -180,7 +179,7 @@ function norm(shop, from, to, gain, shift, act) {
   const first = to.at + to.border * (line + to.step);
 
   // What to multiply each channel by and add to it, for a group's mean to be 0 and its variance 1.
-  function level({ f32 }) {
+  function standardize({ f32 }) {
     for (let g = 0; g < groups; g++) {
       let [sum, square] = [0, 0];
       for (let p = 0, at = from.at + g * each; p < pixels; p++, at += step) {
@@ -200,7 +199,7 @@ function norm(shop, from, to, gain, shift, act) {
   }
   return () => {
     const { f32 } = shop;
-    level(shop);
+    standardize(shop);
     for (let y = 0; y < h; y++) {
       let [at, into] = [from.at + y * w * step, first + y * line];
       if (act) shop.silu(4 * into, 4 * to.step, 4 * at, 4 * step, w, 4 * scale, 4 * move, quads);
