@@ -105,6 +105,7 @@ if TYPE_CHECKING:
         from_velocity,
         to_diffusers,
     )
+    from .training.solver import learned_solver
 
 _LAZY = {  # module -> what comes from it when it is first asked for
     "data.digits": ("dequantize", "digits", "make_digits", "mnist"),
@@ -156,6 +157,7 @@ _LAZY = {  # module -> what comes from it when it is first asked for
     "teach.pages": ("write_page",),
     "training.checkpoint": ("load_model", "load_pretrained", "save_model"),
     "training.fit": ("TrainingRun", "fit"),
+    "training.solver": ("learned_solver",),
 }
 _ROOMS = ("referee",)  # loaded when one is first asked for: diffusion_math.referee.noising
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
@@ -173,8 +175,8 @@ __all__ = [
     "convert", "convert_line", "cosine_schedule", "dequantize", "diffusion", "digits", "divergence", "drift",
     "dsm_loss", "elbo", "elbo_estimate", "elbo_loss", "error_curve", "even_grid", "exact_elbo", "figure", "fit",
     "flow", "flow_loss", "from_diffusers", "from_kdiffusion", "from_score", "from_velocity", "guidance_weight",
-    "guided", "hint", "hyvarinen_loss", "karras_grid", "langevin", "learn_levels", "line_velocity", "line_walk",
-    "linear_schedule", "load_model", "load_pictures", "load_pretrained", "log_prob_by_area", "log_prob_by_flow",
+    "guided", "hint", "hyvarinen_loss", "karras_grid", "langevin", "learn_levels", "learned_solver", "line_velocity",
+    "line_walk", "linear_schedule", "load_model", "load_pictures", "load_pretrained", "log_prob_by_area", "log_prob_by_flow",
     "log_snr_to_time", "make_digits", "mean_and_stderr", "mnist", "mystery", "noise_error", "normal_error",
     "notation_card", "pair_noise", "planned_grid", "plot_bars", "plot_contours", "plot_curves", "plot_density",
     "plot_field", "plot_heat", "plot_histograms", "plot_marks", "plot_paths", "plot_points", "plot_ruler",

@@ -988,6 +988,20 @@ row(
     generator=GENERATOR,
     power=number(2.0, 0, lowest=False, wrong=(-1,)),
 )
+row(
+    "learned_solver",
+    dm.learned_solver,
+    denoiser=DENOISER,
+    x=WALKERS,
+    grid=GRID.but(wrong=(*GRID.wrong, [1, 0], [0, INF])),
+    loss=Kind(
+        lambda ends: ends.square().mean(), {}, (lambda ends: 3.0, lambda ends: ends), skip=OWN
+    ),
+    solver=Kind("2m", {}, ("best", "heun", 3, dm.Solver)),
+    past=count(1, 1, 20),
+    rounds=count(2, 1, 10**7, skip=("10**12",)),
+    batch=count(3, 1, 10**7, skip=("10**12",)),
+)
 
 row(
     "GreyLevels",

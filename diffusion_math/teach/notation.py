@@ -233,6 +233,7 @@ _add(
     (r"w_i", "how much guess i counts in a step", "solve(p, x_t, [1.0, 2.0], '2m')", "13.2"),
     ("", "how the steps of a walk are taken: a table, and a row of it", "SOLVERS ; Solver", "13"),
     ("", "where the steps are put", "even_grid ; karras_grid ; planned_grid ; polished_grid", "13.4"),
+    ("", "levels and weights that are learned", "learned_solver", "workshop/training/solver"),
     (r"\tilde x", '"x tilde": where the flow of the network ends', "", "13.5"),
     ("", "to drag: a datum, and the area under its error", "AreaExplorer", "workshop/explore/area"),
     ("", "to drag: a solver's walk beside the exact flow, and its error", "SolverExplorer", "workshop/explore/solver"),
