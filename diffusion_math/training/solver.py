@@ -46,13 +46,15 @@ def _levels(start: float, end: float, places: Float[Tensor, " steps"]) -> Float[
 
 # %% ../../nbs/workshop/training/solver.ipynb #76e86897
 def _first_weights(solver: Solver, levels: list[float], past: int) -> Float[Tensor, "steps k"]:
-    "The solver's own weights on a grid, a row for each step, filled up with zeros."
-    out = torch.zeros(len(levels) - 1, past + 1, **EXACT)
+    "The solver's own weights on a grid, a row for each step, filled up with zeros; none may be lost."
+    out = torch.zeros(len(levels) - 1, max(past, solver.past) + 1, **EXACT)
     for i, (here, there) in enumerate(pairwise(levels)):
         known = levels[max(0, i - solver.past) : i + 1][::-1]
         row = solver.rule([(v - here) / (there - here) for v in known], (there - here) / 2)
         out[i, : len(row)] = torch.tensor(row, **EXACT)
-    return out
+    if out[:, past + 1 :].any():
+        raise ValueError(f"past must be {solver.past} or more for {solver.name!r}, got {past}")
+    return out[:, : past + 1]
 
 
 @dataclass
@@ -128,14 +130,14 @@ def learned_solver(
     denoiser as in as_denoiser, differentiable. x: a crowd at grid[0], (b, *event), walked by batch at a time; a function
     that was told something of each x must have been told it for batch of them. loss: of all ends, (b, *event), to one
     number. grid: finite levels that rise, 20 steps at most; its ends stay. solver: where the search begins, one that
-    holds "x0", without stages, corrector and dial. past: how many earlier guesses may count. rounds: how often the loss
-    is asked at least, at the price of four walks each; a search that stands still ends earlier.
+    holds "x0", without stages, corrector and dial; one that was learned, on its own grid, learns on. past: how many earlier
+    guesses may count. rounds: how often the loss is asked at least, at the price of four walks each; a search that stands
+    still ends earlier.
 
     Of all that was tried the best is returned, so it is never worse for this crowd than the beginning. It serves this
     denoiser, between these ends, in so many steps, and has no order [Watson et al. 2022; Frankel et al. 2025].
-    ValueError: a grid that falls or has no finite end, another kind of solver, a loss that begins as inf or nan,
-    or with such a slope.
-    TypeError: a loss that is no tensor of one number, or does not depend on the ends.
+    ValueError: a grid that falls or has no finite end, another kind of solver, one that counts more guesses than past, a
+    loss that begins as inf or nan, or with such a slope. TypeError: a loss that is no tensor of one number, or does not depend on the ends.
     """
     levels, solver, crowd = checks.ways("grid", grid), _plain(solver), wide(checks.tensor("x", x))
     steps = len(levels) - 1
@@ -143,7 +145,7 @@ def learned_solver(
         fits = "rise to a finite level in 20 steps at most"
         raise ValueError(f"grid must {fits}, got {steps} steps to {levels[-1]:g}")
     checks.at_hand("x", checks.some("x", crowd, "walker"))
-    past = checks.at_most("past", past, 20, solver.past)
+    past = checks.at_most("past", past, 20, 0)
     weights = _first_weights(solver, levels, past)
     begin = torch.cat([torch.tensor(levels, **EXACT).diff().log(), weights.flatten()])
     checks.function("loss", loss, "the ends")

@@ -93,6 +93,16 @@ def test_a_model_samples_by_what_was_learned(dtype):
     assert drawn.shape == (6, 2) and drawn.dtype == torch.float32 and drawn.isfinite().all()
 
 
+def test_what_was_learned_learns_on():
+    "From where it stood, and not from a formula."
+    x, asked = crowd(d=2), []
+    found = learned_solver(PLANE, x, UNEVEN, spread, rounds=5)
+    loss = lambda e: asked.append(e.detach()) or spread(e)
+    again = learned_solver(PLANE, x, found[0], loss, found[1], rounds=5)
+    assert error(asked[0], solve(PLANE, x, *found)) < 1e-10
+    assert spread(solve(PLANE, x, *again)) < spread(solve(PLANE, x, *found))
+
+
 def test_a_network_is_left_as_it_was():
     net = torch.nn.Linear(2, 2)
     p = DDPM(lambda x, level: net(x), ForwardProcess(linear_schedule(50)), (2,), "x0")
@@ -115,7 +125,7 @@ def test_what_it_refuses():
     for solver in ("heun", "euler", "unipc2", "2m-sde", Solver("mine", 1, stages=((0.5, (1.0,)),))):
         with pytest.raises(ValueError, match="solver must hold 'x0', without stages"):
             learned_solver(TWO, x, UNEVEN, spread, solver)
-    with pytest.raises(ValueError, match="past must be 1 or more"):
+    with pytest.raises(ValueError, match="past must be 1 or more for '2m'"):
         learned_solver(TWO, x, UNEVEN, spread, past=0)
     for loss in (lambda e: 1.0, lambda e: e, lambda e: torch.ones(()), lambda e: e.detach().sum()):
         with pytest.raises(TypeError, match="loss must give one number"):
