@@ -1175,12 +1175,24 @@ row(
 # ---- pictures and checks that speak
 
 
+AXES = dm.figure()[1]  # new ones would take longer than what is checked
+
+
 def drawn(f, **fixed):
     "f, and nothing of what it drew."
-    return lambda **given: [f(**fixed | given), None][1]
+
+    def call(**given):
+        try:
+            f(**fixed | given)
+        finally:
+            for artist in [*AXES.lines, *AXES.patches, *AXES.collections, *AXES.texts]:
+                artist.remove()
+
+    return call
 
 
-AX = Kind(None, as_is("None"), (np.array([1]),))
+AX = Kind(AXES, as_is("None"), (np.array([1]),))
+NEW = AX.but(good=None)  # where a colour bar is drawn, too
 ALT = TEXT.but(right={"text": "3"}, wrong=(" ",))
 MAYBE_ALT = ALT.but(right=ALT.right | as_is("None"))
 MAYBE_TEXT = TEXT.but(right=TEXT.right | as_is("None"))
@@ -1393,7 +1405,7 @@ row(
     drawn(dm.plot_field),
     x=POINTS,
     arrows=POINTS,
-    ax=AX,
+    ax=NEW,
     alt=MAYBE_ALT,
     color=COLOR,
     lengths=Kind((0.1, 9.0), as_is("None", "list", "tuple"), ((0, 1), (2, 1), (1, NAN))),
@@ -1404,7 +1416,7 @@ row(
     "plot_heat",
     drawn(dm.plot_heat),
     values=Kind(X, as_is("half"), (X[0], X * NAN, X * 1j)),
-    ax=AX,
+    ax=NEW,
     alt=MAYBE_ALT,
     color=Kind("data", as_is("array"), ("nope", ("red", "nope"))),
     limits=Kind((0.0, 1.0), as_is("None", "list", "tuple"), ((0, NAN), (1, 0), (1, 1))),
