@@ -104,7 +104,7 @@ def test_prepare_and_test_go_through(checkout):
     notebook = checkout / "nbs" / LIGHT
     notebook.write_text(notebook.read_text().replace("import contextlib", "raise RuntimeError", 1))
     with pytest.raises(AssertionError, match="RuntimeError"):
-        nbdev("nbdev-test", checkout)
+        nbdev("nbdev-test", checkout, str(notebook))
 
 
 def test_git_ignores_what_nbdev_leaves_behind():
