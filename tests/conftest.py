@@ -35,6 +35,7 @@ DIFFUSION_MATH_REQUIRE_BROWSER=1 that is an error.
 
 import contextlib
 import functools
+import gc
 import os
 import random
 import re
@@ -48,6 +49,7 @@ assert "diffusion_math" not in sys.modules, (
     "diffusion_math was imported before its shape checks could be installed"
 )
 shapes.install("diffusion_math")
+gc.set_threshold(20_000)  # Python's 700 looks through what ten thousand tests hold too often
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -156,6 +158,10 @@ def pytest_collection_modifyitems(config, items):
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish():
+    gc.freeze()  # modules and tests stay to the end: no collection looks through them again
 
 
 def pytest_report_header():
