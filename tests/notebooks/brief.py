@@ -247,7 +247,7 @@ BRIEF = {
         "four[:2], tolerance=1e-2)": "four[:2], tolerance=1e-1)",
     },
     "workshop/training/solver.ipynb": {
-        "2, 250, 1, generator": "2, 25, 1, generator",
+        "2, 250, 1, generator=gen": "2, 25, 1, generator=gen",
         "off(ends, true), rounds=40)": "off(ends, true), rounds=4)",
     },
 }
