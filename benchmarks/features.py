@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from diffusion_math import mnist
 
 WIDTH, EPOCHS, BATCH, LR = 64, 5, 200, 4e-3
-WEIGHTS = CACHE / "features.safetensors"
 
 
 class Classifier(nn.Module):
@@ -91,38 +90,38 @@ def sure(model: Classifier, x: Tensor, least: float = 0.95) -> float:
     return (best > least).double().mean().item()
 
 
-def feature_network(root: Path) -> tuple[Classifier, dict]:
-    "The classifier from the cache, or trained now; and what to say of it."
-    model = Classifier().eval()
-    if WEIGHTS.is_file():
-        model.load_state_dict(load_file(WEIGHTS))
+def feature_network(root: Path, seed: int = 0) -> tuple[Classifier, dict]:
+    "The classifier of a seed from the cache, or trained now; and what to say of it."
+    model, weights = Classifier().eval(), CACHE / f"features{f'-{seed}' * (seed > 0)}.safetensors"
+    if weights.is_file():
+        model.load_state_dict(load_file(weights))
     else:
-        model = train(*mnist("train", root, labels=True))
-        WEIGHTS.parent.mkdir(exist_ok=True)
-        save_file(model.state_dict(), WEIGHTS)
+        model = train(*mnist("train", root, labels=True), seed=seed)
+        weights.parent.mkdir(exist_ok=True)
+        save_file(model.state_dict(), weights)
     right = accuracy(model, *mnist("test", root, labels=True))
     if right < 0.99:
         raise SystemExit(
             f"the feature network gets {right:.2%} of the test digits right, and should get 99 %"
         )
-    sha256 = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
     return model, {"features": WIDTH, "accuracy": right, "sha256": sha256[:16]}
 
 
-def frechet_gaussians(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> float:
-    "|a - b|^2 + trace(A + B - 2 (A B)^(1/2)): the squared Wasserstein-2 distance of two Gaussians."
-    values, vectors = torch.linalg.eigh(cov_a)
+def frechet_gaussians(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> Tensor:
+    "|a - b|^2 + trace(A + B - 2 (A B)^(1/2)): the squared Wasserstein-2 distance of two Gaussians; a graph to b alone."
+    values, vectors = torch.linalg.eigh(cov_a.detach())
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
     cross = (
         torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
     )  # of (A B)^(1/2), the same trace
-    return ((mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross).item()
+    return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
     "The Fréchet distance of two sets of features, (n, d) and (m, d)."
     a, b = a.double(), b.double()
-    return frechet_gaussians(a.mean(0), a.T.cov(), b.mean(0), b.T.cov())
+    return frechet_gaussians(a.mean(0), a.T.cov(), b.mean(0), b.T.cov()).item()
 
 
 class Score:

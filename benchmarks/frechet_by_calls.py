@@ -5,10 +5,13 @@
 Same network, same class labels, the ten in turn, same noise where a sampler walks from given noise. What each package
 offers stands in samplers.py; SENT keeps what leads anywhere. Which sampler a package sends is found by the judge itself,
 on pilot pictures of other noise than that which counts: each sampler draws a few, with the ends and the rho of RANGES
-and RHOS where the caller says them, and the best four draw more. With 20 calls the four of 10 are tried. From the best two
-of ours Nelder and Mead's search goes on over both ends, rho and the gain of a steep solver. Whoever uses another package
-could do as much by hand: so the best of the peers, after it was beaten or not, is given the same search, and the note
-under the table says what it comes to. Nothing is clipped on the way.
+and RHOS where the caller says them, and the best four draw more. With 20 calls the four of 10 are tried. Nobody need use
+up the calls: what a package sent for fewer is sent again where the pilot finds nothing better.
+
+Ours can also learn its numbers, so it stands there twice: as learned (learned_solvers.py; from another judge and other
+noise than these), and by the best of its formulas. Whoever uses another package can search on by hand: so the best of
+the peers is given Nelder and Mead's search over both ends and rho, by the judge that counts, and the note under the
+table says what it comes to. Nothing is clipped on the way.
 
 The judge is the Fréchet distance to the training digits in the features of features.py, with as many held-out digits as
 the floor. A small set makes it larger, alike for all. In brackets one standard error on either side, from redrawing the
@@ -20,23 +23,24 @@ import math
 import re
 import sys
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from common import HERE, arguments, figure, need_mnist, say
 from features import Score, frechet
+from learned_solvers import read, told
 from samplers import Ranges, Sampler, of_ours, of_peers, steep
 from scipy.optimize import minimize
 
 from diffusion_math import load_pretrained
-from diffusion_math.networks.denoiser import as_denoiser
 from diffusion_math.solvers import SOLVERS, even_grid, karras_grid
 
 CALLS, SHAPE, LEADER, REDRAWN, KEPT = (5, 10, 20), (1, 28, 28), "diffusion_math", 100, 4
+FORMULAS = f"{LEADER}, by formula"
 FEW, MORE, ASKED = 60, 500, 28  # pictures of the two pilots; how often the search may ask
 RANGES: Ranges = (0.002, 80.0), (0.02, 20.0), (0.02, 200.0), (0.05, 80.0), (0.1, 600.0)
 RHOS = 7.0, 4.0
-# of the noise at either end, of rho, and of a steep solver's gain
-LIMITS = (1.0, 1000.0), (0.002, 0.5), (1.0, 20.0), (1.0, 4.0)
+LIMITS = (1.0, 1000.0), (0.002, 0.5), (1.0, 20.0)  # of the noise at either end, and of rho
 SENT = {  # what each package may send: the spacings and solvers that lead anywhere, so that the pilot stays short
     "diffusers": (
         "DPM-Solver++(2M), ",
@@ -53,14 +57,8 @@ SENT = {  # what each package may send: the spacings and solvers that lead anywh
     "smalldiffusion": ("accelerated", "DDIM"),
     "denoising-diffusion-pytorch": ("DDIM, eta 0", "elucidated"),
 }
-AGAIN = "the best peer, after our search"
-OURS = "2m", "3m-half", "unipc2", "unipc3", "ipndm", "adams"
-
-
-def told(p, y: torch.Tensor):
-    "The network's guess when it is told the classes y, at the levels that it has seen."
-    ask, seen = as_denoiser(p.given(y=y)), p.q.schedule.log_snr[1].item()
-    return lambda x, log_snr: ask(x, min(float(log_snr), seen))
+AGAIN = "the best peer, after a search"
+OURS, GAINS = ("2m", "3m-half", "unipc2", "unipc3", "ipndm", "adams"), (1.5, 1.75, 2.0)
 
 
 class Pictures:
@@ -83,11 +81,9 @@ class Pictures:
         return off if off == off else math.inf
 
 
-def offered(
-    who: str, ranges: Ranges = RANGES, rhos=RHOS, gains=(1.5, 1.75, 2.0)
-) -> dict[str, Sampler]:
-    "What a package may send."
-    if who != LEADER:
+def offered(who: str, ranges: Ranges = RANGES, rhos=RHOS) -> dict[str, Sampler]:
+    "What a package may send of what is written down."
+    if who != FORMULAS:
         samplers = of_peers(ranges, rhos)[who]
         return {name: s for name, s in samplers.items() if name.startswith(SENT[who])}
     grids = {}
@@ -97,27 +93,28 @@ def offered(
         for rho in rhos:
             title = f"karras, rho {rho:.3g}, {low:.3g} to {high:.3g}"
             grids[title] = partial(karras_grid, *ends, rho=rho, clean=True)
-    return of_ours(grids, [*(SOLVERS[name] for name in OURS), *map(steep, gains)])
+    return of_ours(grids, [*(SOLVERS[name] for name in OURS), *map(steep, GAINS)])
 
 
 def kind(name: str) -> str:
-    "A sampler's name without its ends, rho and gain."
-    return re.sub(r"(, rho [\d.]+)|([\d.e-]+ to [\d.e+-]+$)|((?<=^steep )[\d.]+)", "", name)
+    "A sampler's name without its ends and rho."
+    return re.sub(r"(, rho [\d.]+)|([\d.e-]+ to [\d.e+-]+$)", "", name)
 
 
 def knobs(name: str) -> list[float] | None:
-    "The logarithms of the noise where it begins and ends, of rho and of a gain; None if no caller says them."
-    found = [re.search(rf"{word} ([\d.]+)", name) for word in ("rho", "steep")]
-    rho, gain = (float(one[1]) if one else usual for one, usual in zip(found, (7, 2), strict=True))
+    "The logarithms of the noise where it begins and ends, and of rho; None if no caller says them."
+    rho = re.search(r"rho ([\d.]+)", name)
     ends = re.search(r"([\d.e-]+) to ([\d.e+-]+)$", name)
-    return ends and [math.log(v) for v in (float(ends[2]), float(ends[1]), rho, gain)]
+    return ends and [
+        math.log(v) for v in (float(ends[2]), float(ends[1]), float(rho[1]) if rho else 7)
+    ]
 
 
 def turned(who: str, name: str, at: list[float]) -> tuple[str, Sampler]:
     "The same sampler with other knobs, to three digits."
     kept = (min(max(math.exp(v), a), b) for v, (a, b) in zip(at, LIMITS, strict=True))
-    high, low, rho, gain = (float(f"{v:.3g}") for v in kept)
-    same = offered(who, ((low, high),), (rho,), (gain,))
+    high, low, rho = (float(f"{v:.3g}") for v in kept)
+    same = offered(who, ((low, high),), (rho,))
     return next((other, s) for other, s in same.items() if kind(other) == kind(name))
 
 
@@ -130,26 +127,46 @@ def searched(who: str, name: str, pilot: Pictures, calls: int) -> tuple[float, s
         seen.append((pilot.distance(sampler, calls), title, sampler))
         return min(seen[-1][0], 1e6)
 
-    steps = (0.5, 0.5, 0.4, 0.1)
+    steps = (0.5, 0.5, 0.4)
     simplex = [at] + [[v + s * (i == j) for j, v in enumerate(at)] for i, s in enumerate(steps)]
     minimize(off, at, method="Nelder-Mead", options=dict(maxfev=ASKED, initial_simplex=simplex))
     return min(seen, key=lambda one: one[0])
 
 
-def ranked(pool: dict[str, Sampler], pilots: list[Pictures], calls: int) -> dict[str, Sampler]:
+class Sent(NamedTuple):
+    "A sampler that a package sends, for how many calls, and its distance in the larger pilot."
+
+    distance: float
+    name: str
+    sampler: Sampler
+    calls: int
+
+    def __str__(self) -> str:
+        return f"{self.name}, in {self.calls} calls"
+
+
+def ranked(pool: dict[str, Sampler], pilots: list[Pictures], calls: int) -> list[Sent]:
     "The best few of a pool, the best first."
+    few = [Sent(0.0, name, sampler, calls) for name, sampler in pool.items()]
     for pilot in pilots:
-        worth = {name: pilot.distance(sampler, calls) for name, sampler in pool.items()}
-        pool = {name: pool[name] for name in sorted(worth, key=worth.get)[:KEPT]}
-    return pool
+        judged = [one._replace(distance=pilot.distance(one.sampler, calls)) for one in few]
+        few = sorted(judged, key=lambda one: one.distance)[:KEPT]
+    return few
 
 
-def ours(pool: dict[str, Sampler], pilot: Pictures, calls: int) -> dict[str, Sampler]:
-    "A ranked pool of ours, with what the search finds from the best of its first two kinds before it."
-    first = {kind(name): name for name in reversed(pool)}  # of each kind the best
-    two = [name for name in pool if name in first.values()][:2]
-    found = sorted((searched(LEADER, name, pilot, calls) for name in two), key=lambda one: one[0])
-    return {name: sampler for _, name, sampler in found} | pool
+def learned(calls: int) -> dict[str, Sampler]:
+    "The solver that was learned for so many calls, on its own grid."
+    grid, solver = read(calls)
+    return of_ours({"on its own levels": lambda steps: grid}, [solver])
+
+
+def chosen(who: str, before: list[Sent], pilots: list[Pictures], calls: int) -> list[Sent]:
+    "A package's best few for so many calls, with the best of those before, for fewer; the best first."
+    if who == LEADER:
+        pool = learned(calls)
+    else:
+        pool = {one.name: one.sampler for one in before} if calls > CALLS[1] else offered(who)
+    return sorted([*ranked(pool, pilots, calls), *before[:1]], key=lambda one: one.distance)
 
 
 def redrawn(features: dict[str, torch.Tensor], train: torch.Tensor) -> dict[str, list[float]]:
@@ -182,28 +199,27 @@ def main() -> None:
     n, p = (100 if args.quick else 2000), load_pretrained("ddpm_mnist")
     score = Score(need_mnist(args.data), n)
     pilots = [Pictures(p, score, 20 if args.quick else k, 100 + k) for k in (FEW, MORE)]
-    pictures, figures, said, pools = Pictures(p, score, n, 1), [], [], {}
+    pictures, figures, said, few = Pictures(p, score, n, 1), [], [], {}
     train = score.train[torch.randperm(60_000, generator=torch.Generator().manual_seed(0))]
     for calls in CALLS:
-        drawn, names = {}, {}
-        for who in (LEADER, *of_peers()):
-            pool = ranked(pools[who] if calls > CALLS[1] else offered(who), pilots, calls)
-            pools[who] = ours(pool, pilots[-1], calls) if who == LEADER else pool
-            names[who], sampler = next(iter(pools[who].items()))
-            drawn[who] = pictures.features(sampler, calls)
-            print(calls, who, names[who], frechet(drawn[who], train), file=sys.stderr, flush=True)
+        drawn = {}
+        for who in (LEADER, FORMULAS, *of_peers()):
+            few[who] = chosen(who, few.get(who, []), pilots, calls)
+            sent = few[who][0]
+            drawn[who] = pictures.features(sent.sampler, sent.calls)
+            print(calls, who, sent, frechet(drawn[who], train), file=sys.stderr, flush=True)
         worth = {who: frechet(f, train) for who, f in drawn.items()}
         case = f"Fréchet distance, {calls} calls"
         figures.append(figure("held-out digits", case, score.floor))
-        best = min(worth.keys() - {LEADER}, key=worth.get, default=None)
-        if best and knobs(names[best]):
-            _, title, sampler = searched(best, names[best], pilots[-1], calls)
+        best = min(worth.keys() - {LEADER, FORMULAS}, key=worth.get, default=None)
+        if best and knobs(few[best][0].name):
+            _, title, sampler = searched(best, few[best][0].name, pilots[-1], calls)
             drawn[AGAIN] = pictures.features(sampler, calls)
         again = redrawn(drawn, train)
         gaps = {who: torch.tensor(again[who]) - torch.tensor(again[LEADER]) for who in drawn}
         for who, value in worth.items():
             error = torch.tensor(again[who]).std().item()
-            more = {"low": value - error, "high": value + error, "sampler": names[who]}
+            more = {"low": value - error, "high": value + error, "sampler": str(few[who][0])}
             if who != LEADER:
                 more |= {"behind": value - worth[LEADER], "behind_std": gaps[who].std().item()}
             figures.append(figure(who, case, value, **more))
@@ -216,7 +232,7 @@ def main() -> None:
             value = frechet(drawn[AGAIN], train)
             words = beside("that", value - worth[LEADER], gaps[AGAIN])
             said[-1] += (
-                f" (given our search, it sends {title} and comes to {value:.2f}; ours is {words})"
+                f" (given a search by hand, it sends {title} and comes to {value:.2f}; ours is {words})"
             )
             print(said[-1], file=sys.stderr, flush=True)
     lines = []
@@ -230,7 +246,8 @@ def main() -> None:
         better="less",
         samples=n,
         target="ours ahead of every peer by more than the error bars",
-        note=f"{'; '.join(said)}. {of_a_fine_walk()}",
+        note=f"Ours has learned its levels and weights, from another judge and other noise than these. "
+        f"{'; '.join(said)}. {of_a_fine_walk()}",
         after="Which sampler each package sent:\n\n" + "\n".join(lines),
     )
 

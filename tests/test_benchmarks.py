@@ -47,7 +47,7 @@ def test_frechet_of_commuting_gaussians_is_the_closed_form(zeros, seed):
     got = frechet_gaussians(shift, basis * a @ basis.T, 0 * shift, basis * b @ basis.T)
     tolerance = rounding(a, b) + 1e-14 * want.item()
     assert tolerance < (1e-6 if zeros else 1e-12)  # the roots of 0 cost half the digits
-    assert got == pytest.approx(want.item(), rel=0, abs=tolerance)
+    assert got.item() == pytest.approx(want.item(), rel=0, abs=tolerance)
 
 
 def test_frechet_of_any_gaussians_agrees_with_scipy():
@@ -56,17 +56,17 @@ def test_frechet_of_any_gaussians_agrees_with_scipy():
     a, b, mean = random_cov(9), random_cov(9), torch.randn(2, 9, dtype=torch.float64)
     root = torch.from_numpy(sqrtm((a @ b).numpy()).real)
     want = (mean[0] - mean[1]).square().sum() + (a + b - 2 * root).trace()
-    got = frechet_gaussians(mean[0], a, mean[1], b)
+    got = frechet_gaussians(mean[0], a, mean[1], b).item()
     assert got == pytest.approx(want.item(), rel=1e-9)
-    assert got == pytest.approx(frechet_gaussians(mean[1], b, mean[0], a), rel=1e-9)
-    assert frechet_gaussians(mean[0], a, mean[0], a) == pytest.approx(0, abs=1e-9)
+    assert got == pytest.approx(frechet_gaussians(mean[1], b, mean[0], a).item(), rel=1e-9)
+    assert frechet_gaussians(mean[0], a, mean[0], a).item() == pytest.approx(0, abs=1e-9)
 
 
 def test_frechet_of_samples_uses_their_moments():
     x, y = torch.randn(500, 6), 2 * torch.randn(400, 6) + 1
     want = frechet_gaussians(
         x.double().mean(0), x.double().T.cov(), y.double().mean(0), y.double().T.cov()
-    )
+    ).item()
     assert frechet(x, y) == pytest.approx(want)
     assert 10 < frechet(x, y) < 14  # 6 (1 + 1) = 12 for the laws themselves
     assert frechet(x, x) == pytest.approx(0, abs=1e-9)
@@ -258,6 +258,55 @@ def test_every_samplers_walk_ends_where_the_flow_does():
                 if off < 0.1:
                     break
             assert off < 0.1, f"{who}, {name}: {off:.3f}"
+
+
+def test_a_package_may_send_again_what_it_sent_for_fewer_calls(monkeypatch):
+    import frechet_by_calls as row
+
+    class Pilot:
+        def distance(self, sampler, calls):
+            return sampler(calls)
+
+    best_in_five, steady = (lambda calls: 1.0 if calls == 5 else 3.0), (lambda calls: 2.0)
+    monkeypatch.setattr(row, "offered", lambda who: {"steady": steady, "quick": best_in_five})
+    few, said = [], []
+    for calls in (5, 10, 20):
+        few = row.chosen("a package", few, [Pilot(), Pilot()], calls)
+        said.append(str(few[0]))
+    assert said == ["quick, in 5 calls"] * 3
+    assert [one.distance for one in row.ranked(row.offered(""), [Pilot()], 10)] == [2.0, 3.0]
+
+
+def test_a_search_turns_the_ends_and_rho_of_the_sampler_that_it_begins_with():
+    from frechet_by_calls import kind, knobs
+
+    name = "elucidated dpmpp, rho 4, 0.05 to 80"
+    assert knobs(name) == pytest.approx([math.log(80), math.log(0.05), math.log(4)])
+    assert kind(name) == kind("elucidated dpmpp, rho 6.4, 0.1 to 400") != kind("EDM, 0.05 to 80")
+    assert knobs("vAB-2, VP") is None
+
+
+@pytest.mark.parametrize("calls", [5, 10, 20])
+def test_a_stored_solver_asks_as_often_as_it_says_and_draws_digits(calls):
+    from learned_solvers import read, told
+
+    from diffusion_math import load_pretrained, solve
+
+    p, asked = load_pretrained("ddpm_mnist").eval().requires_grad_(False), []
+    ask, (grid, solver) = told(p, torch.arange(10)), read(calls)
+    z = torch.randn(10, *p.event_shape, generator=torch.Generator().manual_seed(0))
+    drawn = solve(lambda x, level: asked.append(level) or ask(x, level), z, grid, solver)
+    assert len(asked) == calls == len(grid) - 1
+    # the share of black and of white, as in digits: neither grey nor static
+    settled = lambda x: (x.clamp(-1, 1).abs() > 0.8).double().mean().item()
+    assert abs(settled(drawn) - settled(digits("test")[:1000])) < 0.1
+
+
+def test_the_distance_has_a_slope_by_the_second_pair_of_moments():
+    "Beside differences of it."
+    a, b, mean = random_cov(5), random_cov(5), torch.randn(2, 5, dtype=torch.float64)
+    distance = lambda m, c: frechet_gaussians(mean[0], a, m, c @ c.T)
+    assert torch.autograd.gradcheck(distance, (mean[1].requires_grad_(), b.requires_grad_()))
 
 
 def test_steps_placed_by_the_law_crowd_where_its_modes_part():
