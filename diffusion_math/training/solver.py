@@ -137,7 +137,8 @@ def learned_solver(
     Of all that was tried the best is returned, so it is never worse for this crowd than the beginning. It serves this
     denoiser, between these ends, in so many steps, and has no order [Watson et al. 2022; Frankel et al. 2025].
     ValueError: a grid that falls or has no finite end, another kind of solver, one that counts more guesses than past, a
-    loss that begins as inf or nan, or with such a slope. TypeError: a loss that is no tensor of one number, or does not depend on the ends.
+    loss that begins as inf or nan, or with such a slope. TypeError: a loss that is no tensor of one
+    number, or does not depend on the ends.
     """
     levels, solver, crowd = checks.ways("grid", grid), _plain(solver), wide(checks.tensor("x", x))
     steps = len(levels) - 1
