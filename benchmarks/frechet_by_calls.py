@@ -1,6 +1,7 @@
 """How good are digits drawn in 5, 10 and 20 calls of the network that ships, by each package's best sampler?
 
     python benchmarks/frechet_by_calls.py --data DIR
+    python benchmarks/frechet_by_calls.py --data DIR --again    # what results.json says that each sent, drawn again
 
 Same network, same class labels, the ten in turn, same noise where a sampler walks from given noise. What each package
 offers stands in samplers.py; SENT keeps what leads anywhere. Which sampler a package sends is found by the judge itself,
@@ -38,6 +39,7 @@ from diffusion_math.solvers import SOLVERS, even_grid, karras_grid
 CALLS, SHAPE, LEADER, REDRAWN, KEPT = (5, 10, 20), (1, 28, 28), "diffusion_math", 100, 4
 FORMULAS = f"{LEADER}, by formula"
 FEW, MORE, ASKED = 60, 500, 28  # pictures of the two pilots; how often the search may ask
+PICTURES, PART = 5000, 1000  # that count; how many are drawn at once
 RANGES: Ranges = (0.002, 80.0), (0.02, 20.0), (0.02, 200.0), (0.05, 80.0), (0.1, 600.0)
 RHOS = 7.0, 4.0
 LIMITS = (1.0, 1000.0), (0.002, 0.5), (1.0, 20.0)  # of the noise at either end, and of rho
@@ -65,13 +67,15 @@ class Pictures:
     "What samplers draw of the ten classes in turn, from the same noise, and what the judge says of it."
 
     def __init__(self, p, score: Score, n: int, seed: int):
-        self.score, self.denoise = score, told(p, torch.arange(n) % 10)
-        self.z = torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(seed))
+        z = torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(seed))
+        self.score, self.parts = score, z.split(PART)
+        self.denoise = {len(part): told(p, torch.arange(len(part)) % 10) for part in self.parts}
 
     @torch.inference_mode()
     def features(self, sampler: Sampler, calls: int) -> torch.Tensor:
         torch.manual_seed(1)
-        return self.score.model.features(sampler(self.denoise, self.z, calls).clamp(-1, 1))
+        drawn = [sampler(self.denoise[len(part)], part, calls) for part in self.parts]
+        return self.score.model.features(torch.cat(drawn).clamp(-1, 1))
 
     def distance(self, sampler: Sampler, calls: int) -> float:
         try:
@@ -194,32 +198,78 @@ def of_a_fine_walk() -> str:
     )
 
 
+def remembered(row: dict, who: str, calls: int) -> Sent:
+    "What a package sent for so many calls by a row of results.json."
+    case = f"Fréchet distance, {calls} calls"
+    (told,) = (f["sampler"] for f in row["figures"] if f["who"] == who and f["case"] == case)
+    name, asked = re.fullmatch(r"(.+), in (\d+) calls", told).groups()
+    pool = learned(int(asked)) if who == LEADER else offered(who)
+    return Sent(math.nan, name, pool[name], int(asked))
+
+
+class Race:
+    "Who sends what, what it draws, and how far that is from digits."
+
+    def __init__(self, score: Score, quick: bool, row: dict):
+        p, n = load_pretrained("ddpm_mnist"), 100 if quick else PICTURES
+        sizes = () if row else (20, 20) if quick else (FEW, MORE)
+        self.pilots = [Pictures(p, score, k, 100 + k) for k in sizes]
+        self.pictures, self.row = Pictures(p, score, n, 1), row
+        self.train = score.train[torch.randperm(60_000, generator=torch.Generator().manual_seed(0))]
+        self.few: dict[str, list[Sent]] = {}
+        self.seen: dict[str, torch.Tensor] = {}
+
+    def drawn(self, who: str, calls: int) -> torch.Tensor:
+        "The features of what a package draws in so many calls or fewer."
+        if self.row:
+            self.few[who] = [remembered(self.row, who, calls)]
+        else:
+            self.few[who] = chosen(who, self.few.get(who, []), self.pilots, calls)
+        sent = self.few[who][0]
+        key = f"{who}: {sent}"
+        if key not in self.seen:
+            self.seen[key] = self.pictures.features(sent.sampler, sent.calls)
+        off = frechet(self.seen[key], self.train)
+        print(calls, who, sent, off, file=sys.stderr, flush=True)
+        return self.seen[key]
+
+    def by_hand(self, who: str, calls: int) -> tuple[str, torch.Tensor] | None:
+        "The best of the peers after the search: what it sends, and the features of what that draws."
+        start = self.few[who][0].name
+        if not knobs(start):
+            return None
+        if self.row:
+            found = self.row["searched"].get(str(calls), "")
+            if kind(found) != kind(start):  # another peer's
+                return None
+            title, sampler = turned(who, start, knobs(found))
+        else:
+            _, title, sampler = searched(who, start, self.pilots[-1], calls)
+        return title, self.pictures.features(sampler, calls)
+
+
 def main() -> None:
-    args = arguments(__doc__)
-    n, p = (100 if args.quick else 2000), load_pretrained("ddpm_mnist")
-    score = Score(need_mnist(args.data), n)
-    pilots = [Pictures(p, score, 20 if args.quick else k, 100 + k) for k in (FEW, MORE)]
-    pictures, figures, said, few = Pictures(p, score, n, 1), [], [], {}
-    train = score.train[torch.randperm(60_000, generator=torch.Generator().manual_seed(0))]
+    option = {
+        "action": "store_true",
+        "help": "the samplers that results.json names, without a search",
+    }
+    args = arguments(__doc__, (("--again",), option))
+    row = json.loads((HERE / "results.json").read_text())["rows"]["frechet_by_calls"]
+    score = Score(need_mnist(args.data), 100 if args.quick else PICTURES)
+    race, figures, said, by_hand = Race(score, args.quick, row if args.again else {}), [], [], {}
     for calls in CALLS:
-        drawn = {}
-        for who in (LEADER, FORMULAS, *of_peers()):
-            few[who] = chosen(who, few.get(who, []), pilots, calls)
-            sent = few[who][0]
-            drawn[who] = pictures.features(sent.sampler, sent.calls)
-            print(calls, who, sent, frechet(drawn[who], train), file=sys.stderr, flush=True)
-        worth = {who: frechet(f, train) for who, f in drawn.items()}
+        drawn = {who: race.drawn(who, calls) for who in (LEADER, FORMULAS, *of_peers())}
+        worth = {who: frechet(f, race.train) for who, f in drawn.items()}
         case = f"Fréchet distance, {calls} calls"
         figures.append(figure("held-out digits", case, score.floor))
         best = min(worth.keys() - {LEADER, FORMULAS}, key=worth.get, default=None)
-        if best and knobs(few[best][0].name):
-            _, title, sampler = searched(best, few[best][0].name, pilots[-1], calls)
-            drawn[AGAIN] = pictures.features(sampler, calls)
-        again = redrawn(drawn, train)
+        if best and (found := race.by_hand(best, calls)):
+            by_hand[calls], drawn[AGAIN] = found
+        again = redrawn(drawn, race.train)
         gaps = {who: torch.tensor(again[who]) - torch.tensor(again[LEADER]) for who in drawn}
         for who, value in worth.items():
             error = torch.tensor(again[who]).std().item()
-            more = {"low": value - error, "high": value + error, "sampler": str(few[who][0])}
+            more = {"low": value - error, "high": value + error, "sampler": str(race.few[who][0])}
             if who != LEADER:
                 more |= {"behind": value - worth[LEADER], "behind_std": gaps[who].std().item()}
             figures.append(figure(who, case, value, **more))
@@ -229,12 +279,11 @@ def main() -> None:
                 f"{calls} calls: ours is {beside(f'the best peer, {best},', gap, gaps[best])}"
             )
         if AGAIN in drawn:
-            value = frechet(drawn[AGAIN], train)
+            value = frechet(drawn[AGAIN], race.train)
             words = beside("that", value - worth[LEADER], gaps[AGAIN])
             said[-1] += (
-                f" (given a search by hand, it sends {title} and comes to {value:.2f}; ours is {words})"
+                f" (given a search by hand, it sends {by_hand[calls]} and comes to {value:.2f}; ours is {words})"
             )
-            print(said[-1], file=sys.stderr, flush=True)
     lines = []
     for who in dict.fromkeys(f["who"] for f in figures if "sampler" in f):
         mine = [f"{f['case'].split(', ')[1]}: {f['sampler']}" for f in figures if f["who"] == who]
@@ -244,7 +293,8 @@ def main() -> None:
         unit="Fréchet distance",
         figures=figures,
         better="less",
-        samples=n,
+        samples=score.n,
+        searched=by_hand,
         target="ours ahead of every peer by more than the error bars",
         note=f"Ours has learned its levels and weights, from another judge and other noise than these. "
         f"{'; '.join(said)}. {of_a_fine_walk()}",
