@@ -56,7 +56,7 @@ def _first_weights(solver: Solver, levels: list[float], past: int) -> Float[Tens
         raise ValueError(f"past must be {solver.past} or more for {solver.name!r}, got {past}")
     return out[:, : past + 1]
 
-
+# %% ../../nbs/workshop/training/solver.ipynb #4877d316
 @dataclass
 class _Search:
     "A loss of free numbers: one for each step of the grid, then a row of weights for each."
