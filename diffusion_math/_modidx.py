@@ -150,6 +150,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                  'diffusion_math/command/course.py'),
                                                'diffusion_math.command.course._need_lab': ( 'workshop/command/course.html#_need_lab',
                                                                                             'diffusion_math/command/course.py'),
+                                               'diffusion_math.command.course._no_news': ( 'workshop/command/course.html#_no_news',
+                                                                                           'diffusion_math/command/course.py'),
                                                'diffusion_math.command.course._open_lab': ( 'workshop/command/course.html#_open_lab',
                                                                                             'diffusion_math/command/course.py'),
                                                'diffusion_math.command.course._port': ( 'workshop/command/course.html#_port',

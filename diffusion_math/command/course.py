@@ -5,6 +5,7 @@ __all__ = ['copy_course', 'add_course']
 
 # %% ../../nbs/workshop/command/course.ipynb #f67e5c0d
 import argparse
+import contextlib
 import functools
 import hashlib
 import json
@@ -12,9 +13,11 @@ import os
 import platform
 import signal
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
+from collections.abc import Iterator
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -173,6 +176,24 @@ def copy_course(
             write_file(folder / _NOTES, json.dumps(notes, indent=1).encode())
     return report
 
+# %% ../../nbs/workshop/command/course.ipynb #5d1c02af
+@contextlib.contextmanager
+def _no_news() -> Iterator[None]:
+    "JupyterLab's question whether it may fetch news lies over the page: while this lasts, it is not asked."
+    key = "JUPYTER_CONFIG_PATH"
+    before = os.environ.get(key)
+    with tempfile.TemporaryDirectory() as folder:
+        off = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+        Path(folder, "labconfig").mkdir()
+        Path(folder, "labconfig", "page_config.json").write_text(json.dumps(off))
+        os.environ[key] = os.pathsep.join(filter(None, [folder, before]))
+        try:
+            yield
+        finally:
+            del os.environ[key]
+            if before is not None:
+                os.environ[key] = before
+
 # %% ../../nbs/workshop/command/course.ipynb #977f95f1
 def _lab_arguments(root: Path, page: str, port: int, browser: bool) -> list[str]:
     "What JupyterLab is told."
@@ -204,7 +225,8 @@ def _open_lab(root: Path, page: str, port: int, browser: bool, once: bool) -> No
 
     if once:
         threading.Thread(target=_stop_when_up, args=(page,), daemon=True).start()
-    LabApp.launch_instance(_lab_arguments(root, page, port, browser))
+    with _no_news():
+        LabApp.launch_instance(_lab_arguments(root, page, port, browser))
 
 # %% ../../nbs/workshop/command/course.ipynb #7abbbc5f
 def _answers(server: dict, page: str) -> bool:

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from diffusion_math.command import course as room
 from diffusion_math.command.course import copy_course
 from diffusion_math.command.main import main
-from tests.command.shell import shell
 from tests.forks import ran
 from tests.lab import ROOT
 
@@ -415,13 +414,23 @@ def test_root_is_let_in(user, allowed, monkeypatch):
     assert ("--allow-root" in room._lab_arguments(Path("x"), "index.ipynb", 8888, True)) == allowed
 
 
-def test_jupyterlab_really_opens_on_the_copy(tmp_path):
-    done = shell("course", "mine", "--no-browser", "--once", "--port", "0", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "JupyterLab answers at http" in done.stdout and done.stdout.rstrip().endswith(
-        "/lab/tree/index.ipynb"
+@pytest.mark.parametrize("before", [None, "/a/folder"])
+def test_jupyterlab_does_not_ask_whether_it_may_fetch_news(before, monkeypatch):
+    "As its pages are told it; and the part of that name is one that this JupyterLab has."
+    from jupyterlab.commands import get_app_dir
+    from jupyterlab_server.config import get_page_config
+
+    name, key = "@jupyterlab/apputils-extension:announcements", "JUPYTER_CONFIG_PATH"
+    assert any(
+        name.encode() in path.read_bytes() for path in Path(get_app_dir(), "static").glob("*.js")
     )
-    assert (tmp_path / "mine" / "03_forward_process.ipynb").is_file()
+    monkeypatch.setenv(key, before) if before else monkeypatch.delenv(key, raising=False)
+    assert name not in get_page_config([])["disabledExtensions"]
+    with room._no_news():
+        assert name in get_page_config([])["disabledExtensions"]
+        assert os.environ[key].endswith(before or "")
+        folder = Path(os.environ[key].split(os.pathsep)[0])
+    assert os.environ.get(key) == before and not folder.exists()
 
 
 def test_it_says_so_when_the_page_never_comes(lab, monkeypatch):
