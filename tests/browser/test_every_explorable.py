@@ -91,6 +91,12 @@ def test_everything_stands_in_its_place(sized, name):
         assert layout.faults(layout.look(root)) == []
 
 
+def a_step(root, name):
+    "Its first slider goes on by one, or back where it stands at its end."
+    first = root.get_by_label(EVERY[name].sliders[0], exact=True)
+    first.press("ArrowRight" if first.input_value() != first.get_attribute("max") else "ArrowLeft")
+
+
 @every
 def test_keys_move_it_and_it_says_where_it_is(root, name):
     live = root.locator(LIVE)
@@ -116,15 +122,20 @@ def test_keys_move_it_and_it_says_where_it_is(root, name):
         heeded = [[key, str(min(place, last))] for key, place in keys.items()]
         assert slider.evaluate("s => s.heeded") == heeded, label
     root.get_by_role("button", name="Reset").press("Enter")
-    before, said = root.evaluate(PICTURES), live.text_content()
-    first = root.get_by_label(EVERY[name].sliders[0], exact=True)
-    first.press("ArrowRight" if first.input_value() != first.get_attribute("max") else "ArrowLeft")
+    before = root.evaluate(PICTURES)
+    a_step(root, name)
     assert root.evaluate(PICTURES) != before
-    root.page.wait_for_function(
-        "([live, before]) => live.textContent !== before",
-        arg=[live.element_handle(), said],
-        polling=50,
-    )
+
+
+def test_a_move_of_each_is_said(whole):
+    "After a while, so that a drag is not read aloud move by move; hence all of them at once."
+    words = f"Array.from(document.querySelectorAll('{ROOT} {LIVE}'), e => e.textContent)"
+    before = whole.evaluate(words)
+    for name, place in PLACES.items():
+        a_step(whole.locator(ROOT).nth(place), name)
+    changed = f"before => {words}.every((text, i) => text !== before[i])"
+    whole.wait_for_function(changed, arg=before, polling=50)
+    assert len(before) == len(EVERY) and whole.problems == []
 
 
 @every

@@ -290,10 +290,11 @@ def test_a_digit_in_twenty_calls(opened, p):
     assert network_name(p) == DIGITS and took > 0
 
 
-def test_python_is_asked_once_and_may_take_its_time(show):
+def test_python_is_asked_once_and_may_take_its_time(show, page):
     "Two explorables, one message; while nothing comes the reader is told; and when it comes, both are answered."
     few = digits("test")[:2]
-    page = show(NoisingExplorer(few, t=5), NoisingExplorer(few, t=7))
+    page.clock.install()
+    show(NoisingExplorer(few, t=5), NoisingExplorer(few, t=7))
     page.evaluate("""() => {
         window.sent = [];
         for (const el of document.querySelectorAll('[data-widget]')) {
@@ -303,7 +304,11 @@ def test_python_is_asked_once_and_may_take_its_time(show):
         }
     }""")
     said = "document.querySelector('.dm-beside .dm-number').textContent"
-    page.wait_for_function(f"{said}.includes('on its way from Python')", timeout=10_000)
+    told = f"{said}.includes('on its way from Python')"
+    page.clock.fast_forward(3_000)
+    assert not page.evaluate(told)
+    page.clock.fast_forward(2_000)
+    page.wait_for_function(told)
     assert page.evaluate("sent") == [{"network": DIGITS}]
     page.evaluate(
         """([name, text]) => {

@@ -29,7 +29,7 @@ def phone(handset, tmp_path, name):
     page.wait_for_selector(f"{ROOT} canvas")
     settled(page)
 
-    def finger(*points, moves=12):
+    def finger(*points, moves=5):
         def touch(kind, *at):
             spots = [{"x": x, "y": y} for x, y in at]
             wire.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": spots})
@@ -142,7 +142,7 @@ def test_a_finger_paints_in_any_direction(handset, tmp_path):
     plot = page.locator(".dm-plot").first
     before, start, end = state(page)["points"], at(page, plot, 0, 2), at(page, plot, 0, -0.5)
     top = scrolled(page)
-    page.finger(start, end)
+    page.finger(start, end, moves=12)
     painted = state(page)["points"][len(before) :]
     assert len(painted) > 8 and scrolled(page) == top
     assert all(abs(x) < 0.05 and -0.6 < y < 2.1 for x, y in painted)
