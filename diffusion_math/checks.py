@@ -748,8 +748,8 @@ def variance(var: Any, mean: Tensor) -> Tensor:
             else "a number or a tensor"
         )
         raise TypeError(f"var must be {fits}, got {got(var)}")
-    pairs = zip(var.shape[::-1], mean.shape[::-1], strict=False)
-    if var.ndim > mean.ndim or any(v not in (1, m) for v, m in pairs):
+    beside = zip(var.shape, mean.shape[max(0, mean.ndim - var.ndim) :], strict=False)
+    if var.ndim > mean.ndim or any(v not in (1, m) for v, m in beside):
         shape = tuple(var.shape)
         raise ValueError(f"var must broadcast against mean {tuple(mean.shape)}, got shape {shape}")
     if var.ndim and var.device != mean.device:

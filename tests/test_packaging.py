@@ -294,6 +294,8 @@ def test_the_wheel_works_from_another_folder(installed, tmp_path):
 
 def test_the_wheel_hands_over_the_course(installed, tmp_path):
     "As a reader would: the notebooks are copied, and a JupyterLab really opens on them."
+    from jupyterlab.commands import get_app_dir
+
     command = installed.with_name("diffusion-math")
     assert call(command, "--version", cwd=tmp_path).strip() == CFG["version"]
     said = call(
@@ -305,6 +307,7 @@ def test_the_wheel_hands_over_the_course(installed, tmp_path):
         "--port",
         "0",
         cwd=tmp_path,
+        JUPYTERLAB_DIR=get_app_dir(),  # of the environment that the new one sees
         **{
             key: str(tmp_path / key)
             for key in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
@@ -578,7 +581,9 @@ def test_ci_and_the_workflow_call_the_same_targets():
     called = [f"make test {fresh}", f"make test-machines ONE=1 {fresh}"]
     assert re.findall(r"^make .*", ci, re.M) == called
     *targets, whole = re.findall(r"run: (make .*)", workflow)
-    assert targets == ["make course NO_BROWSER=1 ONCE=1", "make test", "make test-machines ONE=1"]
+    usual = ["make course NO_BROWSER=1 ONCE=1", "make test", "make test-machines ONE=1"]
+    lowest = f"make test-python PY=python{CFG['min_python']} LOWEST=1"
+    assert targets == [*usual, lowest]
     assert whole.startswith("make notebooks FULL=1 ")  # tests/notebooks/test_run.py knows of which
     assert (
         "DIFFUSION_MATH_REQUIRE_BROWSER=1" in ci

@@ -115,7 +115,7 @@ def _config(first: dict, then: dict, mults: Sequence[int]) -> dict[str, Any]:
     pixels = sizes["channels"] * (1 + 2 * len(waves)) + sizes["out_channels"]
     weights = 9 * wide * (deep * wide + pixels * sizes["patch"] ** 2)
     came = ", ".join(f"{name} = {size}" for name, size in (sizes | {"mults": mults}).items())
-    if torch.get_default_device().type != "meta":  # a plan takes no memory
+    if torch.empty(0).device.type != "meta":  # a plan takes no memory
         checks.room("channels, out_channels, width, mults, blocks and patch", weights, came)
     then = then | {"waves": waves}
     return then | sizes | {"mults": mults}

@@ -107,7 +107,7 @@ def plot_contours(
         if fill:
             ax.contourf(line, line, away, levels, colors=shades(color, 8)[::-1], alpha=0.7)
         else:
-            ax.contour(line, line, away, levels[1:], colors=color_of(color), linewidths=1.2)
+            ax.contour(line, line, away, levels[1:], colors=[color_of(color)], linewidths=1.2)
         ax.set(aspect="equal", xlim=(-span, span), ylim=(-span, span))
     return finished(ax, alt)
 
