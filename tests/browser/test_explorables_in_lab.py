@@ -186,8 +186,8 @@ def test_from_the_event_to_the_end_of_the_draw(nb, capsys):
             timings.length = 0;
             let moves = 0;
             for (const slider of root.querySelectorAll('.dm-range')) {
-                for (let k = 0; k < 8; k++) {
-                    slider.value = Math.round((k * slider.max) / 7);
+                for (let k = 0; k < 4; k++) {
+                    slider.value = Math.round((k * slider.max) / 3);
                     slider.dispatchEvent(new Event('input', { bubbles: true }));
                     moves++;
                 }
@@ -197,7 +197,7 @@ def test_from_the_event_to_the_end_of_the_draw(nb, capsys):
         }""",
             i,
         )
-        assert len(took) == moves >= 8 and min(took) >= 0
+        assert len(took) == moves >= 4 and min(took) >= 0
         rows.append(
             f"{name:>9} {len(took):>7} {np.median(took):>10.1f} {np.percentile(took, 95):>10.1f}"
         )

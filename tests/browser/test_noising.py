@@ -190,28 +190,6 @@ def test_accessible_in_jupyterlab_in_both_themes(nb):
         assert ("0072b2" in colours(page, ".dm-plot")) == (theme == "light")
 
 
-def test_from_the_event_to_the_end_of_the_draw(nb, capsys):
-    "Prints how long a move takes; asserts only that each one was drawn."
-    page, rows = nb.page, []
-    for name in (BETA, TIME, STEPS):
-        slider = page.get_by_label(name)
-        slider.press("Home")
-        page.evaluate("document.querySelector('.dm-explorable').explorable.timings.length = 0")
-        for _ in range(8):
-            page.keyboard.press("ArrowRight")
-        drag(page, slider, 1)
-        timings = page.evaluate("document.querySelector('.dm-explorable').explorable.timings")
-        took = [timing["to"] - timing["from"] for timing in timings]
-        assert len(took) > 10 and min(took) > 0
-        rows.append(
-            f"{name[0]:>6} {len(took):>7} {np.median(took):>10.1f} {np.percentile(took, 95):>10.1f}"
-        )
-    settled(page)
-    head = "\nfrom the slider's input event to the end of the draw, ms\nslider   moves     median       95 %"
-    with capsys.disabled():
-        print(head, *rows, sep="\n")
-
-
 @contextlib.contextmanager
 def another_front_end(nb, old, new):
     "The explorer with this in its front end for that; JupyterLab shows a front end anew when it changes."
