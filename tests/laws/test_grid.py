@@ -7,7 +7,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from diffusion_math import (
@@ -106,6 +106,7 @@ def test_the_gap_by_draws_of_paths():
 
 @settings(max_examples=12)
 @given(modes, betas, st.integers(0, 10**6), st.floats(0, 0.5))
+@example([(1.0, 2.0, 0.0234375)], [0.5], 0, 0.0)  # 39 of its deviations away, where the truth is called infinite
 def test_bound_is_truth_plus_gap_for_random_mixtures_schedules_and_wrong_p(modes, beta, seed, bend):
     q, data = ForwardProcess(Schedule.from_beta(beta)), mixture(modes)
     x = torch.linspace(-4, 4, 9, dtype=F64)[:, None]
@@ -117,7 +118,8 @@ def test_bound_is_truth_plus_gap_for_random_mixtures_schedules_and_wrong_p(modes
             exact_elbo(q, p, x, nodes=400).total,
         )
         off = (bound - truth - gap).abs() / bound.abs().clamp(min=1)
-        assert off[bound - truth < 600].max() < 1e-4
+        said = truth.isfinite()  # below -650 nats a density is called none
+        assert off[said & (bound - truth < 600)].max() < 1e-4 and (bound[~said] > 650).all()
         assert gap.min() > -1e-6
 
 
