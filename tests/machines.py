@@ -53,9 +53,17 @@ def fits(name: str, capability: str) -> bool:
 
 
 def changes(name: str, environ: dict[str, str]) -> dict[str, str]:
-    "What a setting changes in an environment: all that it names but the BLAS variables that are set there."
+    """What a setting changes in an environment, and how many workers it leaves room for.
+
+    All that it names, that is, but the BLAS variables that are set there.
+    """
     kept = {key for key in SETTINGS[name] if key.startswith(BLAS) and key in environ}
-    return {key: value for key, value in SETTINGS[name].items() if key not in kept}
+    changed = {key: value for key, value in SETTINGS[name].items() if key not in kept}
+    # threads that outnumber the cores wait for one another longer than they work
+    threads = int(changed.get("DIFFUSION_MATH_TEST_THREADS", 1))
+    return changed | {
+        "PYTEST_XDIST_AUTO_NUM_WORKERS": str(max(1, (os.cpu_count() or 1) // threads))
+    }
 
 
 def chosen(names: list[str], commit: str) -> str:

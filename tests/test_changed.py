@@ -66,6 +66,13 @@ def test_a_setting_fits_the_processor_and_keeps_its_blas():
     assert "OPENBLAS_CORETYPE" not in kept and kept["ATEN_CPU_CAPABILITY"] == "avx2"
 
 
+def test_threads_do_not_outnumber_the_cores(monkeypatch):
+    for cores, expected in ((1, [1, 1, 1]), (2, [2, 1, 1]), (8, [8, 4, 4])):
+        monkeypatch.setattr(machines.os, "cpu_count", lambda cores=cores: cores)
+        told = [machines.changes(name, {}) for name in ("oldest", "avx2", "avx512")]
+        assert [int(changed["PYTEST_XDIST_AUTO_NUM_WORKERS"]) for changed in told] == expected
+
+
 def test_each_setting_gets_its_turn_and_each_commit_its_setting():
     names = list(machines.SETTINGS)
     assert {machines.chosen(names, f"{i:08x}ff") for i in range(3)} == set(names)

@@ -106,7 +106,9 @@ def test_the_gap_by_draws_of_paths():
 
 @settings(max_examples=12)
 @given(modes, betas, st.integers(0, 10**6), st.floats(0, 0.5))
-@example([(1.0, 2.0, 0.0234375)], [0.5], 0, 0.0)  # 39 of its deviations away, where the truth is called infinite
+@example(
+    [(1.0, 2.0, 0.0234375)], [0.5], 0, 0.0
+)  # 39 of its deviations away, where the truth is called infinite
 def test_bound_is_truth_plus_gap_for_random_mixtures_schedules_and_wrong_p(modes, beta, seed, bend):
     q, data = ForwardProcess(Schedule.from_beta(beta)), mixture(modes)
     x = torch.linspace(-4, 4, 9, dtype=F64)[:, None]
