@@ -33,7 +33,7 @@ endif
 help:
 	@sed -n 's/^#   //p' Makefile
 	@echo "also: make lint | unit | notebooks | browser (parts of test), export, clean-notebooks, picture, dist,"
-	@echo "      test-machines (as on other processors), test-python PY=python3.13 (LOWEST=1), mutants CHAPTER=03 (MODULE=1), minutes, stills, film"
+	@echo "      test-machines (as on other processors), test-python PY=python3.13 (LOWEST=1), mutants CHAPTER=03 (MODULE=1, BRIEF=1), minutes, stills, film"
 
 course: $(VENV)/.course
 	$(BIN)/diffusion-math course nbs --port $(PORT) $(if $(call yes,$(NO_BROWSER)),--no-browser) $(if $(call yes,$(ONCE)),--once)
@@ -83,7 +83,7 @@ test-python:
 # Each equation of a chapter bent at one place: what did no check notice?
 CHAPTER ?= 03
 mutants: $(VENV)/.dev
-	$(BIN)/python -m tests.mutants $(CHAPTER) $(if $(call yes,$(MODULE)),--module)
+	$(BIN)/python -m tests.mutants $(CHAPTER) $(if $(call yes,$(MODULE)),--module) $(if $(call yes,$(BRIEF)),--brief)
 
 # Its own environment, with the peers from PyPI; one that fails to install is reported, and the others are measured.
 bench: $(BENCH)/.peers

@@ -8,6 +8,8 @@ By default the learners' cells that execute a numbered equation are bent: those 
 right below one. `--module` bends the functions of the module that the chapter exports, instead; the cells then ask
 the bent module also where they would define it anew, under "The source, for the curious".
 
+Chapters that train for minutes are bent as the tests run them, with smaller numbers: `--brief`.
+
 No kernel and no picture: a process runs the cells in order, and forks before each cell that is bent, so that a bend
 costs the cells from there to the first check that fails. A fork shares torch's state, so one thread each.
 """
@@ -20,6 +22,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -28,6 +31,8 @@ import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.notebooks.brief import to_run
 
 ROOT = Path(__file__).resolve().parents[1]
 NBS = ROOT / "nbs"
@@ -361,6 +366,9 @@ def main(argv: list[str] | None = None) -> None:
         const="",
         help="bend the functions of the chapter's module, or of another, such as numerics",
     )
+    parser.add_argument(
+        "--brief", action="store_true", help="with the smaller numbers of tests/notebooks/brief.py"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="side by side")
     parser.add_argument(
         "--patience",
@@ -378,7 +386,10 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     for name in ("diffusion_math.teach.plot", "matplotlib.figure", "scipy.stats", "ipywidgets"):
         importlib.import_module(name)  # once here, not in every fork
-    chapter = cells(notebook(given.chapter))
+    path = notebook(given.chapter)
+    if given.brief:
+        path = to_run(Path(shutil.copy(path, home.name)), path.name)
+    chapter = cells(path)
     took = straight(chapter)
     print(f"the chapter as it stands takes {took:.0f} s", flush=True)
     seconds = 4 * took + given.patience

@@ -9,6 +9,7 @@ import pytest
 from tests.forks import ran
 from tests.imports import ROOT
 from tests.mutants import bends, cells, main, module_of, notebook
+from tests.notebooks import brief
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -116,6 +117,14 @@ def test_the_functions_of_a_module_are_bent_where_the_chapter_calls_them(tmp_pat
 def test_a_chapter_that_fails_as_it_stands_is_refused(tmp_path):
     said = mutants(pages(tmp_path, "assert 1 == 2  # (7.1)"))
     assert said == "the chapter fails as it stands: AssertionError: \n"
+
+
+def test_a_brief_chapter_is_bent_with_its_smaller_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr(brief, "FULL", False)
+    monkeypatch.setitem(brief.BRIEF, "chapter.ipynb", {"n = 30": "n = 3"})
+    path = pages(tmp_path, "n = 30", "total = n + 1  # (7.1)", "assert total == 4")
+    assert "fails as it stands" in mutants(path)
+    assert mutants(path, "--brief").endswith("1 of 1 bends were noticed.\n")
 
 
 def test_every_chapter_is_found_by_its_number():

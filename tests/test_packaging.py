@@ -471,7 +471,8 @@ fi
 def run_make(folder: Path, *args: str, python: str = "fake/python3") -> subprocess.CompletedProcess:
     "Run make as from a fresh shell: what a make above this one was told must not reach it."
     own = {"PORT", "NO_BROWSER", "ONCE", "VENV", "PYTHON", "PYTEST_ARGS"}
-    own |= {"BASE", "FULL", "ONE", "ALL", "PY", "LOWEST", "CONSTRAINTS", "CHAPTER", "MODULE"}
+    own |= {"BASE", "FULL", "ONE", "ALL", "PY", "LOWEST", "CONSTRAINTS"}
+    own |= {"CHAPTER", "MODULE", "BRIEF"}
     env = {
         k: v
         for k, v in os.environ.items()
@@ -550,6 +551,7 @@ def test_the_smaller_targets(target, ran, fake_python, tmp_path):
 
 def test_options_reach_the_smaller_targets(fake_python, tmp_path):
     assert make(tmp_path, "mutants", "CHAPTER=05b", "MODULE=1")[-1].endswith("05b --module")
+    assert make(tmp_path, "mutants", "CHAPTER=06", "BRIEF=1")[-1].endswith("06 --brief")
     assert " --one " in make(tmp_path, "test-machines", "ONE=1")[-1]
     for full, told in (("1", True), ("0", False), ("", False)):
         ran = make(tmp_path, "notebooks", f"FULL={full}")[-1]
