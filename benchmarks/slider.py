@@ -10,7 +10,7 @@ whole range of each slider of each explorable of the course.
 import importlib.util
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import quantiles
 
@@ -18,7 +18,7 @@ from common import arguments, figure, ratios, say, spread
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tests.lab import FLAGS, Lab, OpenNotebook, find_chromium, load_lab, new_page, notebook  # noqa: E402
+from tests.lab import FLAGS, Lab, OpenNotebook, find_chromium, new_lab_page, notebook  # noqa: E402
 
 MOVES, OURS = 50, "diffusion_math (NoisingExplorer)"
 BEGIN = """%matplotlib inline
@@ -91,14 +91,6 @@ TIMINGS = """async i => {
 }"""
 
 
-@contextmanager
-def in_lab(lab: Lab, browser):
-    "A page of its own with JupyterLab in it."
-    with new_page(browser) as page:
-        load_lab(lab, page)
-        yield page
-
-
 class Contender:
     "A slider in a notebook of its own, with the mouse held down on it."
 
@@ -154,7 +146,7 @@ def contenders(lab: Lab, browser, pages: ExitStack) -> dict[str, Contender]:
     if importlib.util.find_spec("ipympl"):
         at["ipympl, set_data"] = ("ipympl", IPYMPL, ".jupyter-matplotlib canvas")
     return {
-        who: Contender(lab, pages.enter_context(in_lab(lab, browser)), *where)
+        who: Contender(lab, pages.enter_context(new_lab_page(lab, browser)), *where)
         for who, where in at.items()
     }
 
@@ -187,7 +179,7 @@ def every_explorable(lab: Lab, browser) -> list[dict]:
     "Milliseconds from a slider's input event to the end of the draw."
     from tests.browser.widgets import EVERY as SAMPLES
 
-    with in_lab(lab, browser) as page:
+    with new_lab_page(lab, browser) as page:
         nb = OpenNotebook(lab, page, notebook([EVERY], lab.root / "every.ipynb").name)
         assert nb.run_all(), nb.errors()
         page.wait_for_function(

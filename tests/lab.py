@@ -25,6 +25,7 @@ Nothing sleeps: every call returns when JupyterLab says that it is done.
 """
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -347,20 +348,22 @@ def lending(made, left):
         yield lend
 
 
+@contextlib.contextmanager
+def new_lab_page(lab: Lab, browser):
+    "A fresh page with JupyterLab in it."
+    with new_page(browser) as page:
+        load_lab(lab, page)
+        yield page
+
+
 @pytest.fixture(scope="session")
 def lab_page(lab, browser):
-    @contextlib.contextmanager
-    def made():
-        with new_page(browser) as page:
-            load_lab(lab, page)
-            yield page
-
     def left(page):
         if page.evaluate(LEAVE):  # somebody was asked something
             load_lab(lab, page)
         page.set_viewport_size(VIEWPORT)
 
-    with lending(made, left) as lend:
+    with lending(functools.partial(new_lab_page, lab, browser), left) as lend:
         yield lend
 
 
