@@ -22,7 +22,7 @@ from diffusion_math import (
     elbo_estimate,
     linear_schedule,
     load_pretrained,
-)
+)  # fmt: skip
 
 TERMS, T = 8, 1000
 SCHEDULES = {

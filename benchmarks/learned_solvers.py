@@ -21,9 +21,10 @@ from common import HERE, arguments, need_mnist, say
 from features import feature_network, frechet_gaussians
 from torch import Tensor
 
-from diffusion_math import Solver, even_grid, learned_solver, load_pretrained, mnist
+from diffusion_math import Solver, even_grid, load_pretrained, mnist
 from diffusion_math.networks.denoiser import Denoiser, as_denoiser
 from diffusion_math.solvers import fixed, midpoint
+from diffusion_math.training.solver import learned_solver
 
 RESULTS = HERE / "learned_solvers.json"
 # of few pictures, and then of more: how many, their seed, how often the loss is asked by calls

@@ -16,7 +16,7 @@ from common import arguments, figure, ratios, say, spread
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from diffusion_math import NoisingExplorer, digits, load_pretrained  # noqa: E402
+from diffusion_math import digits, explore, load_pretrained
 from diffusion_math.explore.weights import DIGITS  # noqa: E402
 from tests.browser.static_page import static_page  # noqa: E402
 from tests.lab import FLAGS, find_chromium  # noqa: E402
@@ -82,7 +82,7 @@ def main() -> None:
     repeats, calls = (5, 10) if args.quick else (15, 30)
     torch.set_num_threads(1)
     network = load_pretrained(DIGITS).network
-    widget = NoisingExplorer(digits("test")[:2], "linear", T=1000, t=300)
+    widget = explore.NoisingExplorer(digits("test")[:2], "linear", T=1000, t=300)
     with tempfile.TemporaryDirectory() as home, sync_playwright() as p:
         file = Path(home, "page.html")
         file.write_text(static_page(widget, networks=(DIGITS,)), encoding="utf-8")

@@ -60,7 +60,7 @@ def table(row: dict) -> str:
 
 def picture(name: str, row: dict) -> Path | None:
     "Every case a panel (or those that the row names), everybody a dot with its quartiles; ours in colour."
-    from diffusion_math.teach.plot import PALETTE, figure, style
+    from diffusion_math.plot import PALETTE, figure, style
 
     drawn = row.get("picture") or unique(f["case"] for f in row["figures"])
     figures = [
@@ -102,7 +102,7 @@ def picture(name: str, row: dict) -> Path | None:
 
 def lines_picture(name: str, row: dict) -> Path | None:
     "Errors against the number of steps or calls, for rows whose cases end in '..., N steps' or '..., N calls'."
-    from diffusion_math.teach.plot import PALETTE, figure, style
+    from diffusion_math.plot import PALETTE, figure, style
 
     kinds = unique(f["case"].rsplit(", ", 1)[0] for f in row["figures"])
     across = len(kinds) if len(kinds) <= 4 else -(-len(kinds) // 2)

@@ -24,7 +24,7 @@ MOVES, OURS = 50, "diffusion_math (NoisingExplorer)"
 BEGIN = """%matplotlib inline
 import matplotlib.pyplot as plt, torch
 from ipywidgets import IntSlider, Layout, interact
-from diffusion_math import ForwardProcess, NoisingExplorer, digits, linear_schedule
+from diffusion_math import ForwardProcess, digits, explore, linear_schedule
 
 x0 = digits("test")[:1]
 q, eps = ForwardProcess(linear_schedule()), torch.randn(1, 1, 28, 28)"""

@@ -10,19 +10,21 @@ from diffusion_math import (
     Empirical,
     ForwardProcess,
     GaussianMixture,
-    Levels,
     Schedule,
-    area_estimate,
-    best_variance,
     bound_by_area,
-    error_curve,
     exact_elbo,
-    learn_levels,
     linear_schedule,
     log_prob_by_area,
     noise_error,
+)  # fmt: skip
+from diffusion_math.area import (
+    Levels,
+    area_estimate,
+    best_variance,
+    error_curve,
+    learn_levels,
     normal_error,
-)
+)  # fmt: skip
 from diffusion_math.gaussian import Gaussian
 from tests.truth import seed
 

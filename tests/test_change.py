@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from diffusion_math import GaussianMixture, digits, divergence, log_prob_by_flow, trace_jacobian
+from diffusion_math import GaussianMixture, digits, log_prob_by_flow
+from diffusion_math.change import divergence
+from diffusion_math.slopes import trace_jacobian
 from tests.truth import seed
 
 f64 = torch.float64

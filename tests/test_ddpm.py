@@ -22,7 +22,7 @@ from diffusion_math import (
     elbo_loss,
     exact_elbo,
     simple_loss,
-)
+)  # fmt: skip
 from diffusion_math.elbo import step_cost
 from diffusion_math.forward import (
     ForwardProcess,

@@ -17,8 +17,6 @@ from diffusion_math import (
     UNet,
     checks,
     cosine_schedule,
-    diffusion,
-    drift,
     elbo,
     elbo_estimate,
     elbo_loss,
@@ -27,13 +25,14 @@ from diffusion_math import (
     flow_loss,
     guided,
     langevin,
-    line_walk,
     score_of,
     simple_loss,
     solve,
     velocity,
     walk,
-)
+)  # fmt: skip
+from diffusion_math.matching import line_walk
+from diffusion_math.sde import diffusion, drift
 from diffusion_math.training import evaluation
 
 Q = ForwardProcess(cosine_schedule(T=4))

@@ -17,8 +17,6 @@ from diffusion_math import (
     ForwardProcess,
     Gaussian,
     GaussianMixture,
-    GridChain,
-    LinearChain,
     ReverseProcess,
     Schedule,
     constant_schedule,
@@ -27,7 +25,9 @@ from diffusion_math import (
     exact_elbo,
     linear_schedule,
     sums,
-)
+)  # fmt: skip
+from diffusion_math.laws.grid import GridChain
+from diffusion_math.laws.linear import LinearChain
 
 F64 = torch.float64
 INF = math.inf

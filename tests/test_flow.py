@@ -13,12 +13,12 @@ from diffusion_math import (
     ForwardProcess,
     GaussianMixture,
     Schedule,
-    convert,
     flow,
     linear_schedule,
     quantile_flow,
     velocity,
-)
+)  # fmt: skip
+from diffusion_math.score import convert
 from tests.truth import PLANE, TWO, Wrapped, error, seed
 
 F32, F64, INF = torch.float32, torch.float64, math.inf

@@ -7,17 +7,16 @@ import torch
 
 from diffusion_math import (
     DDPM,
-    NO_GUIDANCE,
     ForwardProcess,
     GaussianMixture,
     Schedule,
     as_denoiser,
     classified,
     flow,
-    guidance_weight,
     guided,
     walk,
-)
+)  # fmt: skip
+from diffusion_math.guidance import NO_GUIDANCE, guidance_weight
 from tests.truth import PLANE, Wrapped, error, seed
 
 F32, F64, INF = torch.float32, torch.float64, math.inf

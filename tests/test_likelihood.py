@@ -22,7 +22,7 @@ from diffusion_math import (
     exact_elbo,
     linear_schedule,
     sums,
-)
+)  # fmt: skip
 from diffusion_math.likelihood import NAMES, draw_times
 from tests.laws.test_rounding import gap_to, level, truth
 from tests.test_elbo import TWO, Bent, Fixed

@@ -15,23 +15,25 @@ from diffusion_math import (
     Prediction,
     Schedule,
     as_denoiser,
-    convert_line,
-    divergence,
     elbo,
     flow,
     flow_loss,
+    log_prob_by_flow,
+    quantile_flow,
+    velocity,
+    walk,
+)  # fmt: skip
+from diffusion_math.change import divergence
+from diffusion_math.matching import (
+    convert_line,
     line_velocity,
     line_walk,
-    log_prob_by_flow,
     log_snr_to_time,
     pair_noise,
-    quantile_flow,
     reflow_pairs,
     straightness,
     time_to_log_snr,
-    velocity,
-    walk,
-)
+)  # fmt: skip
 from tests.truth import PLANE, TWO, Wrapped, error, seed, within
 
 F16, F32, F64, INF = torch.float16, torch.float32, torch.float64, math.inf

@@ -5,17 +5,8 @@ import math
 import pytest
 import torch
 
-from diffusion_math import (
-    DDPM,
-    ForwardProcess,
-    GaussianMixture,
-    Schedule,
-    diffusion,
-    drift,
-    flow,
-    velocity,
-    walk,
-)
+from diffusion_math import DDPM, ForwardProcess, GaussianMixture, Schedule, flow, velocity, walk
+from diffusion_math.sde import diffusion, drift
 from tests.truth import PLANE, TWO, Wrapped, error, seed, within
 
 F32, F64, INF = torch.float32, torch.float64, math.inf

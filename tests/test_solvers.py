@@ -20,13 +20,11 @@ from diffusion_math import (
     flow,
     karras_grid,
     linear_schedule,
-    planned_grid,
-    polished_grid,
     quantile_flow,
     solve,
     walk,
-)
-from diffusion_math.solvers import fitted, fixed, half_bent, midpoint
+)  # fmt: skip
+from diffusion_math.solvers import fitted, fixed, half_bent, midpoint, planned_grid, polished_grid
 from tests.truth import PLANE, TWO, error, seed
 
 F32, F64, INF = torch.float32, torch.float64, math.inf

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion_math import plot
 from diffusion_math.explore.bound import BoundExplorer
 from diffusion_math.forward import cosine_schedule, linear_schedule
 from diffusion_math.laws.mixture import GaussianMixture
-from diffusion_math.teach.plot import PALETTE
 from tests.browser.explorable import call, colour_at, drag, near
 
 STATE = "document.querySelector('.dm-explorable').explorable"
@@ -64,7 +64,7 @@ def test_a_drag_moves_bars_and_ruler(show):
     page = show(widget)
     bars, ruler = page.locator(".dm-plot").all()
     blue, green, pink, grey = (
-        PALETTE[name][1:].lower() for name in ("data", "p", "accent", "noise")
+        plot.PALETTE[name][1:].lower() for name in ("data", "p", "accent", "noise")
     )
     drag(page, page.get_by_label("means of p off by, in widths"), 0.6)
     drag(page, page.get_by_label("variances of p, times"), 1)
@@ -109,7 +109,7 @@ def test_what_was_kept_stays_below_and_what_changed_is_said(show):
         f"Since then: {said}. The bound fell, and the model's error grew."
     )
     _, ruler = page.locator(".dm-plot").all()
-    grey, pink = (PALETTE[name][1:].lower() for name in ("noise", "accent"))
+    grey, pink = (plot.PALETTE[name][1:].lower() for name in ("noise", "accent"))
     assert colour_at(ruler, a.bound - a.gap / 2, 0.18) == grey
     assert colour_at(ruler, b.entropy + b.model_error / 2, 0.65) == pink
     assert colour_at(ruler, b.bound + 0.05, 0.65) not in (grey, pink)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion_math import plot
 from diffusion_math.explore.film import FilmExplorer
 from diffusion_math.explore.weights import DIGITS
-from diffusion_math.teach.plot import PALETTE
 from diffusion_math.training.checkpoint import load_pretrained
 from tests.browser.explorable import as_grey, colour_at, greys, seeded, serious
 from tests.browser.widgets import film
@@ -46,7 +46,7 @@ def test_every_frame_is_python_s(show):
     page.wait_for_function(f"{said}.startsWith('Sample 2 of 3: 17 of 20 steps')")
     moves = torch.frombuffer(bytearray(widget._moves), dtype=torch.float32).view(3, 21)
     graph = page.locator(".dm-plot")
-    assert colour_at(graph, 17, moves[1, 17]) == PALETTE["p"][1:].lower()
+    assert colour_at(graph, 17, moves[1, 17]) == plot.PALETTE["p"][1:].lower()
     box = graph.bounding_box()
     page.mouse.click(box["x"] + 44 + 0.5 * (box["width"] - 60), box["y"] + 40)
     shows(page, widget, 10, 1)

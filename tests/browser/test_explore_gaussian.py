@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion_math import plot
 from diffusion_math.data.digits import digits
 from diffusion_math.explore.gaussian import GaussianExplorer
 from diffusion_math.explore.pixels import PixelsExplorer
-from diffusion_math.teach.plot import PALETTE
 from tests.browser.explorable import (
     call,
     colour_at,
@@ -68,7 +68,7 @@ def test_the_ellipse_can_be_dragged(show):
     widget = GaussianExplorer((0, 0), (2, 1), 0, generator=seeded())
     page = show(widget)
     plane = page.locator(".dm-plot")
-    q, ink = PALETTE["q"][1:].lower(), "1f2328"
+    q, ink = plot.PALETTE["q"][1:].lower(), "1f2328"
     assert colour_at(plane, 0, 0) == q and ink in near(plane, 0, -1) & near(plane, -2, 0)
     drag_on(page, plane, (0, 0), (1, -1))  # by its middle
     assert page.get_by_label("μ₁ mean, first number").get_attribute("aria-valuetext") == "1"
@@ -258,9 +258,9 @@ def test_orange_means_one_thing(show):
         "getComputedStyle(document.querySelector('.dm-range')).getPropertyValue('--dm-hand').trim()"
     )
     assert page.evaluate(hand) == "#1f2328"
-    q = PALETTE["q"][1:].lower()
-    for plot in (0, 1):
-        assert q not in colours(page, f".dm-third:nth-child({plot + 1}) .dm-plot")
+    q = plot.PALETTE["q"][1:].lower()
+    for k in (0, 1):
+        assert q not in colours(page, f".dm-third:nth-child({k + 1}) .dm-plot")
 
 
 def test_a_dot_of_the_matrix_is_the_strongest_of_its_block(show):
@@ -305,7 +305,7 @@ def test_the_matrix_s_colours_are_the_covariances(show):
     matrix = show(pixels).locator(".dm-plot").nth(2)
     shares, seen = (pixels.table / 0.5).clamp(-1, 1), set()
     table = [
-        [mixed(abs(s), PALETTE["q" if s > 0 else "data"][1:]) for s in row]
+        [mixed(abs(s), plot.PALETTE["q" if s > 0 else "data"][1:]) for s in row]
         for row in shares.tolist()
     ]
     table = np.array(table)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion_math import plot
 from diffusion_math.explore.melting import MeltingExplorer
 from diffusion_math.explore.reverse import ReverseExplorer
 from diffusion_math.forward import Schedule, cosine_schedule
 from diffusion_math.laws.mixture import GaussianMixture
-from diffusion_math.teach.plot import PALETTE
 from tests.browser.explorable import (
     as_js,
     call,
@@ -127,7 +127,9 @@ def test_the_map_s_colours_are_the_density_s(show):
     for at, colour in zip(seen, colours_at(whole, seen), strict=True):
         below, share, above = seen[at]
         steep = 255 * max(abs(above - share), abs(below - share))  # half a cell's blur
-        assert np.abs(levels(colour) - mixed(share, PALETTE["data"][1:])).max() <= 2 + steep, at
+        assert np.abs(levels(colour) - mixed(share, plot.PALETTE["data"][1:])).max() <= 2 + steep, (
+            at
+        )
     shares = [share for _, share, _ in seen.values()]
     assert (
         len(seen) >= 30
@@ -141,7 +143,7 @@ def test_melting_answers_a_drag_on_its_map(show):
     widget = MeltingExplorer(t=200, generator=seeded())
     page = show(widget)
     whole, one = page.locator(".dm-plot").all()
-    q, data = (PALETTE[name][1:].lower() for name in ("q", "data"))
+    q, data = (plot.PALETTE[name][1:].lower() for name in ("q", "data"))
     assert colour_at(whole, 200, 3.5) == q and colour_at(whole, 0, 1.5) == data
     drag_on(page, whole, (500, 3), (700, -3))  # anywhere: the line of t
     assert (
@@ -235,9 +237,9 @@ def test_the_step_back_answers_a_drag(show):
     widget.x = 1.5
     assert page.get_by_label("x value after the step").get_attribute("aria-valuetext") == "1.5"
     close(page.evaluate(f"{STATE}.kl"), widget.kl)
-    assert colour_at(cloud, -3.9, 1.5) == PALETTE["q"][1:].lower()
+    assert colour_at(cloud, -3.9, 1.5) == plot.PALETTE["q"][1:].lower()
     y = widget.best.mean + 0.3 * widget.best.std
-    assert colour_at(one, y, widget.law.log_prob(y).exp()) == PALETTE["q"][1:].lower()
+    assert colour_at(one, y, widget.law.log_prob(y).exp()) == plot.PALETTE["q"][1:].lower()
     live = page.locator("[aria-live]")
     page.get_by_role("button", name="Reset").click()
     page.wait_for_function("document.querySelector('[aria-live]').textContent.includes('2 humps')")

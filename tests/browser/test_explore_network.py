@@ -9,7 +9,7 @@ import pytest
 from tests.lab import OpenNotebook, notebook
 
 CELL = """import json, torch
-from diffusion_math import DDPM, ForwardProcess, NetworkExplorer, UNet, digits, linear_schedule
+from diffusion_math import DDPM, ForwardProcess, UNet, digits, explore, linear_schedule
 p = DDPM(UNet(width=8), ForwardProcess(linear_schedule(1000)))
 explorer = NetworkExplorer(p, digits("test")[:4], t=300)
 explorer"""

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion_math import plot
 from diffusion_math.explore.origin import OriginExplorer
 from diffusion_math.forward import Schedule, linear_schedule
 from diffusion_math.laws.mixture import GaussianMixture
-from diffusion_math.teach.plot import PALETTE
 from tests.browser.explorable import call, colour_at, drag_on, inked
 
 STATE = "document.querySelector('.dm-explorable').explorable"
@@ -86,7 +86,7 @@ def test_it_answers_a_drag_in_either_picture(show):
     widget = OriginExplorer(t=8, x=0.0)
     page = show(widget)
     upper, lower = page.locator(".dm-plot").all()
-    q, p = (PALETTE[name][1:].lower() for name in ("q", "p"))
+    q, p = (plot.PALETTE[name][1:].lower() for name in ("q", "p"))
     drag_on(page, upper, (0, 0.2), (-1, 0.5))
     assert page.get_by_label("x value at step t").get_attribute("aria-valuetext") == "−1"
     drag_on(page, lower, (-1, 0.2), (9, 0.5))  # off the picture: no further than it goes

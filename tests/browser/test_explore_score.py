@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion_math import plot
 from diffusion_math.explore.score import ScoreExplorer
 from diffusion_math.forward import Schedule
 from diffusion_math.laws.mixture import GaussianMixture
-from diffusion_math.teach.plot import PALETTE
 from tests.browser.explorable import ROOT, call, colours_at, levels, mixed, near, seeded
 
 STATE = "document.querySelector('.dm-explorable').explorable"
@@ -105,7 +105,7 @@ def test_the_shades_are_the_density_s(show):
     free &= cells.abs().amax(1) < 2.9
     some = free.nonzero()[::4, 0]
     for i, colour in zip(some, colours_at(plane, cells[some].tolist()), strict=True):
-        want = mixed(shares[i].item(), PALETTE["data"][1:])
+        want = mixed(shares[i].item(), plot.PALETTE["data"][1:])
         assert np.abs(levels(colour) - want).max() <= 3, cells[i]
     assert shares[free].max() > 0.6 and shares[free].min() < 0.1 and free.sum() > 100
 
@@ -132,7 +132,7 @@ def test_the_samplers_walk(show):
     assert page.get_by_label("t noise level").input_value() == "0"
     assert abs(page.evaluate(f"{STATE}.mean") - real) < 0.6
     x, y = next(p for p in reversed(page.evaluate(f"{STATE}.points")) if max(map(abs, p)) < 2.8)
-    assert PALETTE["p"][1:].lower() in near(
+    assert plot.PALETTE["p"][1:].lower() in near(
         page.locator(".dm-plot"), x, y
     )  # the last one inside: above the others
     said = "document.querySelector('[aria-live]').textContent"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion_math import plot
 from diffusion_math.explore.noising import NoisingExplorer
 from diffusion_math.explore.schedules import stretched
 from diffusion_math.forward import (
@@ -15,7 +16,6 @@ from diffusion_math.forward import (
     cosine_schedule,
     linear_schedule,
 )
-from diffusion_math.teach.plot import PALETTE
 from tests.browser import layout
 from tests.browser.explorable import (
     ROOT,
@@ -212,7 +212,7 @@ def test_the_ends_of_beta(show, explorer):
 
 def test_the_curves_have_the_course_s_colours(show, explorer):
     seen = colours(show(explorer), ".dm-plot")
-    assert {PALETTE[name].lstrip("#").lower() for name in ("data", "noise", "q")} <= seen
+    assert {plot.PALETTE[name].lstrip("#").lower() for name in ("data", "noise", "q")} <= seen
 
 
 def test_the_histogram_melts_into_the_bell(show, explorer):
@@ -383,12 +383,15 @@ def test_the_two_amounts_are_a_point_on_a_quarter_circle(show, explorer):
         explorer.q.schedule.noise_var.sqrt().tolist(),
     )
     points = list(zip(*amounts, strict=True))
-    assert colour_at(circle, *points[5]) == PALETTE["q"][1:].lower()
+    assert colour_at(circle, *points[5]) == plot.PALETTE["q"][1:].lower()
     drag_on(page, circle, points[5], points[15])
-    assert time.input_value() == "15" and colour_at(circle, *points[15]) == PALETTE["q"][1:].lower()
+    assert (
+        time.input_value() == "15"
+        and colour_at(circle, *points[15]) == plot.PALETTE["q"][1:].lower()
+    )
     for key, t in {"Home": 0, "End": 20}.items():
         time.press(key)
-        assert colour_at(circle, *points[t]) == PALETTE["q"][1:].lower()
+        assert colour_at(circle, *points[t]) == plot.PALETTE["q"][1:].lower()
 
 
 def test_the_model_moves_the_widget_and_a_drag_sends_one_message_a_frame(show, explorer):

@@ -7,7 +7,7 @@ import time
 import pytest
 import torch
 
-from diffusion_math import ForwardProcess, NoisingExplorer, Schedule, digits, load_pretrained
+from diffusion_math import ForwardProcess, Schedule, digits, explore, load_pretrained
 from diffusion_math.explore.weights import DIGITS, network_bytes, network_name
 from tests.browser.conftest import put_up
 from tests.browser.explorable import as_grey, greys
@@ -51,7 +51,7 @@ def clients(lend_page, tmp_path_factory):
         def client(before=None):
             if page.before != before:
                 few = digits("test")[:2]
-                widget = NoisingExplorer(few, "linear", T=1000, t=300, generator=seed())
+                widget = explore.NoisingExplorer(few, "linear", T=1000, t=300, generator=seed())
                 file = tmp_path_factory.mktemp("live") / "page.html"
                 put_up(page, file, widget, networks=[DIGITS], before=before or "")
                 page.before = before
@@ -187,12 +187,14 @@ def test_a_question_is_heard_while_a_walk_goes_on(opened):
 def test_the_weights_come_once_a_page(show):
     "Two explorables, one client; and none where the page has no weights and no kernel."
     few = digits("test")[:2]
-    page = show(NoisingExplorer(few, t=5), NoisingExplorer(few, t=7), networks=[DIGITS])
+    page = show(
+        explore.NoisingExplorer(few, t=5), explore.NoisingExplorer(few, t=7), networks=[DIGITS]
+    )
     ready = "[...document.querySelectorAll('.dm-explorable')].every(e => e.explorable.guess)"
     page.wait_for_function(ready)
     assert page.evaluate("[...diffusionMathNetworks.keys()]") == [DIGITS]
     assert page.locator(".dm-beside").count() == 2
-    bare = show(NoisingExplorer(few, t=5))
+    bare = show(explore.NoisingExplorer(few, t=5))
     assert bare.locator(".dm-beside").count() == 0 and not bare.evaluate(
         "!!window.diffusionMathNetworks"
     )
@@ -200,7 +202,7 @@ def test_the_weights_come_once_a_page(show):
 
 def test_a_page_may_name_a_script_that_brings_the_weights(show, tmp_path):
     "As a site does, whose pages share them: it is a script, since nothing else can be read from a file."
-    page = show(NoisingExplorer(digits("test")[:2], t=5))
+    page = show(explore.NoisingExplorer(digits("test")[:2], t=5))
     text = base64.b64encode(network_bytes(DIGITS)).decode()
     (tmp_path / "weights.js").write_text(
         f"document.getElementById('dm-network-{DIGITS}').textContent = '{text}';"
@@ -221,7 +223,7 @@ def test_a_page_may_name_a_script_that_brings_the_weights(show, tmp_path):
 
 
 def test_weights_that_are_damaged_are_said(show):
-    page = show(NoisingExplorer(digits("test")[:2], t=5))
+    page = show(explore.NoisingExplorer(digits("test")[:2], t=5))
     page.evaluate(
         """name => {
         const place = document.createElement('script');
@@ -237,7 +239,7 @@ def test_weights_that_are_damaged_are_said(show):
 
 
 def test_noising_shows_what_the_network_says(show, p):
-    widget = NoisingExplorer(digits("test")[:2], "linear", T=1000, t=300, generator=seed())
+    widget = explore.NoisingExplorer(digits("test")[:2], "linear", T=1000, t=300, generator=seed())
     page = show(widget, networks=[DIGITS])
 
     def same():
@@ -294,7 +296,7 @@ def test_python_is_asked_once_and_may_take_its_time(show, page):
     "Two explorables, one message; while nothing comes the reader is told; and when it comes, both are answered."
     few = digits("test")[:2]
     page.clock.install()
-    show(NoisingExplorer(few, t=5), NoisingExplorer(few, t=7))
+    show(explore.NoisingExplorer(few, t=5), explore.NoisingExplorer(few, t=7))
     page.evaluate("""() => {
         window.sent = [];
         for (const el of document.querySelectorAll('[data-widget]')) {
@@ -323,7 +325,7 @@ def test_python_is_asked_once_and_may_take_its_time(show, page):
 
 
 def test_who_asked_and_is_gone_is_replaced(show):
-    page = show(NoisingExplorer(digits("test")[:2], t=5))
+    page = show(explore.NoisingExplorer(digits("test")[:2], t=5))
     told = page.evaluate("""async () => {
         const el = document.querySelector('[data-widget]'), sent = [];
         el.model.send = content => sent.push(content);

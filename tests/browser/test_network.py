@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion_math import (
-    DDPM,
-    ForwardProcess,
-    GreyLevels,
-    UNet,
-    cosine_schedule,
-    load_pretrained,
-    save_model,
-)
+from diffusion_math import DDPM, ForwardProcess, UNet, cosine_schedule, load_pretrained, save_model
+from diffusion_math.laws.levels import GreyLevels
 from tests.browser.explorable import TEXT
 from tests.kernel import NETWORK, module
 from tests.truth import seed

@@ -192,7 +192,9 @@ LOADS = """
 import sys
 import diffusion_math
 assert "diffusion_math.teach.catalogue" not in sys.modules
-from diffusion_math import Prediction, check, hint, mystery, progress
+from diffusion_math import Prediction, check, hint
+from diffusion_math.teach.catalogue.network import mystery
+from diffusion_math.teach.exercises import progress
 from diffusion_math.command.main import main
 main(["course", "mine", "--copy-only"])
 import diffusion_math.teach.plot

@@ -5,8 +5,9 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from diffusion_math import as_denoiser, load_model, load_pictures, walk
+from diffusion_math import as_denoiser, load_model, walk
 from diffusion_math.command.main import main
+from diffusion_math.data.pictures import load_pictures
 from tests.command.small import told
 
 

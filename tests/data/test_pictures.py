@@ -16,10 +16,10 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 from torchvision.transforms.v2 import functional as v2
 
-from diffusion_math import digits, load_pictures, save_pictures
+from diffusion_math import digits
 from diffusion_math.data import pictures
 from diffusion_math.data.digits import to_levels
-from diffusion_math.data.pictures import SUFFIXES, Pictures
+from diffusion_math.data.pictures import SUFFIXES, Pictures, load_pictures, save_pictures
 from tests.data.test_digits import write_idx
 
 RNG = np.random.RandomState(0)

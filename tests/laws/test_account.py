@@ -8,15 +8,9 @@ import math
 import pytest
 import torch
 
-from diffusion_math import (
-    ExactReverse,
-    ForwardProcess,
-    GaussianMixture,
-    GridChain,
-    account,
-    elbo,
-    linear_schedule,
-)
+from diffusion_math import ExactReverse, ForwardProcess, GaussianMixture, elbo, linear_schedule
+from diffusion_math.laws.account import account
+from diffusion_math.laws.grid import GridChain
 from tests.test_elbo import TWO, Bent
 
 F64 = torch.float64

@@ -17,7 +17,7 @@ from diffusion_math import (
     constant_schedule,
     cosine_schedule,
     linear_schedule,
-)
+)  # fmt: skip
 from diffusion_math.laws.dictionary import KINDS, check_follows, posterior_shares
 from tests.truth import error
 

@@ -15,13 +15,13 @@ from diffusion_math import (
     ForwardProcess,
     Gaussian,
     GaussianMixture,
-    GridChain,
-    LinearChain,
     ReverseProcess,
     Schedule,
     exact_elbo,
     linear_schedule,
-)
+)  # fmt: skip
+from diffusion_math.laws.grid import GridChain
+from diffusion_math.laws.linear import LinearChain
 from tests.test_elbo import TWO, Bent, Fixed, betas, mixture, modes, path_logs
 
 F64 = torch.float64

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from diffusion_math import DDPM, ForwardProcess, GreyLevels, Schedule, UNet, elbo_loss
-from diffusion_math.laws.levels import MEAN, ROUND, SPREAD, WEIGHT
+from diffusion_math import DDPM, ForwardProcess, Schedule, UNet, elbo_loss
+from diffusion_math.laws.levels import MEAN, ROUND, SPREAD, WEIGHT, GreyLevels
 
 F64 = torch.float64
 INF = math.inf

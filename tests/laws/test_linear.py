@@ -9,11 +9,11 @@ from diffusion_math import (
     ForwardProcess,
     Gaussian,
     GaussianMixture,
-    LinearChain,
     ReverseProcess,
     elbo,
     linear_schedule,
-)
+)  # fmt: skip
+from diffusion_math.laws.linear import LinearChain
 from tests.test_elbo import Bent, Fixed
 
 F64 = torch.float64

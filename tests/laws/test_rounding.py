@@ -14,7 +14,7 @@ from diffusion_math import (
     constant_schedule,
     cosine_schedule,
     linear_schedule,
-)
+)  # fmt: skip
 from diffusion_math.laws.rounding import left_unknown, level_of, log_between, log_mass
 
 F16, BF16, F32, F64 = torch.float16, torch.bfloat16, torch.float32, torch.float64

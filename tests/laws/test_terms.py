@@ -16,7 +16,7 @@ from diffusion_math import (
     Schedule,
     cosine_schedule,
     linear_schedule,
-)
+)  # fmt: skip
 from diffusion_math.laws.chain import kl_by_guess
 from diffusion_math.laws.terms import first_cost, one_term
 from tests.truth import error, seed

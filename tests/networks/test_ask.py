@@ -18,7 +18,7 @@ from diffusion_math import (
     Schedule,
     constant_schedule,
     linear_schedule,
-)
+)  # fmt: skip
 from diffusion_math.networks.ask import FLOATS, PREDICTS, AsksNetwork, ask, own_dtype, told_dtype
 from tests.truth import Wrapped, error, seed
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from diffusion_math import NO_GUIDANCE, GaussianMixture, cosine_schedule, guidance_weight, guided
+from diffusion_math import GaussianMixture, cosine_schedule, guided
+from diffusion_math.guidance import NO_GUIDANCE, guidance_weight
 from diffusion_math.referee.clock import clock_of
 from diffusion_math.referee.guidance import PICTURE, SLIPS, guidance, say
 from diffusion_math.referee.loss import KINDS

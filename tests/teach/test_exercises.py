@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import diffusion_math
-from diffusion_math import Prediction, check, exact_elbo, hint, mystery, progress
+from diffusion_math import Prediction, check, exact_elbo, hint
 from diffusion_math.distribution import Distribution
 from diffusion_math.forward import ForwardProcess, Schedule
 from diffusion_math.gaussian import Gaussian
@@ -28,8 +28,8 @@ from diffusion_math.laws.mixture import Empirical, GaussianMixture
 from diffusion_math.reverse import ExactReverse, ReverseProcess
 from diffusion_math.teach import exercises
 from diffusion_math.teach.catalogue import CATALOGUE, KINDS, Dice
-from diffusion_math.teach.catalogue.network import FILMS
-from diffusion_math.teach.exercises import _judge, _same, _tensor
+from diffusion_math.teach.catalogue.network import FILMS, mystery
+from diffusion_math.teach.exercises import _judge, _same, _tensor, progress
 from tests.lab import ROOT
 
 CHAPTERS = sorted((Path(__file__).parents[2] / "nbs").glob("[01][0-9]_*.ipynb"))[1:]

@@ -8,16 +8,8 @@ import pytest
 import torch
 
 import diffusion_math
-from diffusion_math import (
-    DDPM,
-    NOTATION,
-    ForwardProcess,
-    Gaussian,
-    GaussianMixture,
-    linear_schedule,
-    notation_card,
-)
-from diffusion_math.teach.notation import _CHAPTERS
+from diffusion_math import DDPM, ForwardProcess, Gaussian, GaussianMixture, linear_schedule
+from diffusion_math.teach.notation import _CHAPTERS, NOTATION, notation_card
 from tests.lab import ROOT
 
 NBS = ROOT / "nbs"

@@ -20,7 +20,6 @@ import diffusion_math.training.checkpoint as disk
 from diffusion_math import (
     DDPM,
     ForwardProcess,
-    GreyLevels,
     Schedule,
     UNet,
     cosine_schedule,
@@ -30,8 +29,9 @@ from diffusion_math import (
     load_model,
     load_pretrained,
     save_model,
-)
+)  # fmt: skip
 from diffusion_math import files as writing
+from diffusion_math.laws.levels import GreyLevels
 
 ASSETS = Path(diffusion_math.__file__).parent / "assets"
 

@@ -15,7 +15,7 @@ from diffusion_math import (
     cosine_schedule,
     elbo,
     linear_schedule,
-)
+)  # fmt: skip
 from diffusion_math.training.evaluation import (
     _bound_of,
     area_terms,

@@ -20,8 +20,6 @@ from diffusion_math import (
     DDPM,
     ForwardProcess,
     GaussianMixture,
-    GreyLevels,
-    TrainingRun,
     UNet,
     cosine_schedule,
     elbo_loss,
@@ -30,8 +28,9 @@ from diffusion_math import (
     flow_loss,
     linear_schedule,
     simple_loss,
-)
-from diffusion_math.training.fit import _Batches, _Plan
+)  # fmt: skip
+from diffusion_math.laws.levels import GreyLevels
+from diffusion_math.training.fit import TrainingRun, _Batches, _Plan
 from tests.forks import holder, killed, ran
 from tests.runs import Points, digest, kill, launch, model, points, scenarios
 

@@ -13,13 +13,15 @@ from diffusion_math import (
     as_denoiser,
     elbo,
     flow,
+    linear_schedule,
+)  # fmt: skip
+from diffusion_math.training.foreign import (
     from_diffusers,
     from_kdiffusion,
     from_score,
     from_velocity,
-    linear_schedule,
     to_diffusers,
-)
+)  # fmt: skip
 
 F64 = torch.float64
 LAW = GaussianMixture(

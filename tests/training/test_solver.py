@@ -14,11 +14,11 @@ from diffusion_math import (
     GaussianMixture,
     Solver,
     even_grid,
-    learned_solver,
     linear_schedule,
     quantile_flow,
     solve,
-)
+)  # fmt: skip
+from diffusion_math.training.solver import learned_solver
 from tests.truth import PLANE, TWO, error, seed
 
 F64 = torch.float64

@@ -1,0 +1,184 @@
+"Curves, densities and schedules are drawn at their numbers, each in its colour."
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from diffusion_math import constant_schedule, plot
+from tests.teach.plot.reading import labels
+from tests.teach.wrong import unnamed
+
+
+def test_density_curves_have_their_colours():
+    x = torch.linspace(-3, 3, 50)
+    ax = plot.density(
+        x, {"data": x**2, "truth": x**2 + 1, "other": x**2 + 2}, title="t", xlabel="a", ylabel="b"
+    )
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    assert list(lines) == ["data", "truth", "other"]
+    assert (
+        lines["data"].get_color() == plot.PALETTE["data"] and lines["data"].get_linestyle() == "-"
+    )
+    assert (
+        lines["truth"].get_color() == plot.PALETTE["truth"]
+        and lines["truth"].get_linestyle() == "--"
+    )
+    assert lines["other"].get_color() not in (plot.PALETTE["data"], plot.PALETTE["truth"])
+    assert np.array_equal(lines["other"].get_ydata(), (x**2 + 2).double().numpy())
+    assert len(ax.collections) == 2  # shaded: all but the truth
+    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("t", "a", "b")
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == list(lines)
+
+
+def test_density_on_given_axes_and_colours():
+    _, (left, right) = plot.figure(cols=2)
+    x = torch.linspace(0, 1, 5, requires_grad=True)
+    assert plot.density(x, {"a": x, "b": 2 * x}, left, colors=["p", "red"], fill=False) is left
+    assert plot.density(x, {"a": x, "b": 2 * x}, right, colors={"b": "q", "a": "noise"}) is right
+    assert [line.get_color() for line in left.get_lines()] == [
+        plot.PALETTE["p"],
+        "red",
+    ] and not left.collections
+    assert [line.get_color() for line in right.get_lines()] == [
+        plot.PALETTE["noise"],
+        plot.PALETTE["q"],
+    ]
+    assert plot.density(x, {"": x}).get_legend() is None
+
+
+def test_many_curves_have_a_colour_each():
+    x = torch.linspace(0, 1, 5)
+    ax = plot.density(x, {f"curve {i}": x + i for i in range(5)})
+    assert len({line.get_color() for line in ax.get_lines()}) == 5
+
+
+def test_schedule_curves():
+    t = torch.linspace(0, 1, 5001, dtype=torch.float64)
+    long = SimpleNamespace(T=5000, alpha_bar=1 - t, noise_var=t)
+    short = SimpleNamespace(
+        T=2, alpha_bar=torch.tensor([1.0, 0.25, 0.0]), noise_var=torch.tensor([0.0, 0.75, 1.0])
+    )
+    a, b, c, d = plot.schedule({"long": long, "short": short}).get_lines()
+    assert [line.get_color() for line in (a, b, c, d)] == [
+        plot.PALETTE["data"],
+        plot.PALETTE["noise"],
+    ] * 2
+    assert [line.get_linestyle() for line in (a, b, c, d)] == ["-", "-", "--", "--"]
+    assert np.allclose(c.get_ydata(), [1, 0.5, 0]) and np.allclose(d.get_ydata(), [0, 0.75**0.5, 1])
+    assert np.allclose(c.get_xdata(), [0, 0.5, 1])
+    assert len(a.get_xdata()) == 1001 and np.allclose(a.get_ydata() ** 2, 1 - a.get_xdata())
+    assert np.allclose(b.get_ydata() ** 2, b.get_xdata())
+
+
+def test_curves_of_all_kinds():
+    x = torch.linspace(1, 3, 4)
+    many = torch.stack([x, 2 * x], 1)
+    curves = {"a": x.numpy(), "walks": many, "own": ([0.0, 1.0], [5.0, 6.0]), "truth": 2.5}
+    ax = plot.curves(x, curves, colors=["q", "noise", "p", "truth"], lines={"own": "s-"})
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    assert labels(ax) == ["a", "walks", "own", "truth"] and len(ax.get_lines()) == 5
+    assert [lines[k].get_color() for k in curves] == [
+        plot.PALETTE[k] for k in ("q", "noise", "p", "truth")
+    ]
+    assert [lines[k].get_linestyle() for k in curves] == ["-", "-", "-", "--"]
+    assert lines["own"].get_marker() == "s" and lines["own"].get_xdata().tolist() == [0, 1]
+    assert lines["truth"].get_ydata() == [2.5, 2.5] and lines["truth"].get_xdata() == [0, 1]
+    assert lines["walks"].get_linewidth() < 1 < lines["a"].get_linewidth()
+    assert ax.get_xlim()[0] < 0  # the mark at 0 isn't cut
+    assert plot.curves(x, {"a": x}).get_xlim() == (1, 3)
+    (dot,) = plot.curves(None, {"top": (torch.tensor(1.0), 2.0)}, lines="o").get_lines()
+    assert dot.get_marker() == "o" and dot.get_linestyle() == "None"
+    assert (dot.get_xdata().tolist(), dot.get_ydata().tolist()) == ([1], [2])
+
+
+@pytest.mark.parametrize(
+    "line, stroke, mark",
+    [
+        ("-", "-", "None"),
+        ("--o", "--", "o"),
+        ("o-.", "-.", "o"),
+        (":", ":", "None"),
+        ("|", "None", "|"),
+    ],
+)
+def test_kinds_of_lines(line, stroke, mark):
+    x = torch.arange(3.0)
+    (curve,) = plot.curves(x, {"a": x}, lines=line).get_lines()
+    assert (curve.get_linestyle(), curve.get_marker()) == (stroke, mark)
+    (level,) = plot.curves(x, {"a": 1.0}, lines=line).get_lines()
+    assert level.get_linestyle() == (stroke if stroke != "None" else "-")
+
+
+def test_black_is_dashed_whatever_its_name():
+    x = torch.arange(3.0)
+    (line,) = plot.density(x, {"N(0, 1)": x}, colors=["truth"]).get_lines()
+    assert line.get_linestyle() == "--" and not line.axes.collections
+    (line,) = plot.density(x, {"N(0, 1)": x}, colors=["truth"], lines="-").get_lines()
+    assert line.get_linestyle() == "-"
+
+
+def test_error_bars_and_areas():
+    x = torch.arange(1.0, 4.0)
+    ax = plot.curves(x, {"a": x, "b": 2 * x}, errors={"b": [0.5, 0.5, 1.0]}, fill=True)
+    bars = ax.containers[0].lines[2][0].get_segments()
+    assert [segment[:, 1].tolist() for segment in bars] == [[1.5, 2.5], [3.5, 4.5], [5.0, 7.0]]
+    assert len(ax.collections) == 3  # the bars, and the areas of both
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "call, error, words",
+    [
+        (
+            lambda x: plot.density(x, {"q": x[1:]}),
+            ValueError,
+            r"curves\['q'\] must be \(n,\) like x, got \(4,\)",
+        ),
+        (lambda x: plot.density(x[None], {"q": x[None]}), ValueError, r"must be \(n,\)"),
+        (lambda x: plot.density(x, {"q": x}, colors=["p", "q"]), ValueError, "one colour for each"),
+        (
+            lambda x: plot.density(x, {"q": x}, colors={"p": "q"}),
+            ValueError,
+            r"must have the keys \['q'\]",
+        ),
+        (lambda x: plot.density(x, {"q": x}, colors="red"), TypeError, "a list or a dict"),
+        (
+            lambda x: plot.schedule({"s": SimpleNamespace(T=5, alpha_bar=x, noise_var=x)}),
+            ValueError,
+            "6 entries, got 5",
+        ),
+        (
+            lambda x: plot.curves(x, {"a": x[1:]}),
+            ValueError,
+            r"curves\['a'\] must be \(n,\) like x",
+        ),
+        (lambda x: plot.curves(x, {"a": (x, x[1:])}), ValueError, r"curves\['a'\] must be \(n,\)"),
+        (lambda x: plot.curves(None, {"a": x}), ValueError, r"curves\['a'\] must be a pair"),
+        (lambda x: plot.curves(x, {"a": "b"}), TypeError, r"curves\['a'\] must be a tensor"),
+        (lambda x: plot.curves(x, {"a": x}, lines={"b": "-"}), ValueError, "lines must have keys"),
+        (
+            lambda x: plot.curves(x, {"a": x}, errors={"b": x}),
+            ValueError,
+            r"errors must .*got \['b'\]",
+        ),
+    ],
+)
+def test_what_cannot_be_drawn(call, error, words):
+    with pytest.raises(error, match=words):
+        call(torch.linspace(0, 1, 5))
+
+
+CALLS = {
+    plot.curves: dict(x=[1.0, 2.0], curves={"a": [1.0, 2.0]}, ax=None, alt="a", colors=None, lines=None, errors=None,
+        width=None, height=None, legend=None),
+    plot.density: dict(x=torch.zeros(2), curves={"a": [1.0, 2.0]}, ax=None, alt="a", colors=None, lines=None),
+    plot.schedule: dict(schedules={"a": constant_schedule(0.1, 3)}, ax=None, alt="a"),
+}  # fmt: skip
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+def test_an_error_names_the_argument(call, outputs):
+    assert unnamed(call, CALLS[call]) == []
