@@ -2,7 +2,6 @@
 #
 #   make course    open the course in JupyterLab       PORT=8888, NO_BROWSER=1, ONCE=1 (stop as soon as it answers)
 #   make test      check everything                    PYTEST_ARGS="-k forward" for a part of it; FULL=1: train as a reader does
-#   make check     lint, and the tests that your change needs first, in 90 seconds   BASE=main
 #   make site      the whole course as a website, in site/     make site-check: every page of it, in a browser   ONLY=03_ for a part
 #   make bench     measure us beside the peers       MODE=full for all of it, DATA=DIR (the folder that holds MNIST/raw)
 #
@@ -27,12 +26,12 @@ ifneq ($(call yes,$(FULL)),)
 export DIFFUSION_MATH_FULL = 1
 endif
 
-.PHONY: help course test check site site-check bench lint unit notebooks browser test-machines test-python mutants minutes stills film export clean-notebooks picture dist
+.PHONY: help course test site site-check bench lint unit notebooks browser test-machines test-python mutants minutes stills film export clean-notebooks dist
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^#   //p' Makefile
-	@echo "also: make lint | unit | notebooks | browser (parts of test), export, clean-notebooks, picture, dist,"
+	@echo "also: make lint | unit | notebooks | browser (parts of test), export, clean-notebooks, dist,"
 	@echo "      test-machines (as on other processors), test-python PY=python3.13 (LOWEST=1), mutants CHAPTER=03 (MODULE=1, BRIEF=1), minutes, stills, film"
 
 course: $(VENV)/.course
@@ -40,9 +39,6 @@ course: $(VENV)/.course
 
 test: lint
 	$(PYTEST) $(PYTEST_ARGS)
-
-check: lint
-	$(BIN)/python -m pytest -n 2 --quiet -p tests.changed $$($(BIN)/python -m tests.changed $(BASE)) $(PYTEST_ARGS)
 
 # The course as a website, from the notebooks as they are stored. site-check opens each of its pages.
 site: $(VENV)/.dev
@@ -113,10 +109,6 @@ export: $(VENV)/.dev
 
 clean-notebooks: $(VENV)/.dev
 	$(BIN)/nbdev-clean
-
-# Who imports whom, drawn from the code: the picture in CONTRIBUTING.md.
-picture: $(VENV)/.dev
-	$(BIN)/python -m tests.imports
 
 dist: $(VENV)/.dev
 	$(BIN)/python -m build

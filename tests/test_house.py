@@ -1,53 +1,85 @@
-"""Where things lie: tests and workshop pages mirror the package's rooms.
+"""The rules of the house: imports point one way, nothing private crosses a module, each module's tests stand where it stands.
 
-A module is known here by its place in the package: "explore.noising" is diffusion_math/explore/noising.py. Which way
-imports point, and what may cross a module, is tested in test_imports.py.
+A module is known here by its place in the package: "explore.noising" is diffusion_math/explore/noising.py.
 """
 
+import ast
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.imports import PACKAGE, ROOT, modules, room
-
-FILES = modules(PACKAGE)
-TESTS, WORKSHOP = ROOT / "tests", ROOT / "nbs" / "workshop"
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE, NOTEBOOKS, TESTS = ROOT / "diffusion_math", ROOT / "nbs", ROOT / "tests"
+FILES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path.stem[0] != "_"
+}
+RANK = {  # a module imports from rooms of its own rank and of lower ones
+    **dict.fromkeys(("chapters", "laws", "networks", "data"), 1),
+    **dict.fromkeys(("training", "referee"), 2),
+    **dict.fromkeys(("teach", "plot", "explore"), 3),
+    "command": 4,
+}
 WHOLE = {"browser", "notebooks"}  # folders of tests that are of no one room
-SHOWS = {"referee.story": "a script that the rest of its room puts right; nothing is exported"}
-CATALOGUE = ("exercise", "steps", "back", "network", "walks", "draws")
-# tests/teach/test_exercises.py runs everything that these hold
-UNTESTED = {f"teach.catalogue.{name}" for name in CATALOGUE}
 
 
-@pytest.mark.parametrize("name", sorted(FILES.keys() - UNTESTED))
-def test_every_module_has_its_tests_in_the_same_place(name):
-    *folder, module = name.split(".")
-    assert Path(TESTS, *folder, f"test_{module}.py").is_file()
+def exported_from(path: Path) -> str:
+    "The notebook that writes a module, such as '05b_bits_per_dim'; '' for one that is written by hand."
+    found = re.search(r"File to edit: \S*nbs/(\S+)\.ipynb", path.read_text(encoding="utf-8"))
+    return found.group(1) if found else ""
 
 
-def test_every_folder_of_tests_is_a_room():
-    folders = {path.parent.relative_to(TESTS).as_posix() for path in TESTS.rglob("test_*.py")}
-    rooms = {name.rpartition(".")[0].replace(".", "/") or "." for name in FILES}
-    assert folders - WHOLE <= rooms
+def room(name: str) -> str:
+    "The folder of the package that a module lies in; 'chapters' or 'ground' for those that lie in none."
+    folder = name.rpartition(".")[0].split(".")[0]
+    return folder or ("chapters" if exported_from(FILES[name])[:1].isdigit() else "ground")
 
 
-def test_every_test_of_a_room_is_of_a_module():
-    "In the top folder stand the tests of whole things, too."
-    tests = {path.relative_to(TESTS) for path in TESTS.rglob("*/test_*.py")}
-    tests = {path for path in tests if path.parts[0] not in WHOLE}
-    of = {path.parent / path.stem.removeprefix("test_") for path in tests}
-    assert of <= {Path(*name.split(".")) for name in FILES}
+def taken(name: str) -> set[tuple[str, str]]:
+    "What a module takes from others, wherever in its code: (module, name), the name '' for the module itself."
+    found = set()
+    for node in ast.walk(ast.parse(FILES[name].read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        if not node.level and not re.match(r"diffusion_math(\.|$)", node.module):
+            continue
+        above = name.split(".")[: -node.level] if node.level else []
+        inner = (node.module or "") if node.level else node.module.partition(".")[2]
+        where = ".".join([*above, *filter(None, [inner])])
+        for alias in node.names:
+            inside = f"{where}.{alias.name}".strip(".")
+            found.add((inside, "") if inside in FILES else (where, alias.name))
+    return found
 
 
-def test_the_workshop_mirrors_the_package():
-    pages = {
-        path.relative_to(WORKSHOP).with_suffix("").as_posix().replace("/", ".")
-        for path in WORKSHOP.rglob("*.ipynb")
-        if ".ipynb_checkpoints" not in path.parts
-    }
-    assert SHOWS.keys() <= pages
-    assert pages - SHOWS.keys() == {n for n, path in FILES.items() if room(n, path) != "chapters"}
+def test_imports_point_one_way():
+    rank = {name: RANK.get(room(name), 0) for name in FILES}
+    wrong = [
+        f"{name} imports {of}"
+        for name in FILES
+        for of, _ in taken(name)
+        if of in rank and rank[of] > rank[name] or not of and room(name) in ("chapters", "ground")
+    ]
+    assert wrong == []
+
+
+def test_no_modules_import_in_a_circle():
+    needs = {name: {of for of, _ in taken(name)} & FILES.keys() for name in FILES}
+    while free := [name for name, of in needs.items() if not of]:
+        needs = {name: of - {*free} for name, of in needs.items() if name not in free}
+    assert needs == {}
+
+
+def test_nothing_private_crosses_a_module():
+    private = [f"{m}: {n}" for m in FILES for _, n in taken(m) if re.match(r"_(?!_)", n)]
+    assert private == []
+
+
+def test_no_star_imports():
+    assert not [n for n, path in FILES.items() if re.search(r"import \*", path.read_text("utf-8"))]
 
 
 def test_no_module_and_folder_share_a_name():
@@ -55,5 +87,26 @@ def test_no_module_and_folder_share_a_name():
     assert not folders & {path.relative_to(PACKAGE).with_suffix("") for path in FILES.values()}
 
 
-def test_no_star_imports():
-    assert not [name for name, path in FILES.items() if re.search(r"import \*", path.read_text())]
+@pytest.mark.parametrize("name", [n for n in FILES if not n.startswith("teach.catalogue.")])
+def test_every_module_has_its_tests_in_the_same_place(name):
+    *folder, module = name.split(".")
+    assert Path(TESTS, *folder, f"test_{module}.py").is_file()
+
+
+def test_every_folder_of_tests_is_a_room():
+    folders = {path.parent.relative_to(TESTS).parts[:1] for path in TESTS.rglob("test_*.py")}
+    rooms = {name.split(".")[0] for name in FILES if "." in name}
+    assert {folder[0] for folder in folders if folder} - WHOLE <= rooms
+
+
+def test_a_page_of_the_workshop_shows_more_than_it_exports():
+    "At most twenty pages; one that exports ten times as many lines as it runs would be a module in disguise."
+    pages = sorted(NOTEBOOKS.glob("workshop/**/*.ipynb"))
+    disguised = []
+    for page in pages:
+        cells = json.loads(page.read_text(encoding="utf-8"))["cells"]
+        code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+        exported = sum(len(s.splitlines()) for s in code if s.startswith("#| export"))
+        run = sum(len(s.splitlines()) for s in code if not s.startswith("#|"))
+        disguised += [f"{page.name}: {exported} to {run}"] * (exported > 10 * run)
+    assert disguised == [] and len(pages) <= 20

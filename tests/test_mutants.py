@@ -7,9 +7,8 @@ import os
 import pytest
 
 from tests.forks import ran
-from tests.imports import ROOT
-from tests.mutants import bends, cells, main, module_of, notebook
-from tests.notebooks import brief
+from tests.lab import ROOT
+from tests.mutants import bends, main
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -63,23 +62,6 @@ def test_what_is_no_equation_is_left_alone():
         assert [w for w in words(code) if not w.startswith("factor: 1.0 * a")] == [], code
 
 
-def test_a_bend_is_put_back():
-    tree = ast.parse("y = a + b")
-    (bend,) = bends(tree)
-    with bend.applied():
-        assert ast.unparse(tree) == "y = a - b"
-    assert ast.unparse(tree) == "y = a + b"
-
-
-def test_the_cells_of_an_equation_are_those_that_name_it_or_stand_below_it(tmp_path):
-    page = ["x = 1 + 1", "$$y = x \\tag{7.1}$$", "y = x * 3", "z = y - x  # (7.2)"]
-    assert [cell.equations for cell in cells(pages(tmp_path, *page))] == [
-        (),
-        ("(7.1)",),
-        ("(7.2)",),
-    ]
-
-
 def test_a_bent_equation_is_noticed_and_a_blind_check_reported(tmp_path):
     path = pages(
         tmp_path,
@@ -112,22 +94,3 @@ def test_the_functions_of_a_module_are_bent_where_the_chapter_calls_them(tmp_pat
     missed, whole = said.split("Gaussian.entropy: ")[1].split(" bends")[0].split(" of ")
     assert missed == whole and int(whole) >= 4
     assert "Gaussian.kl: 0 of" in said and "NOT NOTICED  factor: 0.5 * (excess + apart)" in said
-
-
-def test_a_chapter_that_fails_as_it_stands_is_refused(tmp_path):
-    said = mutants(pages(tmp_path, "assert 1 == 2  # (7.1)"))
-    assert said == "the chapter fails as it stands: AssertionError: \n"
-
-
-def test_a_brief_chapter_is_bent_with_its_smaller_numbers(tmp_path, monkeypatch):
-    monkeypatch.setattr(brief, "FULL", False)
-    monkeypatch.setitem(brief.BRIEF, "chapter.ipynb", {"n = 30": "n = 3"})
-    path = pages(tmp_path, "n = 30", "total = n + 1  # (7.1)", "assert total == 4")
-    assert "fails as it stands" in mutants(path)
-    assert mutants(path, "--brief").endswith("1 of 1 bends were noticed.\n")
-
-
-def test_every_chapter_is_found_by_its_number():
-    assert notebook("3").name == "03_forward_process.ipynb"
-    assert notebook("5b").name == notebook("05b").name == "05b_bits_per_dim.ipynb"
-    assert module_of(cells(notebook("02"))).__name__ == "diffusion_math.gaussian"

@@ -15,7 +15,12 @@ __all__ = sorted(_HOME)
 def __getattr__(name: str):
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    try:
+        module = import_module(f".{_HOME[name]}", __name__)
+    except ModuleNotFoundError as error:
+        words = f'{name} needs {error.name}: pip install "diffusion_math[course]"'
+        raise ImportError(words) from error
+    value = globals()[name] = getattr(module, name)
     return value
 
 

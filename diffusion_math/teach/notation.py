@@ -1,4 +1,4 @@
-"The front page holds a card."
+"The notation card: each symbol of the course, how to say it, its name in code, and where it is first read aloud."
 
 from typing import NamedTuple
 
@@ -8,10 +8,10 @@ __all__ = ["NOTATION", "notation_card"]
 class Row(NamedTuple):
     "One line of the card."
 
-    symbol: str  # in LaTeX; several are separated by " , "; "" for a name alone
+    symbol: str  # in LaTeX; several are separated by " , "
     say: str
     code: str  # expressions, separated by " ; "
-    first: str  # the section that decodes it, or a page of the workshop
+    first: str  # the section that decodes it
 
 
 NOTATION: tuple[Row, ...] = ()
@@ -135,7 +135,7 @@ _add(
     (r"\xi", '"xi": fresh noise in a step uphill', "", "7.6"),
     (r"\kappa", '"kappa": a step uphill, as a share of the noise variance', "", "7.6"),
     (r"J", '"Jacobian": the table of the slopes of the score', "tweedie_cov(score_of(p), x_t, log_snr)", "7b.1"),
-    (r"\operatorname{tr}", '"trace": the sum over the diagonal', "trace_jacobian(score, x0)", "7b.2"),
+    (r"\operatorname{tr}", '"trace": the sum over the diagonal', "slopes.trace_jacobian(score, x0)", "7b.2"),
     (r"\varphi", '"phi": an angle on the quarter circle', "", "7b.3"),
     (r"\prod", '"product": multiply over what stands below it', "x0.prod()", "8b.3"),
 )  # fmt: skip
@@ -150,96 +150,31 @@ _add(
     (r"F_\lambda", '"F": the share of the density to the left', "quantile_flow ; flow(p, x_t, 1.0, 2.0, 3)", "9.4"),
     (r"W", "Brownian motion: a path made of dice", "", "10.1"),
     (r"\tau", '"tau": time, in which noise comes in at rate 1', "", "10.1"),
-    (r"dW", "the push of a short time", "diffusion(x_t, log_snr)", "10.2"),
-    (r"s\sqrt\eta", "the size of the dice, with the dial η", "drift(p, x_t, log_snr, 0.5)", "10.4"),
+    (r"dW", "the push of a short time", "sde.diffusion(x_t, log_snr)", "10.2"),
+    (r"s\sqrt\eta", "the size of the dice, with the dial η", "sde.drift(p, x_t, log_snr, 0.5)", "10.4"),
     (r"\rho\,\hat\varepsilon", '"rho": the share of the guessed noise that a step keeps', "walk(p, x_t, 1.0, 2.0, 3, 0.5)", "10.4"),
 )  # fmt: skip
 
 _add(
-    ("", "schedules by name", "constant_schedule ; linear_schedule ; cosine_schedule", "3"),
-    ("", "the training set itself, as a distribution", "Empirical", "workshop/laws/mixture"),
-    ("", "the model of chapter 6, what it says, and its losses", "DDPM ; Prediction ; simple_loss ; elbo_loss", "6"),
-    ("", "from one quantity of chapter 7 to another", "convert ; score_of ; tweedie ; tweedie_cov", "7"),
-    ("", "losses and walks of chapter 7",
-     "dsm_loss ; hyvarinen_loss ; langevin ; annealed_langevin", "7"),
-    ("", "the sum of a function's own slopes", "trace_jacobian", "workshop/slopes"),
-    ("", "bound = entropy + model's error + gap, each by its own road", "account ; Account", "workshop/laws/account"),
-    ("", "the digits that ship, and all of MNIST", "digits ; mnist ; make_digits ; dequantize", "workshop/data/digits"),
-    ("", "a network for pictures", "UNet", "workshop/networks/unet"),
-    ("", "models from elsewhere as ours, and ours for diffusers",
-     "from_diffusers ; to_diffusers ; from_kdiffusion ; from_velocity ; from_score", "workshop/training/foreign"),
-    ("", "a prior over grey levels, for pixels", "GreyLevels", "workshop/laws/levels"),
-    ("", "training", "fit ; TrainingRun", "workshop/training/fit"),
-    ("", "trained models: keep, read back, and those that ship", "save_model ; load_model ; load_pretrained",
-     "workshop/training/checkpoint"),
-    ("", "a picture with its words, one that grows, a film", "show ; Live ; show_film", "workshop/teach/plot/showing"),
-    ("", "images, in a grid, a row or rows", "show_images ; show_strip ; show_rows", "workshop/teach/plot/images"),
-    ("", "the colours and their meaning, and an empty figure", "PALETTE ; style ; figure", "workshop/palette"),
-    ("", "shades of a colour", "shades", "workshop/teach/plot/colors"),
-    ("", "curves", "plot_curves ; plot_density ; plot_schedule", "workshop/teach/plot/curves"),
-    ("", "counts and amounts", "plot_histograms ; plot_bars ; plot_ruler ; plot_marks", "workshop/teach/plot/amounts"),
-    ("", "the plane: points, paths, hills, arrows",
-     "plot_points ; show_points ; plot_paths ; plot_contours ; plot_field", "workshop/teach/plot/plane"),
-    ("", "a table of numbers, as shades", "plot_heat", "workshop/teach/plot/heat"),
-    ("", "a map of pictures, boxes and arrows", "Board", "workshop/teach/plot/board"),
-    ("", "your own pictures, read and written", "load_pictures ; Pictures ; save_pictures", "workshop/data/pictures"),
-    ("", "a chapter as one page that needs no kernel", "write_page", "workshop/teach/pages"),
-)  # fmt: skip
-
-_add(
-    ("", "checks that speak", "agree ; agree_mc ; mean_and_stderr", "workshop/teach/agree"),
-    ("", "to drag: a digit into noise", "NoisingExplorer", "workshop/explore/noising"),
-    ("", "to drag: a digit to draw on, and its density", "GaugeExplorer", "workshop/explore/gauge"),
-    ("", "to drag: a bell", "BellExplorer", "workshop/explore/bell"),
-    ("", "to drag: a bell in the plane", "GaussianExplorer", "workshop/explore/gaussian"),
-    ("", "to drag: two pixels and their covariance", "PixelsExplorer", "workshop/explore/pixels"),
-    ("", "to drag: a density that melts", "MeltingExplorer", "workshop/explore/melting"),
-    ("", "to drag: a step back", "ReverseExplorer", "workshop/explore/reverse"),
-    ("", "to drag: where a noisy value came from, and its step back", "OriginExplorer", "workshop/explore/origin"),
-    ("", "to drag: the bound and its account", "BoundExplorer", "workshop/explore/bound"),
-    ("", "to watch: a sample on its way from noise to a digit", "FilmExplorer", "workshop/explore/film"),
-    ("", "to draw: your own digit, noised, and the network's ways back", "DrawExplorer", "workshop/explore/draw"),
-    ("", "to ask: what your own network says of a digit under noise", "NetworkExplorer", "workshop/explore/network"),
-    ("", "to drag: a score, and particles that walk on it", "ScoreExplorer", "workshop/explore/score"),
-    ("", "to paint: your own law, melted, walked back, bounded and scored", "PlaygroundExplorer", "workshop/explore/playground"),
-    ("", "to train: a small network in the plane, on data that you paint", "LearnExplorer", "workshop/explore/learn"),
-    ("", "to drag: threads from noise to data, without dice and with them", "ThreadsExplorer", "workshop/explore/threads"),
-    ("", "exercises", "check ; hint ; progress", "workshop/teach/exercises"),
-    ("", "four films, each with a slip", "mystery", "workshop/teach/catalogue/network"),
-    ("", "this card", "notation_card ; NOTATION", "workshop/teach/notation"),
-)  # fmt: skip
-
-_add(
-    ("", "how fast the flow spreads, and the likelihood that follows", "divergence ; log_prob_by_flow ; FlowLogProb", "11"),
     (r"e(\lambda)", "the error of a denoiser at log SNR λ", "noise_error(mixture, x0, log_snr, x0)", "12.1"),
     (r"\Delta", '"Delta": a stride along λ', "schedule.log_snr[t - 1] - schedule.log_snr[t]", "12.1"),
-    (r"\rho(\lambda)", '"rho of lambda": how often a schedule visits a log SNR', "Levels([-8, 8]).density(x0)", "12.3"),
-    ("", "the error as a curve, and the unit bell's", "error_curve ; normal_error", "12"),
-    ("", "areas under it: a likelihood, a bound", "log_prob_by_area ; area_estimate ; bound_by_area", "12"),
-    ("", "a schedule that learns, and the best constant variances", "Levels ; learn_levels ; best_variance", "12"),
+    (r"\rho(\lambda)", '"rho of lambda": how often a schedule visits a log SNR', "area.Levels([-8, 8]).density(x0)", "12.3"),
     (r"r = a/s", "the root of the signal-to-noise ratio", "", "13.1"),
     (r"w_i", "how much guess i counts in a step", "solve(p, x_t, [1.0, 2.0], '2m')", "13.2"),
-    ("", "how the steps of a walk are taken: a table, and a row of it", "SOLVERS ; Solver", "13"),
-    ("", "where the steps are put", "even_grid ; karras_grid ; planned_grid ; polished_grid", "13.4"),
-    ("", "levels and weights that are learned", "learned_solver", "workshop/training/solver"),
     (r"\tilde x", '"x tilde": where the flow of the network ends', "", "13.5"),
-    ("", "to drag: a datum, and the area under its error", "AreaExplorer", "workshop/explore/area"),
-    ("", "to drag: a solver's walk beside the exact flow, and its error", "SolverExplorer", "workshop/explore/solver"),
 )  # fmt: skip
 
 _add(
-    (r"x_t , t", "the picture on the line from data (t = 0) to noise (t = 1)", "line_walk(mixture, x_t, [1.0, 0.0])", "14.1"),
-    (r"u(x, t)", "the average velocity on that line, ε − x_0 given x_t", "line_velocity(mixture, x_t, 0.5)", "14.1"),
-    ("", "a velocity network as a denoiser, its loss, and its words", "FlowMatching ; flow_loss ; convert_line", "14"),
-    (r"\frac{s}{a+s}", "one clock by the other", "log_snr_to_time(log_snr) ; time_to_log_snr(0.5)", "14.3"),
+    (r"x_t , t", "the picture on the line from data (t = 0) to noise (t = 1)",
+     "matching.line_walk(mixture, x_t, [1.0, 0.0])", "14.1"),
+    (r"u(x, t)", "the average velocity on that line, ε − x_0 given x_t", "matching.line_velocity(mixture, x_t, 0.5)", "14.1"),
+    (r"\frac{s}{a+s}", "one clock by the other", "matching.log_snr_to_time(log_snr) ; matching.time_to_log_snr(0.5)", "14.3"),
     (r"w(\lambda)", "how much a loss minds an error at λ", "", "14.4"),
-    (r"S", "how far a walk is from straight", "straightness(x0[None].repeat(2, 1, 1), [0.0, 1.0])", "14.5"),
-    ("", "pairs of data and noise whose lines cross less", "pair_noise ; reflow_pairs", "14.5"),
+    (r"S", "how far a walk is from straight", "matching.straightness(x0[None].repeat(2, 1, 1), [0.0, 1.0])", "14.5"),
     (r"D(x, \lambda \mid y)", "the guess with a class", "classified(p, lambda x, v: -v)(x_t, log_snr)", "15.1"),
     (r"D_w", "the guess beyond that", "guided(p, p, 2.0)(x_t, log_snr)", "15.2"),
-    (r"\omega", '"omega": how loudly a class counts, counted from 0', "guidance_weight(3, 'Ho & Salimans 2022') - 1", "15.2"),
-    ("", "a paper's number for how loudly a class counts, as ours", "guidance_weight ; NO_GUIDANCE", "15"),
-    ("", "to drag: guidance, and what it draws", "GuideExplorer", "workshop/explore/guide"),
+    (r"\omega", '"omega": how loudly a class counts, counted from 0',
+     "guidance.guidance_weight(3, 'Ho & Salimans 2022') - 1", "15.2"),
 )  # fmt: skip
 
 _CHAPTERS = {
@@ -252,44 +187,24 @@ _CHAPTERS = {
 }  # fmt: skip
 
 
-def _where(first: str) -> str:
-    "A link to the page, for a reader of the front page."
-    page = first if "/" in first else _CHAPTERS[first.split(".")[0]]
-    return f"[{first.removeprefix('workshop/')}]({page}.ipynb)"
-
-
 def _cells(row: Row) -> list[str]:
-    symbols = ", ".join(f"${symbol}$" for symbol in row.symbol.split(" , ")) if row.symbol else ""
+    symbols = ", ".join(f"${symbol}$" for symbol in row.symbol.split(" , "))
     code = ", ".join(f"`{part}`" for part in row.code.split(" ; ")) if row.code else ""
-    return (
-        [symbols, row.say, code, _where(row.first)]
-        if symbols
-        else [code, row.say, _where(row.first)]
-    )
-
-
-def _table(heads: list[str], rows: list[Row]) -> str:
-    lines = [heads, ["---"] * len(heads), *map(_cells, rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return [symbols, row.say, code, f"[{row.first}]({_CHAPTERS[row.first.split('.')[0]]}.ipynb)"]
 
 
 class _Card:
     "The card, as Markdown for a notebook and as text elsewhere."
 
     def _repr_markdown_(self) -> str:
-        symbols = _table(
-            ["symbol", "say", "in code", "first met"], [row for row in NOTATION if row.symbol]
-        )
-        names = _table(["name", "what it is", "page"], [row for row in NOTATION if not row.symbol])
-        summary = "<summary>The package's names that stand for no symbol</summary>"
-        return f"{symbols}\n\n<details>{summary}\n\n{names}\n\n</details>"
+        heads = ["symbol", "say", "in code", "first met"]
+        lines = [heads, ["---"] * 4, *map(_cells, NOTATION)]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def __repr__(self) -> str:
-        return "\n".join(
-            f"{row.symbol:44} {row.say:84} {row.first}" for row in NOTATION if row.symbol
-        )
+        return "\n".join(f"{row.symbol:44} {row.say:84} {row.first}" for row in NOTATION)
 
 
 def notation_card() -> _Card:
-    "The notation card: each symbol, how to say it, its name in code, and the section that reads it aloud first."
+    "The notation card, to show in a notebook or to print."
     return _Card()

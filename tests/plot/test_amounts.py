@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from diffusion_math import plot
-from tests.teach.plot.reading import labels, rgb
+from tests.plot.reading import labels, rgb
 from tests.teach.wrong import unnamed
 
 

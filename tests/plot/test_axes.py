@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from diffusion_math import plot
-from tests.teach.plot.reading import SETTINGS, parts
+from tests.plot.reading import SETTINGS, parts
 
 
 def test_every_picture_is_shown_with_its_words_or_drawn_on(outputs):

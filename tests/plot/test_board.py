@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from diffusion_math import plot
-from tests.teach.plot.reading import parts, rgb
+from tests.plot.reading import parts, rgb
 
 
 def test_a_board_has_things_where_they_are_put(outputs):

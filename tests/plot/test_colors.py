@@ -5,7 +5,7 @@ import pytest
 
 from diffusion_math import plot
 from diffusion_math.plot.colors import PARTS, color_of, colors_of
-from tests.teach.plot.reading import rgb
+from tests.plot.reading import rgb
 from tests.teach.wrong import unnamed
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from diffusion_math import constant_schedule, plot
-from tests.teach.plot.reading import labels
+from tests.plot.reading import labels
 from tests.teach.wrong import unnamed
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from diffusion_math import plot
-from tests.teach.plot.reading import parts
+from tests.plot.reading import parts
 from tests.teach.wrong import unnamed
 
 

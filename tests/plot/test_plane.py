@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from diffusion_math import plot
-from tests.teach.plot.reading import rgb
+from tests.plot.reading import rgb
 from tests.teach.wrong import unnamed
 
 
@@ -25,7 +25,7 @@ def test_points():
 def test_panels_of_points_have_one_scale(outputs, monkeypatch):
     figures = []
     monkeypatch.setattr(
-        "diffusion_math.teach.plot.plane.show", lambda fig, alt: figures.append((fig, alt))
+        "diffusion_math.plot.plane.show", lambda fig, alt: figures.append((fig, alt))
     )
     plot.clouds({"data": torch.rand(5, 2), "after 5": 9 * torch.rand(7, 2)}, "two clouds", size=3)
     ((fig, alt),) = figures
@@ -40,9 +40,7 @@ def test_panels_of_points_have_one_scale(outputs, monkeypatch):
 @pytest.mark.parametrize("look", [{}, {"xlim": (-3, 3), "ylim": (-3, 3)}])
 def test_the_names_of_panels_are_not_cut(n, look, monkeypatch):
     figures = []
-    monkeypatch.setattr(
-        "diffusion_math.teach.plot.plane.show", lambda fig, alt: figures.append(fig)
-    )
+    monkeypatch.setattr("diffusion_math.plot.plane.show", lambda fig, alt: figures.append(fig))
     plot.clouds({f"panel {i}": torch.randn(50, 2) for i in range(n)}, "clouds", **look)
     (fig,) = figures
     with plot.style():

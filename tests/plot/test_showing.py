@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from diffusion_math import plot
-from tests.teach.plot.reading import SETTINGS, parts
+from tests.plot.reading import SETTINGS, parts
 from tests.teach.wrong import unnamed
 
 

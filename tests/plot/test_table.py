@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from diffusion_math import plot
-from tests.teach.plot.reading import parts, rgb
+from tests.plot.reading import parts, rgb
 from tests.teach.wrong import unnamed
 
 
