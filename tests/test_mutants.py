@@ -52,7 +52,7 @@ def test_what_is_no_equation_is_left_alone():
         "agree(a + b, c / d)",
         "assert a + b == c",
         "print(a + b)",
-        "plot_curves(x, -y)",
+        "plot.curves(x, -y)",
         "def f(a: 2 * n = 1 + 1): ...",
         "y = f(dim=-1)",
         "y = [-2.0, a[-1]]",
