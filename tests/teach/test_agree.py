@@ -20,20 +20,20 @@ def said(capsys):
 @pytest.mark.parametrize(
     "a, b, words",
     [
-        (1.0, 1.0, "exactly equal"),
-        (torch.tensor(2.0), 2, "exactly equal"),
-        (torch.tensor([2.0]), 2.0, "exactly equal"),
-        (np.arange(3), torch.arange(3.0), "exactly equal"),
-        ([1, 2], (1.0, 2.0), "exactly equal"),
-        (torch.tensor([True, False]), torch.tensor([1, 0]), "exactly equal"),
-        (math.inf, math.inf, "exactly equal"),
+        (1.0, 1.0, "✓ exactly"),
+        (torch.tensor(2.0), 2, "✓ exactly"),
+        (torch.tensor([2.0]), 2.0, "✓ exactly"),
+        (np.arange(3), torch.arange(3.0), "✓ exactly"),
+        ([1, 2], (1.0, 2.0), "✓ exactly"),
+        (torch.tensor([True, False]), torch.tensor([1, 0]), "✓ exactly"),
+        (math.inf, math.inf, "✓ exactly"),
         (torch.zeros(0, 3), torch.zeros(0, 3), "nothing to compare: both are empty, (0, 3)"),
-        (0.1 + 0.2, 0.3, "equal to 6e-17"),
-        (torch.tensor([-math.inf, 1.0]).double(), [-math.inf, 1 + 2e-16], "equal to 2e-16"),
-        (np.float32(1.5), torch.tensor(1.5, dtype=torch.bfloat16), "exactly equal"),
-        (1 + 1j, torch.tensor(1 + 1j), "exactly equal"),
-        (np.arange(6.0)[::-1], [5, 4, 3, 2, 1, 0], "exactly equal"),
-        (1e6 + 1e-5, 1e6, "equal to 1e-11"),  # relative where the number is large
+        (0.1 + 0.2, 0.3, "✓ to 6e-17"),
+        (torch.tensor([-math.inf, 1.0]).double(), [-math.inf, 1 + 2e-16], "✓ to 2e-16"),
+        (np.float32(1.5), torch.tensor(1.5, dtype=torch.bfloat16), "✓ exactly"),
+        (1 + 1j, torch.tensor(1 + 1j), "✓ exactly"),
+        (np.arange(6.0)[::-1], [5, 4, 3, 2, 1, 0], "✓ exactly"),
+        (1e6 + 1e-5, 1e6, "✓ to 1e-11"),  # relative where the number is large
     ],
 )
 def test_what_is_equal(a, b, words, capsys):
@@ -78,7 +78,11 @@ def test_what_is_not_equal(a, b, words, capsys):
 
 def test_tolerance_and_name(capsys):
     agree(1.0, 1.1, tol=0.2, what="roughly")
-    assert said(capsys) == "roughly: equal to 9e-02"
+    assert said(capsys) == "✓ roughly: to 9e-02"
+    agree([1.0, 2.0], [1.0, 2.0], what="(2.6), another way")
+    assert said(capsys) == "✓ (2.6), another way: exactly"
+    agree_mc(1.0, 0.9, 0.1, what="(2.10), 10,000 draws")
+    assert said(capsys) == "✓ (2.10), 10,000 draws: 1.0 standard errors"
     with pytest.raises(AssertionError, match="^exactly: not equal: 1.0 and 1.1"):
         agree(1.0, 1.1, tol=0.0, what="exactly")
     for tol in (math.nan, math.inf, -1.0):
@@ -96,7 +100,7 @@ def test_mpmath_numbers(capsys):
     import mpmath
 
     agree(torch.tensor(math.pi, dtype=torch.float64), mpmath.pi + 0)
-    assert said(capsys) == "exactly equal"
+    assert said(capsys) == "✓ exactly"
 
 
 numbers = st.floats(-1e300, 1e300)
@@ -127,7 +131,7 @@ def test_mean_and_standard_error():
 def test_an_honest_average_passes_and_a_biased_one_does_not(capsys):
     estimate, stderr = mean_and_stderr(torch.randn(40_000, 5, dtype=torch.float64))
     agree_mc(estimate, torch.zeros(5), stderr, what="the mean")
-    assert re.fullmatch(r"the mean: at most \d\.\d standard errors apart", said(capsys))
+    assert re.fullmatch(r"✓ the mean: at most \d\.\d standard errors", said(capsys))
     biased = torch.tensor([0, 0, 0, 0.05, 0]).double()
     with pytest.raises(
         AssertionError, match=r"the mean: not equal at \(3,\): .* apart, at most 5 allowed"
@@ -138,11 +142,11 @@ def test_an_honest_average_passes_and_a_biased_one_does_not(capsys):
 @pytest.mark.parametrize(
     "estimate, truth, stderr, sigmas, words",
     [
-        (1.0, 0.9, 0.1, 5, "1.0 standard errors apart"),
-        (1.0, 0.5, 0.1, 5.01, "5.0 standard errors apart"),
-        (torch.tensor([1.0]), 0.9, 0.1, 5, "1.0 standard errors apart"),
-        (1.0, 1.0, 0.0, 5, "0.0 standard errors apart"),
-        (torch.tensor([1.0, 2.0]), [1.0, 2.1], [0.0, 0.1], 5, "at most 1.0 standard errors apart"),
+        (1.0, 0.9, 0.1, 5, "✓ 1.0 standard errors"),
+        (1.0, 0.5, 0.1, 5.01, "✓ 5.0 standard errors"),
+        (torch.tensor([1.0]), 0.9, 0.1, 5, "✓ 1.0 standard errors"),
+        (1.0, 1.0, 0.0, 5, "✓ 0.0 standard errors"),
+        (torch.tensor([1.0, 2.0]), [1.0, 2.1], [0.0, 0.1], 5, "✓ at most 1.0 standard errors"),
     ],
 )
 def test_within_its_error(estimate, truth, stderr, sigmas, words, capsys):
