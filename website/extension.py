@@ -19,6 +19,7 @@ from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 from sphinx.util.osutil import relative_uri
 
+from diffusion_math.teach.pages import proof_summary
 from diffusion_math.teach.typeset import Typesetter
 from website.assemble import section_id
 from website.contents import Contents
@@ -248,8 +249,20 @@ def _raw(html: str) -> nodes.raw:
     return nodes.raw("", html, format="html")
 
 
+def _take_marks(cell: nodes.Node) -> list[str]:
+    "The marks that a proof cell printed, line by line, which leave the cell's output."
+    if "tag_proof" not in cell["classes"]:
+        return []
+    said = list(
+        cell.findall(lambda n: isinstance(n, nodes.literal_block) and "stream" in n["classes"])
+    )
+    for node in said:
+        node.parent.remove(node)
+    return [line for node in said for line in node.astext().splitlines() if line.strip()]
+
+
 class Cells(SphinxTransform):
-    "Code that can be folded away: all of it by the switch, what JupyterLab folds and what is exported at once."
+    "Code that can be folded away: all by the switch, what JupyterLab folds or is exported at once, a proof under its marks."
 
     default_priority = 900
 
@@ -264,11 +277,10 @@ class Cells(SphinxTransform):
             }
             folded = kinds.keys() & tags or self.env.docname == "index"
             name = next((kinds[tag] for tag in kinds if tag in tags), "code")
-            start = (
-                f'<details class="code"{"" if folded else " open"} data-open="{int(not folded)}">'
-            )
-            before = _raw(f"{start}<summary>{name}</summary>")
-            node.parent.replace(node, [before, node, _raw("</details>")])
+            marks = _take_marks(node.parent)
+            start = f'<details class="code{" proof" if marks else ""}"{"" if folded else " open"} data-open="{int(not folded)}">'
+            summary = proof_summary(marks) if marks else f"<summary>{name}</summary>"
+            node.parent.replace(node, [_raw(start + summary), node, _raw("</details>")])
 
 
 def visit_formula(self, node: formula) -> None:

@@ -152,8 +152,27 @@ def _texts(notebook: dict) -> list[tuple[dict, str]]:
     return cells + [(data, kind) for data in shown for kind in kinds if kind in data]
 
 
-def _folded(cells: list[dict], mark: str) -> tuple[list[dict], list[str]]:
-    "The cells, with a mark for code that JupyterLab folds away; and that code. Colab's is of no use on a page."
+def proof_marks(cell: dict) -> list[str]:
+    "What a proof cell printed, line by line: the marks of `agree`, under which a page folds its code. Of others, nothing."
+    if "proof" not in cell["metadata"].get("tags", ()):
+        return []
+    said = ("".join(out["text"]) for out in cell["outputs"] if out["output_type"] == "stream")
+    return [line for text in said for line in text.splitlines() if line.strip()]
+
+
+def _unsaid(cell: dict) -> dict:
+    "The cell without what it printed."
+    return cell | {"outputs": [out for out in cell["outputs"] if out["output_type"] != "stream"]}
+
+
+def proof_summary(marks: list[str]) -> str:
+    "The line to click on, as HTML: a mark a line, or the word for code that is no proof."
+    marked = "".join(f'<span class="mark">{escape(mark)}</span>' for mark in marks)
+    return f"<summary>{marked or 'code'}</summary>"
+
+
+def _folded(cells: list[dict], mark: str) -> tuple[list[dict], list[tuple[str, list[str]]]]:
+    "The cells, with a mark for code that JupyterLab folds away; that code, and a proof's marks. Colab's is of no use on a page."
     found, codes = [], []
     for cell in cells:
         if cell["metadata"].get("jupyter", {}).get("source_hidden"):
@@ -166,21 +185,24 @@ def _folded(cells: list[dict], mark: str) -> tuple[list[dict], list[str]]:
                     "source": f"{mark}{len(codes)}code",
                 }
                 found.append(told | own)
-                codes.append(source)
+                codes.append((source, proof_marks(cell)))
+                cell = _unsaid(cell) if codes[-1][1] else cell
             cell = cell | {"metadata": cell["metadata"] | {"transient": {"remove_source": True}}}
         found.append(cell)
     return found, codes
 
 
-def _unfold(body: str, codes: list[str], mark: str) -> str:
+def _unfold(body: str, codes: list[tuple[str, list[str]]], mark: str) -> str:
     "The page's body with each folded code under a line to click on."
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
 
     def back(found: re.Match) -> str:
-        code = highlight(codes[int(found.group(1))], PythonLexer(), HtmlFormatter())
-        return f"<details><summary>code</summary>\n{code}</details>"
+        source, marks = codes[int(found.group(1))]
+        code = highlight(source, PythonLexer(), HtmlFormatter())
+        start = '<details class="proof">' if marks else "<details>"
+        return f"{start}{proof_summary(marks)}\n{code}</details>"
 
     return re.sub(rf"<p>{mark}(\d+)code</p>", back, body)
 

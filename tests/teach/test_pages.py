@@ -19,6 +19,7 @@ from diffusion_math.teach.pages import (
     _take_out,
     _weights,
     _words,
+    proof_marks,
     write_page,
 )
 from diffusion_math.teach.typeset import Typesetter
@@ -96,7 +97,7 @@ class Formulas(HTMLParser):
         self.texts += [text] if self.inside else []
 
 
-@pytest.mark.parametrize("name", ["02_gaussians", "05_elbo", "index", "workshop/teach/pages"])
+@pytest.mark.parametrize("name", ["02_gaussians", "05_elbo", "index", "workshop/teach/agree"])
 def test_no_tex_is_left_on_a_page(name, written):
     page = written(name).read_text(encoding="utf-8")
     found = Formulas(page)
@@ -222,6 +223,28 @@ def test_code_that_is_folded_in_jupyterlab_is_folded_on_a_page(tmp_path):
     for said in ("one = '$a$ | b'", "two = 2", "said by one", "said by two", "said by six"):
         assert words.count(said) == 1, said
     assert words.index("one =") < words.index("said by one") < words.index("two =")
+
+
+def test_a_proof_is_folded_under_the_marks_that_it_printed(tmp_path):
+    out = {"output_type": "stream", "name": "stdout", "text": "✓ (2.6), <b>: to 2e-16\n✓ exactly\n"}
+    picture = {"output_type": "display_data", "metadata": {}, "data": {"text/plain": "a picture"}}
+    cell = {"cell_type": "code", "execution_count": 1, "source": "agree(1, 1)"}
+    cell["metadata"] = {"jupyter": {"source_hidden": True}, "tags": ["proof"]}
+    cell["outputs"] = [out, picture]
+    file = tmp_path / "a.ipynb"
+    file.write_text(
+        json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 4})
+    )
+    body = write_page(file).read_text(encoding="utf-8").split("<main>")[1].split("</main>")[0]
+    (summary, inside), *more = re.findall(
+        r'<details class="proof"><summary>(.+?)</summary>(.+?)</details>', body, re.S
+    )
+    assert re.findall(r'<span class="mark">(.+?)</span>', summary) == [
+        "✓ (2.6), &lt;b&gt;: to 2e-16",
+        "✓ exactly",
+    ]
+    assert not more and "agree" in inside and body.count("exactly") == body.count("a picture") == 1
+    assert proof_marks(cell | {"metadata": {}}) == []
 
 
 def test_widgets_that_need_python_say_so(tmp_path):
