@@ -1,21 +1,24 @@
 "A chapter should read as its equations, and bad input should still get a sentence that names the argument, says what ..."
 
+import inspect
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial, wraps
 from itertools import pairwise
 from numbers import Real
 from operator import index
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, SupportsIndex, Union, get_args, get_origin
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 __all__ = [
-    "Batch", "Each", "Numbers", "Random", "amount", "answer", "at_hand", "at_most", "axes", "begins_at_one", "count", "draws",
+    "Amount", "Batch", "Count", "Each", "EndLevel", "Flag", "Fraction", "Level", "Like", "Numbers", "OneLevel", "Positive",
+    "Random", "Steps", "Text", "Time", "Time0", "guarded", "amount", "answer", "at_hand", "at_most", "axes", "begins_at_one", "count", "draws",
     "each", "errors", "event_shape", "events", "finite", "flag", "floating", "fractions", "function", "got",
     "grey_levels", "holds", "instance", "known", "known_event", "lasting", "level", "levels", "like_x_t",
     "listed", "log_snr", "matching", "memory", "name_or_function", "nats", "never_rises", "nonzero", "number", "number_at_hand",
@@ -25,10 +28,6 @@ __all__ = [
     "times", "unwanted", "variance", "variances", "weights", "where_at_hand", "whole", "whole_labels", "within",
 ]  # fmt: skip
 
-Batch = Float[Tensor, "b *event"]  # b of x, each of any shape
-Each = Float[Tensor, " b"]  # one number for each
-Numbers = Float[Tensor, "..."]  # of any shape, as the text says
-Random = Generator | None  # where randomness comes from; None is torch's own
 
 
 def got(value: Any) -> str:
@@ -449,11 +448,8 @@ def times(t: Any, x: Tensor, first: int, last: int) -> int | Tensor:
     if t.shape != x.shape[:1]:
         fits = f"an int or have shape ({len(x)},), one for each x"
         raise ValueError(f"t must be {fits}, got shape {tuple(t.shape)}")
-    if t.device.type == "cpu" and t.numel() and not torch.compiler.is_compiling():
-        low, high = (int(v) for v in t.long().aminmax())
-        if low < first or high > last:
-            wrong = low if low < first else high
-            raise ValueError(f"t must lie in {first}..{last}, got {wrong}")
+    if t.numel():
+        refuse((t < first) | (t > last), f"t must lie in {first}..{last}, got", t)
     fits = t.dtype == torch.long and t.device == x.device
     return t if fits else t.to(x.device, torch.long, non_blocking=True)
 
@@ -809,3 +805,120 @@ def replicates(values: Any, dims: Any, shares: Any) -> tuple[Tensor, int, Tensor
     if not len(values):
         raise ValueError(f"replicates must be at least one, got shape {tuple(values.shape)}")
     return values, count("dims", dims, 0), table("shares", shares, 1)
+
+
+# ---- what may have come before an argument
+
+
+def batch_of(given: Mapping[str, Any]) -> tuple[str, Tensor]:
+    "The batch that an argument must fit: the first floating-point tensor among those before it, and its name."
+    for name, value in given.items():
+        if isinstance(value, Tensor) and value.is_floating_point():
+            return name, value
+    raise TypeError(f"a batch x must be a floating-point tensor, got {', '.join(given) or 'none'}")
+
+
+def like(name: str, value: Any, given: Mapping[str, Any]) -> Tensor:
+    "A tensor of the batch's shape, beside it, in its precision."
+    return matching(name, value, *batch_of(given))
+
+
+def time(name: str, value: Any, given: Mapping[str, Any], first: int = 1) -> int | Tensor:
+    "t as an int, or as one for each of the batch, in first..T, T that of the first argument (self, p, q)."
+    for owner in given.values():
+        break
+    for x in given.values():
+        if isinstance(x, Tensor):
+            break
+    return times(value, x, first, owner.T)
+
+
+def noise_level(name: str, value: Any, given: Mapping[str, Any]) -> Tensor:
+    "A noise level in float64 beside the batch: (), one for all of it, or (b,), one for each."
+    of, x = batch_of(given)
+    if type(value) in (float, int) and value == value:  # not NaN
+        return torch.full((), value, dtype=finest(x.device), device=x.device)
+    read = level(name, value, x, of)
+    read = read.to(x.device, finest(x.device), non_blocking=True)
+    return read if read.ndim == 0 or len(read) == len(x) else read[0]
+
+
+# ---- the guard
+
+
+def guarded(f: Callable) -> Callable:
+    """f, whose arguments are looked at when it is called from outside: each by the check that its annotation carries.
+
+        @guarded
+        def velocity(denoiser: Denoiser, x: Batch, log_snr: Level) -> Batch: ...
+
+    A check, Annotated[Tensor, check], is check(name, value) or check(name, value, given), given the arguments before it;
+    what it returns is what f gets. A class of this package is a check by itself. `X | None` lets None pass. Arguments
+    that were not given are not looked at. What is missing or too much, Python says. f itself is at hand as .body.
+    """
+    plain = inspect.unwrap(f)
+    code, hints = plain.__code__, plain.__annotations__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    needed = names[: code.co_argcount - len(plain.__defaults__ or ())]
+    looks = [(name, *found) for name in names if (found := _check_of(hints.get(name)))]
+
+    @wraps(f)
+    def door(*args: Any, **kwargs: Any) -> Any:
+        given = dict(zip(names, args, strict=False))
+        for name in names[len(args) :]:  # in the order of the signature
+            if name in kwargs:
+                given[name] = kwargs[name]
+            elif name in needed:
+                return f(*args, **kwargs)  # which says what is missing
+        if kwargs:
+            given.update(kwargs)
+        if len(given) < len(args) + len(kwargs):
+            return f(*args, **kwargs)  # which says what is too much
+        for name, check, looks_back, may_be_none in looks:
+            if name in given and not (may_be_none and given[name] is None):
+                more = (given,) if looks_back else ()
+                given[name] = check(name, given[name], *more)
+        return f(**given)
+
+    door.body = f
+    return door
+
+
+def _check_of(hint: Any) -> tuple[Callable, bool, bool] | None:
+    "What an annotation has checked, whether that looks at other arguments, and whether None may pass."
+    parts = [part for part in get_args(hint) if part is not NoneType]
+    if get_origin(hint) in (Union, UnionType) and len(parts) == 1:
+        found = _check_of(parts[0])
+        return found and (found[0], found[1], True)
+    if get_origin(hint) is Annotated:
+        check = next(filter(callable, hint.__metadata__), None)
+        return check and (check, "given" in inspect.signature(check).parameters, False)
+    if isinstance(hint, type) and hint.__module__.partition(".")[0] == __package__:
+        return partial(_one, kind=hint), False, False
+    return None
+
+
+def _one(name: str, value: Any, kind: type) -> Any:
+    "value, which must be one of a class of ours."
+    return instance(name, value, kind)
+
+
+# ---- the annotations, shared by the chapters; a shape of its own is said where it is used
+
+Batch = Annotated[Float[Tensor, "b *event"], tensor]  # b of x, each of any shape
+Like = Annotated[Float[Tensor, "b *event"], like]  # one more of them, for each x
+Each = Float[Tensor, " b"]  # one number for each
+Numbers = Float[Tensor, "..."]  # of any shape, as the text says
+Level = Annotated[float | Float[Tensor, ""] | Each, noise_level]  # log SNR: one for all, or one for each x
+OneLevel = Annotated[float | Float[Tensor, ""], one_level]  # log SNR, where there is no x
+Time = Annotated[SupportsIndex | Int[Tensor, " b"], time]  # t in 1..T: one for all, or one for each x
+Time0 = Annotated[SupportsIndex | Int[Tensor, " b"], partial(time, first=0)]  # t in 0..T
+Random = Annotated[Generator | None, random]  # where randomness comes from; None is torch's own
+Flag = Annotated[bool, flag]
+Text = Annotated[str, text]
+Amount = Annotated[float, amount]  # 0 or more, and finite
+Positive = Annotated[float, positive]  # above 0, and finite
+Fraction = Annotated[float, partial(number, low=0, high=1)]
+Count = Annotated[int, count]  # 1 or more
+Steps = Annotated[int, at_most]  # of a loop: 1 to ten million
+EndLevel = Annotated[float, partial(within, most=700, low=-700)]  # where a walk in log SNR begins or ends

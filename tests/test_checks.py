@@ -352,7 +352,7 @@ ASKED = {
         ((T3 - 1, X, 1, 4), "t must lie in 1..4, got 0"),
         ((T3 + 2, X, 1, 4), "t must lie in 1..4, got 5"),
         ((T3 - 4, X, 0, 4), "t must lie in 0..4, got -3"),
-        (((T3 + 200).byte(), X, 0, 4), "t must lie in 0..4, got 203"),
+        (((T3 + 200).byte(), X, 0, 4), "t must lie in 0..4, got 201"),
         (((T3 + 9).to(torch.uint16), X, 1, 4), "t must lie in 1..4, got 12"),
         ((T3[:2], X, 1, 4), "t must be an int or have shape (3,), one for each x, got shape (2,)"),
         ((T3[:1], X, 1, 4), "t must be an int or have shape (3,), one for each x, got shape (1,)"),

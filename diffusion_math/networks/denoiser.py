@@ -1,13 +1,10 @@
 "Part II asks one thing of whatever it walks with."
 
 from collections.abc import Callable
-from typing import Any
-
-from jaxtyping import Float
-from torch import Tensor
+from typing import Annotated, Any
 
 from .. import checks
-from ..checks import Batch, Each
+from ..checks import Batch, Each, Level
 from ..distribution import Distribution
 from ..numerics import signal_and_noise
 from ..sums import wide_dtype
@@ -15,8 +12,16 @@ from .ask import NO_SIGNAL, AsksNetwork, ask, own_dtype
 
 __all__ = ["Denoiser", "as_denoiser"]
 
-LogSNR = float | Float[Tensor, ""] | Each
-Denoiser = Callable[[Batch, LogSNR], Batch]  # denoise(x_t, log_snr) -> E[x0 | x_t]
+LogSNR = Level
+
+
+def denoiser_of(name: str, value: Any) -> Callable:
+    "value as a denoiser: see as_denoiser."
+    return as_denoiser(value)
+
+
+# denoise(x_t, log_snr) -> E[x0 | x_t]: made, at the door, of whatever knows or has learned it
+Denoiser = Annotated[Callable[[Batch, Level], Batch], denoiser_of]
 
 
 def as_denoiser(denoiser: Any) -> Denoiser:
