@@ -79,6 +79,7 @@ function computation(model) {
 function controls(ui, model, now) {
   const { state, set } = ui;
   const start = model.get("_start");
+  const plain = model.get("_plain");
   const steps = [...new Set([...STEPS, start.T])].sort((a, b) => a - b);
   let share; // t/T as the reader left it, so that moving T there and back loses nothing
 
@@ -113,10 +114,10 @@ function controls(ui, model, now) {
   const el = h(
     "div",
     { class: "dm-controls" },
-    h("div", { class: "dm-top" }, digit.el, kind.el),
+    h("div", { class: "dm-top" }, digit.el, plain ? "" : kind.el),
     beta.el,
     time.el,
-    length.el,
+    plain ? "" : length.el,
     h("div", { class: "dm-buttons" }, fresh, reset),
   );
 
@@ -396,15 +397,14 @@ function render({ model, el }) {
   const large = present(now, net ? 196 : 280);
   const guess = guessed(ui, now, net);
   const strip = filmStrip(ui, now, panel.moveTo);
-  const amounts = amountsPlot(ui, now, panel.moveTo);
-  const circle = circlePlot(ui, now, panel.moveTo);
-  const values = valuesPlot(ui, now);
+  const plain = model.get("_plain");
+  const more = plain ? null : { amounts: amountsPlot(ui, now, panel.moveTo), circle: circlePlot(ui, now, panel.moveTo), values: valuesPlot(ui, now) };
 
   function draw(state, colours) {
     now.update(state);
     ui.root.explorable.x_t = now.x_t;
     panel.put(state);
-    for (const view of [large, guess, strip, amounts, circle, values]) view.draw(state, colours);
+    for (const view of [large, guess, strip, ...Object.values(more ?? {})]) view.draw(state, colours);
   }
 
   function words({ t, T, schedule: chosen, digit }) {
@@ -418,19 +418,21 @@ function render({ model, el }) {
   const range =
     "Grey runs from \u22121 (black) to 1 (white). Values beyond are drawn black or white; the numbers keep them.";
   const half = (...parts) => h("figure", { class: "dm-half" }, ...parts);
-  const task = "Drag t: where do you lose the digit?";
-  heading(ui, "A digit into noise", net ? `${task} And where does the network?` : task);
-  ui.root.append(
-    h("div", { class: net ? "dm-row dm-slim" : "dm-row" }, large.el, guess.el, panel.el),
-    h("figure", {}, film, strip.el),
+  const curves = ({ amounts, circle, values }) =>
     h(
       "div",
       { class: "dm-row" },
       half(large.keys, amounts.canvas),
       h("figure", { class: "dm-square" }, h("figcaption", {}, "the two amounts as one point"), circle.canvas),
       half(values.keys, values.canvas),
-    ),
-    h("p", { class: "dm-note" }, range),
+    );
+  const task = plain ? "Drag t: where do you lose the digit? Then halve β: how far does t have to go now?" : "Drag t: where do you lose the digit?";
+  heading(ui, "A digit into noise", net ? `${task} And where does the network?` : task);
+  ui.root.append(
+    h("div", { class: net ? "dm-row dm-slim" : "dm-row" }, large.el, guess.el, panel.el),
+    h("figure", {}, plain ? "" : film, strip.el),
+    more ? curves(more) : "",
+    plain ? "" : h("p", { class: "dm-note" }, range),
   );
   ui.start(draw, words);
   return ui.close;

@@ -31,12 +31,14 @@ class NoisingExplorer(AsksInPage):
 
         explorer = NoisingExplorer(x0)                            # the same beta at each of 20 steps
         explorer = NoisingExplorer(x0, "linear", T=1000, t=300)   # or "cosine", or a Schedule
+        explorer = NoisingExplorer(x0, plain=True)                # the digit, beta and t, and nothing else
 
     x0: one-channel images in [-1, 1], (n, 1, h, w), (1, h, w) or (h, w), at most 64. T is 20 for a constant beta, its
     own for a Schedule, 1000 otherwise; t is 1 for a constant beta, T // 4 otherwise. generator draws the noise image.
     The traits beta, t, T, schedule and digit follow the controls, and move them when set; beta is the constant
     schedule's, and noise is the noise image as float32 bytes. ask: show, beside x_t, what the course's own network takes
-    x_0 to be; it knows digits, so unless told it is asked where the images are of 28 x 28. Raises ValueError for a value
+    x_0 to be; it knows digits, so unless told it is asked where the images are of 28 x 28. plain: no curves, no T, no other schedule,
+    and no network unless told. Raises ValueError for a value
     out of range, TypeError or traitlets.TraitError for a wrong kind.
     """
 
@@ -51,6 +53,7 @@ class NoisingExplorer(AsksInPage):
     noise = Packed()
     _x0, _given, _noise = Packed(), Packed(), Packed()
     _size = traitlets.List().tag(sync=True)
+    _plain = traitlets.Bool().tag(sync=True)
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class NoisingExplorer(AsksInPage):
         digit: int = 0,
         generator: Generator | None = None,
         ask: bool | None = None,
+        plain: bool = False,
     ):
         self._schedule, kind, given = given_schedule(schedule)
         self._images = few_images(x0)
@@ -70,7 +74,8 @@ class NoisingExplorer(AsksInPage):
         if t is None:
             t = 1 if kind == "constant" or not isinstance(T, int) else max(1, T // 4)
         n, _, h, w = self._images.shape
-        ask = (h, w) == (28, 28) if ask is None else checks.flag("ask", ask)
+        plain = checks.flag("plain", plain)
+        ask = (h, w) == (28, 28) and not plain if ask is None else checks.flag("ask", ask)
         if ask and (h, w) != (28, 28):
             raise ValueError(f"ask needs images of 28 x 28 pixels, got {h} x {w}")
         # here, since traitlets looks at the traits in no fixed order
@@ -79,7 +84,7 @@ class NoisingExplorer(AsksInPage):
         start = {"beta": beta, "t": t, "T": T, "schedule": kind, "digit": digit}
         noise = pack(torch.randn(h, w, generator=generator))
         sent = {"_x0": pack(self._images), "_given": given, "_noise": noise, "_size": [n, h, w]}
-        sent["_network"] = DIGITS if ask else ""
+        sent |= {"_network": DIGITS if ask else "", "_plain": plain}
         super().__init__(**start, noise=noise, **sent, _start=start)
 
     @property

@@ -44,6 +44,19 @@ def test_where_no_widget_can_be_shown_a_line_says_what_it_is(explorer):
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == explorer.model_id
 
 
+def test_plain_asks_no_network_unless_told(x0):
+    plain = NoisingExplorer(x0, plain=True)
+    assert (plain._plain, plain._network) == (True, "")
+    assert NoisingExplorer(x0, plain=True, ask=True)._network == NoisingExplorer(x0)._network != ""
+    assert not NoisingExplorer(x0)._plain
+
+
+@pytest.mark.bad_input
+def test_plain_is_yes_or_no(x0):
+    with pytest.raises(TypeError, match="plain must be True or False"):
+        NoisingExplorer(x0, plain="yes")
+
+
 # --------------------------------------------------------------------------------------------------- what it computes
 
 
