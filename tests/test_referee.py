@@ -301,7 +301,8 @@ def test_a_small_error_in_guidance_is_never_right_and_never_a_slip(c, kind, zero
 # ---- in a user's own tests
 
 
-def test_a_failing_assertion_prints_the_verdict(tmp_path, capsys):
+def test_a_failing_check_is_read_as_it_is(tmp_path, capsys):
+    "Under pytest check prints all of a verdict in its lines; a bare assert prints one line of it, and elides nothing."
     file = tmp_path / "test_mine.py"
     file.write_text(textwrap.dedent('''
         import torch
@@ -316,28 +317,30 @@ def test_a_failing_assertion_prints_the_verdict(tmp_path, capsys):
 
 
         def test_wrong():
+            referee.noising(noise, BAR).check()
+
+
+        def test_wrong_too():
             assert referee.noising(noise, BAR)
 
 
         def test_right():
-            assert referee.noising(lambda *a: noise(*a, power=0.5), BAR)
+            referee.noising(lambda *a: noise(*a, power=0.5), BAR).check()
     '''))  # fmt: skip
-    alone = [
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-        "-p",
-        "no:hypothesispytest",
-        "-c",
-        os.devnull,
+    off = [
+        word
+        for name in ("cacheprovider", "xdist", "hypothesispytest")
+        for word in ("-p", f"no:{name}")
     ]
-    pytest.main(["-q", *alone, str(file)])
+    pytest.main(["-q", *off, "-c", os.devnull, str(file)])
     came = capsys.readouterr().out
-    assert "1 failed, 1 passed" in came, came
-    for line in (
-        'noising: wrong: it equals the slip "a variance for its root" to ',
-        "Scale eps by the root of its variance: sqrt(1 - alpha-bar), or sigma and not its square.",
-        "See chapter 3, (3.9).",
-    ):
-        assert line in came
+    assert "2 failed, 1 passed" in came, came
+    first = 'AssertionError: noising: wrong: it equals the slip "a variance for its root" to '
+    cure = (
+        "Scale eps by the root of its variance: sqrt(1 - alpha-bar), or sigma and not its square."
+    )
+    lines = came.splitlines()
+    place = next(i for i, line in enumerate(lines) if first in line)
+    assert cure in lines[place + 1] and "See chapter 3, (3.9)." in lines[place + 2]
+    bare = next(line for line in lines if "assert noising: wrong" in line)
+    assert cure in bare and "\\n" not in bare and "..." not in bare

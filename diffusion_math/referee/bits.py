@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from .. import checks
 from ..laws.rounding import log_mass
 from .noising import no_verdict
-from .verdict import Case, NoAnswer, Slip, Verdict, as_numbers, ask, judge
+from .verdict import Case, NoAnswer, Slip, Verdict, as_numbers, ask, judge, slips
 
 __all__ = ["bits", "decoder"]
 
@@ -61,23 +61,22 @@ def from_nats(change: Callable) -> Callable:
 
 LN2 = math.log(2)
 BITS = from_nats(lambda n: n / DIMS / LN2 + 7)
-BITS_SLIPS = (
-    Slip("the width of a level forgotten", "Add log2(256 / 2) = 7 bits: x in [-1, 1] has levels of width 2/256 (5.32).",
-         (from_nats(lambda n: n / DIMS / LN2),)),
-    Slip("8 for 7", "Add 7 bits, not 8: x lies in [-1, 1], so a level is 2/256 wide. 8 belongs to [0, 1].",
-         (from_nats(lambda n: n / DIMS / LN2 + 8),)),
-    Slip("the width subtracted", "Subtract log2 of the width, which is below 1: 7 bits are added.",
-         (from_nats(lambda n: n / DIMS / LN2 - 7), from_nats(lambda n: n / DIMS / LN2 - 8))),
-    Slip("nats for bits", "Divide the nats by log 2.",
-         (from_nats(lambda n: n / DIMS + 7 * LN2), from_nats(lambda n: n / DIMS), from_nats(lambda n: n / DIMS + 7))),
-    Slip("multiplied by log 2", "Divide the nats by log 2.", (from_nats(lambda n: n / DIMS * LN2 + 7),)),
-    Slip("the bits of a picture", "Divide by the number of pixels.",
-         (from_nats(lambda n: n / LN2 + 7 * DIMS), from_nats(lambda n: n / LN2 + 7), from_nats(lambda n: n / LN2))),
-    Slip("the border counted as pixels", "The mean is over the pixels of the picture, 28 x 28, not of its padded frame (8b.13).",
-         (from_nats(lambda n: (n / DIMS / LN2 + 7) * DIMS / 1024), from_nats(lambda n: n / 1024 / LN2 + 7))),
-    Slip("a sign", "Bits are minus a log: bits = -log2 p.",
-         (from_nats(lambda n: -n / DIMS / LN2 + 7), from_nats(lambda n: -n / DIMS / LN2 - 7),
-          from_nats(lambda n: -n / DIMS / LN2))),
+BITS_SLIPS = slips(
+    ("the width of a level forgotten", "Add log2(256 / 2) = 7 bits: x in [-1, 1] has levels of width 2/256 (5.32).",
+     from_nats(lambda n: n / DIMS / LN2)),
+    ("8 for 7", "Add 7 bits, not 8: x lies in [-1, 1], so a level is 2/256 wide. 8 belongs to [0, 1].",
+     from_nats(lambda n: n / DIMS / LN2 + 8)),
+    ("the width subtracted", "Subtract log2 of the width, which is below 1: 7 bits are added.",
+     from_nats(lambda n: n / DIMS / LN2 - 7), from_nats(lambda n: n / DIMS / LN2 - 8)),
+    ("nats for bits", "Divide the nats by log 2.", from_nats(lambda n: n / DIMS + 7 * LN2), from_nats(lambda n: n / DIMS),
+     from_nats(lambda n: n / DIMS + 7)),
+    ("multiplied by log 2", "Divide the nats by log 2.", from_nats(lambda n: n / DIMS * LN2 + 7)),
+    ("the bits of a picture", "Divide by the number of pixels.", from_nats(lambda n: n / LN2 + 7 * DIMS),
+     from_nats(lambda n: n / LN2 + 7), from_nats(lambda n: n / LN2)),
+    ("the border counted as pixels", "The mean is over the pixels of the picture, 28 x 28, not of its padded frame (8b.13).",
+     from_nats(lambda n: (n / DIMS / LN2 + 7) * DIMS / 1024), from_nats(lambda n: n / 1024 / LN2 + 7)),
+    ("a sign", "Bits are minus a log: bits = -log2 p.", from_nats(lambda n: -n / DIMS / LN2 + 7),
+     from_nats(lambda n: -n / DIMS / LN2 - 7), from_nats(lambda n: -n / DIMS / LN2)),
 )  # fmt: skip
 
 
@@ -196,24 +195,23 @@ TANH = (
     "Phi by tanh is off by 10 % at -3 deviations. Use differences of torch.special.log_ndtr (8b.8)."
 )
 CLAMP = "A clamp at 1e-12 can never read more than 40 bits, so far out the number is no bound. Use log_ndtr (8b.8)."
-DECODER_SLIPS = (
-    Slip("tanh for the normal CDF", TANH,
-         tuple(cdf_difference(tanh_cdf, low=v) for v in (1e-12, 1e-10, 1e-15, 1e-20))),
-    Slip("a clamped difference", CLAMP,
-         tuple(cdf_difference(torch.special.ndtr, low=v) for v in (1e-12, 1e-10, 1e-8, 1e-7, 1e-15, 1e-20))),
-    Slip("the ends closed", "The first level reaches to -inf and the last to inf, or the masses do not add to 1.", (closed,)),
-    Slip("half a level", "Levels stand 2/255 apart: a level reaches 1/255 to either side.",
-         (cdf_difference(torch.special.ndtr, 0.5 / 255), cdf_difference(torch.special.ndtr, 2 / 255),
-          cdf_difference(torch.special.ndtr, 1 / 256))),
-    Slip("a density for a mass", "A level has a mass: the density times its width, and integrated where the bell is narrow.",
-         (bell, lambda x, mean, std: bell(x, mean, std) + math.log(2 / 255))),
-    Slip("a logistic for the bell", "The CDF is Phi, not the logistic function.", (cdf_difference(torch.sigmoid),)),
-    Slip("a variance for its root", "Divide by the deviation, not by its square.",
-         (lambda x, mean, std: right_mass(x, mean, std.square()), lambda x, mean, std: cdf_difference(
-             torch.special.ndtr)(x, mean, std.square()))),
-    Slip("a sign", "The log of a mass is never above 0: hand over the log, not its negative.",
-         (lambda x, mean, std: -right_mass(x, mean, std),)),
-    Slip("bits for nats", "Hand over nats: the natural log.", (lambda x, mean, std: right_mass(x, mean, std) / LN2,)),
+DECODER_SLIPS = slips(
+    ("tanh for the normal CDF", TANH, *tuple(cdf_difference(tanh_cdf, low=v) for v in (1e-12, 1e-10, 1e-15, 1e-20))),
+    ("a clamped difference", CLAMP,
+     *tuple(cdf_difference(torch.special.ndtr, low=v) for v in (1e-12, 1e-10, 1e-08, 1e-07, 1e-15, 1e-20))),
+    ("the ends closed", "The first level reaches to -inf and the last to inf, or the masses do not add to 1.", closed),
+    ("half a level", "Levels stand 2/255 apart: a level reaches 1/255 to either side.",
+     cdf_difference(torch.special.ndtr, 0.5 / 255), cdf_difference(torch.special.ndtr, 2 / 255),
+     cdf_difference(torch.special.ndtr, 1 / 256)),
+    ("a density for a mass", "A level has a mass: the density times its width, and integrated where the bell is narrow.",
+     bell, lambda x, mean, std: bell(x, mean, std) + math.log(2 / 255)),
+    ("a logistic for the bell", "The CDF is Phi, not the logistic function.", cdf_difference(torch.sigmoid)),
+    ("a variance for its root", "Divide by the deviation, not by its square.",
+     lambda x, mean, std: right_mass(x, mean, std.square()),
+     lambda x, mean, std: cdf_difference(torch.special.ndtr)(x, mean, std.square())),
+    ("a sign", "The log of a mass is never above 0: hand over the log, not its negative.",
+     lambda x, mean, std: -right_mass(x, mean, std)),
+    ("bits for nats", "Hand over nats: the natural log.", lambda x, mean, std: right_mass(x, mean, std) / LN2),
 )  # fmt: skip
 
 
@@ -243,7 +241,7 @@ def decoder(f: Callable) -> Verdict:
             return lambda **k: make(**k).flatten()[:, None]
         return lambda **k: make(**k).flatten(1).sum(1)
 
-    slips = [Slip(s.name, s.cure, tuple(shaped(m) for m in s.makes)) for s in DECODER_SLIPS]
+    slips = [Slip(s.name, s.says, tuple(shaped(m) for m in s.makes)) for s in DECODER_SLIPS]
     told = came.flatten()[:, None] if came.shape == x.shape else came
     what = f"nats of {x.numel()} pixels as far as 12 deviations out"
     return judge("decoder", [told], [case], shaped(right_mass), slips, SEE, what=what)

@@ -7,23 +7,11 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from diffusion_math.referee.verdict import (
-    Case,
-    NoAnswer,
-    Slip,
-    Verdict,
-    as_numbers,
-    ask,
-    compare,
-    digits_of,
-    gap,
-    judge,
-)
-
 from .. import checks
 from ..guidance import NO_GUIDANCE
 from .clock import Clock, clock_of
 from .noising import event_of, no_verdict
+from .verdict import Case, NoAnswer, Verdict, as_numbers, ask, compare, digits_of, gap, judge, slips
 
 __all__ = ["guidance"]
 
@@ -94,27 +82,23 @@ RIGHT: dict[float, tuple[str, Callable]] = {
 
 SUM = "The weights of told and untold add to 1: w and 1 - w, or 1 + w and -w. What both agree on must stay as it is."
 FIRST = "A clip is no straight line, so the order counts: mix the answers, then clip what came out."
-SLIPS = (
-    Slip("told and untold swapped", "The scale pushes towards told: untold + w (told - untold). Look at the order of chunk(2).",
-         (mixed(lambda w: (1 - w, w)), mixed(lambda w: (-w, 1 + w)))),
-    Slip("the difference alone", "The difference is added to an answer: untold + w (told - untold).",
-         (mixed(lambda w: (w, -w)), mixed(lambda w: (1 + w, -1 - w)), mixed(lambda w: (-w, w)))),
-    Slip("no difference taken", "w multiplies the difference told - untold, not an answer itself.",
-         (mixed(lambda w: (w, 1)), mixed(lambda w: (1 + w, 1)), mixed(lambda w: (1, w)), mixed(lambda w: (1 + w, 0)),
-          mixed(lambda w: (w, 0)))),
-    Slip("a plus for the minus", SUM,
-         (mixed(lambda w: (1 + w, w)), mixed(lambda w: (w, 1 + w)), mixed(lambda w: (w, w - 1)))),
-    Slip("weights that do not add to 1", SUM,
-         (mixed(lambda w: (w, -1)), mixed(lambda w: (1 + w, -1)), mixed(lambda w: (1, -w)), mixed(lambda w: (1 + w, w - 1)),
-          mixed(lambda w: (1 + w, 1 - w)), mixed(lambda w: (w, -1 - w)))),
-    Slip("one paper's number in another's formula",
-         "1 is added to the scale, or taken away, once too often: guidance_weight converts, (15.5).",
-         (mixed(lambda w: (2 + w, -1 - w)), mixed(lambda w: (w - 1, 2 - w)))),
-    Slip("the scale is not used", "Whatever the scale, an answer comes back as it was.",
-         (mixed(lambda w: (1, 0)), mixed(lambda w: (0, 1)), mixed(lambda w: (0.5, 0.5)))),
-    Slip("clipped before it is mixed", FIRST, (clipped_first(by_one), clipped_first(by_zero))),
-    Slip("clipped where it is no picture", "Only x_0 lies in [-1, 1]; eps and v may leave it: clip their picture, or nothing.",
-         tuple(lambda w, told, untold, c=c, **_: mixed(c)(told, untold, w).clamp(-1, 1) for c in (by_one, by_zero))),
+SLIPS = slips(
+    ("told and untold swapped", "The scale pushes towards told: untold + w (told - untold). Look at the order of chunk(2).",
+     mixed(lambda w: (1 - w, w)), mixed(lambda w: (-w, 1 + w))),
+    ("the difference alone", "The difference is added to an answer: untold + w (told - untold).", mixed(lambda w: (w, -w)),
+     mixed(lambda w: (1 + w, -1 - w)), mixed(lambda w: (-w, w))),
+    ("no difference taken", "w multiplies the difference told - untold, not an answer itself.", mixed(lambda w: (w, 1)),
+     mixed(lambda w: (1 + w, 1)), mixed(lambda w: (1, w)), mixed(lambda w: (1 + w, 0)), mixed(lambda w: (w, 0))),
+    ("a plus for the minus", SUM, mixed(lambda w: (1 + w, w)), mixed(lambda w: (w, 1 + w)), mixed(lambda w: (w, w - 1))),
+    ("weights that do not add to 1", SUM, mixed(lambda w: (w, -1)), mixed(lambda w: (1 + w, -1)), mixed(lambda w: (1, -w)),
+     mixed(lambda w: (1 + w, w - 1)), mixed(lambda w: (1 + w, 1 - w)), mixed(lambda w: (w, -1 - w))),
+    ("one paper's number in another's formula", "1 is added to the scale, or taken away, once too often: guidance_weight "
+     "converts, (15.5).", mixed(lambda w: (2 + w, -1 - w)), mixed(lambda w: (w - 1, 2 - w))),
+    ("the scale is not used", "Whatever the scale, an answer comes back as it was.", mixed(lambda w: (1, 0)),
+     mixed(lambda w: (0, 1)), mixed(lambda w: (0.5, 0.5))),
+    ("clipped before it is mixed", FIRST, clipped_first(by_one), clipped_first(by_zero)),
+    ("clipped where it is no picture", "Only x_0 lies in [-1, 1]; eps and v may leave it: clip their picture, or nothing.",
+     *tuple((lambda w, told, untold, c=c, **_: mixed(c)(told, untold, w).clamp(-1, 1) for c in (by_one, by_zero)))),
 )  # fmt: skip
 
 
@@ -350,7 +334,7 @@ def verdict_on(
     if clock and not on:
         slip = next(s for s in SLIPS if s.name == "the scale is not used")
         says = f'wrong: "{slip.name}": at every t it says {" or ".join(sorted(set(found)))}.'
-        return Verdict("guidance", False, says, slip=slip.name, cure=slip.cure, see=SEE)
+        return Verdict("guidance", False, says, slip=slip.name, cure=slip.says, see=SEE)
 
     def case_at(w: float, i: int = 3) -> Case:
         if not clock:

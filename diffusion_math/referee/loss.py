@@ -8,20 +8,10 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from diffusion_math.referee.verdict import (
-    Case,
-    NoAnswer,
-    Slip,
-    Verdict,
-    as_numbers,
-    ask,
-    digits_of,
-    gap,
-)
-
 from .. import checks
 from .clock import Clock, clock_of
 from .noising import beside, draw_cases, no_verdict
+from .verdict import Case, NoAnswer, Slip, Verdict, as_numbers, ask, digits_of, gap, slips
 
 __all__ = ["KINDS", "Probe", "loss", "target"]
 
@@ -35,30 +25,27 @@ KINDS: dict[str, Callable] = {
     "velocity": lambda x0, eps, a, s: eps - x0,
     "score": lambda x0, eps, a, s: -eps / s,
 }
-TARGET_SLIPS = (
-    Slip("eps with its sign turned", "The network will say -eps. The noise that was added is +eps.",
-         (lambda x0, eps, a, s: -eps,)),
-    Slip("v with its sign turned", "v is sqrt(alpha-bar) eps - sqrt(1 - alpha-bar) x_0.",
-         (lambda x0, eps, a, s: s * x0 - a * eps,)),
-    Slip("v with its scales swapped", "In v the noise is scaled by sqrt(alpha-bar), the picture by sqrt(1 - alpha-bar).",
-         (lambda x0, eps, a, s: s * eps - a * x0, lambda x0, eps, a, s: a * x0 - s * eps)),
-    Slip("v without its roots", "v takes sqrt(alpha-bar) and sqrt(1 - alpha-bar).",
-         (lambda x0, eps, a, s: a**2 * eps - s**2 * x0,)),
-    Slip("v with a plus", "That turns the other way: v is the derivative, with a minus before x_0.",
-         (lambda x0, eps, a, s: a * eps + s * x0,)),
-    Slip("another paper's clock", "x_0 - eps goes with a clock that has noise at t = 0. Here t = 0 is data: eps - x_0.",
-         (lambda x0, eps, a, s: x0 - eps,)),
-    Slip("a variance for its root in the score", "The score is -eps over the deviation of the noise, not over its variance.",
-         (lambda x0, eps, a, s: -eps / s**2, lambda x0, eps, a, s: eps / s**2)),
-    Slip("the score with its sign turned", "The score points from the noise to the data: -eps over the deviation.",
-         (lambda x0, eps, a, s: eps / s,)),
-    Slip("the score not divided", "The score is -eps over the deviation of the noise: here it was multiplied.",
-         (lambda x0, eps, a, s: -eps * s,)),
-    Slip("the noisy picture", "The target is x_t itself, which the network is told.",
-         (lambda x0, eps, a, s: a * x0 + s * eps,)),
-    Slip("the noise as it was added", "That is sqrt(1 - alpha-bar) eps. If that is meant, the sampler must divide it by this root.",
-         (lambda x0, eps, a, s: s * eps,)),
-    Slip("nothing", "The target is 0.", (lambda x0, eps, a, s: 0 * x0,)),
+TARGET_SLIPS = slips(
+    ("eps with its sign turned", "The network will say -eps. The noise that was added is +eps.", lambda x0, eps, a, s: -eps),
+    ("v with its sign turned", "v is sqrt(alpha-bar) eps - sqrt(1 - alpha-bar) x_0.", lambda x0, eps, a, s: s * x0 - a * eps),
+    ("v with its scales swapped", "In v the noise is scaled by sqrt(alpha-bar), the picture by sqrt(1 - alpha-bar).",
+     lambda x0, eps, a, s: s * eps - a * x0, lambda x0, eps, a, s: a * x0 - s * eps),
+    ("v without its roots", "v takes sqrt(alpha-bar) and sqrt(1 - alpha-bar).",
+     lambda x0, eps, a, s: a ** 2 * eps - s ** 2 * x0),
+    ("v with a plus", "That turns the other way: v is the derivative, with a minus before x_0.",
+     lambda x0, eps, a, s: a * eps + s * x0),
+    ("another paper's clock", "x_0 - eps goes with a clock that has noise at t = 0. Here t = 0 is data: eps - x_0.",
+     lambda x0, eps, a, s: x0 - eps),
+    ("a variance for its root in the score", "The score is -eps over the deviation of the noise, not over its variance.",
+     lambda x0, eps, a, s: -eps / s ** 2, lambda x0, eps, a, s: eps / s ** 2),
+    ("the score with its sign turned", "The score points from the noise to the data: -eps over the deviation.",
+     lambda x0, eps, a, s: eps / s),
+    ("the score not divided", "The score is -eps over the deviation of the noise: here it was multiplied.",
+     lambda x0, eps, a, s: -eps * s),
+    ("the noisy picture", "The target is x_t itself, which the network is told.", lambda x0, eps, a, s: a * x0 + s * eps),
+    ("the noise as it was added", "That is sqrt(1 - alpha-bar) eps. If that is meant, the sampler must divide it by this "
+     "root.", lambda x0, eps, a, s: s * eps),
+    ("nothing", "The target is 0.", lambda x0, eps, a, s: 0 * x0),
 )  # fmt: skip
 
 
@@ -96,7 +83,7 @@ def says_target(
     name, slip, error = found
     if slip:
         says = f'wrong: its optimum equals the slip "{name}" to {digits_of(error)}.'
-        return Verdict(about, False, says, error, name, slip.cure, SEE, notes)
+        return Verdict(about, False, says, error, name, slip.says, SEE, notes)
     if predicts and name != predicts:
         says = f"wrong: its optimum says {name}, to {digits_of(error)}, where {predicts} is wanted."
         cure = f"Either train on {predicts}, or tell the sampler that the network says {name}."

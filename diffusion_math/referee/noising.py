@@ -6,19 +6,9 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from diffusion_math.referee.verdict import (
-    Case,
-    NoAnswer,
-    Slip,
-    Verdict,
-    as_numbers,
-    ask,
-    habits,
-    judge,
-)
-
 from .. import checks
 from .clock import Clock, clock_of
+from .verdict import Case, NoAnswer, Verdict, as_numbers, ask, habits, judge, slips
 
 __all__ = ["SLIPS", "beside", "draw_cases", "no_verdict", "noised", "noising"]
 
@@ -91,47 +81,47 @@ def along_the_last(x0: Tensor, eps: Tensor, a: Tensor, s: Tensor, **_: Any) -> T
     return a * x0 + s * eps
 
 
-SLIPS = (
-    Slip("a variance for its root", "Scale eps by the root of its variance: sqrt(1 - alpha-bar), or sigma and not its square.",
-         (pair(lambda a, s, **_: (a, s**2)),)),
-    Slip("alpha-bar for its root", "alpha-bar is a share of the variance. x_0 is scaled by its root.",
-         (pair(lambda a, s, **_: (a**2, s)),)),
-    Slip("both roots missing", "Scale x_0 by sqrt(alpha-bar) and eps by sqrt(1 - alpha-bar). Then a variance of 1 stays 1.",
-         (pair(lambda a, s, **_: (a**2, s**2)),)),
-    Slip("the root twice", "The deviation is one root of the variance, not two.",
-         (pair(lambda a, s, **_: (a, s**0.5)), pair(lambda a, s, **_: (a**0.5, s**0.5)))),
-    Slip("one minus the root", "The root is over all of 1 - alpha-bar: it is not 1 - sqrt(alpha-bar).",
-         (pair(lambda a, s, clock, **_: (a, a.new_tensor(bool(only_steps(clock))) - a)),)),
-    Slip("one step for the jump", "That is one step with beta_t. The jump needs the running product, alpha-bar_t.",
-         (pair(one_step), pair(lambda **k: (one_step(**k)[0], one_step(**k)[1] ** 2)))),
-    Slip("one level too late", "Your table is read one entry too far on: at t + 1.", (at(1),)),
-    Slip("one level too early", "Your table is read one entry too early: at t - 1.", (at(-1),)),
-    Slip("the scales swapped", "sqrt(alpha-bar) belongs to x_0, sqrt(1 - alpha-bar) to eps.",
-         (pair(lambda a, s, **_: (s, a)), pair(lambda a, s, **_: (s**2, a**2)))),
+SLIPS = slips(
+    ("a variance for its root", "Scale eps by the root of its variance: sqrt(1 - alpha-bar), or sigma and not its square.",
+     pair(lambda a, s, **_: (a, s**2))),
+    ("alpha-bar for its root", "alpha-bar is a share of the variance. x_0 is scaled by its root.",
+     pair(lambda a, s, **_: (a**2, s))),
+    ("both roots missing", "Scale x_0 by sqrt(alpha-bar) and eps by sqrt(1 - alpha-bar). Then a variance of 1 stays 1.",
+     pair(lambda a, s, **_: (a**2, s**2))),
+    ("the root twice", "The deviation is one root of the variance, not two.", pair(lambda a, s, **_: (a, s**0.5)),
+     pair(lambda a, s, **_: (a**0.5, s**0.5))),
+    ("one minus the root", "The root is over all of 1 - alpha-bar: it is not 1 - sqrt(alpha-bar).",
+     pair(lambda a, s, clock, **_: (a, a.new_tensor(bool(only_steps(clock))) - a))),
+    ("one step for the jump", "That is one step with beta_t. The jump needs the running product, alpha-bar_t.",
+     pair(one_step), pair(lambda **k: (one_step(**k)[0], one_step(**k)[1] ** 2))),
+    ("one level too late", "Your table is read one entry too far on: at t + 1.", at(1)),
+    ("one level too early", "Your table is read one entry too early: at t - 1.", at(-1)),
+    ("the scales swapped", "sqrt(alpha-bar) belongs to x_0, sqrt(1 - alpha-bar) to eps.", pair(lambda a, s, **_: (s, a)),
+     pair(lambda a, s, **_: (s**2, a**2))),
 )  # fmt: skip
 
-SLIPS = SLIPS + (
-    Slip("x_0 not scaled", "Scale x_0 by sqrt(alpha-bar), or the variance grows. x_0 + sigma eps goes with a table of sigma.",
-         (pair(lambda a, s, **_: (1 + 0 * a, s)), pair(lambda a, s, **_: (1 + 0 * a, s / a.clamp(min=1e-9))))),
-    Slip("x_0 scaled as well", "With a table of sigma x_0 stays as it is: x_0 + sigma eps.",
-         (pair(lambda s, **_: ((1 + s**2) ** -0.5, s * (1 + s**2) ** -0.5)),)),
-    Slip("eps not scaled", "Scale eps by sqrt(1 - alpha-bar).", (pair(lambda a, s, **_: (a, 1 + 0 * s)),)),
-    Slip("eps with its sign turned", "Add the noise: as a law a minus is the same, but the loss compares with this eps.",
-         (lambda x0, eps, a, s, **_: noised(x0, a, s, -eps),)),
-    Slip("no noise", "That is the mean alone: s eps is missing.", (lambda x0, eps, a, s, **_: noised(x0, a, 0 * s, eps),)),
-    Slip("the noise alone", "a x_0 is missing.", (lambda x0, eps, a, s, **_: noised(x0, 0 * a, s, eps),)),
-    Slip("one time for the whole batch", "Each picture has a t of its own: read the table at t, not at t[0].",
-         (lambda x0, eps, a, s, **_: noised(x0, a[:1].expand_as(a), s[:1].expand_as(s), eps),)),
-    Slip("coefficients along the last axis", "The (b,) coefficients were laid along the pictures' last axis: view(-1, 1, 1, 1).",
-         (along_the_last,)),
-    Slip("clipped", "Noisy pictures leave [-1, 1]. Only the screen may clip them.",
-         (lambda **k: noised(**k).clamp(-1, 1), lambda **k: noised(**k).clamp(0, 1))),
-    Slip("x_0 rescaled inside", "The pictures came in [-1, 1] already, and were mapped there from [0, 1] once more.",
-         (lambda x0, **k: noised(2 * x0 - 1, **k), lambda x0, **k: noised((x0 + 1) / 2, **k))),
-    Slip("the last level at every t", "Every t gets the product of all T steps: cumprod, not prod.",
-         (pair(lambda a, s, clock, **_: (clock.a[-1].expand_as(a), clock.s[-1].expand_as(s))),)),
-    Slip("the table backwards", "t = 0 has the least noise in the table that you gave: your code reads it from the other end.",
-         (pair(lambda a, s, clock, place, **_: (clock.a.flip(0)[place], clock.s.flip(0)[place])),)),
+SLIPS = SLIPS + slips(
+    ("x_0 not scaled", "Scale x_0 by sqrt(alpha-bar), or the variance grows. x_0 + sigma eps goes with a table of sigma.",
+     pair(lambda a, s, **_: (1 + 0 * a, s)), pair(lambda a, s, **_: (1 + 0 * a, s / a.clamp(min=1e-9)))),
+    ("x_0 scaled as well", "With a table of sigma x_0 stays as it is: x_0 + sigma eps.",
+     pair(lambda s, **_: ((1 + s**2) ** -0.5, s * (1 + s**2) ** -0.5))),
+    ("eps not scaled", "Scale eps by sqrt(1 - alpha-bar).", pair(lambda a, s, **_: (a, 1 + 0 * s))),
+    ("eps with its sign turned", "Add the noise: as a law a minus is the same, but the loss compares with this eps.",
+     lambda x0, eps, a, s, **_: noised(x0, a, s, -eps)),
+    ("no noise", "That is the mean alone: s eps is missing.", lambda x0, eps, a, s, **_: noised(x0, a, 0 * s, eps)),
+    ("the noise alone", "a x_0 is missing.", lambda x0, eps, a, s, **_: noised(x0, 0 * a, s, eps)),
+    ("one time for the whole batch", "Each picture has a t of its own: read the table at t, not at t[0].",
+     lambda x0, eps, a, s, **_: noised(x0, a[:1].expand_as(a), s[:1].expand_as(s), eps)),
+    ("coefficients along the last axis", "The (b,) coefficients were laid along the pictures' last axis: view(-1, 1, 1, 1).",
+     along_the_last),
+    ("clipped", "Noisy pictures leave [-1, 1]. Only the screen may clip them.", lambda **k: noised(**k).clamp(-1, 1),
+     lambda **k: noised(**k).clamp(0, 1)),
+    ("x_0 rescaled inside", "The pictures came in [-1, 1] already, and were mapped there from [0, 1] once more.",
+     lambda x0, **k: noised(2 * x0 - 1, **k), lambda x0, **k: noised((x0 + 1) / 2, **k)),
+    ("the last level at every t", "Every t gets the product of all T steps: cumprod, not prod.",
+     pair(lambda a, s, clock, **_: (clock.a[-1].expand_as(a), clock.s[-1].expand_as(s)))),
+    ("the table backwards", "t = 0 has the least noise in the table that you gave: your code reads it from the other end.",
+     pair(lambda a, s, clock, place, **_: (clock.a.flip(0)[place], clock.s.flip(0)[place]))),
 )  # fmt: skip
 
 

@@ -6,21 +6,11 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from diffusion_math.referee.verdict import (
-    Case,
-    NoAnswer,
-    Slip,
-    Verdict,
-    as_numbers,
-    ask,
-    digits_of,
-    judge,
-)
-
 from .. import checks
 from ..gaussian import Gaussian
 from .clock import Clock, clock_of
 from .noising import beside, no_verdict, noised
+from .verdict import Case, NoAnswer, Slip, Verdict, as_numbers, ask, digits_of, judge, slips
 
 __all__ = ["Back", "numbers_back", "posterior"]
 
@@ -65,33 +55,32 @@ def mean_of(choose: Callable) -> Callable:
 
 
 MEAN = mean_of(lambda n: (n.of_x0, n.of_x_t))
-MEAN_SLIPS = (
-    Slip("a bar too many", "x_t is multiplied by sqrt(alpha_t) of this one step, not by sqrt(alpha-bar_t).",
-         (mean_of(lambda n: (n.of_x0, n.bar.sqrt() * n.rest_before / n.rest)),)),
-    Slip("a bar too few", "x_0 is multiplied by sqrt(alpha-bar_{t-1}), not by sqrt(alpha_t) or sqrt(alpha_{t-1}).",
-         (mean_of(lambda n: (n.alpha.sqrt() * n.beta / n.rest, n.of_x_t)),)),
-    Slip("alpha-bar of t for that of t-1", "x_0 is multiplied by sqrt(alpha-bar_{t-1}): how much of it is left before the step.",
-         (mean_of(lambda n: (n.bar.sqrt() * n.beta / n.rest, n.of_x_t)),)),
-    Slip("1 - alpha-bar of t for that of t-1", "x_t is multiplied by (1 - alpha-bar_{t-1}) / (1 - alpha-bar_t).",
-         (mean_of(lambda n: (n.of_x0, n.alpha.sqrt())),)),
-    Slip("the coefficients swapped", "The coefficient with beta_t belongs to x_0, the other to x_t.",
-         (mean_of(lambda n: (n.of_x_t, n.of_x0)),)),
-    Slip("not divided", "Both coefficients are divided by 1 - alpha-bar_t.",
-         (mean_of(lambda n: (n.of_x0 * n.rest, n.of_x_t * n.rest)),)),
-    Slip("divided by a root", "Both coefficients are divided by 1 - alpha-bar_t, not by its root.",
-         (mean_of(lambda n: (n.of_x0 * n.rest.sqrt(), n.of_x_t * n.rest.sqrt())),)),
-    Slip("divided by the rest of t-1", "Both coefficients are divided by 1 - alpha-bar_t, not by 1 - alpha-bar_{t-1}.",
-         (mean_of(lambda n: (n.of_x0 * n.rest / n.rest_before, n.alpha.sqrt())),)),
-    Slip("roots missing in the mean", "The coefficients hold sqrt(alpha-bar_{t-1}) and sqrt(alpha_t): two roots are missing.",
-         (mean_of(lambda n: (n.of_x0 * n.bar_before.sqrt(), n.of_x_t * n.alpha.sqrt())),
-          mean_of(lambda n: (n.of_x0, n.of_x_t * n.alpha.sqrt())),
-          mean_of(lambda n: (n.of_x0 * n.bar_before.sqrt(), n.of_x_t)))),
-    Slip("the root of beta in the mean", "x_0 is multiplied by beta_t, not by its root.",
-         (mean_of(lambda n: (n.of_x0 / n.beta.sqrt(), n.of_x_t)),)),
-    Slip("the mean of the forward step", "That is q(x_{t-1}) from x_0 alone, or a step forward: x_t must count as well.",
-         (mean_of(lambda n: (n.bar_before.sqrt(), 0 * n.beta)), mean_of(lambda n: (0 * n.beta, n.alpha.sqrt())))),
-    Slip("x_t kept as it is", "One step back is not x_t over sqrt(alpha_t): what is known of x_0 must pull.",
-         (mean_of(lambda n: (0 * n.beta, n.alpha.rsqrt())),)),
+MEAN_SLIPS = slips(
+    ("a bar too many", "x_t is multiplied by sqrt(alpha_t) of this one step, not by sqrt(alpha-bar_t).",
+     mean_of(lambda n: (n.of_x0, n.bar.sqrt() * n.rest_before / n.rest))),
+    ("a bar too few", "x_0 is multiplied by sqrt(alpha-bar_{t-1}), not by sqrt(alpha_t) or sqrt(alpha_{t-1}).",
+     mean_of(lambda n: (n.alpha.sqrt() * n.beta / n.rest, n.of_x_t))),
+    ("alpha-bar of t for that of t-1", "x_0 is multiplied by sqrt(alpha-bar_{t-1}): how much of it is left before the step.",
+     mean_of(lambda n: (n.bar.sqrt() * n.beta / n.rest, n.of_x_t))),
+    ("1 - alpha-bar of t for that of t-1", "x_t is multiplied by (1 - alpha-bar_{t-1}) / (1 - alpha-bar_t).",
+     mean_of(lambda n: (n.of_x0, n.alpha.sqrt()))),
+    ("the coefficients swapped", "The coefficient with beta_t belongs to x_0, the other to x_t.",
+     mean_of(lambda n: (n.of_x_t, n.of_x0))),
+    ("not divided", "Both coefficients are divided by 1 - alpha-bar_t.",
+     mean_of(lambda n: (n.of_x0 * n.rest, n.of_x_t * n.rest))),
+    ("divided by a root", "Both coefficients are divided by 1 - alpha-bar_t, not by its root.",
+     mean_of(lambda n: (n.of_x0 * n.rest.sqrt(), n.of_x_t * n.rest.sqrt()))),
+    ("divided by the rest of t-1", "Both coefficients are divided by 1 - alpha-bar_t, not by 1 - alpha-bar_{t-1}.",
+     mean_of(lambda n: (n.of_x0 * n.rest / n.rest_before, n.alpha.sqrt()))),
+    ("roots missing in the mean", "The coefficients hold sqrt(alpha-bar_{t-1}) and sqrt(alpha_t): two roots are missing.",
+     mean_of(lambda n: (n.of_x0 * n.bar_before.sqrt(), n.of_x_t * n.alpha.sqrt())),
+     mean_of(lambda n: (n.of_x0, n.of_x_t * n.alpha.sqrt())), mean_of(lambda n: (n.of_x0 * n.bar_before.sqrt(), n.of_x_t))),
+    ("the root of beta in the mean", "x_0 is multiplied by beta_t, not by its root.",
+     mean_of(lambda n: (n.of_x0 / n.beta.sqrt(), n.of_x_t))),
+    ("the mean of the forward step", "That is q(x_{t-1}) from x_0 alone, or a step forward: x_t must count as well.",
+     mean_of(lambda n: (n.bar_before.sqrt(), 0 * n.beta)), mean_of(lambda n: (0 * n.beta, n.alpha.sqrt()))),
+    ("x_t kept as it is", "One step back is not x_t over sqrt(alpha_t): what is known of x_0 must pull.",
+     mean_of(lambda n: (0 * n.beta, n.alpha.rsqrt()))),
 )  # fmt: skip
 
 
@@ -101,21 +90,20 @@ def number_of(choose: Callable) -> Callable:
 
 
 VAR = number_of(lambda n: n.var)
-VAR_SLIPS = (
-    Slip("beta for beta-tilde", "beta_t is the variance of the step forward. Of someone who knows x_0 it is beta-tilde.",
-         (number_of(lambda n: n.beta),)),
-    Slip("a deviation for the variance", "That is the root. If your code means a deviation, hand over its square.",
-         (number_of(lambda n: n.var.sqrt()), number_of(lambda n: n.beta.sqrt()))),
-    Slip("the log of the variance", "That is the log. If your code means a log, hand over its exp.",
-         (number_of(lambda n: n.var.log()), number_of(lambda n: n.beta.log()), number_of(lambda n: n.var.log() / 2))),
-    Slip("the ratio upside down", "beta-tilde is below beta: (1 - alpha-bar_{t-1}) / (1 - alpha-bar_t), not its inverse.",
-         (number_of(lambda n: n.beta * n.rest / n.rest_before),)),
-    Slip("the variance not divided", "beta-tilde is divided by 1 - alpha-bar_t.",
-         (number_of(lambda n: n.beta * n.rest_before),)),
-    Slip("alpha-bar for its rest", "The ratio is of the noises, 1 - alpha-bar, not of alpha-bar itself.",
-         (number_of(lambda n: n.beta * n.bar_before / n.bar), number_of(lambda n: n.beta * n.bar / n.bar_before))),
-    Slip("the noise of the jump", "That is 1 - alpha-bar, what the whole jump from x_0 adds. One step back leaves beta-tilde.",
-         (number_of(lambda n: n.rest), number_of(lambda n: n.rest_before))),
+VAR_SLIPS = slips(
+    ("beta for beta-tilde", "beta_t is the variance of the step forward. Of someone who knows x_0 it is beta-tilde.",
+     number_of(lambda n: n.beta)),
+    ("a deviation for the variance", "That is the root. If your code means a deviation, hand over its square.",
+     number_of(lambda n: n.var.sqrt()), number_of(lambda n: n.beta.sqrt())),
+    ("the log of the variance", "That is the log. If your code means a log, hand over its exp.",
+     number_of(lambda n: n.var.log()), number_of(lambda n: n.beta.log()), number_of(lambda n: n.var.log() / 2)),
+    ("the ratio upside down", "beta-tilde is below beta: (1 - alpha-bar_{t-1}) / (1 - alpha-bar_t), not its inverse.",
+     number_of(lambda n: n.beta * n.rest / n.rest_before)),
+    ("the variance not divided", "beta-tilde is divided by 1 - alpha-bar_t.", number_of(lambda n: n.beta * n.rest_before)),
+    ("alpha-bar for its rest", "The ratio is of the noises, 1 - alpha-bar, not of alpha-bar itself.",
+     number_of(lambda n: n.beta * n.bar_before / n.bar), number_of(lambda n: n.beta * n.bar / n.bar_before)),
+    ("the noise of the jump", "That is 1 - alpha-bar, what the whole jump from x_0 adds. One step back leaves beta-tilde.",
+     number_of(lambda n: n.rest), number_of(lambda n: n.rest_before)),
 )  # fmt: skip
 
 

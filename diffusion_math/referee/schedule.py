@@ -11,7 +11,7 @@ from ..area import error_curve
 from ..forward import cosine_schedule
 from ..laws.mixture import GaussianMixture
 from .clock import table_of
-from .verdict import Slip, Verdict, digits_of
+from .verdict import Slip, Verdict, digits_of, slips
 
 __all__ = ["chain_loss", "schedule"]
 
@@ -44,28 +44,27 @@ def chain_loss(log_snr: Tensor) -> float:
     return max(0.0, (terms.sum() - 0.5 * area[-1]).item())
 
 
-SLIPS = (
-    Slip("one factor short", "The product must include step t itself: cumprod(1 - beta), not its value one place earlier.",
-         (lambda bar, beta: torch.cat([bar.new_ones(1), bar[:-1]]),)),
-    Slip("one factor too many", "The product must end with step t: your entry t holds step t + 1 as well.",
-         (lambda bar, beta: torch.cat([bar[1:], bar[-1:] * (1 - beta[-1:])]),)),
-    Slip("a root too many", "That is the root of alpha-bar. The table holds alpha-bar, and its root scales x_0.",
-         (lambda bar, beta: bar.sqrt(), lambda bar, beta: (1 - beta.sqrt()).cumprod(0))),
-    Slip("squared", "That is the square of alpha-bar, or a product in which each factor stands twice.",
-         (lambda bar, beta: bar.square(),)),
-    Slip("the noise for the signal", "That is 1 - alpha-bar, the variance of the noise. alpha-bar falls from 1.",
-         (lambda bar, beta: 1 - bar,)),
-    Slip("the deviation of the noise for the signal", "That is sqrt(1 - alpha-bar). alpha-bar falls from 1.",
-         (lambda bar, beta: (1 - bar).sqrt(),)),
-    Slip("the steps for their product", "That is alpha_t or beta_t of each step; alpha-bar is the running product.",
-         (lambda bar, beta: 1 - beta, lambda bar, beta: beta)),
-    Slip("the product up to T everywhere", "prod for cumprod: every entry is the product of all T steps.",
-         (lambda bar, beta: bar[-1:].expand(len(bar)),)),
-    Slip("a sum for the product", "Shares multiply: cumprod(1 - beta). You subtracted the running sum of beta.",
-         (lambda bar, beta: 1 - beta.cumsum(0), lambda bar, beta: (1 - beta.cumsum(0)).clamp(min=0))),
-    Slip("turned around", "The table runs backwards: entry 0 must hold the least noise.",
-         (lambda bar, beta: bar.flip(0),)),
-    Slip("a product of the beta", "The factors are 1 - beta.", (lambda bar, beta: beta.cumprod(0),)),
+SLIPS = slips(
+    ("one factor short", "The product must include step t itself: cumprod(1 - beta), not its value one place earlier.",
+     lambda bar, beta: torch.cat([bar.new_ones(1), bar[:-1]])),
+    ("one factor too many", "The product must end with step t: your entry t holds step t + 1 as well.",
+     lambda bar, beta: torch.cat([bar[1:], bar[-1:] * (1 - beta[-1:])])),
+    ("a root too many", "That is the root of alpha-bar. The table holds alpha-bar, and its root scales x_0.",
+     lambda bar, beta: bar.sqrt(), lambda bar, beta: (1 - beta.sqrt()).cumprod(0)),
+    ("squared", "That is the square of alpha-bar, or a product in which each factor stands twice.",
+     lambda bar, beta: bar.square()),
+    ("the noise for the signal", "That is 1 - alpha-bar, the variance of the noise. alpha-bar falls from 1.",
+     lambda bar, beta: 1 - bar),
+    ("the deviation of the noise for the signal", "That is sqrt(1 - alpha-bar). alpha-bar falls from 1.",
+     lambda bar, beta: (1 - bar).sqrt()),
+    ("the steps for their product", "That is alpha_t or beta_t of each step; alpha-bar is the running product.",
+     lambda bar, beta: 1 - beta, lambda bar, beta: beta),
+    ("the product up to T everywhere", "prod for cumprod: every entry is the product of all T steps.",
+     lambda bar, beta: bar[-1:].expand(len(bar))),
+    ("a sum for the product", "Shares multiply: cumprod(1 - beta). You subtracted the running sum of beta.",
+     lambda bar, beta: 1 - beta.cumsum(0), lambda bar, beta: (1 - beta.cumsum(0)).clamp(min=0)),
+    ("turned around", "The table runs backwards: entry 0 must hold the least noise.", lambda bar, beta: bar.flip(0)),
+    ("a product of the beta", "The factors are 1 - beta.", lambda bar, beta: beta.cumprod(0)),
 )  # fmt: skip
 
 
@@ -198,7 +197,7 @@ def verdict_on(bar: Tensor, betas: Tensor | None, precision: torch.dtype | None)
         which, slip, off = known
         of = "of your betas" if betas is not None else f"of the {which} schedule"
         says = f'wrong: it equals the slip "{slip.name}" {of} to {digits_of(off)}.'
-        return Verdict("schedule", False, says, math.nan, slip.name, slip.cure, SEE)
+        return Verdict("schedule", False, says, math.nan, slip.name, slip.says, SEE)
     if ends:
         name, said, cure = ends
         return Verdict("schedule", False, f'wrong: "{name}": {said}.', math.nan, name, cure, SEE)

@@ -25,33 +25,24 @@ from torch import Tensor
 from .. import checks
 from ..files import locked, write_file
 from ..numerics import seed_dice
+from ..referee.verdict import Case, copies, find, gap
+from ..referee.verdict import number_of as _tensor
 from .catalogue.exercise import CATALOGUE, KINDS, Dice, Exercise
 
 __all__ = ["check", "hint", "progress"]
 
 # %% ../../nbs/workshop/teach/exercises.ipynb #8ac9f5bf
-def _tensor(answer: Any) -> Tensor:
-    "An answer as a tensor on the CPU; whatever cannot be one raises."
-    if isinstance(answer, Tensor):
-        return answer.detach().to("cpu").to_dense()
-    if hasattr(answer, "dtype"):  # an array or a number of numpy's
-        return torch.as_tensor(answer)
-    if isinstance(answer, str | bytes):
-        raise TypeError("text is no number")
-    return torch.as_tensor(answer, dtype=torch.float64)
+def _rounding(came: Tensor, due: Tensor) -> float:
+    "What rounding explains: that of the coarser of two kinds of numbers; nothing where no real numbers came."
+    if came.is_complex() or came.dtype in (torch.bool, torch.float16, torch.bfloat16):
+        return -1.0
+    return 2e-5 if torch.float32 in (came.dtype, due.dtype) else 1e-9
 
 
 def _same(came: Tensor, due: Tensor) -> bool:
     "Equal up to rounding, and of one shape; a single number may come in any shape."
-    if came.shape != due.shape and not came.numel() == due.numel() == 1:
-        return False
-    if came.is_complex() or came.dtype in (torch.bool, torch.float16, torch.bfloat16):
-        return False
-    exact = came.dtype != torch.float32 and due.dtype != torch.float32
-    came, due = came.double().reshape(due.shape), due.double()
-    finite = due[due.isfinite()].abs()
-    scale = finite.max().item() if finite.numel() and finite.max() > 0 else 1.0
-    return torch.allclose(came, due, rtol=0, atol=scale * (1e-9 if exact else 2e-5), equal_nan=True)
+    most = _rounding(came, due)
+    return most > 0 and bool((gap(came, due, whole=True) <= most).all())
 
 
 def _repeats(again: Tensor, came: Tensor) -> bool:
@@ -69,18 +60,12 @@ def _is_stub(f: Callable) -> bool:
     return code is not None and {step.opname for step in dis.get_instructions(code)} <= _IDLE
 
 
-def _copies(args: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.clone() if isinstance(value, Tensor) else value for name, value in args.items()
-    }
-
-
 def _call(f: Callable, args: dict[str, Any], by_name: bool, seed: int = 0) -> Any:
     "f's answer to copies of the arguments."
-    copies = _copies(args)
+    handed = copies(args.values())
     with torch.random.fork_rng(devices=[]):
         seed_dice(seed)
-        return f(**copies) if by_name else f(*copies.values())
+        return f(**dict(zip(args, handed, strict=True))) if by_name else f(*handed)
 
 # %% ../../nbs/workshop/teach/exercises.ipynb #7a4f295e
 def _misfit(f: Callable, names: list[str]) -> str | None:
@@ -143,7 +128,7 @@ def _answer(f: Callable, args: dict[str, Any], seed: int = 0, aloud: bool = Fals
             answer = _call(f, args, _by_name(f, list(args)), seed)
     except NotImplementedError:
         raise _Stop("", tried=False) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _Stop(_raised(error, f)) from None
     if answer is ... or answer is NotImplemented or answer is None and _is_stub(f):
         raise _Stop("", tried=False)
@@ -156,30 +141,42 @@ def _answer(f: Callable, args: dict[str, Any], seed: int = 0, aloud: bool = Fals
         raise _Stop(words) from None
 
 # %% ../../nbs/workshop/teach/exercises.ipynb #8eef5da4
-def _ask(exercise: Exercise, f: Callable, seed: int) -> tuple[list, list[Tensor], list[Tensor]]:
-    "Fresh inputs, what f answers, and what is due; a _Stop if f has no answer, or a new one each time."
+def _due(exercise: Exercise, args: dict[str, Any]) -> Tensor:
+    "The right answer to these arguments."
+    return Case(tuple(args.values())).due(exercise.right)
+
+
+def _ask(
+    exercise: Exercise, f: Callable, seed: int
+) -> tuple[list[Case], list[Tensor], list[Tensor]]:
+    "Fresh cases, what f answers, and what is due; a _Stop if f has no answer, or a new one each time."
     inputs = [exercise.draw(Dice(seed + i, i)) for i in range(len(KINDS))]
-    names = list(inputs[0])
-    if words := _misfit(f, names):
+    if words := _misfit(f, list(inputs[0])):
         raise _Stop(words)
-    due = [_tensor(exercise.right(*_copies(args).values())) for args in inputs]
+    due = [_due(exercise, args) for args in inputs]
     came = [_answer(f, args, aloud=i == 0) for i, args in enumerate(inputs)]
     if not all(map(_same, came, due)):
         again = [_answer(f, args, seed=1) for args in inputs]
         if not all(map(_repeats, again, came)):
             raise _Stop(exercise.random)
-    return inputs, came, due
+    pairs = zip(inputs, came, due, strict=True)
+    return (
+        [Case(tuple(args.values()), None, _rounding(x, y), True) for args, x, y in pairs],
+        came,
+        due,
+    )
 
 # %% ../../nbs/workshop/teach/exercises.ipynb #8a87cc76
-def _slip(exercise: Exercise, inputs: list, came: list[Tensor], due: list[Tensor]) -> str | None:
-    "The sentence of the known wrong answer that this is."
+def _slip(
+    exercise: Exercise, cases: list[Case], came: list[Tensor], due: list[Tensor]
+) -> str | None:
+    "The sentence of the known wrong answer that this is, by the judge that the referee has."
+    if min(case.rounding for case in cases) < 0:
+        return None
     wrong = [i for i, pair in enumerate(zip(came, due, strict=True)) if not _same(*pair)]
-    look = wrong[:1] if exercise.one_by_one else range(len(inputs))
-    for slip in exercise.slips:
-        for make in slip.makes:
-            if all(_same(came[i], _tensor(make(*_copies(inputs[i]).values()))) for i in look):
-                return slip.says
-    return None
+    look = wrong[:1] if exercise.one_by_one else range(len(cases))
+    found = find([came[i] for i in look], [cases[i] for i in look], exercise.right, exercise.slips)
+    return found.slip.says if found.slip else None
 
 
 def _form(came: list[Tensor], due: list[Tensor]) -> str | None:
@@ -199,7 +196,7 @@ def _edge(exercise: Exercise, f: Callable, seed: int) -> str | None:
     for says, move in exercise.edges:
         for i in range(len(KINDS)):
             args = move(exercise.draw(Dice(seed + i, i)))
-            if not _same(_answer(f, args), _tensor(exercise.right(*_copies(args).values()))):
+            if not _same(_answer(f, args), _due(exercise, args)):
                 return says
     return None
 
@@ -238,7 +235,7 @@ def _example(exercise: Exercise, f: Callable) -> str:
     "One small input on which f is wrong: what came, and what was due."
     for seed in range(20):
         args = exercise.draw(Dice(seed, small=True))
-        came, due = _answer(f, args), _tensor(exercise.right(*_copies(args).values()))
+        came, due = _answer(f, args), _due(exercise, args)
         if not _same(came, due):
             given = ", ".join(
                 f"{name} = {_text(value)}" for name, value in args.items() if not callable(value)
@@ -250,9 +247,9 @@ def _example(exercise: Exercise, f: Callable) -> str:
 def _judge(exercise: Exercise, f: Callable, seed: int) -> tuple[str, str]:
     '"untried", "wrong" or "right", and what to tell the reader.'
     try:
-        inputs, came, due = _ask(exercise, f, seed)
+        cases, came, due = _ask(exercise, f, seed)
         if not all(map(_same, came, due)):
-            known = _slip(exercise, inputs, came, due) or _form(came, due)
+            known = _slip(exercise, cases, came, due) or _form(came, due)
             return "wrong", known or "\n     ".join(
                 filter(None, (_edge(exercise, f, seed), _example(exercise, f)))
             )
@@ -269,7 +266,7 @@ def _judge(exercise: Exercise, f: Callable, seed: int) -> tuple[str, str]:
         f" (It came in {a}; results here keep the input's {b}.)" for a, b in sorted(kinds)[:1]
     )
     edges = " and at the edges" if exercise.edges else ""
-    return "right", f"right, on {len(inputs)} random inputs{edges}.{came_in}"
+    return "right", f"right, on {len(cases)} random inputs{edges}.{came_in}"
 
 # %% ../../nbs/workshop/teach/exercises.ipynb #7572f712
 _SESSION: dict[str, dict] = {}  # what could not be written down

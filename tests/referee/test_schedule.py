@@ -51,7 +51,7 @@ def test_every_slip_is_named_and_none_is_taken_for_another(name, i, with_betas):
     slip = next(s for s in SLIPS if s.name == name)
     bent = slip.makes[i]((1 - beta).cumprod(0), beta)
     said = schedule(bent.float(), beta if with_betas else None)
-    assert not said and said.slip == name and said.cure == slip.cure
+    assert not said and said.slip == name and said.cure == slip.says
 
 
 @pytest.mark.parametrize(

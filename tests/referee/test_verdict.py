@@ -138,7 +138,21 @@ def test_html_is_escaped_and_says_what_the_text_says():
     html = said._repr_html_()
     assert "<i>" not in html and "a&lt;b&gt;" in html and "wrong &amp; bad" in html
     assert all(word in html for word in ("one", "two", "do "))
-    assert repr(said) == str(said) == "a<b>: wrong & bad\n    one\n    two\n    do <i>this</i>"
+    assert str(said) == "a<b>: wrong & bad\n    one\n    two\n    do <i>this</i>"
+    assert repr(said) == "a<b>: wrong & bad do <i>this</i>"
+
+
+def test_check_hands_on_what_is_right_and_raises_all_of_what_is_wrong():
+    right, wrong = Verdict("x", True, "right."), Verdict("x", False, "wrong.", cure="mend it", notes=("a",))
+    assert right.check() is right
+    with pytest.raises(AssertionError) as error:
+        wrong.check()
+    assert str(error.value) == str(wrong) == "x: wrong.\n    a\n    mend it"
+
+
+def test_code_that_calls_exit_ends_nothing():
+    with pytest.raises(NoAnswer, match="called exit"):
+        ask(lambda: exit(3), ())
 
 
 def test_an_assertion_shows_it():

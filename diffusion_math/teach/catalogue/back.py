@@ -7,7 +7,7 @@ import torch
 from ...forward import ForwardProcess, constant_schedule
 from ...gaussian import Gaussian
 from ...reverse import ReverseProcess
-from .exercise import Dice, Exercise, add, number, slip
+from .exercise import Dice, Exercise, add, number
 
 __all__ = []
 
@@ -24,67 +24,25 @@ def _curves(d: Dice) -> dict:
     return {"prior": prior / (prior.sum() * dx), "likelihood": likelihood, "dx": dx}
 
 
-add(
-    Exercise(
-        "4.a",
-        "Bayes' rule on a grid",
-        bayes,
-        _curves,
-        hints=(
-            "Which of two places is likelier: multiply what was known before with what was seen.",
-            "prior × likelihood, divided by the sum of these products times dx, (4.1).",
-        ),
-    )
-)
-
-slip(
-    "4.a",
-    "You left out the prior: what was likely before x_t was seen counts too.",
-    lambda p, like, dx: like / (like.sum() * dx),
-    lambda p, like, dx: like,
-    lambda p, like, dx: like / like.sum(),
-)
-slip(
-    "4.a",
-    "That is the prior. What was seen must change it: multiply by the likelihood.",
-    lambda p, like, dx: p,
-    lambda p, like, dx: p / p.sum(),
-)
-slip(
-    "4.a",
-    "You did not normalise: your curve's area is not 1. Divide by the area of the product.",
-    lambda p, like, dx: p * like,
-    lambda p, like, dx: p * like * dx,
-)
-
-slip(
-    "4.a",
-    "Your values add up to 1, so they are chances of strips. A density has area 1: divide by dx as well.",
-    lambda p, like, dx: p * like / (p * like).sum(),
-)
-slip(
-    "4.a",
-    "You multiplied by dx where you should divide: the area is the sum times dx.",
-    lambda p, like, dx: p * like / (p * like).sum() * dx,
-)
-slip(
-    "4.a",
-    "You added the two curves. Bayes' rule multiplies them: both witnesses must agree.",
-    lambda p, like, dx: (p + like) / ((p + like).sum() * dx),
-    lambda p, like, dx: p + like,
-)
-slip(
-    "4.a",
-    "You made the top 1. A density has area 1.",
-    lambda p, like, dx: p * like / (p * like).max(),
-)
-
-slip(
-    "4.a",
-    "You divided by the area of the likelihood. Divide by the area of the product.",
-    lambda p, like, dx: p * like / (like.sum() * dx),
-    lambda p, like, dx: p * like / like.sum(),
-)
+add(Exercise("4.a", "Bayes' rule on a grid", bayes, _curves,
+    hints=("Which of two places is likelier: multiply what was known before with what was seen.",
+           "prior × likelihood, divided by the sum of these products times dx, (4.1).")),
+    ("You left out the prior: what was likely before x_t was seen counts too.",
+     lambda p, like, dx: like / (like.sum() * dx), lambda p, like, dx: like, lambda p, like, dx: like / like.sum()),
+    ("That is the prior. What was seen must change it: multiply by the likelihood.", lambda p, like, dx: p,
+     lambda p, like, dx: p / p.sum()),
+    ("You did not normalise: your curve's area is not 1. Divide by the area of the product.",
+     lambda p, like, dx: p * like, lambda p, like, dx: p * like * dx),
+    ("Your values add up to 1, so they are chances of strips. A density has area 1: divide by dx as well.",
+     lambda p, like, dx: p * like / (p * like).sum()),
+    ("You multiplied by dx where you should divide: the area is the sum times dx.",
+     lambda p, like, dx: p * like / (p * like).sum() * dx),
+    ("You added the two curves. Bayes' rule multiplies them: both witnesses must agree.",
+     lambda p, like, dx: (p + like) / ((p + like).sum() * dx), lambda p, like, dx: p + like),
+    ("You made the top 1. A density has area 1.", lambda p, like, dx: p * like / (p * like).max()),
+    ("You divided by the area of the likelihood. Divide by the area of the product.",
+     lambda p, like, dx: p * like / (like.sum() * dx), lambda p, like, dx: p * like / like.sum()),
+)  # fmt: skip
 
 
 def stack_variance(starts, weights, a, v):
@@ -109,87 +67,36 @@ def _spread(starts, weights):
     return stack_variance(starts, weights, 1.0, 0.0)
 
 
-add(
-    Exercise(
-        "4.b",
-        "the variance of stacked bells",
-        stack_variance,
-        _stack,
-        hints=(
-            "Make each bell as thin as a needle: what is the variance then? Now put all starts in one place: "
-            "and then?",
-            "v + a² Var, with Var the weighted variance of the starts: the average of (x_0 − their mean)².",
-        ),
-        edges=(
-            (
-                "If all starts are the same, the bells lie on one another, and v is left. Yours left more or less.",
-                lambda a: a | {"starts": torch.ones_like(a["starts"])},
-            ),
-            (
-                "If v = 0, each bell is a point, and only the spread of the middles is left.",
-                lambda a: a | {"v": number(a, 0.0)},
-            ),
-        ),
-    )
-)
-
-slip(
-    "4.b",
-    "That is the width of one bell. The bells do not stand in one place: their middles spread too.",
-    lambda x, w, a, v: v,
-)
-slip(
-    "4.b",
-    "That is how far the middles are spread. Each bell has its own width besides: add v.",
-    lambda x, w, a, v: a**2 * _spread(x, w),
-)
-slip(
-    "4.b",
-    "The middles are a x_0 + b x_t, so they are closer together than the starts: a is missing.",
-    lambda x, w, a, v: v + _spread(x, w),
-)
-slip(
-    "4.b",
-    "A variance counts squares: what multiplies the starts by a multiplies their variance by a².",
-    lambda x, w, a, v: v + a * _spread(x, w),
-    lambda x, w, a, v: v + a**0.5 * _spread(x, w),
-)
-slip(
-    "4.b",
-    "Your starts all count alike. Some are likelier than others: weigh them.",
-    lambda x, w, a, v: v + a**2 * x.var(correction=0),
-    lambda x, w, a, v: v + a**2 * x.var(),
-)
-
-slip(
-    "4.b",
-    "You weighed the squares, and measured them from a mean in which all starts count alike.",
-    lambda x, w, a, v: v + a**2 * (w * (x - x.mean()) ** 2).sum(),
-)
-slip(
-    "4.b",
-    "You averaged the squares of the starts. A variance is measured from their mean.",
-    lambda x, w, a, v: v + a**2 * (w * x**2).sum(),
-)
-slip(
-    "4.b",
-    "You squared the weights. Only the distances are squared; a weight says how often one occurs.",
-    lambda x, w, a, v: v + a**2 * ((w * (x - (w * x).sum())) ** 2).sum(),
-    lambda x, w, a, v: v + a**2 * (w**2 * (x - (w * x).sum()) ** 2).sum() / (w**2).sum(),
-)
-slip(
-    "4.b",
-    "You multiplied v by a² as well. The bells keep their width; only their middles move together.",
-    lambda x, w, a, v: a**2 * (v + _spread(x, w)),
-)
-
-slip(
-    "4.b",
-    "You took a root. △ is a variance, and variances add without roots.",
-    lambda x, w, a, v: (v + a**2 * _spread(x, w)) ** 0.5,
-    lambda x, w, a, v: v**0.5 + a * _spread(x, w) ** 0.5,
-    lambda x, w, a, v: (v**0.5 + a * _spread(x, w) ** 0.5) ** 2,
-)
+add(Exercise("4.b", "the variance of stacked bells", stack_variance, _stack,
+    hints=("Make each bell as thin as a needle: what is the variance then? Now put all starts in one place: and then?",
+           "v + a² Var, with Var the weighted variance of the starts: the average of (x_0 − their mean)²."),
+    edges=(("If all starts are the same, the bells lie on one another, and v is left. Yours left more or less.", lambda
+           a: a | {"starts": torch.ones_like(a["starts"])}),
+           ("If v = 0, each bell is a point, and only the spread of the middles is left.", lambda a: a | {"v": number(a,
+           0.0)}))),
+    ("That is the width of one bell. The bells do not stand in one place: their middles spread too.",
+     lambda x, w, a, v: v),
+    ("That is how far the middles are spread. Each bell has its own width besides: add v.",
+     lambda x, w, a, v: a ** 2 * _spread(x, w)),
+    ("The middles are a x_0 + b x_t, so they are closer together than the starts: a is missing.",
+     lambda x, w, a, v: v + _spread(x, w)),
+    ("A variance counts squares: what multiplies the starts by a multiplies their variance by a².",
+     lambda x, w, a, v: v + a * _spread(x, w), lambda x, w, a, v: v + a ** 0.5 * _spread(x, w)),
+    ("Your starts all count alike. Some are likelier than others: weigh them.",
+     lambda x, w, a, v: v + a ** 2 * x.var(correction=0), lambda x, w, a, v: v + a ** 2 * x.var()),
+    ("You weighed the squares, and measured them from a mean in which all starts count alike.",
+     lambda x, w, a, v: v + a ** 2 * (w * (x - x.mean()) ** 2).sum()),
+    ("You averaged the squares of the starts. A variance is measured from their mean.",
+     lambda x, w, a, v: v + a ** 2 * (w * x ** 2).sum()),
+    ("You squared the weights. Only the distances are squared; a weight says how often one occurs.",
+     lambda x, w, a, v: v + a ** 2 * ((w * (x - (w * x).sum())) ** 2).sum(),
+     lambda x, w, a, v: v + a ** 2 * (w ** 2 * (x - (w * x).sum()) ** 2).sum() / (w ** 2).sum()),
+    ("You multiplied v by a² as well. The bells keep their width; only their middles move together.",
+     lambda x, w, a, v: a ** 2 * (v + _spread(x, w))),
+    ("You took a root. △ is a variance, and variances add without roots.",
+     lambda x, w, a, v: (v + a ** 2 * _spread(x, w)) ** 0.5, lambda x, w, a, v: v ** 0.5 + a * _spread(x, w) ** 0.5,
+     lambda x, w, a, v: (v ** 0.5 + a * _spread(x, w) ** 0.5) ** 2),
+)  # fmt: skip
 
 
 def log_mean_exp(log_w):
@@ -203,67 +110,25 @@ def _logs(d: Dice) -> dict:
     return {"log_w": 2 * d.normal(3 if d.small else d.whole(4, 9)) + far}
 
 
-add(
-    Exercise(
-        "5.a",
-        "the log of an average",
-        log_mean_exp,
-        _logs,
-        hints=(
-            "Divide all the numbers by the largest before you average. What must be done at the end?",
-            "top + log of the average of exp(log_w − top), with top the largest log.",
-        ),
-        edges=(
-            (
-                "The average of equal numbers is that number, and yours was not.",
-                lambda a: {"log_w": a["log_w"][:1].expand(4)},
-            ),
-        ),
-    )
-)
-
-slip(
-    "5.a",
-    "You averaged the logs. By Jensen that is too small: the log of an average is asked for.",
-    lambda w: w.mean(),
-)
-slip(
-    "5.a",
-    "The formula is right, and the numbers do not fit: exp of −2000 is 0 in a computer, and exp of 2000 "
-    "is inf. Take the largest log out first, and add it at the end.",
-    lambda w: torch.log(torch.exp(w).mean()),
-    lambda w: torch.log(torch.exp(w).sum() / len(w)),
-)
-slip(
-    "5.a",
-    "The sum of logs does not fit, and is not divided by their number. Take the largest log out first; "
-    "subtract log n.",
-    lambda w: torch.log(torch.exp(w).sum()),
-)
-
-slip(
-    "5.a",
-    "You took the log of the sum. An average is divided by n: subtract log n.",
-    lambda w: torch.logsumexp(w, 0),
-)
-slip(
-    "5.a",
-    "You subtracted n. In logs, to divide by n is to subtract log n.",
-    lambda w: torch.logsumexp(w, 0) - len(w),
-)
-slip(
-    "5.a",
-    "You divided the log by n. In logs, to divide by n is to subtract log n.",
-    lambda w: torch.logsumexp(w, 0) / len(w),
-)
-slip("5.a", "That is the average itself. Its log is asked for.", lambda w: torch.exp(w).mean())
-slip("5.a", "You kept the largest alone. The others count too.", lambda w: w.max())
-
-slip(
-    "5.a",
-    "You took the largest log out and did not put it back.",
-    lambda w: log_mean_exp(w - w.max()),
-)
+add(Exercise("5.a", "the log of an average", log_mean_exp, _logs,
+    hints=("Divide all the numbers by the largest before you average. What must be done at the end?",
+           "top + log of the average of exp(log_w − top), with top the largest log."),
+    edges=(("The average of equal numbers is that number, and yours was not.", lambda a: {"log_w":
+           a["log_w"][:1].expand(4)}),)),
+    ("You averaged the logs. By Jensen that is too small: the log of an average is asked for.", lambda w: w.mean()),
+    ("The formula is right, and the numbers do not fit: exp of −2000 is 0 in a computer, and exp of 2000 is inf. Take "
+     "the largest log out first, and add it at the end.", lambda w: torch.log(torch.exp(w).mean()),
+     lambda w: torch.log(torch.exp(w).sum() / len(w))),
+    ("The sum of logs does not fit, and is not divided by their number. Take the largest log out first; subtract log "
+     "n.", lambda w: torch.log(torch.exp(w).sum())),
+    ("You took the log of the sum. An average is divided by n: subtract log n.", lambda w: torch.logsumexp(w, 0)),
+    ("You subtracted n. In logs, to divide by n is to subtract log n.", lambda w: torch.logsumexp(w, 0) - len(w)),
+    ("You divided the log by n. In logs, to divide by n is to subtract log n.",
+     lambda w: torch.logsumexp(w, 0) / len(w)),
+    ("That is the average itself. Its log is asked for.", lambda w: torch.exp(w).mean()),
+    ("You kept the largest alone. The others count too.", lambda w: w.max()),
+    ("You took the largest log out and did not put it back.", lambda w: log_mean_exp(w - w.max())),
+)  # fmt: skip
 
 
 def bound_draw(q, p, x0, eps):
@@ -296,25 +161,6 @@ def _one_step(args: dict) -> dict:
     return args | {"q": q, "p": _Back(q), "eps": args["eps"][:2]}
 
 
-add(
-    Exercise(
-        "5.b",
-        "one draw of the bound",
-        bound_draw,
-        _chain_and_data,
-        hints=(
-            "Begin with the prior's term. Then, for each t, make x_t, and ask which term belongs to it: what "
-            "is special about t = 1?",
-            "KL(q(x_T|x_0) ‖ p(x_T)) + sum over t = 2, …, T of KL(q(x_{t−1}|x_t, x_0) ‖ p(x_{t−1}|x_t)) "
-            "− log p(x_0|x_1), (5.14), with x_t = mean + std · eps[t] of q.marginal(x0, t).",
-        ),
-        edges=(
-            ("A chain of one step has two terms only, the prior's and the last step's.", _one_step),
-        ),
-    )
-)
-
-
 def _draw_with(
     prior=lambda q, p, x0: q.marginal(x0, q.T).kl(p.prior(x0)),
     noisy=lambda q, x0, eps, t: q.marginal(x0, t).mean + q.marginal(x0, t).std * eps[t],
@@ -339,94 +185,42 @@ def _turned(q, p, x0):
     return p.prior(x0).kl(q.marginal(x0, q.T))
 
 
-slip(
-    "5.b",
-    "You have KL(p‖q) somewhere. KL is not symmetric: q stands first, and the average is over q.",
-    _draw_with(match=lambda known, step: step.kl(known)),
-    _draw_with(prior=_turned),
-    _draw_with(prior=_turned, match=lambda known, step: step.kl(known)),
-)
-slip(
-    "5.b",
-    "Your steps include t = 1. There the way back of someone who knows x_0 leads to a point, and the KL of a "
-    "point to a bell is infinite. For t = 1 take −log p(x_0|x_1).",
-    _draw_with(times=lambda T: range(1, T + 1)),
-    _draw_with(times=lambda T: range(1, T + 1), last=lambda step, x0: 0.0),
-    _draw_with(times=lambda T: range(1, T), last=lambda step, x0: 0.0),
-)
-
-slip(
-    "5.b",
-    "The last step's term is missing: −log p(x_0|x_1).",
-    _draw_with(last=lambda step, x0: 0.0),
-)
-slip(
-    "5.b",
-    "The last step's term has the wrong sign. A cost is minus a log.",
-    _draw_with(last=lambda step, x0: step.log_prob(x0)),
-)
-slip(
-    "5.b",
-    "The prior's term is missing: KL(q(x_T|x_0)‖p(x_T)).",
-    _draw_with(prior=lambda q, p, x0: 0.0),
-)
-slip(
-    "5.b",
-    "Your steps stop before t = T. In Python range(2, T) ends with T − 1.",
-    _draw_with(times=lambda T: range(2, T)),
-)
-
-slip(
-    "5.b",
-    "Your steps begin with t = 3: the term of t = 2 is missing.",
-    _draw_with(times=lambda T: range(3, T + 1)),
-)
-
-slip(
-    "5.b",
-    "That is the ELBO itself. Its negative is asked for, a cost.",
-    lambda q, p, x0, eps: -bound_draw(q, p, x0, eps),
-)
-slip(
-    "5.b",
-    "You averaged over the steps. The terms of the bound are added.",
-    lambda q, p, x0, eps: bound_draw(q, p, x0, eps) / q.T,
-    lambda q, p, x0, eps: bound_draw(q, p, x0, eps) / (q.T + 1),
-)
-slip(
-    "5.b",
-    "You averaged, or added up, over the data. One number for each datum is asked for.",
-    lambda q, p, x0, eps: bound_draw(q, p, x0, eps).mean(),
-    lambda q, p, x0, eps: bound_draw(q, p, x0, eps).sum(),
-)
-slip(
-    "5.b",
-    "Your noise is scaled by the variance. Use .std of q.marginal(x0, t).",
-    _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + q.marginal(x0, t).var * e[t]),
-)
-
-slip(
-    "5.b",
-    "Your noise is not scaled. Use .std of q.marginal(x0, t).",
-    _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + e[t]),
-    _draw_with(noisy=lambda q, x0, e, t: x0 + e[t]),
-)
-slip(
-    "5.b",
-    "Your x_t has no noise in it. Each x_t is drawn: mean + std · eps[t] of q.marginal(x0, t).",
-    _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean),
-    _draw_with(noisy=lambda q, x0, e, t: x0),
-)
-slip(
-    "5.b",
-    "Your x_t is made with another noise than eps[t].",
-    _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + q.marginal(x0, t).std * e[t - 1]),
-    _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + q.marginal(x0, t).std * e[0]),
-    _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + q.marginal(x0, t).std * e[-1]),
-)
-
-slip(
-    "5.b",
-    "p.step(x_t, t) leads from x_t to x_{t−1}: both take the same t.",
-    _draw_with(at=lambda p, x_t, t: p.step(x_t, max(t - 1, 1))),
-)
+add(Exercise("5.b", "one draw of the bound", bound_draw, _chain_and_data,
+    hints=("Begin with the prior's term. Then, for each t, make x_t, and ask which term belongs to it: what is special "
+           "about t = 1?",
+           "KL(q(x_T|x_0) ‖ p(x_T)) + sum over t = 2, …, T of KL(q(x_{t−1}|x_t, x_0) ‖ p(x_{t−1}|x_t)) − log "
+           "p(x_0|x_1), (5.14), with x_t = mean + std · eps[t] of q.marginal(x0, t)."),
+    edges=(("A chain of one step has two terms only, the prior's and the last step's.", _one_step),)),
+    ("You have KL(p‖q) somewhere. KL is not symmetric: q stands first, and the average is over q.",
+     _draw_with(match=lambda known, step: step.kl(known)), _draw_with(prior=_turned),
+     _draw_with(prior=_turned, match=lambda known, step: step.kl(known))),
+    ("Your steps include t = 1. There the way back of someone who knows x_0 leads to a point, and the KL of a point to "
+     "a bell is infinite. For t = 1 take −log p(x_0|x_1).", _draw_with(times=lambda T: range(1, T + 1)),
+     _draw_with(times=lambda T: range(1, T + 1), last=lambda step, x0: 0.0),
+     _draw_with(times=lambda T: range(1, T), last=lambda step, x0: 0.0)),
+    ("The last step's term is missing: −log p(x_0|x_1).", _draw_with(last=lambda step, x0: 0.0)),
+    ("The last step's term has the wrong sign. A cost is minus a log.",
+     _draw_with(last=lambda step, x0: step.log_prob(x0))),
+    ("The prior's term is missing: KL(q(x_T|x_0)‖p(x_T)).", _draw_with(prior=lambda q, p, x0: 0.0)),
+    ("Your steps stop before t = T. In Python range(2, T) ends with T − 1.", _draw_with(times=lambda T: range(2, T))),
+    ("Your steps begin with t = 3: the term of t = 2 is missing.", _draw_with(times=lambda T: range(3, T + 1))),
+    ("That is the ELBO itself. Its negative is asked for, a cost.", lambda q, p, x0, eps: -bound_draw(q, p, x0, eps)),
+    ("You averaged over the steps. The terms of the bound are added.",
+     lambda q, p, x0, eps: bound_draw(q, p, x0, eps) / q.T,
+     lambda q, p, x0, eps: bound_draw(q, p, x0, eps) / (q.T + 1)),
+    ("You averaged, or added up, over the data. One number for each datum is asked for.",
+     lambda q, p, x0, eps: bound_draw(q, p, x0, eps).mean(), lambda q, p, x0, eps: bound_draw(q, p, x0, eps).sum()),
+    ("Your noise is scaled by the variance. Use .std of q.marginal(x0, t).",
+     _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + q.marginal(x0, t).var * e[t])),
+    ("Your noise is not scaled. Use .std of q.marginal(x0, t).",
+     _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + e[t]),
+     _draw_with(noisy=lambda q, x0, e, t: x0 + e[t])),
+    ("Your x_t has no noise in it. Each x_t is drawn: mean + std · eps[t] of q.marginal(x0, t).",
+     _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean), _draw_with(noisy=lambda q, x0, e, t: x0)),
+    ("Your x_t is made with another noise than eps[t].",
+     _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + q.marginal(x0, t).std * e[t - 1]),
+     _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + q.marginal(x0, t).std * e[0]),
+     _draw_with(noisy=lambda q, x0, e, t: q.marginal(x0, t).mean + q.marginal(x0, t).std * e[-1])),
+    ("p.step(x_t, t) leads from x_t to x_{t−1}: both take the same t.",
+     _draw_with(at=lambda p, x_t, t: p.step(x_t, max(t - 1, 1)))),
+)  # fmt: skip

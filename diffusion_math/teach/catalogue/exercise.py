@@ -8,8 +8,9 @@ import torch
 from torch import Generator, Tensor
 
 from ...forward import Schedule
+from ...referee.verdict import Slip
 
-__all__ = ["CATALOGUE", "KINDS", "Dice", "Exercise", "Slip", "add", "number", "slip"]
+__all__ = ["CATALOGUE", "KINDS", "Dice", "Exercise", "add", "number", "slip"]
 
 KINDS = (  # of inputs that a check tries: a batch's shape, its dtype
     ((3, 1, 4, 4), torch.float64),
@@ -62,14 +63,6 @@ class Dice:
 
 
 @dataclass(frozen=True)
-class Slip:
-    "A known wrong answer: the sentence that names it, and the functions that make it, called with the same arguments."
-
-    says: str
-    makes: tuple[Callable, ...]
-
-
-@dataclass(frozen=True)
 class Exercise:
     "A task for the reader, and what is known about answers to it."
 
@@ -78,9 +71,7 @@ class Exercise:
     right: Callable  # the right function; its source is the last hint
     draw: Callable[[Dice], dict[str, Any]]  # fresh arguments by name, in their order
     hints: tuple[str, str]  # a nudge, and the formula
-    edges: tuple[
-        tuple[str, Callable[[dict], dict]], ...
-    ] = ()  # what one should see; how to move arguments there
+    edges: tuple[tuple[str, Callable[[dict], dict]], ...] = ()  # what one should see; how to move there
     random: str = (
         "Two calls with the same input gave two answers: something random is drawn inside. Use what is "
         "passed in."
@@ -92,14 +83,16 @@ class Exercise:
 CATALOGUE: dict[str, Exercise] = {}
 
 
-def add(exercise: Exercise) -> None:
-    "One more exercise of the catalogue, which holds them in the order of the course."
+def add(exercise: Exercise, *rows: tuple) -> None:
+    "One more exercise of the catalogue, in the order of the course, and its slips: rows (words, one function or more)."
     CATALOGUE[exercise.name] = exercise
+    for says, *makes in rows:
+        slip(exercise.name, says, *makes)
 
 
 def slip(name: str, says: str, *makes: Callable) -> None:
-    "One more slip of an exercise."
-    CATALOGUE[name].slips.append(Slip(says, makes))
+    "One more slip of an exercise, whose functions are called with the same arguments."
+    CATALOGUE[name].slips.append(Slip(name, says, makes))
 
 
 def number(args: dict, value: float) -> Tensor:
