@@ -41,4 +41,10 @@ setup(
         "diffusion_math": ["assets/*", "explore/*.js", "explore/*.css"],
         "diffusion_math.course": ["*.ipynb", "workshop/**/*.ipynb", "images/*"],
     },
+    # what only README.md and CONTRIBUTING.md show
+    exclude_package_data={
+        "diffusion_math.course": [
+            f"images/{name}" for name in ("drag.webp", "imports.svg", "noising_explorer.png")
+        ]
+    },
 )

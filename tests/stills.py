@@ -2,8 +2,9 @@
 
 A stored explorable is an output of two kinds: the live widget, and a picture of it. JupyterLab and our pages show the
 first; GitHub, nbviewer and an e-mail show the second. The picture is what Chromium shows of the stored state, in light
-colours; of sliders that need Python, it is the picture that they show. Drawn anew only where the state or the front end
-changed: a picture remembers, by a fingerprint, what it was drawn from.
+colours, with a line below that says what it is; of sliders that need Python, it is the picture that they show. Drawn anew
+only where the state or the front end changed: a picture remembers, by a fingerprint, what it was drawn from. And the front
+end, which the package has, leaves the notebook: its place is held by a line of words.
 """
 
 import argparse
@@ -17,13 +18,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from diffusion_math.teach.pages import LATER, front_end_of
+
 ROOT = Path(__file__).resolve().parents[1]
 NBS = ROOT / "nbs"
 ASSETS = ROOT / "diffusion_math" / "assets"
 VIEW, STATE = (f"application/vnd.jupyter.widget-{kind}+json" for kind in ("view", "state"))
 PNG = "image/png"
 WIDTH = 840  # CSS pixels of the page; the picture has as many
-MARK = "drawn from"
+MARK, LINE = "drawn from", "line below"
+WORDED = """h => document.querySelectorAll('[data-widget]').forEach(e => {
+    const words = Object.assign(document.createElement('p'), { textContent: 'A picture. It can be dragged once this cell has run.' });
+    words.style = `height: ${h}px; margin: 0 2px; font: 13px/${h}px system-ui, sans-serif; color: #5b6169`;
+    e.append(words);
+})"""
+TALL = 28  # pixels of that line
 UNSEEN = 8  # of 255 grey levels
 INSIDE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
 # What an explorable wants to be shown as, if that is not how it begins: values of its traits, in `_still`. One that trains
@@ -68,8 +77,11 @@ def family(name: str, saved: dict[str, dict]) -> dict[str, dict]:
 
 
 def fingerprint(name: str, saved: dict[str, dict]) -> str:
-    "Of all that a widget is drawn from, whatever ids it has today: the weights of a network that it asks, too."
-    models = family(name, saved)
+    "Of all that a widget is drawn from, whatever ids it has today: its front end, and the weights of a network that it asks."
+    models = {
+        k: m | {"state": m["state"] | front_end_of(m["state"])}
+        for k, m in family(name, saved).items()
+    }
     text = json.dumps([models[key] for key in models], sort_keys=True)
     for i, key in enumerate(models):
         text = text.replace(f"IPY_MODEL_{key}", f"IPY_MODEL_{i}")
@@ -83,8 +95,8 @@ def words(out: dict) -> str:
     return WORDS.sub("", "".join(out["data"].get("text/plain", "")))
 
 
-def marked(png: bytes, mark: str) -> bytes:
-    """The PNG, with the mark of what it was drawn from in its own text.
+def marked(png: bytes, mark: str, line: int = 0) -> bytes:
+    """The PNG, with the mark of what it was drawn from in its own text, and how many pixels below it are words.
 
     In 256 colours where no pixel is then off by more than an eye sees; else in all of its own.
     """
@@ -97,6 +109,8 @@ def marked(png: bytes, mark: str) -> bytes:
     off = np.abs(np.asarray(few.convert("RGB"), int) - np.asarray(image, int)).max()
     file, text = io.BytesIO(), PngInfo()
     text.add_text(MARK, mark)
+    if line:
+        text.add_text(LINE, str(line))
     (few if off <= UNSEEN else image).save(file, "PNG", optimize=True, pnginfo=text)
     return file.getvalue()
 
@@ -133,6 +147,7 @@ def from_chromium(notebook: dict, names: list[str]) -> dict[str, bytes]:
         page.wait_for_timeout(500)  # a plot is drawn once its width is known
         page.evaluate(f"() => {{ {MOVED} }}")
         page.wait_for_function(ARRIVED, timeout=600_000)
+        page.evaluate(WORDED, TALL)
         pictures = {}
         for place in page.locator("[data-widget]").all():
             place.scroll_into_view_if_needed()
@@ -154,6 +169,16 @@ def drawn_from(out: dict) -> str | None:
     return png and Image.open(io.BytesIO(base64.b64decode(png))).text.get(MARK)
 
 
+def bare(notebook: dict[str, Any]) -> int:
+    "Take the package's front ends out of a notebook; how many there were."
+    full = [m["state"] for m in states(notebook).values() if front_end_of(m.get("state", {}))]
+    full = [state for state in full if state.get("_esm") != LATER]
+    for state in full:
+        state["_esm"] = LATER
+        state.pop("_css", None)
+    return len(full)
+
+
 def draw(notebook: dict[str, Any]) -> list[str]:
     "Put the stills that are missing or out of date into a notebook; what was drawn, in words."
     saved = states(notebook)
@@ -166,7 +191,7 @@ def draw(notebook: dict[str, Any]) -> list[str]:
         if png is None:
             print(f"no picture in {words(out)!r}")
             continue
-        text = base64.b64encode(marked(png, marks[name])).decode()
+        text = base64.b64encode(marked(png, marks[name], TALL if name in pictures else 0)).decode()
         out["data"] = dict(sorted((out["data"] | {PNG: text}).items()))
     return [words(out) for _, out in due]
 
@@ -176,7 +201,8 @@ def main() -> None:
     parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(NBS.rglob("[!.]*.ipynb")))
     for path in parser.parse_args().notebooks:
         notebook = json.loads(path.read_text(encoding="utf-8"))
-        if drawn := draw(notebook):
+        drawn = draw(notebook)
+        if bare(notebook) or drawn:
             text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
             path.write_text(text, encoding="utf-8")
             print(f"{path.name}: {len(drawn)} drawn, {len(text) / 1e6:.2f} MB", *drawn, sep="\n  ")

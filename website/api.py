@@ -1,27 +1,78 @@
-"""The reference of the package: every public name, its signature and its docstring, and the section that derives it.
+"""The reference of the package: for every public name an import, its signature, what its arguments are, what it may raise,
+a cell of a chapter that ran it, the equations that it is, and its source.
 
 Read from the sources, not from the running package: an annotation stands as it was written.
 """
 
 import ast
+import json
 import re
 from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-import diffusion_math
-from diffusion_math.teach.notation import NOTATION
-from website.assemble import ROOT, write
+from website.assemble import ROOT, number, write
+from website.letters import inline, lines_of
 
 PACKAGE = ROOT / "diffusion_math"
-ROOMS = {
-    "": "The chapters",
-    "laws": "Laws that are known exactly",
-    "networks": "Networks",
-    "data": "Data",
-    "training": "Training",
-    "teach": "For the lesson",
-    "explore": "Explorables",
+ROOMS = {  # a page each: its title, and the modules whose names it has, where the room itself lists none
+    "chapters": ("The chapters", ""),
+    "laws": ("Laws that are known exactly", "mixture levels linear grid"),
+    "networks": ("Networks and denoisers", "unet denoiser"),
+    "data": ("Data", "digits pictures"),
+    "training": ("Training, saving, evaluating", "fit checkpoint evaluation solver"),
+    "convert": ("Models of other packages", ""),
+    "plot": ("Pictures", ""),
+    "explore": ("Explorables", ""),
+    "referee": ("The referee: code that judges code", ""),
+    "teach": ("For the lesson", "agree exercises notation pages"),
 }
+KINDS = {  # what the aliases of the annotations stand for
+    "Batch": "float tensor `(b, *event)`",
+    "Each": "float tensor `(b,)`",
+    "Numbers": "float tensor, any shape",
+    "Random": "`torch.Generator` or `None`",
+    "Time": "`int`, or int tensor `(b,)`",
+    "LogSNR": "`float`, or float tensor `(b,)`",
+    "Tensor": "tensor",
+}
+_EXAMPLE = 14  # lines of a cell that may stand as an example
+_NUMBER = re.compile(r"\((\d+b?\.\d+[a-z]?)\)")
+
+
+@dataclass
+class Entry:
+    "A public name: where it is defined, and what is known of it."
+
+    name: str
+    node: ast.FunctionDef | ast.ClassDef
+    path: Path  # of its module
+    notebook: str  # that exports it, or ""
+    said: str  # what one imports it from
+    uri: str = ""
+    example: tuple[str, str, str] | None = None  # page, source, output
+    parts: list[str] = field(default_factory=list)
+
+    @cached_property
+    def doc(self) -> str:
+        return ast.get_docstring(self.node) or ""
+
+    @cached_property
+    def source(self) -> str:
+        lines = self.path.read_text(encoding="utf-8").splitlines()
+        return "\n".join(lines[self.node.lineno - 1 : self.node.end_lineno])
+
+
+def _listed(body: list[ast.stmt]) -> list[str]:
+    "The names that a module lists as its own: its last __all__."
+    for node in reversed(body):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            try:
+                return list(ast.literal_eval(node.value))
+            except ValueError:  # worked out from something else
+                return []
+    return []
 
 
 def _module(path: Path) -> tuple[str, list[ast.stmt]]:
@@ -34,94 +85,302 @@ def _module(path: Path) -> tuple[str, list[ast.stmt]]:
     return made.group(1) if made else "", body
 
 
-def _text(doc: str) -> str:
-    "A docstring as Markdown: what is indented is code, and no letter of the rest has another meaning."
-    blocks = re.split(r"\n\s*\n", doc)
-    made = []
-    for block in blocks:
-        lines = block.splitlines()
-        if all(line.startswith("    ") for line in lines):
-            code = "\n".join(line[4:] for line in lines)
-            made.append(f"```text\n{code}\n```" if "=" in code else f"```python\n{code}\n```")
+def entries(room: str, course: dict) -> list[Entry]:
+    "The public names of a room, in the order in which its files have them; of the chapters, in the course's order."
+    modules = ROOMS[room][1].split()
+    folder = PACKAGE if room == "chapters" else PACKAGE / room
+    public: set[str] | None = None
+    if room == "chapters":
+        order = {doc: i for i, doc in enumerate(course["chapters"].values())}
+        made = [(order.get(_module(path)[0], -1), path) for path in folder.glob("*.py")]
+        paths = [path for i, path in sorted(made) if i >= 0]
+    elif (own := folder.with_suffix(".py")).is_file():
+        paths = [own]
+    elif folder.is_dir():
+        body = _module(folder / "__init__.py")[1]
+        names = _listed(body)
+        if room == "explore":  # its names are loaded when they are asked for
+            names = [f"{p.stem.title()}Explorer" for p in folder.glob("*.py")]
+        public = set(names) or None
+        found = sorted(folder.glob("*.py")) if public else [folder / f"{m}.py" for m in modules]
+        paths = [path for path in found if path.is_file()]
+    else:
+        paths = []
+    import diffusion_math
+
+    top, out = set(diffusion_math.__all__), []
+    for path in paths:
+        notebook, body = _module(path)
+        named = {n.name: n for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+        mine = _listed(body) if public is None or room == "explore" else sorted(public)
+        for name in dict.fromkeys(mine):
+            if name not in named or (public is not None and name not in public):
+                continue
+            home = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            said = "diffusion_math" if name in top else home
+            if public is not None:
+                said = f"diffusion_math.{room}"
+            out.append(Entry(name, named[name], path, notebook, said))
+    return out
+
+
+# ------------------------------------------------------------------------------------------------------- what stands there
+
+
+def _kind(annotation: ast.expr | None, known: dict[str, str]) -> str:
+    "An annotation in words: the kind of a tensor and its shape; names of the package as links."
+    if annotation is None:
+        return ""
+    text = ast.unparse(annotation)
+    if text in KINDS:
+        return KINDS[text]
+    shaped = re.fullmatch(r"(Float|Int|Bool)\[Tensor, ['\"] ?([^'\"]*)['\"]\](?: \| None)?", text)
+    if shaped:
+        shape = ", ".join(shaped.group(2).split())
+        comma = "," if shape and " " not in shape else ""
+        words = f"{shaped.group(1).lower()} tensor `({shape}{comma})`"
+        return words + (" or `None`" if text.endswith("None") else "")
+    if text.strip("'\"") in known:
+        name = text.strip("'\"")
+        return f"[{name}]({known[name]})"
+    text = re.sub(r"(?:Float|Int)\[Tensor, ['\"] ?([^'\"]*)['\"]\]", r"tensor (\1)", text)
+    return f"`{text}`" if len(text) <= 60 else f"`{text[:57]}...`"
+
+
+def _arguments(node: ast.FunctionDef, method: bool) -> list[tuple[str, ast.expr | None, str]]:
+    "Name, annotation and default of each argument."
+    args = node.args
+    plain = [*args.posonlyargs, *args.args]
+    defaults = [None] * (len(plain) - len(args.defaults)) + list(args.defaults)
+    rows = list(zip(plain, defaults, strict=True))[1 if method else 0 :]
+    rows += list(zip(args.kwonlyargs, args.kw_defaults, strict=True))
+    told = [(a.arg, a.annotation, ast.unparse(d) if d is not None else "") for a, d in rows]
+    stars = [(f"*{a.arg}", a.annotation, "") for a in (args.vararg,) if a]
+    return told + stars + [(f"**{a.arg}", a.annotation, "") for a in (args.kwarg,) if a]
+
+
+def _meanings(doc: str, names: list[str]) -> tuple[dict[str, str], str]:
+    "What a docstring says of each argument (`name: ...` at the start of a sentence), and the rest of it."
+    told, rest = {}, []
+    for sentence in re.split(r"(?<=[.;])\s+(?=[\w, *]+?: )|(?<=[.])\s+", " ".join(doc.split())):
+        found = re.match(r"((?:\*{0,2}\w+)(?:(?:, | and )\*{0,2}\w+)*): (.+)", sentence)
+        heads = re.split(r", | and ", found.group(1)) if found else []
+        if heads and all(h in names or h.lstrip("*") in names for h in heads):
+            told |= dict.fromkeys(heads, found.group(2).rstrip(".;"))
         else:
-            made.append(re.sub(r"([\\*_\[\]<>$|{}#~])", r"\\\1", " ".join(map(str.strip, lines))))
-    return "\n\n".join(made)
+            rest.append(sentence)
+    return told, " ".join(rest)
+
+
+def _blocks(doc: str) -> tuple[list[str], list[str]]:
+    "A docstring's paragraphs, and its indented blocks, each where it stands: ('text', ...) or ('code', ...)."
+    blocks = re.split(r"\n\s*\n", doc)
+    return blocks
+
+
+def _errors(text: str) -> tuple[str, list[str]]:
+    "The sentences that say what is raised, apart from the rest."
+    sentences = re.split(r"(?<=[.])\s+(?=[A-Z\[(])", text)
+    raised = [s for s in sentences if re.search(r"\b(?:[A-Z]\w*Error|[Rr]aises)\b", s)]
+    return " ".join(s for s in sentences if s not in raised), raised
 
 
 def _signature(name: str, node: ast.FunctionDef, method: bool) -> str:
-    args = node.args
-    if method and args.args:
-        args = ast.arguments(**{**vars(args), "args": args.args[1:]})
-    back = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    told = f"{name}({ast.unparse(args)}){back}"
-    if len(told) <= 92:
-        return told
-    parts = [ast.unparse(ast.arguments(**{**vars(args)}))]
-    inner = re.split(r", (?=\w+(?:: |=|,|$)|\*)", parts[0])
-    return f"{name}(\n    " + ",\n    ".join(inner) + f",\n){back}"
+    rows = _arguments(node, method)
+    star = node.args.kwonlyargs and not node.args.vararg
+    told = [f"{n}={d}" if d else n for n, _, d in rows]
+    if star:
+        told.insert(len(rows) - len(node.args.kwonlyargs), "*")
+    line = f"{name}({', '.join(told)})"
+    return line if len(line) <= 88 else f"{name}(\n    " + ",\n    ".join(told) + ",\n)"
 
 
-def _class(node: ast.ClassDef) -> str:
-    "A class: how it is made, what it says, and its methods."
+def _said(doc: str, names: list[str]) -> tuple[str, dict[str, str]]:
+    "A docstring as Markdown, less what it says of the arguments, which goes to their table; errors in a line of their own."
+    parts, told, raised = [], {}, []
+    for block in _blocks(doc):
+        lines = block.splitlines()
+        if all(line.startswith("    ") for line in lines):
+            parts.append(lines_of("\n".join(line[4:] for line in lines)))
+            continue
+        mine, rest = _meanings(block, names)
+        told |= mine
+        rest, errors = _errors(rest)
+        raised += errors
+        if rest.strip():
+            parts.append(inline(rest))
+    if raised:
+        parts.append("*Errors.* " + inline(" ".join(raised)))
+    return "\n\n".join(parts), told
+
+
+def _table(rows: list, told: dict[str, str], known: dict[str, str]) -> str:
+    if not rows:
+        return ""
+    lines = ["| argument | what it is | default | |", "| --- | --- | --- | --- |"]
+    for name, annotation, default in rows:
+        means = inline(told.get(name, told.get(name.lstrip("*"), ""))).replace("|", "\\|")
+        kind = _kind(annotation, known).replace("|", "\\|")
+        lines.append(f"| `{name}` | {kind} | {f'`{default}`' if default else ''} | {means} |")
+    return "\n".join(lines)
+
+
+def _callable(
+    name: str, node: ast.FunctionDef, method: bool, doc: str, known: dict, head: str
+) -> str:
+    rows = _arguments(node, method)
+    text, told = _said(doc, [n.lstrip("*") for n, *_ in rows])
+    back = _kind(node.returns, known)
+    parts = [f"```python\n{head}{_signature(name, node, method)}\n```", text]
+    parts.append(_table(rows, told, known))
+    if back and back not in ("`None`", "`str`") and head != "class ":
+        parts.append(f"*Returns* {back}.")
+    return "\n\n".join(filter(None, parts))
+
+
+def _body(entry: Entry, known: dict[str, str]) -> str:
+    node = entry.node
+    if isinstance(node, ast.FunctionDef):
+        return _callable(entry.name, node, False, entry.doc, known, "")
     functions = [n for n in node.body if isinstance(n, ast.FunctionDef)]
     start = next((f for f in functions if f.name == "__init__"), None)
-    told = _signature(node.name, start, True) if start else node.name
-    parts = [f"```python\nclass {told}\n```", _text(ast.get_docstring(node) or "")]
+    fields = [
+        n for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
+    ]
+    fields = [n for n in fields if not n.target.id.startswith("_")]
+    if start:
+        parts = [_callable(entry.name, start, True, entry.doc, known, "class ")]
+    else:
+        rows = [
+            (n.target.id, n.annotation, ast.unparse(n.value) if n.value else "") for n in fields
+        ]
+        text, told = _said(entry.doc, [r[0] for r in rows])
+        parts = [f"```python\nclass {entry.name}\n```", text, _table(rows, told, known)]
     for one in functions:
         doc = ast.get_docstring(one)
-        if not one.name.startswith("_") and doc:
-            marks = {ast.unparse(d) for d in one.decorator_list}
+        if one.name.startswith("_") or not doc:
+            continue
+        marks = {ast.unparse(d) for d in one.decorator_list}
+        if "property" in marks:
+            text, _ = _said(doc, [])
+            parts.append(f"```python\n.{one.name}\n```\n\n{text}")
+        else:
             fixed = "staticmethod" in marks
-            signature = one.name if "property" in marks else _signature(one.name, one, not fixed)
-            parts.append(f"```python\n.{signature}\n```\n\n{_text(doc)}")
+            parts.append(_callable(f"{entry.name}.{one.name}" if "classmethod" in marks else f".{one.name}",
+                                   one, not fixed, doc, known, ""))  # fmt: skip
+    return "\n\n".join(filter(None, parts))
+
+
+def _equations(entry: Entry, course: dict) -> str:
+    "The numbered equations that its source names, as formulas; its own chapter's first."
+    numbers = [n for n in dict.fromkeys(_NUMBER.findall(entry.source)) if n in course["equations"]]
+    shown = []
+    for one in numbers[:3]:
+        tex = course["equations"][one]["tex"]
+        shown.append(f"$$\n{tex}\n$$\n\nThat is equation ({one}).")
+    return "\n\n".join(shown)
+
+
+# ----------------------------------------------------------------------------------------------------- examples that ran
+
+
+def _ran(notebooks: Path, course: dict) -> list[tuple[str, str, str, str]]:
+    "Page, section, source and printed output of the short cells of all chapters that are stored with what they printed."
+    cells = []
+    for doc in course["chapters"].values():
+        section = ""
+        notebook = json.loads((notebooks / f"{doc}.ipynb").read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "markdown":
+                if found := re.findall(r"^#{2,3} (\d+b?\.\d+)\b", source, re.MULTILINE):
+                    section = found[-1]
+                continue
+            lines = source.strip().splitlines()
+            if (
+                cell["cell_type"] != "code"
+                or not lines
+                or len(lines) > _EXAMPLE
+                or lines[0].startswith(("#|", "%"))
+            ):
+                continue
+            if "proof" in cell["metadata"].get("tags", ()) or re.search(
+                r"\bcheck\(|\bhint\(|google\.colab", source
+            ):
+                continue
+            texts = [o for o in cell["outputs"] if o["output_type"] == "stream"]
+            texts += [o for o in cell["outputs"] if o["output_type"] == "execute_result"]
+            said = "".join("".join(o.get("text") or o["data"].get("text/plain", "")) for o in texts)
+            pictured = any("image/png" in o.get("data", {}) for o in cell["outputs"])
+            if said.strip() or pictured:
+                cells.append(
+                    (doc, section, source.strip(), "\n".join(said.strip().splitlines()[:8]))
+                )
+    return cells
+
+
+def _example(entry: Entry, cells: list) -> str:
+    "The shortest cell that calls it, of its own chapter if one does, with what it printed."
+    calls = re.compile(
+        rf"(?<![\w.]){entry.name}\(|(?:plot|explore|referee|teach|laws|training|convert)\.{entry.name}\("
+    )
+    found = [c for c in cells if calls.search(c[2])]
+    own = [c for c in found if c[0] == entry.notebook]
+    if not (own or found):
+        return ""
+    doc, section, source, said = min(own or found[:6], key=lambda c: (not c[3], len(c[2])))
+    place = f"section {section}" if section else f"chapter {number(doc)}"
+    parts = [f"*As {place} ran it*", f"```python\n{source}\n```"]
+    if said:
+        parts.append(f"```text\n{said}\n```")
     return "\n\n".join(parts)
 
 
-def _first(name: str, notebook: str, course: dict) -> str:
-    "Where the notation card says that a name is met first, in its own chapter if it stands there."
-    rows = [row.first for row in NOTATION if re.search(rf"\b{name}\b", row.code)]
-    places = {first: course["sections"].get(first) for first in rows}
-    own = [first for first, doc in places.items() if doc == notebook]
-    for first in own + [first for first, doc in places.items() if doc]:
-        return f"Derived in section [{first}](../{places[first]}.ipynb)"
-    return ""
-
-
-def reference(course: dict, source: Path) -> None:
+def reference(course: dict, source: Path, notebooks: Path = ROOT / "nbs") -> None:
     "Write the pages of the reference, with a list of all names."
-    public, listed = set(diffusion_math.__all__), []
-    for room, title in ROOMS.items():
-        parts, slugs = [f"# {title}"], Counter()
-        for path in sorted((PACKAGE / room).glob("**/*.py" if room else "*.py")):
-            notebook, body = _module(path)
-            named = {n.name: n for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
-            names = [name for name in named if name in public]
-            if not names:
-                continue
-            place = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            parts.append(f"## `{place}`")
-            for name in names:
-                node = named[name]
-                code = (
-                    _class(node)
-                    if isinstance(node, ast.ClassDef)
-                    else f"```python\n{_signature(name, node, False)}\n```\n\n"
-                    + _text(ast.get_docstring(node) or "")
-                )
-                made = f"Made in [{course['pages'][notebook]['title']}](../{notebook}.ipynb)"
-                where = ". ".join(filter(None, (_first(name, notebook, course), made)))
-                parts.append(f"### {name}\n\n{code}\n\n{where}.")
-                page = room or "chapters"
-                short = _text((ast.get_docstring(node) or "").split("\n\n")[0])
-                slug = name.lower()  # Elbo and elbo: the second one's place is elbo-1
-                at = f"{slug}-{slugs[slug]}" if slugs[slug] else slug
-                slugs[slug] += 1
-                listed.append(f"| [{name}]({page}.md#{at}) | {short} |")
-        write(source / "api" / f"{room or 'chapters'}.md", "\n\n".join(parts) + "\n")
-    pages = "\n".join(room or "chapters" for room in ROOMS)
+    rooms = {room: entries(room, course) for room in ROOMS}
+    rooms = {room: found for room, found in rooms.items() if found}
+    known: dict[str, str] = {}
+    for room, found in rooms.items():
+        slugs: Counter = Counter()
+        for entry in found:
+            slug = entry.name.lower()  # Elbo and elbo: the second one's place is elbo-1
+            entry.uri = f"{room}.md#{slug}-{slugs[slug]}" if slugs[slug] else f"{room}.md#{slug}"
+            slugs[slug] += 1
+            known.setdefault(entry.name, entry.uri)
+    cells, listed = _ran(notebooks, course), []
+    for room, found in rooms.items():
+        title, parts, home = ROOMS[room][0], [f"# {ROOMS[room][0]}"], None
+        listed.append(f"## {title}\n\n| name | what it is |\n| --- | --- |")
+        for entry in found:
+            if entry.path != home:
+                home = entry.path
+                where = ".".join(home.relative_to(ROOT).with_suffix("").parts)
+                parts.append(f"## `{where}`")
+                if entry.notebook in course["pages"]:
+                    page = course["pages"][entry.notebook]["title"]
+                    parts.append(f"Derived and made in [{page}](../{entry.notebook}.ipynb).")
+            place = entry.path.relative_to(ROOT).as_posix()
+            lines = f"#L{entry.node.lineno}-L{entry.node.end_lineno}"
+            code = f"[source]({course['git_url']}/blob/main/{place}{lines})"
+            head = f"`from {entry.said} import {entry.name}` · {code}"
+            told = [
+                f"### {entry.name}",
+                head,
+                _body(entry, known),
+                _equations(entry, course),
+                _example(entry, cells),
+            ]
+            parts += filter(None, told)
+            short = inline(re.sub(r"\s+", " ", re.split(r"\n\s*\n", entry.doc)[0])).replace(
+                "|", "\\|"
+            )
+            listed[-1] += f"\n| [{entry.name}]({entry.uri}) | {short} |"
+        write(source / "api" / f"{room}.md", "\n\n".join(parts) + "\n")
+    pages = "\n".join(rooms)
     text = (
-        "# The names of the package\n\nEverything below can be imported from `diffusion_math`. The docstrings say what "
-        "goes in, what comes out, and what is raised; the link below each leads to the section that derives it.\n\n"
-        f"```{{toctree}}\n:hidden:\n:maxdepth: 1\n\n{pages}\n```\n\n| name | what it is |\n| --- | --- |\n"
+        "# The names of the package\n\nThe objects and verbs of the chapters come from `diffusion_math` itself, the rest from its room, "
+        "as in `from diffusion_math import plot`. Each entry has the import, the arguments with their shapes, what is raised, "
+        f"and a cell of the course that ran it.\n\n```{{toctree}}\n:hidden:\n:maxdepth: 1\n\n{pages}\n```\n\n"
     )
-    write(source / "api" / "index.md", text + "\n".join(sorted(listed, key=str.lower)) + "\n")
+    write(source / "api" / "index.md", text + "\n\n".join(listed) + "\n")

@@ -250,7 +250,7 @@ class Assembly:
         "The HTML with its pictures as files, which load as one scrolls to them."
 
         def file(found: re.Match) -> str:
-            content = base64.b64decode(found.group(2))
+            content = _without_words(base64.b64decode(found.group(2)))
             name = f"{hashlib.sha256(content).hexdigest()[:16]}.{found.group(1)}"
             write(self.out / "extra" / "figures" / name, content)
             with Image.open(io.BytesIO(content)) as picture:
@@ -305,6 +305,17 @@ class Assembly:
             for caption, docs in parts.items()
         )
         return "\n```\n\n".join(trees) + "\n```\n"
+
+
+def _without_words(content: bytes) -> bytes:
+    "A picture without the line below it that speaks of running a cell (tests/stills.py)."
+    with Image.open(io.BytesIO(content)) as picture:
+        tall = int(picture.info.get("line below", 0))
+        if not tall:
+            return content
+        file = io.BytesIO()
+        picture.crop((0, 0, picture.width, picture.height - tall)).save(file, "PNG", optimize=True)
+        return file.getvalue()
 
 
 def _plain(html: str) -> str:

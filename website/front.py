@@ -10,15 +10,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from diffusion_math.explore.explorable import script
+from diffusion_math.explore.explorable import front_end
 
 NETWORK = "ddpm_mnist"  # which draws on the stage, once the film has been seen
 
 
 def page_network() -> str:
     "The code by which the stage asks the network, as a script for a page that may be a file: what an explorable has of it."
-    worker = json.dumps(script("network") + script("walk"), ensure_ascii=False)
-    module = "\n".join([script("common"), f"const NETWORK = {worker};", script("live")])
+    module = front_end("live")
     return f"course.network({json.dumps(module, ensure_ascii=False)})\n"
 
 

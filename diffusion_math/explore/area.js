@@ -1,29 +1,13 @@
 // The area under the error: a datum x of a mixture of bells over one number, the error of the best denoiser when x is
 // hidden under noise, for every log SNR, and the area between that curve and the one of N(0, 1), which is -log q(x).
-import {
-  button,
-  curve,
-  dial,
-  dot,
-  explorable,
-  grab,
-  h,
-  keyOf,
-  logMixture,
-  maths,
-  memory,
-  number,
-  plot,
-  readout,
-  ticks,
-} from "./common.js";
+import { button, curve, dial, dot, explorable, grab, h, keyOf, maths, memory, number, plot, readout, ticks } from "./common.js";
+import { bellsUnder, clean, logMixture, scales, sentMixture, sigmoid } from "./laws.js";
 
 const [LOW, HIGH, STEP] = [-16, 20, 0.25]; // log SNR of the sum
 const [LEFT, RIGHT] = [-12, 16]; // and of the picture
 const EDGE = 4; // x from -4 to 4
 const NODES = 193; // strips of the noise, from -8.5 to 8.5
 
-const logistic = (v) => 1 / (1 + Math.exp(-v));
 const levels = Array.from({ length: Math.round((HIGH - LOW) / STEP) + 1 }, (_, i) => LOW + i * STEP);
 const places = Array.from({ length: NODES }, (_, k) => 8.5 * ((2 * k) / (NODES - 1) - 1));
 const all = places.reduce((sum, z) => sum + Math.exp(-0.5 * z * z), 0);
@@ -31,40 +15,20 @@ const shares = places.map((z) => Math.exp(-0.5 * z * z) / all);
 
 // E[(eps - the best guess of eps)^2] at x, for each of the levels: a sum over strips of eps.
 export function errors(mixture, x) {
-  const bells = mixture.map(() => ({}));
+  const out = { q: 0, mean: 0, variance: 0 };
   return levels.map((level) => {
-    const [a, s] = [Math.sqrt(logistic(level)), Math.sqrt(logistic(-level))];
-    mixture.forEach(({ weight, mean, variance }, k) => {
-      const total = a * a * variance + s * s;
-      Object.assign(bells[k], { log: Math.log(weight) - 0.5 * Math.log(total), total, mean, gain: (a * variance) / total });
-    });
+    const [a, s] = scales(level);
+    const guess = clean(bellsUnder(mixture, a, s * s));
     let sum = 0;
-    for (let k = 0; k < NODES; k++) sum += shares[k] * (x - clean(bells, a * x + s * places[k], a)) ** 2;
+    for (let k = 0; k < NODES; k++) sum += shares[k] * (x - guess(a * x + s * places[k], out).mean) ** 2;
     return Math.exp(level) * sum;
   });
-}
-
-// E[x_0 | x_t]: each bell's own, by how likely it is that it made x_t.
-function clean(bells, y, a) {
-  let top = -Infinity;
-  for (const bell of bells) {
-    bell.off = y - a * bell.mean;
-    bell.here = bell.log - (0.5 * bell.off * bell.off) / bell.total;
-    top = Math.max(top, bell.here);
-  }
-  let [mass, sum] = [0, 0];
-  for (const bell of bells) {
-    const share = Math.exp(bell.here - top);
-    mass += share;
-    sum += share * (bell.mean + bell.gain * bell.off);
-  }
-  return sum / mass;
 }
 
 // For each of the levels the entropy of N(0, 1) less half the area up to there, in nats; the last is -log q(x). What
 // lies beyond an end falls off as exp(-|log SNR|), so it is as large as what stands there.
 export function grown(each) {
-  const between = levels.map((level, i) => logistic(level) - each[i]);
+  const between = levels.map((level, i) => sigmoid(level) - each[i]);
   let sum = 0.5 * Math.log(2 * Math.PI * Math.E) - 0.5 * between[0];
   const out = between.map((v, i) => (i ? (sum -= 0.25 * STEP * (between[i - 1] + v)) : sum));
   out[out.length - 1] -= 0.5 * between[between.length - 1];
@@ -97,7 +61,7 @@ function law(ui, now, move) {
 function area(ui, now, move) {
   const view = plot(ui, { alt: "the error at x against log SNR, the error of N(0, 1), and the area between them", height: 270, left: 34 });
   grab(ui, view, { take: () => 0, move: (held, level, y, event) => move(level, event) });
-  const unit = levels.map((level) => [level, logistic(level)]);
+  const unit = levels.map((level) => [level, sigmoid(level)]);
 
   // Each strip up to the line in the colour of its side.
   function shade(context, X, Y, level, colours) {
@@ -136,8 +100,7 @@ function render({ model, el }) {
     marks: { x: "datum", q: "density", "λ": "level", "grey curve": "unit", "error curve": "error", "the error": "error", area: "area" },
     traits: ["x", "log_snr"],
   });
-  const [weights, means, variances] = ["_weights", "_means", "_variances"].map((name) => model.get(name));
-  const now = { mixture: weights.map((weight, k) => ({ weight, mean: means[k], variance: variances[k] })) };
+  const now = { mixture: sentMixture(model) };
   const changed = memory();
   const held = (v, low, high, step) => Math.min(high, Math.max(low, Math.round(v / step) * step));
   const moveX = (x, event) => ui.set({ x: Number(held(x, -EDGE, EDGE, 0.05).toFixed(2)) }, event);
@@ -177,6 +140,7 @@ function render({ model, el }) {
     h("div", { class: "dm-grid" }, datum.el, line.el),
     h("div", { class: "dm-buttons" }, button(ui, "Reset", ui.reset)),
   );
+  ui.phone = { show: [views[1].canvas.closest("figure")], move: [line.el] };
   ui.start(draw, words);
   return ui.close;
 }

@@ -1,6 +1,7 @@
 // Noise a digit and ask a network what is in it: x_t, the noise that it says, and the x_0 that follows. A network that
 // ships works in the page. The reader's own is asked through the kernel; where there is none, the course's stands in.
-import { button, explorable, floats, h, hash, maths, memory, noise, number, picture, random, signal, slider } from "./common.js";
+import { button, explorable, floats, h, hash, maths, memory, number, picture, slider } from "./common.js";
+import { logSnr, noise, random, signal } from "./laws.js";
 import { chooseDigit, handedIn } from "./choose.js";
 import { heading, live } from "./live.js";
 
@@ -25,6 +26,20 @@ function computation(model) {
 export function noiseOf(x, x0, logAlphaBar) {
   const [a, b] = [signal(logAlphaBar), noise(logAlphaBar)];
   return x.map((v, i) => (v - a * x0[i]) / b);
+}
+
+// A picture put into the middle of a larger one of nothing but black under noise, for a network that takes no other size; and
+// the middle taken out again.
+export function framed(x, [h, w], [height, width], logAlphaBar, { normal }) {
+  const [a, b] = [signal(logAlphaBar), noise(logAlphaBar)];
+  const out = Float32Array.from({ length: height * width }, () => b * normal() - a);
+  const [top, left] = [(height - h) >> 1, (width - w) >> 1];
+  for (let i = 0; i < h; i++) out.set(x.subarray(i * w, (i + 1) * w), (top + i) * width + left);
+  return out;
+}
+export function middle(x, [h, w], [height, width]) {
+  const [top, left] = [(height - h) >> 1, (width - w) >> 1];
+  return Float32Array.from({ length: h * w }, (_, i) => x[(top + Math.floor(i / w)) * width + left + (i % w)]);
 }
 
 function screen(now, alt, caption, className = "") {
@@ -63,7 +78,14 @@ function render({ model, el }) {
   const changed = memory();
   const put = (element, text) => element.textContent === text || (element.textContent = text);
 
+  // An answer to something else than what is asked is dimmed, until the new one is here.
+  function old(is) {
+    for (const { el } of [grain, clean]) el.classList.toggle("dm-old", is);
+    if (is) put(off, "");
+  }
+
   function show(x0, eps) {
+    old(false);
     [now.said, now.grain] = [x0, eps];
     Object.assign(ui.root.explorable, { said: x0, grain: eps });
     clean.canvas.paint(x0);
@@ -72,16 +94,35 @@ function render({ model, el }) {
     put(off, `, off by ${now.off.toFixed(2)} a pixel`);
   }
 
+  // Where nobody can answer, the one answer that was kept is shown to its own question only.
+  const first = hash(model.get("_eps"));
+  const kept = ({ t, digit, eps }) => t === model.get("_start").t && digit === model.get("_start").digit && hash(eps) === first;
+
   function ask(state) {
-    if (!net) {
-      if (!changed("said", state._said)) return;
+    const asked = changed("asked", now.x, net?.client);
+    if (asked) old(true);
+    if (net) {
+      if (asked && net.client) askHere(now.x, now.at, state.eps);
+      return asked && net.wake();
+    }
+    const answered = changed("said", state._said);
+    if (!kernel && !kept(state)) {
+      now.said = null;
+      for (const { canvas } of [clean, grain]) canvas.paint(new Float32Array(now.d));
+    } else if (answered || (asked && !kernel)) {
       const both = floats(state._said);
       show(both.subarray(0, now.d), both.subarray(now.d));
-      return;
     }
-    if (!changed("asked", now.x, net.client)) return;
-    const [x, at, told] = [now.x, now.at, model.get("_label")];
-    net.ask({ x, logSnr: at - Math.log(-Math.expm1(at)), label: told < 0 ? null : told }, (x0) => show(x0, noiseOf(x, x0, at)));
+  }
+
+  function askHere(x, at, eps) {
+    const [told, own, [, ...its]] = [model.get("_label"), [now.height, now.width], net.client.shape];
+    const same = own.every((side, i) => side === its[i]);
+    const seen = same ? x : framed(x, own, its, at, random(hash(eps)));
+    net.ask({ x: seen, logSnr: logSnr(at), label: told < 0 ? null : told }, (x0) => {
+      const mine = same ? x0 : middle(x0, own, its);
+      show(mine, noiseOf(x, mine, at));
+    });
   }
 
   function draw(state) {
@@ -97,8 +138,8 @@ function render({ model, el }) {
 
   function about() {
     if (kernel) return "Your own network answers, through Python: the newest question, and none that came before it.";
-    if (!net) return "Only Python can ask this network: open the notebook in JupyterLab. The pictures are its answer to the first question.";
-    return own ? "The network of this notebook lives in Python. Here the one that comes with the course answers in its place." : "The network works in this page.";
+    if (!net) return now.said ? "The answer that was kept. Any other is for the network to give, and it is not in this page." : "The network is not in this page, so nothing answers here. Reset shows the answer that was kept.";
+    return own ? "The network that the chapter trained is not in this page. The one that comes with the course, ddpm_mnist, answers in its place." : "The network works in this page.";
   }
 
   function words({ t }) {
@@ -114,6 +155,7 @@ function render({ model, el }) {
     note,
     h("p", { class: "dm-note" }, "Grey runs from \u22121 (black) to 1 (white). The network's noise is halved, to fit."),
   );
+  ui.phone = { show: [noisy, grain, clean].map(({ el }) => el), move: [t.el] };
   ui.start(draw, words);
   return ui.close;
 }

@@ -10,7 +10,6 @@ import {
   grab,
   h,
   keyOf,
-  logNormal,
   maths,
   memory,
   number,
@@ -18,6 +17,7 @@ import {
   readout,
   ticks,
 } from "./common.js";
+import { logNormal } from "./laws.js";
 
 const EDGE = 6; // the axis of x runs from -6 to 6
 const LIMITS = { mu: [-3, 3, 0.05], sigma: [0.05, 3, 0.01] };

@@ -10,19 +10,17 @@ import {
   explorable,
   h,
   keyOf,
-  logMixture,
   maths,
   memory,
   nearest,
   number,
   plot,
   readout,
-  schedule,
-  signal,
   slider,
   ticks,
   ticksBetween,
 } from "./common.js";
+import { bellsUnder, clean, logMixture, posteriorAt, schedule, sentMixture, signal } from "./laws.js";
 
 const MOST = 100; // steps of the chain
 const REACH = 8; // standard deviations that a sum covers on either side
@@ -34,56 +32,12 @@ const ROOT = Math.sqrt(2 * Math.PI);
 
 // ----------------------------------------------------------------------------------------------- the chain's numbers
 
-// a, b and v of q(x_{t-1} | x_t, x_0) = N(a x_0 + b x_t, v), the scale and the variance of the noise at t.
-export function step({ logAlphaBar }, t) {
-  const [before, now] = [logAlphaBar[t - 1], logAlphaBar[t]];
-  const [left, all] = [-Math.expm1(before), -Math.expm1(now)];
-  const beta = -Math.expm1(now - before);
-  return {
-    a: (signal(before) * beta) / all,
-    b: (signal(now - before) * left) / all,
-    v: (beta * left) / all,
-    scale: signal(now),
-    noise: all,
-  };
-}
-
-// q(x_t) at one t: the step's numbers, and for each bell whatever does not change with x.
+// q(x_t) at one t: the posterior's numbers, what is left of the data, the noise beside it, and what an x_t says of x_0.
 function lawAt(data, table, t) {
-  const law = step(table, t);
-  const { scale, noise } = law;
-  const bells = data.map(({ weight, mean, variance }) => {
-    const both = scale * scale * variance + noise;
-    const [half, top] = [-0.5 / both, weight / Math.sqrt(2 * Math.PI * both)];
-    return { mean, middle: scale * mean, half, top, gain: (scale * variance) / both, left: (variance * noise) / both };
-  });
-  return { ...law, bells, kept: null };
-}
-
-// Into `out`: q(x_t) at x, and the mean and the variance of x_0 there. One object for all calls: there are very many.
-function clean({ bells }, x, out) {
-  let [q, first, second] = [0, 0, 0];
-  for (const { mean, middle, half, top, gain, left } of bells) {
-    const off = x - middle;
-    const w = top * Math.exp(half * off * off);
-    const own = mean + gain * off;
-    q += w;
-    first += w * own;
-    second += w * (own * own + left);
-  }
-  if (q < 1e-280) return far(bells, x, out);
-  out.q = q;
-  out.mean = first / q;
-  out.variance = Math.max(0, second / q - out.mean * out.mean);
-}
-
-// So far out that only the bell with the longest reach counts.
-function far(bells, x, out) {
-  const cost = ({ middle, half }) => -half * (x - middle) ** 2;
-  const { mean, middle, gain, left } = bells.reduce((best, bell) => (cost(bell) < cost(best) ? bell : best));
-  out.q = 0;
-  out.mean = mean + gain * (x - middle);
-  out.variance = left;
+  const now = table.logAlphaBar[t];
+  const [scale, noise] = [signal(now), -Math.expm1(now)];
+  const bells = bellsUnder(data, scale, noise);
+  return { ...posteriorAt(table, t), scale, noise, bells, clean: clean(bells), kept: null };
 }
 
 // p(x_{t-1} | x_t) on a grid of x_t, before it is spoilt: its mean, and its standard deviation.
@@ -92,7 +46,7 @@ function exact(law, grid) {
   const [mean, sd, here] = [new Float64Array(grid.count), new Float64Array(grid.count), { q: 0, mean: 0, variance: 0 }];
   for (let i = 0; i < grid.count; i++) {
     const x = at(grid, i);
-    clean(law, x, here);
+    law.clean(x, here);
     mean[i] = a * here.mean + b * x;
     sd[i] = Math.sqrt(v + a * a * here.variance);
   }
@@ -137,7 +91,7 @@ function parts(data, law) {
   let [all, logs, open] = [0, 0, 0];
   const here = { q: 0, mean: 0, variance: 0 };
   for (let i = 0; i < grid.count; i++) {
-    clean(law, at(grid, i), here);
+    law.clean(at(grid, i), here);
     if (here.q === 0) continue;
     const own = a * a * here.variance;
     const right = v + own;
@@ -313,8 +267,7 @@ function render({ model: traits, el }) {
     marks: { L_0: "reconstruction", L_T: "prior", L: "steps", entropy: "entropy", "pink": "error", "error": "error", gap: "gap", bound: "bound", "blue piece": "entropy" },
     traits: ["T", "schedule", "shift", "factor"],
   });
-  const [weights, means, variances] = ["_weights", "_means", "_variances"].map((name) => traits.get(name));
-  const data = weights.map((weight, k) => ({ weight, mean: means[k], variance: variances[k] }));
+  const data = sentMixture(traits);
   const places = [...new Set([...STEPS.filter((T) => T <= MOST), traits.get("_start").T])].sort((a, b) => a - b);
   const changed = memory();
   const now = {};
@@ -373,6 +326,7 @@ function render({ model: traits, el }) {
     h("div", { class: "dm-buttons" }, kind.el, button(ui, "Keep this", keep), button(ui, "Reset", ui.reset)),
     since,
   );
+  ui.phone = { show: views.map(({ canvas }) => canvas.closest("figure")), move: [shift.el, factor.el] };
   ui.start(draw, words);
   return ui.close;
 }

@@ -1,8 +1,8 @@
-// What every explorable shares: the frame it lives in, its controls, its canvases, and the mathematics of a schedule.
+// What every explorable shares: the frame it lives in, its controls and its canvases. The mathematics is in laws.js.
 //
 // anywidget loads a front end from a Blob, where a relative import has nothing to be relative to. So Python joins this
-// file and the explorable's own into one module, and drops the line that imports this one. There is no build step: what
-// you read here is what the browser runs.
+// file, what else an explorable imports and its own into one module, and drops the lines that import. There is no build
+// step: what you read here is what the browser runs.
 
 // ---------------------------------------------------------------------------------------------------------- elements
 
@@ -54,6 +54,9 @@ const write = (element, text) => {
 //   ui.lit()                     the name of the mark that is lit, or null
 //   ui.resized(element, f)       call f(width) when the element's width changes, then draw
 //   ui.listen(target, event, f)  a listener that goes when the explorable goes
+//   ui.phone                     { first, show, move }, set before start: on a phone the elements of `show` and, right below
+//                                them, those of `move` (or sliders, by the start of their label) stay together on the screen;
+//                                `first` stands above them, and all else is folded. Without it: the first figure and slider.
 //   ui.close()                   what `render` returns; ui.signal is aborted then
 //
 // Only the newest state is sent, and only what changed: a drag of two hundred moves leaves nothing in a queue.
@@ -138,6 +141,7 @@ export function explorable(model, el, { title, task, answer, traits, marks = {} 
     read();
     if (answer) root.append(h("details", { class: "dm-found" }, h("summary", OWN_KEYS, "Show what there is to find"), h("p", {}, maths(answer))));
     root.append(live);
+    foldOnPhone(root, ui.phone, stop.signal);
     el.append(root);
     watchTheme(root, stop.signal, () => {
       palette = colours(root);
@@ -183,7 +187,40 @@ export function explorable(model, el, { title, task, answer, traits, marks = {} 
   read();
   root.explorable = { state, timings, marks, light }; // for the text beside it, for tests and timings
   const reset = (event) => set({ ...model.get("_start") }, event);
-  return { root, state, set, reset, start, redraw: show, mark, lit: () => lit, resized, listen, close, signal: stop.signal };
+  const ui = { root, state, set, reset, start, redraw: show, mark, lit: () => lit, resized, listen, close, signal: stop.signal, phone: {} };
+  return ui;
+}
+
+// A phone's screen holds one picture and what moves it: they are put together, and go back where it grows wide.
+function foldOnPhone(root, { first = [], show, move }, signal) {
+  const narrow = matchMedia("(max-width: 520px)");
+  const labelled = (words) => [...root.querySelectorAll(".dm-slider")].find((el) => el.textContent.trim().startsWith(words));
+  const firstFigure = [...root.querySelectorAll("figure")].find((el) => el.querySelector("canvas"));
+  const shown = (show ?? [firstFigure]).filter(Boolean);
+  const moved = (move ?? [root.querySelector(".dm-slider")]).map((one) => (typeof one === "string" ? labelled(one) : one)).filter(Boolean);
+  const undo = [];
+  function take(el, to) {
+    const mark = document.createComment("");
+    el.replaceWith(mark);
+    to.append(el);
+    undo.push(() => mark.replaceWith(el));
+  }
+  function follow() {
+    while (undo.length) undo.pop()();
+    if (!narrow.matches || !shown.length) return;
+    const head = root.querySelector(".dm-head");
+    const stage = h("div", { class: "dm-stage" });
+    const rest = h("details", { class: "dm-rest" }, h("summary", OWN_KEYS, "More to move and to see"));
+    const others = [...root.children].filter((el) => el !== head && !el.matches(".dm-found, .dm-hidden"));
+    const parts = [...first.map((el) => h("div", { class: "dm-row" })), stage, rest];
+    undo.push(() => parts.forEach((el) => el.remove()));
+    first.forEach((el, i) => take(el, parts[i]));
+    for (const el of [...shown, ...moved]) take(el, stage);
+    for (const el of others) if (!first.includes(el) && !shown.includes(el) && !moved.includes(el)) take(el, rest);
+    head.after(...parts);
+  }
+  narrow.addEventListener("change", follow, { signal });
+  follow();
 }
 
 // ----------------------------------------------------------------------------------------------------- light and dark
@@ -457,7 +494,7 @@ export function plot(ui, { alt, height = 190, ratio, left = 34, right = 16, top 
   const shape = ratio ? `aspect-ratio: ${ratio}` : `height: ${height}px`;
   const canvas = h("canvas", { role: "img", "aria-label": alt, class: "dm-plot", style: shape });
   let [width, tall, frame] = [0, height, null];
-  ui.resized(canvas, (w) => ([width, tall] = [w, ratio ? w / ratio : height]));
+  ui.resized(canvas, (w) => ([width, tall] = [w, ratio ? w / ratio : canvas.clientHeight || height]));
   const X = (v) => left + ((v - frame.x[0]) / (frame.x[1] - frame.x[0])) * (width - left - right);
   const Y = (v) => tall - bottom - ((v - frame.y[0]) / (frame.y[1] - frame.y[0])) * (tall - top - bottom);
   const changed = memory();
@@ -637,87 +674,15 @@ export function hash(view) {
   return value >>> 0;
 }
 
-// Random numbers from a seed: the same seed, the same numbers. sfc32 by Chris Doty-Humphrey.
-export function random(seed) {
-  let a = 0x9e3779b9;
-  let b = 0x243f6a88;
-  let c = seed | 0;
-  let d = 1;
-  const bits = () => {
-    const sum = (((a + b) | 0) + d) | 0;
-    d = (d + 1) | 0;
-    a = b ^ (b >>> 9);
-    b = (c + (c << 3)) | 0;
-    c = (((c << 21) | (c >>> 11)) + sum) | 0;
-    return sum >>> 0;
-  };
-  for (let i = 0; i < 15; i++) bits();
-  const uniform = () => (bits() + 0.5) / 2 ** 32; // in (0, 1): neither end
-  const normal = () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()); // Box and Muller
-  return { uniform, normal };
-}
-
 // The place in a rising list that is nearest to the value.
 export function nearest(list, value) {
   return list.reduce((best, v, i) => (Math.abs(v - value) < Math.abs(list[best] - value) ? i : best), 0);
 }
 
-// log N(x; mean, var), var above 0.
-export const logNormal = (x, mean, variance) =>
-  -0.5 * ((x - mean) ** 2 / variance + Math.log(2 * Math.PI * variance));
-
 export function inner(a, b) {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
   return sum;
-}
-
-export function logSumExp(values) {
-  const top = Math.max(...values);
-  if (top === -Infinity || top === Infinity) return top;
-  return top + Math.log(values.reduce((sum, v) => sum + Math.exp(v - top), 0));
-}
-
-// A mixture of Gaussians over one number: [{ weight, mean, variance }, ...]. Its log-density, mean and variance; and the
-// law of sqrt(alpha_bar) x + sqrt(1 - alpha_bar) eps.
-export const logMixture = (mixture, x) =>
-  logSumExp(mixture.map((c) => Math.log(c.weight) + logNormal(x, c.mean, c.variance)));
-
-export function moments(mixture) {
-  const mean = mixture.reduce((sum, c) => sum + c.weight * c.mean, 0);
-  const variance = mixture.reduce((sum, c) => sum + c.weight * (c.variance + (c.mean - mean) ** 2), 0);
-  return { mean, variance };
-}
-
-export function noisedMixture(mixture, logAlphaBar) {
-  const [a, b] = [signal(logAlphaBar), noise(logAlphaBar)];
-  return mixture.map(({ weight, mean, variance }) => ({ weight, mean: a * mean, variance: a * a * variance + b * b }));
-}
-
-// KL(q || N(0, 1)) in nats, as a sum over strips of r log r - r + 1, never negative: r is the ratio of the densities.
-// The strips cover both, 9 standard deviations of every bell, and are fine enough for the narrowest.
-export function fromNormal(mixture) {
-  const bells = mixture.map((c) => ({ ...c, log: Math.log(c.weight) - 0.5 * Math.log(2 * Math.PI * c.variance) }));
-  const sd = mixture.map((c) => Math.sqrt(c.variance));
-  const low = Math.min(-9, ...mixture.map((c, k) => c.mean - 9 * sd[k]));
-  const high = Math.max(9, ...mixture.map((c, k) => c.mean + 9 * sd[k]));
-  const strips = Math.ceil((8 * (high - low)) / Math.min(1, ...sd));
-  const [width, logs, none] = [(high - low) / strips, new Float64Array(bells.length), -0.5 * Math.log(2 * Math.PI)];
-  let total = 0;
-  for (let i = 0; i <= strips; i++) {
-    const x = low + i * width;
-    let [top, sum] = [-Infinity, 0];
-    for (let k = 0; k < bells.length; k++) {
-      const { mean, variance, log } = bells[k];
-      logs[k] = log - (0.5 * (x - mean) * (x - mean)) / variance;
-      if (logs[k] > top) top = logs[k];
-    }
-    for (let k = 0; k < logs.length; k++) sum += Math.exp(logs[k] - top);
-    const [logN, logQ] = [none - 0.5 * x * x, top + Math.log(sum)];
-    const [n, q, logR] = [Math.exp(logN), Math.exp(logQ), logQ - logN];
-    total += logR > 30 ? q * (logR - 1) + n : q * logR - n * Math.expm1(logR); // n may be 0 where r is huge
-  }
-  return total * width;
 }
 
 // ----------------------------------------------------------------------------------------------------------- schedules
@@ -731,56 +696,3 @@ export const STEPS = [
   1000,
 ];
 export const SCHEDULES = { constant: "constant \u03b2", linear: "linear", cosine: "cosine", given: "the one given" };
-
-// { logAlphaBar, beta } for t = 0..T in float64, as diffusion_math.forward computes them. "given" is such a table, sent
-// by Python; like "linear" it is a curve, and for another T log alpha_bar is read off it at T_given t/T.
-export function schedule({ kind, T, beta, given }) {
-  if (kind === "constant") return constant(T, beta);
-  if (kind === "cosine") return cosine(T);
-  return reread(kind === "linear" ? linear() : given, T);
-}
-
-const table = (T, f) => Float64Array.from({ length: T + 1 }, (_, t) => (t ? f(t) : 0));
-
-function constant(T, beta) {
-  const step = Math.log1p(-beta);
-  return { logAlphaBar: table(T, (t) => t * step), beta: table(T, () => beta) };
-}
-
-function linear() {
-  // [DDPM] section 4: beta from 1e-4 to 0.02 in 1000 steps
-  const beta = table(1000, (t) => 1e-4 + ((0.02 - 1e-4) * (t - 1)) / 999);
-  return { logAlphaBar: runningSum(beta.map((b) => Math.log1p(-b))), beta };
-}
-
-function cosine(T) {
-  // [Nichol & Dhariwal 2021] eq. 17, no beta above 0.999
-  const angle = (t) => (((t / T + 0.008) / 1.008) * Math.PI) / 2;
-  const rest = (t) => ((((T - t) / T / 1.008) * Math.PI) / 2); // pi/2 - angle, without the subtraction
-  const logCos2 = (t) => (angle(t) < 1 ? Math.log1p(-(Math.sin(angle(t)) ** 2)) : 2 * Math.log(Math.sin(rest(t))));
-  const logAlpha = table(T, (t) => Math.max(Math.log1p(-0.999), logCos2(t) - logCos2(t - 1)));
-  return { logAlphaBar: runningSum(logAlpha), beta: logAlpha.map((l) => -Math.expm1(l)) };
-}
-
-function runningSum(values) {
-  let total = 0;
-  return values.map((value) => (total += value));
-}
-
-function reread({ logAlphaBar: curve, beta }, T) {
-  const last = curve.length - 1;
-  if (T === last) return { logAlphaBar: curve, beta };
-  const logAlphaBar = table(T, (t) => {
-    const place = (last * t) / T;
-    const left = Math.floor(place);
-    const share = place - left;
-    const flat = share === 0 || curve[left] === -Infinity; // nothing to add, or nothing left
-    return flat ? curve[left] : curve[left] + share * (curve[left + 1] - curve[left]);
-  });
-  const fell = (t) => (logAlphaBar[t] === -Infinity ? 1 : -Math.expm1(logAlphaBar[t] - logAlphaBar[t - 1]));
-  return { logAlphaBar, beta: table(T, fell) };
-}
-
-// sqrt(alpha_bar) and sqrt(1 - alpha_bar), exact at both ends.
-export const signal = (logAlphaBar) => Math.exp(0.5 * logAlphaBar);
-export const noise = (logAlphaBar) => Math.sqrt(-Math.expm1(logAlphaBar));

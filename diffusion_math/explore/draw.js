@@ -1,6 +1,7 @@
 // Draw a digit, noise it to t, and let the network walk back, again and again: several answers from one noisy picture.
 // The examples, one noise image and the network's schedule came from Python; the network itself works in the page.
-import { button, explorable, floats, h, hash, maths, memory, noise, number, picture, random, signal, slider } from "./common.js";
+import { button, explorable, floats, h, hash, maths, memory, number, picture, slider } from "./common.js";
+import { noise, random, signal } from "./laws.js";
 import { chooseDigit, handedIn } from "./choose.js";
 import { heading, live } from "./live.js";
 import { pad } from "./pad.js";
@@ -154,6 +155,8 @@ function render({ model, el }) {
     walks ? walks.el : h("p", { class: "dm-note" }, "This page does not hold the network, so nothing walks back here."),
     h("p", { class: "dm-note" }, "Grey runs from \u22121 (black) to 1 (white)."),
   );
+  const figures = [...ui.root.querySelectorAll(".dm-row > figure")];
+  ui.phone = { show: [...figures, walks ? walks.el : ""].filter(Boolean), move: [time.el] };
   ui.start(draw, words);
   return ui.close;
 }

@@ -1,7 +1,27 @@
 // The denoising film: a sample on its way from noise to a digit, x_t and the guess of x_0 beside each other.
 // The frames came from Python once, a byte a pixel: of them nothing is computed here but which is shown. Where the network
 // is at hand, in the page, it draws new films.
-import { button, choice, curve, dial, dot, explorable, floats, h, key, maths, memory, nearest, picture, pick, player, plot, scrub, slider, ticks } from "./common.js";
+import {
+  button,
+  choice,
+  curve,
+  dial,
+  dot,
+  explorable,
+  floats,
+  h,
+  key,
+  maths,
+  memory,
+  nearest,
+  picture,
+  pick,
+  player,
+  plot,
+  scrub,
+  slider,
+  ticks,
+} from "./common.js";
 import { heading, live } from "./live.js";
 
 const [LASTS, LONGEST] = [10_000, 500]; // milliseconds: of a film from its first frame to its last, of one frame at most
@@ -299,6 +319,7 @@ function render({ model, el }) {
     panel ? panel.el : "",
     h("p", { class: "dm-note" }, `${note} Grey runs from \u22121 (black) to 1 (white).`),
   );
+  ui.phone = { show: [noisy.el, clean?.el].filter(Boolean), move: [steps.el, play.el] };
   ui.start(draw, words);
   return ui.close;
 }

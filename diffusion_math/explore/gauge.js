@@ -11,17 +11,16 @@ import {
   hash,
   inner,
   key,
-  logSumExp,
   maths,
   memory,
   number,
   pick,
   picture,
   plot,
-  random,
   ticks,
   ticksBetween,
 } from "./common.js";
+import { logSumExp, random } from "./laws.js";
 import { pad } from "./pad.js";
 
 const BINS = 70;
@@ -286,6 +285,7 @@ function render({ model, el }) {
     ),
     h("p", { class: "dm-note" }, maths("So that all of {q} fits into this page, its bells here keep the "), String(model.get("_size")[3]), " directions in which their digits vary most, and share one width in all others. The numbers differ from those of the full bells; the gauge reads alike."),
   );
+  ui.phone = { show: [paper.el.closest("figure"), dialled.canvas.closest("figure")], move: [says, noise.el] };
   ui.start(draw, words);
   return ui.close;
 }

@@ -11,15 +11,14 @@ import {
   h,
   hash,
   key,
-  logMixture,
   maths,
   memory,
   number,
   picture,
   plot,
-  random,
   readout,
 } from "./common.js";
+import { ddim, guess, logMixture, random, scales } from "./laws.js";
 import { live } from "./live.js";
 
 const BOTH = [-1, 1].map((mean) => ({ weight: 0.5, mean, variance: 0.5 })); // the data
@@ -30,48 +29,33 @@ const GRID = Array.from({ length: 1401 }, (_, i) => -6 + i * 0.01);
 const [NOISY, CLEAR, STRIDES] = [-10, 6, 12]; // and of the walks of digits
 const [SIDE, PAUSE] = [28, 350]; // pixels; milliseconds of rest before the walks begin
 
-const logistic = (v) => 1 / (1 + Math.exp(-v));
-
-// E[x_0 | x] under noise: each bell's own, by how likely it is that it made x.
-export function guess(bells, x, a, s) {
-  let [mass, sum] = [0, 0];
-  const rows = bells.map(({ weight, mean, variance }) => {
-    const [total, off] = [a * a * variance + s * s, x - a * mean];
-    return [Math.log(weight) - 0.5 * Math.log(total) - (0.5 * off * off) / total, mean + ((a * variance) / total) * off];
-  });
-  const top = Math.max(...rows.map(([log]) => log));
-  for (const [log, own] of rows) [mass, sum] = [mass + Math.exp(log - top), sum + Math.exp(log - top) * own];
-  return sum / mass;
-}
-
 // untold + w (told - untold): for numbers, or for pictures.
 export const beyond = (told, untold, w) => untold + w * (told - untold);
 
-function speed(x, level, w) {
-  const [a, s] = [Math.sqrt(logistic(level)), Math.sqrt(logistic(-level))];
-  return (a / 2) * (beyond(guess(RIGHT, x, a, s), guess(BOTH, x, a, s), w) - a * x);
-}
+// The flow's levels, even in log SNR, and there the guesses of x_0 with the class and without.
+const LEVELS = Array.from({ length: PARTS + 1 }, (_, i) => FROM + ((TO - FROM) * i) / PARTS);
+const KNOWN = LEVELS.map((level) => ({ a: scales(level)[0], told: guess(RIGHT, level), untold: guess(BOTH, level) }));
+const speed = (x, { a, told, untold }, w) => (a / 2) * (beyond(told(x), untold(x), w) - a * x);
 
-// Where the guided flow carries the starts: Heun's steps, even in log SNR, as `flow` takes them.
+// Where the guided flow carries the starts: Heun's steps, as `flow` takes them.
 export function carried(w) {
   const step = (TO - FROM) / PARTS;
   return STARTS.map((x) => {
     for (let i = 0; i < PARTS; i++) {
-      const [here, there] = [FROM + step * i, FROM + step * (i + 1)];
-      const now = speed(x, here, w);
-      x += (step / 2) * (now + speed(x + step * now, there, w));
+      const now = speed(x, KNOWN[i], w);
+      x += (step / 2) * (now + speed(x + step * now, KNOWN[i + 1], w));
     }
     return x;
   });
 }
 
-// The log of what is claimed, q(x | y)^w q(x)^(1 - w), as a function; its constant by a sum over the grid.
+// The log of what is claimed, q(x | y)^w q(x)^(1 - w), on the grid and as a function; its constant by a sum over the grid.
+const LOGS = GRID.map((x) => [logMixture(RIGHT, x), logMixture(BOTH, x)]);
 export function claim(w) {
-  const raw = (x) => beyond(logMixture(RIGHT, x), logMixture(BOTH, x), w);
-  const logs = GRID.map(raw);
-  const top = Math.max(...logs);
-  const area = top + Math.log(0.01 * logs.reduce((sum, v) => sum + Math.exp(v - top), 0));
-  return (x) => raw(x) - area;
+  const raw = LOGS.map(([told, untold]) => beyond(told, untold, w));
+  const top = Math.max(...raw);
+  const area = top + Math.log(0.01 * raw.reduce((sum, v) => sum + Math.exp(v - top), 0));
+  return { grid: raw.map((v) => v - area), at: (x) => beyond(logMixture(RIGHT, x), logMixture(BOTH, x), w) - area };
 }
 
 // The log density of what is drawn, at each place: a start's share by how far its neighbours have moved apart.
@@ -92,22 +76,23 @@ function computation() {
     now.places = carried(w);
     now.logs = heights(now.places);
     const share = (i) => (0.05 * Math.exp(-0.5 * STARTS[i] ** 2)) / Math.sqrt(2 * Math.PI);
-    now.kl = now.places.reduce((sum, x, i) => sum + share(i) * (now.logs[i] - now.claimed(x)), 0);
+    now.kl = now.places.reduce((sum, x, i) => sum + share(i) * (now.logs[i] - now.claimed.at(x)), 0);
   };
   return now;
 }
 
 function laws(ui, now) {
   const view = plot(ui, { alt: "the data, the class, what guidance is said to draw and what it draws", height: 250, left: 38 });
-  const line = (f) => GRID.filter((x) => x >= -3 && x <= 5).map((x) => [x, Math.exp(f(x))]);
-  const [data, told] = [BOTH, RIGHT].map((bells) => line((x) => logMixture(bells, x)));
+  const seen = GRID.map((x, i) => [x, i]).filter(([x]) => x >= -3 && x <= 5);
+  const line = (log) => seen.map(([x, i]) => [x, Math.exp(log(i))]);
+  const [told, data] = [0, 1].map((k) => line((i) => LOGS[i][k]));
 
   function draw(colours) {
     const frame = { x: [-3, 5], y: [0, 1.3], xTicks: [-3, -2, -1, 0, 1, 2, 3, 4, 5], yTicks: [0, 0.5, 1], xLabel: "value of x" };
     view.area(frame, colours, (context, X, Y) => {
       curve(context, X, Y, data, { colour: colours.noise, width: 2 });
       curve(context, X, Y, told, { colour: colours.data, width: 2 });
-      curve(context, X, Y, line(now.claimed), { colour: colours.ink, width: 2, dash: [6, 4] });
+      curve(context, X, Y, line((i) => now.claimed.grid[i]), { colour: colours.ink, width: 2, dash: [6, 4] });
       curve(context, X, Y, now.places.map((x, i) => [x, Math.exp(now.logs[i])]), { colour: colours.p, width: 3 });
     });
   }
@@ -146,16 +131,13 @@ function digits(ui, net, count) {
     let xs = starts;
     for (let k = 0; k < STRIDES; k++) {
       const [here, there] = [k, k + 1].map((i) => NOISY + ((CLEAR - NOISY) * i) / STRIDES);
-      const [a, s, b, r] = [here, -here, there, -there].map((v) => Math.sqrt(logistic(v)));
+      const [ofX0, ofX] = ddim(here, there, 0);
       const moved = [];
       for (const x of xs) {
         const told = await say(x, here, digit);
         const untold = w === 1 ? told : await say(x, here, null);
         if (mine !== turn) return;
-        moved.push(x.map((v, i) => {
-          const clean = beyond(told[i], untold[i], w);
-          return b * clean + (r * (v - a * clean)) / s;
-        }));
+        moved.push(x.map((v, i) => ofX0 * beyond(told[i], untold[i], w) + ofX * v));
       }
       xs = moved;
       xs.forEach((values, i) => pictures[i].paint(values));

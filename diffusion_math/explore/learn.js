@@ -17,10 +17,10 @@ import {
   plane,
   player,
   plot,
-  random,
   readout,
   ticks,
 } from "./common.js";
+import { askPoints, logSigmoid, posterior, random, scales } from "./laws.js";
 import { BELL, EDGE, FRAME, LAWS, grid, lawOf, paper } from "./paper.js";
 
 const FAR = 5; // the network practises on log SNR from -5 to 5
@@ -32,9 +32,6 @@ const [DRAWS, EVERY, MEASURE] = [600, 20, 12345]; // draws that measure the loss
 const [SAMPLES, LEVELS] = [100, 40]; // drawn by the network, in so many steps back
 const BUDGET = 8; // milliseconds of a frame that training may take
 const SPEEDS = { fast: "as fast as it goes", slow: "one step a frame" };
-
-const sigmoid = (v) => 1 / (1 + Math.exp(-v));
-const scalesOf = (logSnr) => [Math.sqrt(sigmoid(logSnr)), Math.sqrt(sigmoid(-logSnr))];
 
 // ------------------------------------------------------------------------------------------------------- the network
 
@@ -147,40 +144,21 @@ export function adam(weights, gradient, { first, second }, step, rate) {
 export function practice(points, room, { uniform, normal }, eps) {
   for (let i = 0; i < room.count; i++) {
     const logSnr = FAR * ((2 * (i + uniform())) / room.count - 1);
-    const [scales, p] = [scalesOf(logSnr), points[Math.floor(uniform() * points.length)]];
+    const [known, p] = [scales(logSnr), points[Math.floor(uniform() * points.length)]];
     for (let c = 0; c < 2; c++) eps[2 * i + c] = normal();
-    const [x, y] = [0, 1].map((c) => scales[0] * (p[c] + BELL * normal()) + scales[1] * eps[2 * i + c]);
-    tell(room, i, x, y, logSnr, scales);
+    const [x, y] = [0, 1].map((c) => known[0] * (p[c] + BELL * normal()) + known[1] * eps[2 * i + c]);
+    tell(room, i, x, y, logSnr, known);
   }
 }
 
 // ------------------------------------------------------------------------------------------------- the exact answer
 
-// E[eps | x_t] and, as the mean of both numbers, Var[eps | x_t], where each point is the middle of a bell. Each bell alone
-// would say s (x_t - a p) / (a^2 BELL^2 + s^2); its share is by Bayes' rule. Also log q(x_t).
+// E[eps | x_t] and, as the mean of both numbers, Var[eps | x_t], where each point is the middle of a bell; also log q(x_t).
 export function exact(points, logSnr, x, y) {
-  const [a, s] = scalesOf(logSnr);
-  const variance = (a * BELL) ** 2 + s * s;
-  let nearest = Infinity;
-  for (const p of points) nearest = Math.min(nearest, (x - a * p[0]) ** 2 + (y - a * p[1]) ** 2);
-  let [sum, u, v, squares] = [0, 0, 0, 0];
-  for (const p of points) {
-    const dx = x - a * p[0];
-    const dy = y - a * p[1];
-    const far = dx * dx + dy * dy;
-    const share = Math.exp((nearest - far) / (2 * variance));
-    sum += share;
-    u += share * dx;
-    v += share * dy;
-    squares += share * far;
-  }
-  [u, v, squares] = [u / sum, v / sum, squares / sum];
-  const pull = s / variance;
-  return {
-    noise: [pull * u, pull * v],
-    variance: (a * BELL) ** 2 / variance + (pull * pull * (squares - u * u - v * v)) / 2,
-    log: Math.log(sum / points.length) - nearest / (2 * variance) - Math.log(2 * Math.PI * variance),
-  };
+  const [a, s] = scales(logSnr);
+  const { guess, unsure, log } = askPoints(points, BELL, [a, s], x, y);
+  const noise = [(x - a * guess[0]) / s, (y - a * guess[1]) / s];
+  return { noise, variance: (a * a * (unsure[0] + unsure[1])) / (2 * s * s), log };
 }
 
 // Draws that measure the loss of any network: told to it, with the exact answers and the least loss that they allow.
@@ -209,12 +187,6 @@ export function beyond(weights, { room, noise }) {
 
 // --------------------------------------------------------------------------------------------------------- a walk back
 
-// q(x_s | x_t, x_0) between two noise levels, from more noise to less: the shares of x_0 and of x_t in its mean, its width.
-export function posterior(from, to) {
-  const [[a], [b, s], rest] = [scalesOf(from), scalesOf(to), Math.exp(from - to)];
-  return { guess: -b * Math.expm1(from - to), stay: (rest * b) / a, width: s * Math.sqrt(-Math.expm1(from - to)) };
-}
-
 // Walks from noise, by the network's guess of x_0, one level at each call of step; `done` holds where the last ones ended.
 export function walks(seed) {
   const room = roomFor(SAMPLES);
@@ -228,7 +200,7 @@ export function walks(seed) {
     at = 0;
   }
   now.step = (weights) => {
-    const [a, s] = scalesOf(levels[at]);
+    const [a, s] = scales(levels[at]);
     x.forEach(([u, v], i) => tell(room, i, u, v, levels[at], [a, s]));
     const said = forward(weights, room);
     const guess = (i, c) => a * x[i][c] - s * said[2 * i + c];
@@ -236,8 +208,8 @@ export function walks(seed) {
       now.done = x.map((_, i) => [guess(i, 0), guess(i, 1)]);
       return start();
     }
-    const law = posterior(levels[at], levels[at + 1]);
-    x = x.map((place, i) => place.map((value, c) => law.guess * guess(i, c) + law.stay * value + law.width * dice.normal()));
+    const law = posterior(logSigmoid(levels[at + 1]), logSigmoid(levels[at]));
+    x = x.map((place, i) => place.map((value, c) => law.a * guess(i, c) + law.b * value + Math.sqrt(law.v) * dice.normal()));
     at++;
   };
   now.all = (weights) => {
@@ -274,7 +246,7 @@ const [PLACES, SQUARES] = [grid(GRID), grid(CELLS)];
 
 // What the network takes the noise to be at some places, at one noise level.
 function guesses(weights, room, places, logSnr) {
-  const [a, s] = scalesOf(logSnr);
+  const [a, s] = scales(logSnr);
   places.forEach(([x, y], i) => tell(room, i, x, y, logSnr, [a, s]));
   const said = forward(weights, room);
   return places.map(([x, y], i) => [s * x + a * said[2 * i], s * y + a * said[2 * i + 1]]);
@@ -295,14 +267,14 @@ function computation() {
     }
     if (points.length && !now.run.losses.length) now.run.note(now.measured);
     if (changed("exact", points, level)) {
-      const s = scalesOf(level)[1];
+      const s = scales(level)[1];
       now.field = points.length ? PLACES.map(([x, y]) => exact(points, level, x, y).noise.map((v) => -s * v)) : [];
       now.cells = points.length ? SQUARES.map(([x, y]) => exact(points, level, x, y)) : [];
       const top = now.cells.reduce((most, { log }) => Math.max(most, log), -Infinity);
       now.shades = now.cells.map(({ log }) => Math.exp(log - top));
     }
     if (changed("guess", now.run, now.run.step, level)) {
-      const s = scalesOf(level)[1];
+      const s = scales(level)[1];
       now.guess = guesses(now.run.weights, at_arrows, PLACES, level).map((eps) => eps.map((v) => -s * v));
     }
     if (changed("wrong", now.run, now.run.step, now.cells, revealed)) now.wrong = revealed && points.length ? wrong(level) : null;
@@ -496,6 +468,8 @@ function render({ model, el }) {
       maths(` draws of {x}_t_ with log SNR from \u2212${FAR} to ${FAR}. The samples start from the same noise each time.`),
     ),
   );
+  const sheets = [...ui.root.querySelectorAll(".dm-row > figure")];
+  ui.phone = { first: [sheets[0]], show: [sheets[2]], move: [play.el.parentElement, level.el] };
   law.begin();
   ui.start(draw, words);
   return ui.close;

@@ -1,7 +1,7 @@
 // The network of an explorable, at work in the page. Its weights come once a page: from the page itself, where they stand
 // beside the stored widgets, or from the kernel, which is asked for them. It works in a Web Worker, so that no drag
 // stutters; where none can be had, in the page, one call at a time. Python puts NETWORK, the worker's code, above this.
-import { h, random } from "./common.js";
+import { h } from "./common.js";
 
 const PATIENCE = 4_000; // milliseconds for Python to send the weights, before a word about it
 const LATE = "The network is on its way from Python. If it does not come, run this cell.";
@@ -167,9 +167,8 @@ async function networkClient(bytes) {
     if (answer.calls) client.calls = answer.calls;
     heard(answer);
   };
-  const code = `${NETWORK}\n${random}\n`;
   try {
-    const url = URL.createObjectURL(new Blob([`${code.replace(/^export /gm, "")}const work = serve(postMessage);onmessage = ({ data }) => work(data);`], { type: "text/javascript" }));
+    const url = URL.createObjectURL(new Blob([`${NETWORK.replace(/^export /gm, "")}\nconst work = serve(postMessage);onmessage = ({ data }) => work(data);`], { type: "text/javascript" }));
     const worker = new Worker(url);
     server = (message) => worker.postMessage(message);
     worker.onmessage = ({ data }) => count(data);
@@ -177,7 +176,7 @@ async function networkClient(bytes) {
     Object.assign(client, await Promise.race([opened(), refused]), { threaded: true });
     URL.revokeObjectURL(url);
   } catch {
-    const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+    const url = URL.createObjectURL(new Blob([NETWORK], { type: "text/javascript" }));
     const { serve } = await import(url);
     URL.revokeObjectURL(url);
     server = serve(count);

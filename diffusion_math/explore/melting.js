@@ -9,24 +9,19 @@ import {
   dot,
   explorable,
   floats,
-  fromNormal,
   grab,
   h,
   heat,
   key,
-  logNormal,
   maths,
   memory,
-  noise,
-  noisedMixture,
   number,
   plot,
   readout,
-  schedule,
-  signal,
   slider,
   ticks,
 } from "./common.js";
+import { fromNormal, logNormal, noise, noisedMixture, schedule, sentMixture, signal } from "./laws.js";
 
 const EDGE = 4; // the pictures show x from -4 to 4
 const [COLUMNS, ROWS] = [200, 160];
@@ -53,8 +48,6 @@ export function walks(mixture, eps, count, table, times) {
 const stretch = (from, to) => (from === -Infinity ? -Infinity : to - from);
 
 function computation(model) {
-  const weights = model.get("_weights");
-  const variances = model.get("_variances");
   const rows = floats(model.get("_given"), Float64Array);
   const given = rows.length && { logAlphaBar: rows.subarray(0, rows.length / 2), beta: rows.subarray(rows.length / 2) };
   const eps = floats(model.get("_eps"));
@@ -67,7 +60,7 @@ function computation(model) {
 
   now.update = ({ means, schedule: kind, t }) => {
     if (changed("table", kind)) now.table = schedule({ kind, T, beta: 0, given }).logAlphaBar;
-    if (changed("start", ...means)) now.start = means.map((mean, k) => ({ weight: weights[k], mean, variance: variances[k] }));
+    if (changed("start", ...means)) now.start = sentMixture(model, means);
     if (changed("paths", now.table, now.start)) now.paths = walks(now.start, eps, count, now.table, now.times);
     if (changed("law", now.table, now.start, t)) {
       now.law = noisedMixture(now.start, now.table[t]);

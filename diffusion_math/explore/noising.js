@@ -19,17 +19,14 @@ import {
   maths,
   memory,
   nearest,
-  noise,
   number,
   picture,
   plot,
-  random,
-  schedule,
   scrub,
-  signal,
   slider,
   ticks,
 } from "./common.js";
+import { logSnr, noise, random, schedule, signal } from "./laws.js";
 import { chooseDigit, handedIn } from "./choose.js";
 import { heading, live } from "./live.js";
 
@@ -48,9 +45,6 @@ export function freshNoise(view) {
   const { normal } = random(hash(view));
   return new DataView(Float32Array.from({ length: view.byteLength / 4 }, normal).buffer);
 }
-
-// log SNR = log(alpha_bar / (1 - alpha_bar)): infinite where there is no noise, or nothing else.
-export const logSnr = (logAlphaBar) => logAlphaBar - Math.log(-Math.expm1(logAlphaBar));
 
 const amount = (share) => (share === 0 || share === 1 ? String(share) : share.toFixed(3)); // "0" means exactly 0
 
@@ -434,6 +428,7 @@ function render({ model, el }) {
     more ? curves(more) : "",
     plain ? "" : h("p", { class: "dm-note" }, range),
   );
+  ui.phone = { show: [large.el, guess.el].filter((el) => el instanceof Element), move: ["t"] };
   ui.start(draw, words);
   return ui.close;
 }

@@ -8,62 +8,25 @@ import {
   dot,
   explorable,
   floats,
-  fromNormal,
   grab,
   h,
   key,
-  logMixture,
-  logNormal,
   maths,
   memory,
-  moments,
   number,
   plot,
   readout,
   ticks,
 } from "./common.js";
+import { behind, fromBell, logMixture, logNormal, moments, noise, posteriorAt, right, sentMixture, signal } from "./laws.js";
 
 const EDGE = 3.5; // x_t can be moved from -3.5 to 3.5, and the pictures show a little more
 const STARTS = 24; // that are shown, each with its bell
 
-// The posterior N(a x_0 + b x_t, v): a, b, v; and what is left of the data at t, its root, and the noise beside it.
-export function posterior({ logAlphaBar, beta }, t) {
-  const noise = (s) => -Math.expm1(logAlphaBar[s]);
-  const [before, now] = [noise(t - 1), noise(t)];
-  const a = (Math.exp(0.5 * logAlphaBar[t - 1]) * beta[t]) / now;
-  const b = (Math.sqrt(1 - beta[t]) * before) / now;
-  return { a, b, v: (before / now) * beta[t], root: Math.exp(0.5 * logAlphaBar[t]), noise: now };
-}
-
-// q(x_0 | x_t): each bell of the data meets what x_t says; their shares are how likely each made x_t.
-export function behind(data, { root, noise }, x) {
-  const total = (c) => root * root * c.variance + noise;
-  const logs = data.map((c) => Math.log(c.weight) + logNormal(x, root * c.mean, total(c)));
-  const top = Math.max(...logs);
-  const sum = logs.reduce((all, l) => all + Math.exp(l - top), 0);
-  return data.map((c, k) => ({
-    weight: Math.exp(logs[k] - top) / sum,
-    mean: c.mean + ((root * c.variance) / total(c)) * (x - root * c.mean),
-    variance: (c.variance * noise) / total(c),
-  }));
-}
-
-// The area of the unit bell to the left of z: a series that always ends (Marsaglia 2004).
-export function below(z) {
-  if (Math.abs(z) > 8.5) return z < 0 ? 0 : 1;
-  let [sum, last, part] = [z, 0, z];
-  for (let i = 3; sum !== last; i += 2) {
-    last = sum;
-    part *= (z * z) / i;
-    sum += part;
-  }
-  return 0.5 + sum * Math.exp(-0.5 * z * z - 0.5 * Math.log(2 * Math.PI));
-}
-
 // n places that share a mixture out evenly: a part 1/n of it lies around each.
 export function evenly(mixture, n) {
   const sd = mixture.map((c) => Math.sqrt(c.variance));
-  const share = (x) => mixture.reduce((all, c, k) => all + c.weight * below((x - c.mean) / sd[k]), 0);
+  const share = (x) => mixture.reduce((all, c, k) => all + c.weight * right((c.mean - x) / sd[k]), 0);
   const least = Math.min(...mixture.map((c, k) => c.mean - 9 * sd[k]));
   const most = Math.max(...mixture.map((c, k) => c.mean + 9 * sd[k]));
   let from = least;
@@ -78,15 +41,8 @@ export function evenly(mixture, n) {
   });
 }
 
-// KL in nats from a mixture to the Gaussian with its mean and variance.
-function fromBell(mixture, { mean, variance }) {
-  const sd = Math.sqrt(variance);
-  return fromNormal(mixture.map((c) => ({ ...c, mean: (c.mean - mean) / sd, variance: c.variance / variance })));
-}
-
 function computation(model) {
-  const [weights, means, variances] = ["_weights", "_means", "_variances"].map((name) => model.get(name));
-  const data = weights.map((weight, k) => ({ weight, mean: means[k], variance: variances[k] }));
+  const data = sentMixture(model);
   const rows = floats(model.get("_table"), Float64Array);
   const table = { logAlphaBar: rows.subarray(0, rows.length / 2), beta: rows.subarray(rows.length / 2) };
   const changed = memory();
@@ -94,9 +50,10 @@ function computation(model) {
 
   now.update = ({ x, t }) => {
     if (!changed("all", x, t)) return;
-    now.step = posterior(table, t);
-    const { a, b, v } = now.step;
-    now.origins = behind(data, now.step, x);
+    const at = table.logAlphaBar[t];
+    now.step = { ...posteriorAt(table, t), root: signal(at), noise: noise(at) ** 2 };
+    const { a, b, v, root } = now.step;
+    now.origins = behind(data, root, now.step.noise, x);
     now.guess = moments(now.origins);
     now.law = now.origins.map((c) => ({ ...c, mean: a * c.mean + b * x, variance: a * a * c.variance + v }));
     now.box = { mean: a * now.guess.mean + b * x, variance: v + a * a * now.guess.variance };

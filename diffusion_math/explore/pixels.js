@@ -16,9 +16,9 @@ import {
   memory,
   number,
   plane,
-  random,
   readout,
 } from "./common.js";
+import { random } from "./laws.js";
 
 const SHADES = 64; // of each of the two colours of the matrix
 const DOTS = 200; // the matrix's picture has at most so many rows and columns
@@ -314,6 +314,7 @@ function render({ model, el }) {
     h("div", { class: "dm-buttons" }, button(ui, "Reset", ui.reset)),
     h("p", { class: "dm-note" }, block, maths("A pixel in row {r} and column {c} has the number "), `${now.width}\u00a0\u00d7\u00a0`, maths("{r} + {c} in the matrix."), ` Covariances beyond \u00b1${FULL} share the full colour.`),
   );
+  ui.phone = { show: [...ui.root.querySelectorAll(".dm-row > figure")].slice(0, 2), move: [dials[0].el, dials[1].el] };
   ui.start(draw, words);
   return ui.close;
 }

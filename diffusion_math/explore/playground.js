@@ -14,18 +14,15 @@ import {
   key,
   maths,
   memory,
-  noise,
   number,
   plane,
   player,
   plot,
-  random,
   readout,
-  schedule,
   scrub,
-  signal,
   ticksBetween,
 } from "./common.js";
+import { askPoints, ddim, logSnr, noise, posteriorAt, random, schedule, signal } from "./laws.js";
 import { BELL, EDGE, FRAME, LAWS, grid, inside, middles, lawOf, paper } from "./paper.js";
 
 const T = 50;
@@ -38,47 +35,12 @@ const [SIDE, PLACES] = [middles(CELLS), grid(GRID)];
 // ----------------------------------------------------------------------------------------------- what is known exactly
 
 // What is left of the data at t, and the noise beside it.
-export const scales = (t) => [signal(TABLE.logAlphaBar[t]), noise(TABLE.logAlphaBar[t])];
-
-// log q(x_t), its slopes, and E[x_0 | x_t] and Var[x_0 | x_t], coordinate by coordinate: each point's bell, shrunk and under
-// noise, has a share by Bayes' rule.
-export function ask(points, [a, s], x, y) {
-  const variance = (a * BELL) ** 2 + s * s;
-  let nearest = Infinity;
-  for (const p of points) nearest = Math.min(nearest, (x - a * p[0]) ** 2 + (y - a * p[1]) ** 2);
-  let [sum, u, v, uu, vv] = [0, 0, 0, 0, 0];
-  for (const p of points) {
-    const less = (nearest - (x - a * p[0]) ** 2 - (y - a * p[1]) ** 2) / (2 * variance);
-    if (less < -40) continue; // not a digit's worth
-    const share = Math.exp(less);
-    sum += share;
-    u += share * p[0];
-    v += share * p[1];
-    uu += share * p[0] * p[0];
-    vv += share * p[1] * p[1];
-  }
-  [u, v] = [u / sum, v / sum];
-  const [pull, rest] = [(a * BELL * BELL) / variance, (s * s) / variance]; // one bell alone: towards x_t, and of its own middle
-  const unsure = (square, mean) => BELL * BELL * rest + rest * rest * Math.max(0, square / sum - mean * mean);
-  return {
-    log: Math.log(sum / points.length) - nearest / (2 * variance) - Math.log(2 * Math.PI * variance),
-    slopes: [(a * u - x) / variance, (a * v - y) / variance],
-    guess: [rest * u + pull * x, rest * v + pull * y],
-    unsure: [unsure(uu, u), unsure(vv, v)],
-  };
-}
-
-// q(x_{t-1} | x_t, x_0) = N(a x_0 + b x_t, v).
-export function posterior(t) {
-  const [before, now] = [t - 1, t].map((s) => -Math.expm1(TABLE.logAlphaBar[s]));
-  const [r, beta] = [signal(TABLE.logAlphaBar[t - 1]), TABLE.beta[t]];
-  return { a: (r * beta) / now, b: (Math.sqrt(1 - beta) * before) / now, v: (before / now) * beta };
-}
+export const scalesAt = (t) => [signal(TABLE.logAlphaBar[t]), noise(TABLE.logAlphaBar[t])];
 
 // The best Gaussian step back: means and variances.
 export function stepBack(points, t, [x, y]) {
-  const { a, b, v } = posterior(t);
-  const { guess, unsure } = ask(points, scales(t), x, y);
+  const { a, b, v } = posteriorAt(TABLE, t);
+  const { guess, unsure } = askPoints(points, BELL, scalesAt(t), x, y);
   return { guess, mean: [a * guess[0] + b * x, a * guess[1] + b * y], variance: unsure.map((c) => v + a * a * c) };
 }
 
@@ -92,7 +54,7 @@ const SPREAD = sunflower(NODES);
 
 // x_t that come of x_0: as many as there are nodes.
 export const under = (t, [x, y]) => {
-  const [a, s] = scales(t);
+  const [a, s] = scalesAt(t);
   return SPREAD.map(([u, v]) => [a * x + s * u, a * y + s * v]);
 };
 
@@ -103,11 +65,11 @@ export function terms(points, x0) {
   const last = ({ mean, variance }) => both((c) => 0.5 * ((x0[c] - mean[c]) ** 2 / variance[c] + Math.log(2 * Math.PI * variance[c])));
   const costs = [mean(1, last)];
   for (let t = 2; t <= T; t++) {
-    const { a, v } = posterior(t);
+    const { a, v } = posteriorAt(TABLE, t);
     const kl = ({ guess, variance }) => both((c) => 0.5 * ((v + (a * (x0[c] - guess[c])) ** 2) / variance[c] - 1 + Math.log(variance[c] / v)));
     costs.push(mean(t, kl));
   }
-  const [a, s] = scales(T);
+  const [a, s] = scalesAt(T);
   return [...costs, both((c) => 0.5 * (s * s + (a * x0[c]) ** 2 - 1 - 2 * Math.log(s)))];
 }
 
@@ -115,9 +77,10 @@ export function terms(points, x0) {
 export function thread(points, t, x) {
   const way = [x];
   for (; t > 0; t--) {
-    const [[a, s], [b, r]] = [scales(t), scales(t - 1)];
-    const { guess } = ask(points, [a, s], ...x);
-    x = x.map((value, c) => b * guess[c] + (r / s) * (value - a * guess[c]));
+    const [here, there] = [t, t - 1].map((s) => logSnr(TABLE.logAlphaBar[s]));
+    const { guess } = askPoints(points, BELL, scalesAt(t), ...x);
+    const [ofX0, ofX] = ddim(here, there, 0);
+    x = x.map((value, c) => ofX0 * guess[c] + ofX * value);
     way.push(x);
   }
   return way;
@@ -160,7 +123,7 @@ export function draws(points, seed, n = points.length) {
   });
 }
 export const noised = (list, t) => {
-  const [a, s] = scales(t);
+  const [a, s] = scalesAt(t);
   return list.map(({ x0, eps }) => [a * x0[0] + s * eps[0], a * x0[1] + s * eps[1]]);
 };
 
@@ -168,8 +131,8 @@ export const noised = (list, t) => {
 export function melted(points, seed) {
   const list = draws(points, seed, DRAWS);
   const even = Array.from({ length: T / 2 + 1 }, (_, i) => {
-    const level = scales(2 * i);
-    const log = ([x, y]) => ask(points, level, x, y).log + 0.5 * (x * x + y * y) + Math.log(2 * Math.PI);
+    const level = scalesAt(2 * i);
+    const log = ([x, y]) => askPoints(points, BELL, level, x, y).log + 0.5 * (x * x + y * y) + Math.log(2 * Math.PI);
     return noised(list, 2 * i).reduce((sum, x) => sum + log(x), 0) / list.length;
   });
   return Array.from({ length: T + 1 }, (_, t) => (even[Math.floor(t / 2)] + even[Math.ceil(t / 2)]) / 2);
@@ -233,12 +196,12 @@ function computation(view) {
 
   now.update = ({ points, t, x, y, seed, revealed }) => {
     now.any = points.length > 0;
-    const level = scales(t);
+    const level = scalesAt(t);
     if (changed("shades", points, t)) {
       shadesOf(points, level, now.shades);
       for (let i = 0; i < now.shades.length; i++) now.shades[i] = 0.75 * Math.sqrt(now.shades[i]);
       now.filled++;
-      if (view === "score") now.field = now.any ? PLACES.map((at) => ask(points, level, ...at).slopes) : [];
+      if (view === "score") now.field = now.any ? PLACES.map((at) => askPoints(points, BELL, level, ...at).slopes) : [];
     }
     if (view === "melt" && changed("specks", points, t, seed)) now.cloud = now.any ? noised(draws(points, seed), t) : [];
     if (view === "melt" && changed("melted", points, seed, revealed)) now.line = revealed && now.any ? melted(points, seed) : [];
@@ -252,10 +215,10 @@ function computation(view) {
     if (view === "bound" && changed("terms", points, x, y, revealed)) {
       now.terms = revealed && now.any ? terms(points, [x, y]) : [];
       now.sum = now.terms.reduce((sum, v) => sum + v, 0);
-      now.nats = now.any ? -ask(points, scales(0), x, y).log : NaN;
+      now.nats = now.any ? -askPoints(points, BELL, scalesAt(0), x, y).log : NaN;
     }
     if (view === "score" && changed("thread", points, t, x, y, seed, revealed)) {
-      now.score = now.any ? ask(points, level, x, y).slopes : [NaN, NaN];
+      now.score = now.any ? askPoints(points, BELL, level, x, y).slopes : [NaN, NaN];
       now.thread = revealed && now.any ? thread(points, t, [x, y]) : [];
       now.threads = revealed && now.any ? noised(draws(points, seed, THREADS), t).map((at) => thread(points, t, at)) : [];
     }
@@ -470,6 +433,8 @@ function render({ model, el }) {
     told,
     h("p", { class: "dm-note" }, maths(`Each point is the middle of a small bell of width ${BELL}.${model.get("_shared") ? " What you paint is kept in this browser, and the other chapters show it too." : ""} {T} is ${T}.`)),
   );
+  const sheets = [...ui.root.querySelectorAll(".dm-row > figure")];
+  ui.phone = { first: [sheets[0]], show: [sheets[1]], move: [time.el] };
   law.begin();
   ui.start(draw, words);
   return ui.close;

@@ -8,17 +8,12 @@ import {
   dial,
   explorable,
   floats,
-  fromNormal,
   grab,
   h,
   key,
-  logMixture,
-  logNormal,
   maths,
   memory,
-  moments,
   nearest,
-  noisedMixture,
   number,
   plot,
   readout,
@@ -26,32 +21,10 @@ import {
   ticks,
   ticksBetween,
 } from "./common.js";
+import { behind, fromBell, logMixture, logNormal, moments, noisedMixture, sentMixture } from "./laws.js";
 
 const EDGE = 3.5; // x_t can be moved from -3.5 to 3.5, and the cloud shows a little more
 const PLACES = BETAS.slice(1); // at beta = 0 there is no step
-
-// q(x_{t-1} | x_t): each bell of q(x_{t-1}) meets the step's bell; their shares are how likely each made x_t.
-export function stepBack(before, beta, x) {
-  const a = Math.sqrt(1 - beta);
-  const logs = before.map((c) => Math.log(c.weight) + logNormal(x, a * c.mean, a * a * c.variance + beta));
-  const top = Math.max(...logs);
-  const total = logs.reduce((sum, l) => sum + Math.exp(l - top), 0);
-  return before.map(({ mean, variance }, k) => {
-    const both = a * a * variance + beta;
-    return {
-      weight: Math.exp(logs[k] - top) / total,
-      mean: (beta * mean + a * variance * x) / both,
-      variance: (variance * beta) / both,
-    };
-  });
-}
-
-// KL in nats from a mixture to the Gaussian with its mean and variance.
-export function fromBell(mixture) {
-  const { mean, variance } = moments(mixture);
-  const unit = mixture.map((c) => ({ ...c, mean: (c.mean - mean) / Math.sqrt(variance), variance: c.variance / variance }));
-  return fromNormal(unit);
-}
 
 // How many tops the density has, seen on a grid.
 export function humps(values) {
@@ -59,9 +32,7 @@ export function humps(values) {
 }
 
 function computation(model) {
-  const [weights, means, variances] = ["_weights", "_means", "_variances"].map((name) => model.get(name));
-  const data = weights.map((weight, k) => ({ weight, mean: means[k], variance: variances[k] }));
-  const before = noisedMixture(data, Math.log(model.get("_signal")));
+  const before = noisedMixture(sentMixture(model), Math.log(model.get("_signal")));
   const eps = floats(model.get("_eps"));
   const first = Array.from({ length: eps.length / 3 }, (_, i) => {
     const { mean, variance } = before[eps[3 * i]];
@@ -76,7 +47,7 @@ function computation(model) {
       now.pairs = first.map((y, i) => [y, a * y + b * eps[3 * i + 2]]);
     }
     if (!changed("law", beta, x)) return;
-    now.law = stepBack(before, beta, x);
+    now.law = behind(before, Math.sqrt(1 - beta), beta, x);
     now.best = moments(now.law);
     now.kl = fromBell(now.law);
     const sd = Math.sqrt(now.best.variance);

@@ -12,16 +12,13 @@ import {
   keyOf,
   maths,
   memory,
-  noise,
   number,
   plane,
   player,
-  random,
   readout,
-  schedule,
-  signal,
   slider,
 } from "./common.js";
+import { noise, posteriorAt, random, schedule, signal } from "./laws.js";
 
 const EDGE = 3;
 const GRID = 17; // arrows along each side
@@ -151,11 +148,8 @@ export function walk(sampler, law, logAlphaBar, point, xi) {
 }
 
 // One step back, from x_t to x_{t-1}: the Gaussian with the mean and the variances of q(x_{t-1} | x_t).
-export function stepBack(law, { logAlphaBar, beta: betas }, t, point, xi) {
-  const [before, now] = [logAlphaBar[t - 1], logAlphaBar[t]];
-  const kept = before === -Infinity ? Math.log1p(-betas[t]) : now - before; // nothing was left: beta still says
-  const [left, all, beta] = [-Math.expm1(before), -Math.expm1(now), -Math.expm1(kept)];
-  const [a, b, v] = [(signal(before) * beta) / all, (signal(kept) * left) / all, (beta * left) / all];
+export function stepBack(law, table, t, point, xi) {
+  const { a, b, v } = posteriorAt(table, t);
   const { mean, variance } = denoise(law, point);
   return point.map((x, i) => a * mean[i] + b * x + Math.sqrt(v + a * a * variance[i]) * xi[i]);
 }
@@ -358,6 +352,7 @@ function render({ model, el }) {
       ),
     ),
   );
+  ui.phone = { show: [view.canvas.closest("figure")], move: [time.el, play.el.parentElement] };
   ui.start(draw, words);
   return ui.close;
 }

@@ -12,14 +12,13 @@ import {
   h,
   heat,
   key,
-  logMixture,
   maths,
   memory,
-  noisedMixture,
   number,
   plot,
   readout,
 } from "./common.js";
+import { guess, logMixture, logSigmoid, noisedMixture, scales, sentMixture } from "./laws.js";
 
 const EDGE = 4; // the densities are shown for x from -4 to 4
 const WIDEST = 32; // and a walk that leaves them up to here
@@ -29,9 +28,6 @@ const FARTHEST = 3; // where a walker may start
 const [FEWEST, MOST] = [4, 40]; // calls
 const SOME = [4, 5, 6, 7, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 36, 40]; // those of the faint lines
 const PARTS = 12; // straight pieces that a step is drawn in
-
-// a and s at a log SNR.
-const scales = (level) => [1 / Math.sqrt(1 + Math.exp(-level)), 1 / Math.sqrt(1 + Math.exp(level))];
 
 // ------------------------------------------------------------------------------------------------------------ the rules
 
@@ -88,27 +84,9 @@ const ruleOf = (rule) => RULES[rule] ?? ((nodes) => rule[Math.min(nodes.length, 
 
 // What a solver holds still, as a function of x at a level: the guess, its noise, or the velocity.
 function answerer(holds, mixture, level) {
-  const [a, s] = scales(level);
-  const bells = mixture.map(({ weight, mean, variance }) => {
-    const total = a * a * variance + s * s;
-    return { log: Math.log(weight) - 0.5 * Math.log(total), middle: a * mean, total, mean, gain: (a * variance) / total };
-  });
-  const logs = new Float64Array(bells.length);
-  const guess = (x) => {
-    let [top, mass, sum] = [-Infinity, 0, 0];
-    bells.forEach(({ log, middle, total }, k) => {
-      logs[k] = log - (0.5 * (x - middle) ** 2) / total;
-      if (logs[k] > top) top = logs[k];
-    });
-    bells.forEach(({ middle, mean, gain }, k) => {
-      const share = Math.exp(logs[k] - top);
-      mass += share;
-      sum += share * (mean + gain * (x - middle));
-    });
-    return sum / mass;
-  };
-  if (holds === "x0") return guess;
-  return holds === "eps" ? (x) => (x - a * guess(x)) / s : (x) => (a / 2) * (guess(x) - a * x);
+  const [[a, s], clean] = [scales(level), guess(mixture, level)];
+  if (holds === "x0") return clean;
+  return holds === "eps" ? (x) => (x - a * clean(x)) / s : (x) => (a / 2) * (clean(x) - a * x);
 }
 
 // How much x and a mean answer count in a step, and the h of the rules.
@@ -185,8 +163,8 @@ function stops(now, solver, grid, calls) {
 }
 
 function computation(model) {
-  const [weights, means, variances, table, crowd, plans] = ["_weights", "_means", "_variances", "_table", "_crowd", "_plans"].map((name) => model.get(name));
-  const start = means.map((mean, k) => ({ weight: weights[k], mean, variance: variances[k] }));
+  const [table, crowd, plans] = ["_table", "_crowd", "_plans"].map((name) => model.get(name));
+  const start = sentMixture(model);
   const [rk4, dense] = [table.find(({ name }) => name === "rk4"), evenGrid(FINE)];
   const now = { start, table, plans, thread: dense };
   const truth = walk(start, rk4, dense, crowd).path[FINE];
@@ -255,7 +233,7 @@ function threadView(ui, now) {
   const tones = new Float64Array(COLUMNS * ROWS);
   for (let i = 0; i < COLUMNS; i++) {
     const level = FROM + ((TO - FROM) * i) / (COLUMNS - 1);
-    const law = noisedMixture(now.start, -Math.log1p(Math.exp(-level)));
+    const law = noisedMixture(now.start, logSigmoid(level));
     for (let j = 0; j < ROWS; j++) tones[j * COLUMNS + i] = Math.min(1, 0.7 * Math.exp(logMixture(law, EDGE * ((2 * j + 1) / ROWS - 1))));
   }
   grab(ui, view, {

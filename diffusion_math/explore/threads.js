@@ -11,19 +11,14 @@ import {
   heat,
   key,
   keyOf,
-  logMixture,
-  logNormal,
   maths,
   memory,
-  noise,
-  noisedMixture,
   number,
   plot,
-  random,
   readout,
-  signal,
   ticks,
 } from "./common.js";
+import { guess, logMixture, logNormal, logSigmoid, noise, noisedMixture, random, right, sentMixture, signal } from "./laws.js";
 
 const EDGE = 4; // the pictures show x from -4 to 4
 const [FROM, TO, STRETCHES] = [-8, 8, 160];
@@ -32,22 +27,8 @@ const [SHOWN, WALKERS, BARS] = [16, 800, 64];
 const FARTHEST = 3; // where a thread may start
 
 const LEVELS = Array.from({ length: STRETCHES + 1 }, (_, i) => FROM + ((TO - FROM) * i) / STRETCHES);
-const LOGS = LEVELS.map((level) => -Math.log1p(Math.exp(-level))); // log alpha_bar
+const LOGS = LEVELS.map(logSigmoid); // log alpha_bar
 const [A, S] = [LOGS.map(signal), LOGS.map(noise)];
-
-// The area of the unit bell to the right of z, with its digits far out, too.
-export function right(z) {
-  if (z < 0) return 1 - right(-z);
-  const height = Math.exp(-0.5 * z * z) / Math.sqrt(2 * Math.PI);
-  if (z < 3) {
-    let [term, sum] = [z, z];
-    for (let n = 1; term > 1e-17 * sum; n++) sum += term *= (z * z) / (2 * n + 1);
-    return 0.5 - sum * height;
-  }
-  let rest = 0; // Laplace's continued fraction, from its far end
-  for (let n = 60; n > 0; n--) rest = n / (z + rest);
-  return height / (z + rest);
-}
 
 // The share of a law that lies to the right of x, or to its left where side is -1.
 function share(law, x, side) {
@@ -71,26 +52,13 @@ export function carried(from, to, x) {
   return (low + high) / 2;
 }
 
-// E[x_0 | x] at one level, from the bells of the data and those under noise.
-function guess(start, law, a, x) {
-  let [top, sum, mean] = [-Infinity, 0, 0];
-  for (const c of law) top = Math.max(top, (c.log = Math.log(c.weight) + logNormal(x, c.mean, c.variance)));
-  law.forEach((c, k) => {
-    const r = Math.exp(c.log - top);
-    sum += r;
-    mean += r * (start[k].mean + ((a * start[k].variance) / c.variance) * (x - c.mean));
-  });
-  return mean / sum;
-}
-
 // Each walker in x one step on, from level i: the guessed noise keeps the share rho, and the rest is fresh.
-export function step(start, laws, i, x, dial, normal) {
+export function step(clean, i, x, dial, fresh) {
   const kept = Math.exp((-dial * (LEVELS[i + 1] - LEVELS[i])) / 2);
-  const fresh = Math.sqrt(1 - kept * kept);
-  return x.map((one) => {
-    const clean = guess(start, laws[i], A[i], one);
-    const old = (one - A[i] * clean) / S[i];
-    return A[i + 1] * clean + S[i + 1] * (kept * old + (dial ? fresh * normal() : 0));
+  const added = Math.sqrt(1 - kept * kept);
+  return x.map((one, k) => {
+    const x0 = clean[i](one);
+    return A[i + 1] * x0 + S[i + 1] * ((kept * (one - A[i] * x0)) / S[i] + (dial ? added * fresh(i, k) : 0));
   });
 }
 
@@ -100,8 +68,8 @@ const spreadOf = (values) => {
 };
 
 function computation(model) {
-  const [weights, means, variances] = ["_weights", "_means", "_variances"].map((name) => model.get(name));
-  const start = means.map((mean, k) => ({ weight: weights[k], mean, variance: variances[k] }));
+  const start = sentMixture(model);
+  const clean = LEVELS.map((level) => guess(start, level));
   const laws = LOGS.map((log) => noisedMixture(start, log));
   const [first, last] = [laws[0], laws[STRETCHES]];
   const changed = memory();
@@ -116,22 +84,30 @@ function computation(model) {
     return { x, y, ratio: Math.exp(logMixture(last, y) - logMixture(first, x)) };
   });
 
+  // The throws of a seed, for so many walkers: kept, since a drag of the dial asks for the same ones again.
+  const thrown = new Map();
+  function throws(seed, many) {
+    if (!thrown.has(many) || thrown.get(many).seed !== seed) {
+      const { normal } = random(seed);
+      thrown.set(many, { seed, values: Float64Array.from({ length: many * STRETCHES }, normal) });
+    }
+    return thrown.get(many).values;
+  }
   function walked(x, dice, seed) {
-    const { normal } = random(seed);
-    const path = [x];
-    for (let i = 0; i < STRETCHES; i++) path.push(step(start, laws, i, path[i], dice, normal));
+    const [path, values] = [[x], dice ? throws(seed, x.length) : []];
+    for (let i = 0; i < STRETCHES; i++) path.push(step(clean, i, path[i], dice, (level, k) => values[level * x.length + k]));
     return path;
   }
 
-  now.update = ({ start: place, spread, dial: dice, throw: thrown }) => {
+  now.update = ({ start: place, spread, dial: dice, throw: turn }) => {
     if (changed("own flow", place)) now.own = now.thread(place);
-    if (changed("own walk", place, dice, thrown)) now.walk = walked([place], dice, 2 * thrown + 3).map(([x]) => x);
+    if (changed("own walk", place, dice, turn)) now.walk = walked([place], dice, 2 * turn + 3).map(([x]) => x);
     if (changed("flows", spread)) {
       now.flows = seeds.map((z) => now.thread(spread * z));
       now.density = places.map(({ x, y, ratio }) => [ratio * Math.exp(logNormal(x, 0, spread ** 2)), y]);
     }
-    if (changed("walks", spread, dice, thrown)) {
-      const path = walked([...seeds, ...crowd].map((z) => spread * z), dice, 2 * thrown + 2);
+    if (changed("walks", spread, dice, turn)) {
+      const path = walked([...seeds, ...crowd].map((z) => spread * z), dice, 2 * turn + 2);
       now.walks = seeds.map((_, k) => path.map((row) => row[k]));
       now.ends = path[STRETCHES].slice(SHOWN);
     }
@@ -314,6 +290,7 @@ function render({ model, el }) {
       h("figure", { class: "dm-narrow" }, keys(keyOf("ends", "p", "ends"), keyOf("data", "bell", "the data")), part.beside),
     );
   ui.root.append(row(still, "Without dice"), row(dice, "With dice"), panel.el);
+  ui.phone = { show: [still, dice].map(({ canvas }) => canvas.closest("figure")), move: ["spread"] };
   ui.start(draw, words);
   return ui.close;
 }

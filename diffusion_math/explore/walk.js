@@ -1,18 +1,7 @@
 // A network at work: asked what x_0 it sees in an x_t, or for whole walks from noise to x_0. Beside network.js, in a Web
 // Worker, or in the page where none can be had. Nothing here knows of the screen; `serve` is spoken to by messages.
-import { random } from "./common.js";
-
-const logSigmoid = (l) => (l > 0 ? -Math.log1p(Math.exp(-l)) : l - Math.log1p(Math.exp(l)));
-
-// Steps of DDIM [Song, Meng & Ermon 2021 eq. 12] from one log SNR to a higher one: the numbers of x_0, of x_t, and the
-// standard deviation of the fresh noise. eta 0: none; 1: the posterior's [DDPM eq. 7].
-export function ddim(here, there, eta) {
-  const [noise, before] = [sigmoid(-here), sigmoid(-there)];
-  const share = -Math.expm1(logSigmoid(here) - logSigmoid(there)) / noise; // of the noise at t, what this step added
-  const ofX = Math.sqrt((before * Math.max(0, 1 - eta * eta * share)) / noise);
-  const ofX0 = Math.sqrt(sigmoid(there)) - ofX * Math.sqrt(sigmoid(here));
-  return [ofX0, ofX, eta * Math.sqrt(share * before)];
-}
+import { ddim, random, scales } from "./laws.js";
+import { open } from "./network.js";
 
 // Of the times 0..from, those at which `steps` even steps end, falling; a half goes to the even neighbour, as in torch.
 export function stops(from, steps) {
@@ -35,7 +24,7 @@ export function diffusion(net) {
   function x0(x, logSnr, label = null) {
     if (logSnr === Infinity) return Float32Array.from(x); // no noise: it is x itself
     const said = net.forward(x, height, width, logSnr, label);
-    const [a, s] = [Math.sqrt(sigmoid(logSnr)), Math.sqrt(sigmoid(-logSnr))];
+    const [a, s] = scales(logSnr);
     if (predicts === "x0") return said;
     return said.map(predicts === "v" ? (v, i) => a * x[i] - s * v : (e, i) => (x[i] - s * e) / a);
   }

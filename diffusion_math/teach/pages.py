@@ -76,11 +76,32 @@ _VIEW = re.compile(
 )
 
 
+# What a stored explorable holds in the place of its front end, which the package has: seen where a notebook is trusted and
+# its cell has not run.
+LATER = "export default { render({ el }) { el.textContent = 'Run this cell to drag it.'; } };"
+
+
+def front_end_of(state: dict) -> dict:
+    "The front end of a stored widget: the package's own where it is one of its explorables, else what was stored."
+    from .. import explore
+
+    module, _, kind = state.get("_anywidget_id", "").rpartition(".")
+    ours = module.startswith("diffusion_math.explore") or state.get("_esm") == LATER
+    if not (ours and kind in explore.__all__):
+        return {}
+    made = getattr(explore, kind)
+    return {"_esm": made._esm, "_css": made._css}
+
+
 def _state(notebook: dict) -> dict:
-    "The stored widgets that can live without Python: model id -> state."
+    "The stored widgets that can live without Python, each with its front end: model id -> state."
     kinds = notebook["metadata"].get("widgets", {})
     saved = kinds.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
-    return {name: model for name, model in saved.items() if "_esm" in model.get("state", {})}
+    return {
+        name: model | {"state": model["state"] | front_end_of(model["state"])}
+        for name, model in saved.items()
+        if "_esm" in model.get("state", {})
+    }
 
 
 def _stills(notebook: dict) -> dict[str, str]:

@@ -27,7 +27,7 @@ def test_the_flow_and_the_claim_are_the_package_s(show, w):
     x = torch.linspace(-5, 7, 4001, dtype=torch.float64)[:, None]
     raw = w * right.log_prob(x) + (1 - w) * both.log_prob(x)
     truth = raw - torch.trapezoid(raw.exp(), dx=12 / 4000).log()
-    ours = call(page, "a[0].map(m.claim(a[1]))", x[::100, 0].tolist(), w)
+    ours = call(page, "a[0].map(m.claim(a[1]).at)", x[::100, 0].tolist(), w)
     np.testing.assert_allclose(ours, truth[::100], atol=1e-6)
     kl = page.evaluate(f"{STATE}.kl")
     assert abs(kl) < 2e-3 if w in (0, 1) else kl > 0.5

@@ -154,11 +154,15 @@ def test_the_walk_back_goes_by_the_posterior(show):
     levels = torch.linspace(-5, 5, 40, dtype=f64)
     for t in (1, 20, 39):
         q = ForwardProcess(Schedule.from_log_snr(levels[[40 - t, 39 - t]]))
-        law = call(page, "m.posterior(...a[0])", [levels[39 - t].item(), levels[40 - t].item()])
+        law = call(
+            page,
+            "m.posterior(...a[0].map(m.logSigmoid))",
+            [levels[40 - t].item(), levels[39 - t].item()],
+        )
         zero, one = torch.zeros(1, 1, dtype=f64), torch.ones(1, 1, dtype=f64)
-        close(law["stay"], q.posterior(one, zero, 2).mean.item())
-        close(law["guess"], q.posterior(zero, one, 2).mean.item())
-        close(law["width"], q.posterior(one, one, 2).std.mean().item())
+        close(law["b"], q.posterior(one, zero, 2).mean.item())
+        close(law["a"], q.posterior(zero, one, 2).mean.item())
+        close(law["v"], q.posterior(one, one, 2).var.mean().item())
     code = """(() => { const walk = m.walks(a[0]); walk.all(m.untrained(0));
         const dice = m.random(a[0]); return [walk.done, Array.from({ length: 200 * 40 }, dice.normal)]; })()"""
     done, noise = call(page, code, 9)

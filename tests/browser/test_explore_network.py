@@ -11,7 +11,7 @@ from tests.lab import OpenNotebook, notebook
 CELL = """import json, torch
 from diffusion_math import DDPM, ForwardProcess, UNet, digits, explore, linear_schedule
 p = DDPM(UNet(width=8), ForwardProcess(linear_schedule(1000)))
-explorer = NetworkExplorer(p, digits("test")[:4], t=300)
+explorer = explore.NetworkExplorer(p, digits("test")[:4], t=300)
 explorer"""
 STATE = "document.querySelector('.dm-explorable').explorable"
 
@@ -85,7 +85,8 @@ def test_two_hundred_moves_while_a_cell_runs(nb):
 
 def test_the_kernel_sends_the_weights_once_a_page(nb):
     "Two that ask the same network: one message, one client, and both are answered."
-    sent = """from diffusion_math import NoisingExplorer, load_pretrained
+    sent = """from diffusion_math import load_pretrained
+from diffusion_math.explore import NetworkExplorer, NoisingExplorer
 from diffusion_math.explore import weights
 first, second = NoisingExplorer(digits("test")[:2], t=5), NetworkExplorer(load_pretrained("ddpm_mnist"), digits("test")[:2])
 sent = []

@@ -44,7 +44,9 @@ def test_the_exact_answers_are_the_package_s(show, t):
     widget = PlaygroundExplorer("score", torch.tensor(FEW), t=t)
     page = show(widget)
     x = 1.5 * torch.randn(30, 2, generator=seeded(1), dtype=f64)
-    said = call(page, "a[1].map(x => m.ask(a[0], m.scales(a[2]), ...x))", FEW, x.tolist(), t)
+    said = call(
+        page, "a[1].map(x => m.askPoints(a[0], m.BELL, m.scalesAt(a[2]), ...x))", FEW, x.tolist(), t
+    )
     level = widget.q.schedule.log_snr[t]
     law = widget.law.noised(level)
     guess, unsure = widget.law.denoise_moments(x, level)
@@ -55,7 +57,7 @@ def test_the_exact_answers_are_the_package_s(show, t):
     close(page.evaluate(f"{STATE}.field"), widget.field)
     side = 3 * ((2 * torch.arange(48, dtype=f64) + 1) / 48 - 1)
     heights = law.log_prob(torch.cartesian_prod(side, side).flip(1)).exp()
-    code = "(() => { const s = new Float64Array(48 * 48); m.shadesOf(a[0], m.scales(a[1]), s); return Array.from(s); })()"
+    code = "(() => { const s = new Float64Array(48 * 48); m.shadesOf(a[0], m.scalesAt(a[1]), s); return Array.from(s); })()"
     close(call(page, code, FEW, t), heights / heights.max())
 
 
@@ -251,7 +253,10 @@ def test_the_ring_and_the_bars_are_dragged(show):
 
 def test_in_jupyterlab_too(open_notebook):
     "Painted in one notebook, it is there in the next, and Python knows it."
-    cells = ["from diffusion_math import PlaygroundExplorer", 'w = PlaygroundExplorer("{}")\nw']
+    cells = [
+        "from diffusion_math.explore import PlaygroundExplorer",
+        'w = PlaygroundExplorer("{}")\nw',
+    ]
     nb = open_notebook("paints.ipynb", [cells[0], cells[1].format("melt")])
     assert nb.run_all(), nb.errors()
     nb.page.wait_for_selector(f"{ROOT} canvas")

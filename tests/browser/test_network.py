@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from diffusion_math import DDPM, ForwardProcess, UNet, cosine_schedule, load_pretrained, save_model
+from diffusion_math.explore.explorable import worker
 from diffusion_math.laws.levels import GreyLevels
 from tests.browser.explorable import TEXT
 from tests.kernel import NETWORK, module
@@ -39,7 +40,7 @@ def page(lend_page):
 def opened(page, model=None, plain=False):
     "The page with network.js in it as m, and a model of its own as net."
     text = base64.b64encode(model).decode() if model else None
-    return page.evaluate(OPEN, [NETWORK.read_text(encoding="utf-8"), text, plain])
+    return page.evaluate(OPEN, [worker(), text, plain])
 
 
 def ask(page, x, label=None):

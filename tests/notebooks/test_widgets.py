@@ -1,22 +1,19 @@
 """The widgets that the notebooks store: what a page without a kernel shows.
 
-A stored widget carries the front end that it was made with, and the name of its class. When a file in
-diffusion_math/explore changes or moves, the stored ones are out of date; `python -m tests.notebooks.test_widgets`
-writes today's front ends and names into the notebooks, which is what running them again would do.
+A stored widget has its state, a picture and the name of its class; its front end is the package's, and is put there by a page.
+After a notebook was run, and after a file in diffusion_math/explore changed, `python -m tests.stills` makes it so.
 """
 
 import base64
 import io
-import json
 import re
 
 from PIL import Image
 
-import diffusion_math
+from diffusion_math import explore
 from diffusion_math.explore.explorable import Explorable
+from diffusion_math.teach.pages import LATER, front_end_of
 from tests import stills
-
-from .conftest import NAMES, NBS
 
 
 def widgets(notebook: dict):
@@ -28,13 +25,13 @@ def widgets(notebook: dict):
         if module == "__main__" or module.startswith(
             "diffusion_math"
         ):  # __main__ on the page that defines it
-            yield model["state"], getattr(diffusion_math, kind)
+            yield model["state"], getattr(explore, kind)
 
 
 def makes(source: str) -> list[str]:
     "The names of our explorables that a cell makes."
     names = re.findall(r"^[^#\n]*?\b(\w+Explorer)(?:\.of)?\(", source, re.M)
-    return [name for name in names if issubclass(getattr(diffusion_math, name, object), Explorable)]
+    return [name for name in names if issubclass(getattr(explore, name, object), Explorable)]
 
 
 def test_each_explorable_that_a_cell_makes_is_shown_and_stored(stored):
@@ -84,35 +81,14 @@ def test_a_still_of_other_weights_is_noticed(tmp_path, monkeypatch):
     assert stills.fingerprint("model", asks) not in marks
 
 
-def today(state: dict, kind: type) -> dict[str, str]:
-    "What a widget of this kind would be stored with now; on the page that defines the class its module is __main__."
-    own = state["_anywidget_id"].startswith("__main__.")
-    name = f"{'__main__' if own else kind.__module__}.{kind.__qualname__}"
-    return {"_esm": kind._esm, "_css": kind._css, "_anywidget_id": name}
-
-
-def outdated(state: dict, kind: type) -> list[str]:
-    return [key for key, value in today(state, kind).items() if state[key] != value]
-
-
-def test_stored_widgets_have_today_s_front_end(stored):
+def test_a_stored_widget_leaves_its_front_end_to_the_package(stored):
     for state, kind in widgets(stored.json):
-        assert outdated(state, kind) == [], f"{kind.__name__}: see this file's docstring"
+        assert state["_esm"] == LATER and "_css" not in state, "make stills"
+        assert front_end_of(state) == {"_esm": kind._esm, "_css": kind._css}
 
 
-def main():
-    for name in NAMES:
-        path = NBS / name
-        notebook, old = json.loads(path.read_text(encoding="utf-8")), []
-        for state, kind in widgets(notebook):
-            if outdated(state, kind):
-                old.append(kind.__name__)
-                state.update(today(state, kind))
-        if old:
-            text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
-            path.write_text(text, encoding="utf-8")
-            print(name, *old)
-
-
-if __name__ == "__main__":
-    main()
+def test_a_front_end_of_somebody_s_own_is_kept():
+    own = {"_esm": "export default {}", "_anywidget_id": "__main__.Mine"}
+    assert (
+        front_end_of(own) == {} == front_end_of({"_esm": LATER, "_anywidget_id": "__main__.Mine"})
+    )
