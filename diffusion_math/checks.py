@@ -16,16 +16,19 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
+from .sums import wide
+
 __all__ = [
-    "Amount", "Batch", "Count", "Each", "EndLevel", "Flag", "Fraction", "Level", "Like", "Numbers", "OneLevel", "Positive",
-    "Random", "Steps", "Text", "Time", "Time0", "guarded", "amount", "answer", "at_hand", "at_most", "axes", "begins_at_one", "count", "draws",
-    "each", "errors", "event_shape", "events", "finite", "flag", "floating", "fractions", "function", "got",
-    "grey_levels", "holds", "instance", "known", "known_event", "lasting", "level", "levels", "like_x_t",
-    "listed", "log_snr", "matching", "memory", "name_or_function", "nats", "never_rises", "nonzero", "number", "number_at_hand",
-    "of_level", "one_level", "one_number", "one_of", "only", "parts", "path", "positive", "random", "real",
-    "refuse", "replicates", "rising_levels", "room", "rowwise", "same_ends", "same_event", "shown", "same_shape", "schedule_table",
-    "schedule_tables", "schedule_values", "some", "some_signal", "strictly_rising", "strides", "table", "tensor", "terms", "text",
-    "times", "unwanted", "variance", "variances", "weights", "where_at_hand", "whole", "whole_labels", "within",
+    "Amount", "Batch", "BesideMean", "Count", "Data", "Draws", "Each", "EndLevel", "EventShape", "Events", "Flag",
+    "Floats", "Fraction", "Level", "Like", "Numbers", "OneLevel", "Positive", "Random", "Signal", "Steps", "Text",
+    "Time", "Time0", "Variance", "amount", "answer", "at_hand", "at_most", "axes", "batch_of", "chain_data", "count",
+    "each", "errors", "event", "event_shape", "events", "falling_values", "finest", "finite", "flag", "floating",
+    "function", "generator", "got", "grey_levels", "guarded", "holds", "how_many", "instance", "known", "known_event",
+    "lasting", "level", "like", "listed", "log_snr", "matching", "memory", "nats", "noise_level", "nonzero", "number",
+    "number_at_hand", "number_row", "of_level", "one_level", "one_number", "one_of", "only", "own_events", "parts",
+    "path", "positive", "random", "real", "refuse", "room", "same_ends", "same_event", "same_shape", "schedule_table",
+    "schedule_values", "shown", "some", "some_signal", "strictly_rising", "table", "tensor", "text", "time", "times",
+    "up_to_T", "variance", "ways", "weights", "where_at_hand", "whole", "whole_labels", "within",
 ]  # fmt: skip
 
 
@@ -72,25 +75,6 @@ def one_of(name: str, value: Any, names: Sequence[str]) -> str:
     if value not in names:
         raise ValueError(f"{fits} {value!r}")
     return value
-
-
-def name_or_function(name: str, value: Any, names: Sequence[str], of: str) -> Any:
-    "value, which must be one of a few names, or callable."
-    if callable(value):
-        return value
-    fits = f"{name} must be {', '.join(map(repr, names))} or a function of {of}, got"
-    if not isinstance(value, str):
-        raise TypeError(f"{fits} {got(value)}")
-    if value not in names:
-        raise ValueError(f"{fits} {value!r}")
-    return value
-
-
-def lasting(variance: str | Callable) -> None:
-    "A variance must be a name where the steps change."
-    if callable(variance):
-        what = "a function of t: it belongs to the old steps"
-        raise ValueError(f"respace needs variance='posterior' or 'beta', got {what}")
 
 
 def only(
@@ -146,11 +130,16 @@ def axes(ax: Any) -> Any:
     return ax
 
 
-def random(generator: Any) -> Generator | None:
-    "generator, which must be torch's, or None for its own numbers."
-    if generator is not None and not isinstance(generator, Generator):
-        raise TypeError(f"generator must be a torch.Generator or None, got {got(generator)}")
-    return generator
+def generator(name: str, value: Any) -> Generator | None:
+    "value, which must be torch's, or None for its own numbers."
+    if value is not None and not isinstance(value, Generator):
+        raise TypeError(f"{name} must be a torch.Generator or None, got {got(value)}")
+    return value
+
+
+def random(value: Any) -> Generator | None:
+    "The same of an argument with this name."
+    return generator("generator", value)
 
 
 def whole(name: str, value: Any) -> int:
@@ -181,11 +170,6 @@ def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf
         fits = f"lie in [{low:g}, {high:g}]" if high < math.inf else above
         raise ValueError(f"{name} must {fits}, got {x:g}")
     return x
-
-
-def fractions(**values: Any) -> tuple[float, ...]:
-    "Each value as a float in [0, 1]."
-    return tuple(number(name, value, 0, 1) for name, value in values.items())
 
 
 def within(name: str, value: Any, most: float, low: float | None = None) -> float:
@@ -240,11 +224,11 @@ def room(name: str, numbers: float, came: Any) -> None:
         raise ValueError(f"{name} must fit into memory, {has}, got {came}: {numbers:.3g} numbers")
 
 
-def draws(n: Any, event: Sequence[int]) -> tuple[int, ...]:
-    "(n, *event), the shape of n draws, if memory can hold them."
-    n = count("n", n, 0)
-    room("n", n * math.prod(event), n)
-    return n, *event
+def lasting(variance: str | Callable) -> None:
+    "A variance must be a name where the steps change."
+    if callable(variance):
+        what = "a function of t: it belongs to the old steps"
+        raise ValueError(f"respace needs variance='posterior' or 'beta', got {what}")
 
 
 def parts(name: str, value: Any, of: str, number_of: Any) -> int:
@@ -253,12 +237,6 @@ def parts(name: str, value: Any, of: str, number_of: Any) -> int:
     if n % k:
         raise ValueError(f"{name} must be a multiple of {of} = {k}, got {n}")
     return n // k
-
-
-def unwanted(name: str, value: Any, goes_with: str) -> None:
-    "value must be None here; the error says what it goes with."
-    if value is not None:
-        raise ValueError(f"{name} go with {goes_with}")
 
 
 def floating(name: str, x: Any) -> Tensor:
@@ -270,6 +248,8 @@ def floating(name: str, x: Any) -> Tensor:
 
 def tensor(name: str, x: Any) -> Tensor:
     "x, which must be a floating-point tensor with a batch dimension."
+    if isinstance(x, Tensor) and x.is_floating_point() and x.ndim:
+        return x
     if floating(name, x).ndim == 0:
         raise ValueError(
             f"{name} must have shape (b, *event), got a single number; add a batch dimension"
@@ -277,10 +257,12 @@ def tensor(name: str, x: Any) -> Tensor:
     return x
 
 
-def table(name: str, x: Any, dims: int) -> Tensor:
-    "x, which must be a floating-point tensor of so many dimensions."
+def table(name: str, x: Any, dims: int, least: int = 0) -> Tensor:
+    "x, which must be a floating-point tensor of so many dimensions, and so many rows at least."
     if floating(name, x).ndim != dims:
         raise ValueError(f"{name} must have {dims} dimensions, got shape {tuple(x.shape)}")
+    if len(x) < least:
+        raise ValueError(f"{name} must be at least {least}, got shape {tuple(x.shape)}")
     return x
 
 
@@ -303,9 +285,9 @@ def whole_labels(name: str, labels: Any, n: int) -> Tensor:
     return labels
 
 
-def nats(value: Any) -> Tensor | float:
+def nats(name: str, value: Any) -> Tensor | float:
     "An amount of nats: a number, or a floating-point tensor of any shape."
-    return floating("nats", value) if isinstance(value, Tensor) else number("nats", value)
+    return floating(name, value) if isinstance(value, Tensor) else number(name, value)
 
 
 def some(name: str, x: Any, one: str) -> Tensor:
@@ -337,7 +319,13 @@ def number_at_hand(x: Tensor) -> float | None:
 
 def refuse(where: Tensor, text: str, values: Tensor | None = None) -> None:
     "ValueError with this text if somewhere is so; with the first of the values there, if values are given."
-    if holds(where):
+    if not where.is_cpu or torch.compiler.is_compiling():
+        return
+    try:
+        lost = bool(where.any())
+    except RuntimeError:  # mapped by torch.func.vmap: it is so for some, perhaps
+        return
+    if lost:
         raise ValueError(text if values is None else f"{text} {values[where].flatten()[0]:g}")
 
 
@@ -365,26 +353,10 @@ def same_shape(name: str, x: Any, other: str, like: Tensor) -> Tensor:
     return x
 
 
-def like_x_t(x_t: Tensor, **given: Any) -> tuple[Tensor, ...]:
-    "What is given, each a floating-point tensor like x_t."
-    return tuple(same_shape(name, value, "x_t", x_t) for name, value in given.items())
-
-
 def matching(name: str, x: Any, other: str, like: Tensor) -> Tensor:
     "The same, and x comes back in like's precision; a .to that changes nothing would cost as much as a sum."
     x = same_shape(name, x, other, like)
     return x if x.dtype == like.dtype else x.to(like.dtype)
-
-
-def same_event(name: str, x: Any, mean: Tensor) -> Tensor:
-    "x, which must have mean's event shape, and mean's batch or a batch of 1 on either side."
-    batches = {tensor(name, x).shape[:1], mean.shape[:1], (1,)}
-    if x.shape[1:] != mean.shape[1:] or x.ndim != mean.ndim or len(batches) > 2:
-        shape = tuple(mean.shape)
-        raise ValueError(f"{name} must have shape {shape} like the mean, got {tuple(x.shape)}")
-    if x.is_cpu != mean.is_cpu:
-        raise ValueError(f"{name} must lie on the mean's device, {mean.device}, got {x.device}")
-    return x
 
 
 def answer(name: str, value: Any, x: Tensor, of: str = "x", what: str = "a tensor") -> Tensor:
@@ -397,9 +369,13 @@ def answer(name: str, value: Any, x: Tensor, of: str = "x", what: str = "a tenso
 
 def nonzero(scale: Tensor, why: str) -> Tensor:
     "scale, or ValueError with the reason where it is 0."
-    one = number_at_hand(scale)
-    if one == 0 if one is not None else holds(scale == 0):
-        raise ValueError(why)
+    if scale.is_cpu and not torch.compiler.is_compiling():
+        try:
+            lost = not scale.all()
+        except RuntimeError:  # mapped by torch.func.vmap
+            lost = False
+        if lost:
+            raise ValueError(why)
     return scale
 
 
@@ -454,11 +430,6 @@ def times(t: Any, x: Tensor, first: int, last: int) -> int | Tensor:
     return t if fits else t.to(x.device, torch.long, non_blocking=True)
 
 
-def begins_at_one(t: Tensor) -> bool:
-    "Is no time of t below 1, as far as that is at hand?"
-    return not t.is_cpu or torch.compiler.is_compiling() or int(t.min()) > 0
-
-
 def real(name: str, value: Any, fits: str, **kind: Any) -> Tensor:
     "value as a tensor of this kind, such as dtype=...; TypeError if it holds no real numbers: fits says what would."
     read = value
@@ -495,15 +466,16 @@ def each(name: str, value: Any, x: Tensor) -> Tensor:
     return known(name, value).expand(len(x))
 
 
-def rowwise(name: str, value: Any, x: Tensor) -> Tensor:
-    "A number for all, or (b,), one for each x, in x's precision, shaped to broadcast against x."
-    if not isinstance(value, (Real, Tensor)):
-        raise TypeError(f"{name} must be a number or a tensor, got {got(value)}")
-    value = real(name, value, "a number or a tensor", dtype=x.dtype, device=x.device)
-    if value.shape not in ((), (1,), x.shape[:1]):
-        fits = f"one number or have shape ({len(x)},)"
-        raise ValueError(f"{name} must be {fits}, got {tuple(value.shape)}")
-    return value.view(-1, *[1] * (x.ndim - 1)) if value.ndim == 1 else value
+def weights(name: str, values: Any, like: Tensor, of: str) -> Tensor:
+    "Weights above 0, one for each of like's numbers, in its precision and beside it."
+    values = real(name, values, "a list or tensor of numbers", dtype=like.dtype)
+    if values.shape != like.shape:
+        fits = f"shape {tuple(like.shape)}, one for each {of}"
+        raise ValueError(f"{name} must have {fits}, got {tuple(values.shape)}")
+    why = "or a term is never seen and the estimate is biased"
+    wrong = ~((values > 0) & values.isfinite())
+    refuse(wrong, f"{name} must be above 0 and finite, {why}, got", values)
+    return values.to(like.device)
 
 
 def where_at_hand(where: Tensor) -> Tensor:
@@ -540,108 +512,13 @@ def level(name: str, value: Any, x: Tensor, of: str = "x_t") -> Tensor:
     return known(name, read if x.is_meta else at_hand(name, read))
 
 
-def levels(log_snr: Any, x_t: Any, event: Sequence[int]) -> Tensor:
-    "The same, once x_t is a batch of this event."
-    return level("log_snr", log_snr, events("x_t", x_t, event))
-
-
 def log_snr(name: str, value: Any, x: Tensor, of: str = "x_t") -> Tensor:
     "The same as (b,) on x's device."
     read = level(name, value, x, of)
     return read.to(x.device, finest(x.device), non_blocking=True).expand(len(x))
 
 
-def one_level(log_snr: Any) -> Tensor:
-    "One noise level in float64."
-    read = real("log_snr", log_snr, "a number or a tensor of one", dtype=torch.float64)
-    if read.shape not in ((), (1,)):
-        raise ValueError(f"log_snr must be one number, got shape {tuple(read.shape)}")
-    return known("log_snr", read)
-
-
-def some_signal(log_snr: Any, x_t: Any, event: Sequence[int], better: str) -> Tensor:
-    "One noise level in float64, above the one where nothing of x0 is left in x_t; `better` says who knows more."
-    read = one_level(log_snr)
-    events("x_t", x_t, event)
-    if holds(torch.sigmoid(read) == 0):
-        why = f"nothing of x0 is left in x_t; override {better}"
-        raise ValueError(f"log_snr must be above -709, got {read.item():g}: {why}")
-    return read
-
-
-def weights(name: str, values: Any, like: Tensor, of: str) -> Tensor:
-    "Weights above 0, one for each of like's numbers, in its precision and beside it."
-    values = real(name, values, "a list or tensor of numbers", dtype=like.dtype)
-    if values.shape != like.shape:
-        fits = f"shape {tuple(like.shape)}, one for each {of}"
-        raise ValueError(f"{name} must have {fits}, got {tuple(values.shape)}")
-    why = "or a term is never seen and the estimate is biased"
-    wrong = ~((values > 0) & values.isfinite())
-    refuse(wrong, f"{name} must be above 0 and finite, {why}, got", values)
-    return values.to(like.device)
-
-
-def schedule_values(name: str, values: Any, low: float, high: float) -> Tensor:
-    "T values in [low, high] as float64 on the CPU; the error names the first that is out of range, and its t."
-    fits = "a list or tensor of numbers"
-    values = real(name, values, fits, dtype=torch.float64, device="cpu").detach()
-    if values.ndim != 1 or not len(values):
-        shape = tuple(values.shape)
-        raise ValueError(f"{name} must be a list of T >= 1 numbers, got shape {shape}")
-    wrong = ~((values >= low) & (values <= high))
-    if wrong.any():
-        t = int(wrong.nonzero()[0])
-        came = f"{values[t].item():g} at t = {t + 1}"
-        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {came}")
-    return values
-
-
-def schedule_tables(log_alpha: Any, log_alpha_bar: Any) -> tuple[Tensor, Tensor]:
-    "The two tables (T+1,) that a schedule is made of: float64 on the CPU, 0 at t = 0 and never above it."
-    schedule_table("log_alpha", log_alpha)
-    same_shape(
-        "log_alpha_bar", schedule_table("log_alpha_bar", log_alpha_bar), "log_alpha", log_alpha
-    )
-    return log_alpha, log_alpha_bar
-
-
-def schedule_table(name: str, values: Any) -> Tensor:
-    "One of the tables."
-    kept = isinstance(values, Tensor) and values.dtype == torch.float64
-    if not kept or values.device.type != "cpu":
-        where = f" on {values.device}" if isinstance(values, Tensor) else ""
-        raise TypeError(f"{name} must be a float64 tensor on the CPU, got {got(values)}{where}")
-    if values.ndim != 1 or len(values) < 2:
-        raise ValueError(f"{name} must have shape (T+1,), T >= 1, got {tuple(values.shape)}")
-    if not bool((values <= 1e-9).all()) or values[0] != 0:
-        fits = "must be 0 at t = 0 and nowhere above it"
-        raise ValueError(f"{name} {fits}, got {values[0].item():g} to {values.max().item():g}")
-    return values
-
-
-def never_rises(name: str, table: Tensor, shown: Tensor) -> None:
-    "table (T+1,) must not rise with t; shown (T,) are the numbers that the error names."
-    rises = table.diff() > 0
-    if rises.any():
-        t = int(rises.nonzero()[0])
-        before = f"{shown[t - 1].item():g}" if t else "its value at t = 0"
-        came = f"{shown[t].item():g} after {before} at t = {t + 1}"
-        raise ValueError(f"{name} must not rise with t, got {came}")
-
-
-def rising_levels(name: str, values: Any) -> Tensor:
-    "Noise levels from much noise to little, none without noise, in float64 on the CPU."
-    row = _row(name, values)
-    for before, level in pairwise([-math.inf, *row.tolist()]):
-        if not level < math.inf:
-            why = "without noise there is no step to take"
-            raise ValueError(f"{name} must lie below inf, got {level:g}: {why}")
-        if level < before:
-            raise ValueError(f"{name} must not fall, got {level:g} after {before:g}")
-    return row
-
-
-def _row(name: str, values: Any) -> Float[Tensor, " m"]:
+def number_row(name: str, values: Any) -> Float[Tensor, " m"]:
     "values, a list or a tensor of one dimension, in float64 on the CPU."
     fits = "a list or a 1-d tensor of numbers"
     if not (hasattr(values, "dtype") and hasattr(values, "__len__")):
@@ -655,15 +532,6 @@ def _row(name: str, values: Any) -> Float[Tensor, " m"]:
     return row
 
 
-def strides(name: str, levels: Tensor, values: Tensor) -> Tensor:
-    "values, the stride at each of the levels, none of which may be 0."
-    lost = levels[values == 0]
-    if len(lost):
-        why = "step * (1 - alpha_bar) is 0 there"
-        raise ValueError(f"{name} must leave some noise, got {lost[0].item():g}: {why}")
-    return values
-
-
 def grey_levels(levels: Any, low: float, high: float) -> float:
     "The distance between two of the grey levels that stand evenly from low to high."
     steps = at_most("levels", levels, 2**24, 2) - 1  # as many as float32 keeps apart
@@ -674,7 +542,7 @@ def grey_levels(levels: Any, low: float, high: float) -> float:
 
 def strictly_rising(name: str, values: Any) -> Tensor:
     "Finite noise levels, two or more, each above the one before, as float64 on the CPU."
-    row = finite(name, _row(name, values))
+    row = finite(name, number_row(name, values))
     if len(row) < 2:
         raise ValueError(f"{name} must hold two levels or more, got {len(row)}")
     for before, level in pairwise(row.tolist()):
@@ -685,7 +553,7 @@ def strictly_rising(name: str, values: Any) -> Tensor:
 
 def ways(name: str, values: Any) -> list[float]:
     "Noise levels of a walk, two or more, that rise or fall at every step; the last may be inf, no noise at all."
-    row = _row(name, values).tolist()
+    row = number_row(name, values).tolist()
     if len(row) < 2:
         raise ValueError(f"{name} must hold two levels or more, got {len(row)}")
     for level in row[:-1] if row[-1] == math.inf else row:
@@ -715,99 +583,7 @@ def errors(name: str, values: Any, table: Tensor) -> Tensor:
     return read
 
 
-def variance(var: Any, mean: Tensor) -> Tensor:
-    "var as a tensor beside mean: finite, 0 or more, broadcasting against it, and not lost in mean's dtype."
-    if isinstance(var, Real) and not isinstance(var, bool):
-        var = float(var)
-        if not 0 <= var < math.inf:
-            raise ValueError(f"var must be finite and 0 or more, got {var:g}")
-        _kept(var, mean.dtype)
-        return torch.full((), var, dtype=mean.dtype, device=mean.device)
-    if not isinstance(var, Tensor) or not var.is_floating_point():
-        fits = (
-            "a number or a floating-point tensor"
-            if isinstance(var, Tensor)
-            else "a number or a tensor"
-        )
-        raise TypeError(f"var must be {fits}, got {got(var)}")
-    beside = zip(var.shape, mean.shape[max(0, mean.ndim - var.ndim) :], strict=False)
-    if var.ndim > mean.ndim or any(v not in (1, m) for v, m in beside):
-        shape = tuple(var.shape)
-        raise ValueError(f"var must broadcast against mean {tuple(mean.shape)}, got shape {shape}")
-    if var.ndim and var.device != mean.device:
-        raise ValueError(f"var must lie on mean's device, {mean.device}, got {var.device}")
-    if var.device.type == "cpu" and not torch.compiler.is_compiling():
-        _legal(var, mean.dtype)
-    return var.to(mean.dtype)
-
-
-def variances(name: str, value: Any, x: Tensor) -> Tensor:
-    "The variance that a function has said, one for all or one for each x, shaped as by rowwise."
-    var = rowwise(name, value, x)
-    refuse(~((var >= 0) & (var < math.inf)), f"{name} must be finite and 0 or more, got", var)
-    return var
-
-
-def _kept(var: float, dtype: torch.dtype) -> None:
-    "ValueError where dtype turns var into 0 or inf; half of its smallest number rounds to 0."
-    held = torch.finfo(dtype)
-    if 0 < var <= 0.5 * held.smallest_normal * held.eps or held.max < var < math.inf:
-        wider, name = (
-            "float32" if dtype.itemsize < 4 else "float64",
-            str(dtype).removeprefix("torch."),
-        )
-        raise ValueError(f"var must be representable in {name}, got {var:g}: use {wider}")
-    if var > (most := _largest(dtype)):
-        why = "2 pi e var overflows in its density and its entropy"
-        raise ValueError(f"var must be at most {most:.3g} in {dtype}, got {var:g}: {why}")
-
-
-def _largest(dtype: torch.dtype) -> float:
-    "The largest var whose 2 pi e var is finite in dtype, float32 at least: in that a density is worked out."
-    wide = torch.float64 if dtype == torch.float64 else torch.float32
-    return 0.999 * torch.finfo(wide).max / (2 * math.pi * math.e)
-
-
-def _legal(var: Tensor, dtype: torch.dtype) -> None:
-    "The same of each number of a tensor, in one pass; a NaN is neither above nor below."
-    low, high = var.aminmax() if var.numel() else (0, 0)
-    if not (low >= 0 and high < math.inf):
-        refuse(~((var >= 0) & (var < math.inf)), "var must be finite and 0 or more, got", var)
-    held = var.to(dtype)
-    if held is not var and holds(lost := (held == 0) & (var > 0) | (held == math.inf)):
-        _kept(var[lost].flatten()[0].item(), dtype)
-    if high > _largest(dtype):
-        _kept(float(high), dtype)
-
-
-def terms(
-    prior: Any, steps: Any, last: Any, dims: Any, stderr: Any
-) -> tuple[Tensor, Tensor, Tensor, int]:
-    "The terms of a bound of b data, (b,), (T-1, b), (b,), and their dims, if they and their errors fit each other."
-    table("prior", prior, 1)
-    if table("steps", steps, 2).shape[1:] != prior.shape:
-        fits = f"shape (T-1, {len(prior)}), like prior"
-        raise ValueError(f"steps must have {fits}, got {tuple(steps.shape)}")
-    same_shape("reconstruction", last, "prior", prior)
-    if not isinstance(stderr, tuple) or len(stderr) != 3:
-        came = f"{len(stderr)} of them" if isinstance(stderr, tuple) else got(stderr)
-        raise TypeError(
-            f"stderr must be three tensors, like prior, steps, reconstruction, got {came}"
-        )
-    for error, like in zip(stderr, (prior, steps, last), strict=True):
-        same_shape("stderr", error, "its term", like)
-    return prior, steps, last, count("dims", dims, 0)
-
-
-def replicates(values: Any, dims: Any, shares: Any) -> tuple[Tensor, int, Tensor]:
-    "Replicates (r, b) of an estimate for data of dims numbers, and the shares of its terms."
-    table("replicates", values, 2)
-    if not len(values):
-        raise ValueError(f"replicates must be at least one, got shape {tuple(values.shape)}")
-    return values, count("dims", dims, 0), table("shares", shares, 1)
-
-
-# ---- what may have come before an argument
+# ---- checks that look at the arguments before theirs
 
 
 def batch_of(given: Mapping[str, Any]) -> tuple[str, Tensor]:
@@ -820,17 +596,72 @@ def batch_of(given: Mapping[str, Any]) -> tuple[str, Tensor]:
 
 def like(name: str, value: Any, given: Mapping[str, Any]) -> Tensor:
     "A tensor of the batch's shape, beside it, in its precision."
+    for x in given.values():
+        if isinstance(x, Tensor):
+            break
+    if isinstance(value, Tensor) and (value.shape, value.dtype, value.device) == (
+        x.shape, x.dtype, x.device
+    ):  # fmt: skip
+        return value
     return matching(name, value, *batch_of(given))
+
+
+def own_events(name: str, value: Any, given: Mapping[str, Any]) -> Tensor:
+    "A batch of the event that self is about."
+    return events(name, value, given["self"].event_shape)
+
+
+def same_event(name: str, x: Any, given: Mapping[str, Any]) -> Tensor:
+    "A batch of self.mean's event; of its size, or of 1 on either side."
+    mean = given["self"].mean
+    if isinstance(x, Tensor) and x.shape == mean.shape and x.dtype == mean.dtype and x.device == mean.device:
+        return x
+    batches = {tensor(name, x).shape[:1], mean.shape[:1], (1,)}
+    if x.shape[1:] != mean.shape[1:] or x.ndim != mean.ndim or len(batches) > 2:
+        shape = tuple(mean.shape)
+        raise ValueError(f"{name} must have shape {shape} like the mean, got {tuple(x.shape)}")
+    if x.is_cpu != mean.is_cpu:
+        raise ValueError(f"{name} must lie on the mean's device, {mean.device}, got {x.device}")
+    return x
+
+
+def variance(name: str, value: Any, given: Mapping[str, Any]) -> Tensor:
+    "Finite, 0 or more, broadcasting against the mean, in its precision, which must hold it and what a density makes of it."
+    _, mean = batch_of(given)
+    fits = "a number or a floating-point tensor"
+    if not isinstance(value, Tensor):
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise TypeError(f"{name} must be {fits}, got {got(value)}")
+        value = torch.tensor(float(value), dtype=torch.float64)
+    elif not value.is_floating_point():
+        raise TypeError(f"{name} must be {fits}, got {got(value)}")
+    beside = zip(value.shape, mean.shape[max(0, mean.ndim - value.ndim) :], strict=False)
+    if value.ndim > mean.ndim or any(v not in (1, m) for v, m in beside):
+        shape = tuple(value.shape)
+        raise ValueError(f"{name} must broadcast against mean {tuple(mean.shape)}, got {shape}")
+    if value.ndim and value.device != mean.device:
+        raise ValueError(f"{name} must lie on mean's device, {mean.device}, got {value.device}")
+    refuse(~((value >= 0) & (value < math.inf)), f"{name} must be finite and 0 or more, got", value)
+    held = value.to(mean.dtype)
+    most = torch.finfo(mean.dtype if mean.dtype == torch.float64 else torch.float32).max / 17.1
+    lost = (held == 0) & (value > 0) | (held == math.inf) | (held > most)  # 17.1: 2 pi e
+    refuse(lost, f"{name} must be held by {mean.dtype}, and 2 pi e var too, got", value)
+    return held if value.ndim else held.to(mean.device)
 
 
 def time(name: str, value: Any, given: Mapping[str, Any], first: int = 1) -> int | Tensor:
     "t as an int, or as one for each of the batch, in first..T, T that of the first argument (self, p, q)."
-    for owner in given.values():
-        break
-    for x in given.values():
-        if isinstance(x, Tensor):
-            break
-    return times(value, x, first, owner.T)
+    of = iter(given.values())
+    last, x = next(of).T, next(of)
+    if type(value) is int and first <= value <= last:
+        return value
+    while not isinstance(x, Tensor):
+        x = next(of)
+    long = isinstance(value, Tensor) and value.dtype == torch.long
+    if not long or value.shape != x.shape[:1] or value.device != x.device:
+        return times(value, x, first, last)
+    refuse((value < first) | (value > last), f"{name} must lie in {first}..{last}, got", value)
+    return value
 
 
 def noise_level(name: str, value: Any, given: Mapping[str, Any]) -> Tensor:
@@ -841,6 +672,96 @@ def noise_level(name: str, value: Any, given: Mapping[str, Any]) -> Tensor:
     read = level(name, value, x, of)
     read = read.to(x.device, finest(x.device), non_blocking=True)
     return read if read.ndim == 0 or len(read) == len(x) else read[0]
+
+
+def one_level(name: str, value: Any) -> Tensor:
+    "One noise level in float64, where there is no batch."
+    read = real(name, value, "a number or a tensor of one", dtype=torch.float64)
+    if read.shape not in ((), (1,)):
+        raise ValueError(f"{name} must be one number, got shape {tuple(read.shape)}")
+    return known(name, read)
+
+
+def some_signal(name: str, value: Any) -> Tensor:
+    "One noise level in float64, above the one where nothing of x0 is left in x_t."
+    read = one_level(name, value)
+    why = "nothing of x0 is left in x_t; a law that knows E[x0] says its own denoise"
+    refuse(torch.sigmoid(read) == 0, f"{name} must be above -709: {why}, got", read)
+    return read
+
+
+def how_many(name: str, value: Any, given: Mapping[str, Any]) -> int:
+    "How many draws, 0 or more, of an event that self knows; memory must hold them."
+    n, event = count(name, value, 0), known_event(given["self"].event_shape)
+    room(name, n * math.prod(event), n)
+    return n
+
+
+def event(name: str, value: Any) -> torch.Size | None:
+    "The shape of one x; None stays None."
+    return event_shape(value)
+
+
+def chain_data(name: str, value: Any, given: Mapping[str, Any]) -> Tensor:
+    "Data in float32 at least, finite, that fits a reverse process p (self's, if it has one), as q's number of steps does."
+    p = given.get("p") or given["self"].p
+    q = given.get("q", p.q)
+    tensor(name, value)
+    if p.T != q.T:
+        raise ValueError(f"q and p must have the same number of steps, got {q.T} and {p.T}")
+    if p.event_shape is not None:
+        events(name, value, p.event_shape)
+    return wide(finite(name, value))
+
+
+# ---- the tables that a schedule is made of
+
+
+def schedule_values(name: str, values: Any, low: float, high: float) -> Tensor:
+    "T values in [low, high] as float64 on the CPU; the error names the first that is out of range, and its t."
+    fits = "a list or tensor of numbers"
+    values = real(name, values, fits, dtype=torch.float64, device="cpu").detach()
+    if values.ndim != 1 or not len(values):
+        shape = tuple(values.shape)
+        raise ValueError(f"{name} must be a list of T >= 1 numbers, got shape {shape}")
+    wrong = ~((values >= low) & (values <= high))
+    if wrong.any():
+        t = int(wrong.nonzero()[0])
+        came = f"{values[t].item():g} at t = {t + 1}"
+        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {came}")
+    return values
+
+
+def falling_values(
+    name: str, values: Any, low: float = -math.inf, high: float = math.inf
+) -> Tensor:
+    "The same, of values that never rise with t."
+    values = schedule_values(name, values, low, high)
+    rises = (values.diff() > 0).nonzero()
+    if len(rises):
+        t = int(rises[0]) + 1
+        came = f"{values[t].item():g} after {values[t - 1].item():g} at t = {t + 1}"
+        raise ValueError(f"{name} must not rise with t, got {came}")
+    return values
+
+
+def schedule_table(name: str, values: Any, given: Mapping[str, Any]) -> Tensor:
+    "A table (T+1,): float64 on the CPU, 0 at t = 0 and never above it, as long as the one before."
+    if not isinstance(values, Tensor) or values.dtype != torch.float64 or not values.is_cpu:
+        where = f" on {values.device}" if isinstance(values, Tensor) else ""
+        raise TypeError(f"{name} must be a float64 tensor on the CPU, got {got(values)}{where}")
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"{name} must have shape (T+1,), T >= 1, got {tuple(values.shape)}")
+    if not bool((values <= 1e-9).all()) or values[0] != 0:
+        fits = "must be 0 at t = 0 and nowhere above it"
+        raise ValueError(f"{name} {fits}, got {values[0].item():g} to {values.max().item():g}")
+    before = given.get("log_alpha", values)
+    return same_shape(name, values, "log_alpha", before if isinstance(before, Tensor) else values)
+
+
+def up_to_T(name: str, value: Any, given: Mapping[str, Any]) -> int:
+    "1 to self.T."
+    return count(name, value, 1, given["self"].T)
 
 
 # ---- the guard
@@ -884,6 +805,13 @@ def guarded(f: Callable) -> Callable:
     return door
 
 
+def built(kind: type, *parts: Any) -> Any:
+    "A new one of a class of ours, from parts that were made here: its __init__ without the door."
+    new = kind.__new__(kind)
+    kind.__init__.body(new, *parts)
+    return new
+
+
 def _check_of(hint: Any) -> tuple[Callable, bool, bool] | None:
     "What an annotation has checked, whether that looks at other arguments, and whether None may pass."
     parts = [part for part in get_args(hint) if part is not NoneType]
@@ -906,19 +834,27 @@ def _one(name: str, value: Any, kind: type) -> Any:
 # ---- the annotations, shared by the chapters; a shape of its own is said where it is used
 
 Batch = Annotated[Float[Tensor, "b *event"], tensor]  # b of x, each of any shape
+Events = Annotated[Float[Tensor, "b *event"], own_events]  # of self.event_shape
+Floats = Annotated[Float[Tensor, "..."], floating]
+BesideMean = Annotated[Float[Tensor, "b *event"], same_event]  # like self.mean
+Variance = Annotated[Float[Tensor, "..."] | float, variance]  # of the mean before it
+Data = Annotated[Float[Tensor, "b *event"], chain_data]  # x_0 that q and p fit
 Like = Annotated[Float[Tensor, "b *event"], like]  # one more of them, for each x
 Each = Float[Tensor, " b"]  # one number for each
 Numbers = Float[Tensor, "..."]  # of any shape, as the text says
 Level = Annotated[float | Float[Tensor, ""] | Each, noise_level]  # log SNR: one for all, or one for each x
 OneLevel = Annotated[float | Float[Tensor, ""], one_level]  # log SNR, where there is no x
+Signal = Annotated[float | Float[Tensor, ""], some_signal]  # the same, where something of x0 is left
 Time = Annotated[SupportsIndex | Int[Tensor, " b"], time]  # t in 1..T: one for all, or one for each x
 Time0 = Annotated[SupportsIndex | Int[Tensor, " b"], partial(time, first=0)]  # t in 0..T
-Random = Annotated[Generator | None, random]  # where randomness comes from; None is torch's own
+Random = Annotated[Generator | None, generator]  # where randomness comes from; None is torch's own
 Flag = Annotated[bool, flag]
 Text = Annotated[str, text]
 Amount = Annotated[float, amount]  # 0 or more, and finite
 Positive = Annotated[float, positive]  # above 0, and finite
 Fraction = Annotated[float, partial(number, low=0, high=1)]
 Count = Annotated[int, count]  # 1 or more
+Draws = Annotated[int, how_many]  # 0 or more, of self.event_shape
+EventShape = Annotated[Iterable[int] | None, event]
 Steps = Annotated[int, at_most]  # of a loop: 1 to ten million
 EndLevel = Annotated[float, partial(within, most=700, low=-700)]  # where a walk in log SNR begins or ends

@@ -8,10 +8,9 @@ from abc import ABC, abstractmethod
 
 import torch
 from jaxtyping import Float
-from torch import Generator, Tensor
+from torch import Tensor
 
-from . import checks
-from .checks import Batch, Each, Numbers
+from .checks import Batch, Each, Events, Level, OneLevel, Random, Signal, guarded
 from .slopes import jacobian, slope
 from .sums import level_by_level
 
@@ -32,46 +31,45 @@ class Distribution(ABC):
         "The shape of one x, without the batch: (2,) for a point in the plane, (1, 28, 28) for a digit."
 
     @abstractmethod
-    def sample(self, n: int, generator: Generator | None = None) -> Batch:
+    def sample(self, n: int, generator: Random = None) -> Batch:
         "n independent draws, in the precision of the distribution, and where it lies."
 
     @abstractmethod
     def log_prob(self, x: Batch) -> Each:
         "The log of the density at each x, in x's precision."
 
-    def score(self, x: Batch) -> Batch:
+    @guarded
+    def score(self, x: Events) -> Batch:
         "The gradient of log_prob with respect to x."
-        return slope(self.log_prob, checks.events("x", x, self.event_shape))
+        return slope(self.log_prob, x)
 
     @abstractmethod
-    def noised(self, log_snr: float | Float[Tensor, ""]) -> "Distribution":
+    def noised(self, log_snr: OneLevel) -> "Distribution":
         "The law of scale * x0 + std * eps, scale^2 = sigmoid(log_snr), std^2 = sigmoid(-log_snr): q(x_t)."
 
-    def denoise(self, x_t: Batch, log_snr: float | Float[Tensor, ""]) -> Batch:
+    @guarded
+    def denoise(self, x_t: Events, log_snr: Signal) -> Batch:
         "E[x0 | x_t] = (x_t + std^2 * score of q(x_t)) / scale, in float64 [Robbins 1956]."
-        level = checks.some_signal(log_snr, x_t, self.event_shape, "denoise with E[x0]")
-        x, scale, var = x_t.double(), torch.sigmoid(level).sqrt(), torch.sigmoid(-level)
-        return ((x + var * self.noised(level).score(x)) / scale).to(x_t)
+        x, scale, var = x_t.double(), torch.sigmoid(log_snr).sqrt(), torch.sigmoid(-log_snr)
+        return ((x + var * self.noised(log_snr).score(x)) / scale).to(x_t)
 
-    def denoise_cov(self, x_t: Batch, log_snr: float | Float[Tensor, ""]) -> Float[Tensor, "n d d"]:
+    @guarded
+    def denoise_cov(self, x_t: Events, log_snr: Signal) -> Float[Tensor, "n d d"]:
         "Cov[x0 | x_t] = std^2 / scale * the Jacobian of denoise, d the size of an event: how unsure that guess is."
-        level = checks.some_signal(log_snr, x_t, self.event_shape, "denoise_cov with Cov[x0]")
-        scale, var = torch.sigmoid(level).sqrt(), torch.sigmoid(-level)
-        return jacobian(lambda x: self.denoise(x, level), x_t) * (var / scale).to(x_t)
+        scale, var = torch.sigmoid(log_snr).sqrt(), torch.sigmoid(-log_snr)
+        return jacobian(lambda x: self.denoise(x, log_snr), x_t) * (var / scale).to(x_t)
 
-    def denoise_moments(self, x_t: Batch, log_snr: float | Numbers) -> tuple[Batch, Batch]:
+    @guarded
+    def denoise_moments(self, x_t: Events, log_snr: Level) -> tuple[Batch, Batch]:
         "E[x0 | x_t] and, coordinate by coordinate, Var[x0 | x_t]; log_snr one for all, or (n,), one for each x."
 
         def both(x: Tensor, level: Tensor) -> Tensor:
             var = self.denoise_cov(x, level).diagonal(dim1=-2, dim2=-1)
             return torch.stack([self.denoise(x, level), var.reshape(x.shape)])
 
-        return level_by_level(both, x_t, checks.levels(log_snr, x_t, self.event_shape), 1).unbind()
+        return level_by_level(both, x_t, log_snr, 1).unbind()
 
-    def noised_score(self, x_t: Batch, log_snr: float | Numbers) -> Batch:
+    @guarded
+    def noised_score(self, x_t: Events, log_snr: Level) -> Batch:
         "The score of q(x_t); log_snr one for all, or (n,), one for each x."
-
-        def score(x: Tensor, level: Tensor) -> Tensor:
-            return self.noised(level).score(x)
-
-        return level_by_level(score, x_t, checks.levels(log_snr, x_t, self.event_shape))
+        return level_by_level(lambda x, level: self.noised(level).score(x), x_t, log_snr)

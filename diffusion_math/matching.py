@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from . import checks
 from .checks import Batch, Each, Numbers, Random
-from .networks.ask import AsksNetwork, own_dtype
+from .ddpm import DDPM
+from .networks.ask import own_dtype
 from .networks.denoiser import LogSNR, as_denoiser
 from .numerics import beside, noise_like, signal_and_noise
 from .sums import mean_event, sum_event, wide, wide_dtype
@@ -156,8 +157,8 @@ def line_velocity(denoiser: Any, x_t: Batch, t: Time) -> Batch:
     time = _time(t, x_t)
     level, c = time_to_log_snr(time), beside(((1 - time).square() + time.square()).sqrt(), x_t)
     x = (x_t / c).to(x_t)
-    if isinstance(denoiser, AsksNetwork):
-        return convert_line("velocity", x_t, time, **{denoiser.predicts: denoiser.ask(x, level)})
+    if isinstance(denoiser, DDPM):
+        return convert_line("velocity", x_t, time, **{denoiser.predicts: denoiser.predict_at(x, level).value})
     return convert_line("velocity", x_t, time, x0=as_denoiser(denoiser)(x, level))
 
 # %% ../nbs/14_flow_matching.ipynb #d02c70ae

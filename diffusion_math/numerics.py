@@ -1,23 +1,21 @@
-"The chapters derive what a log-density or a KL divergence is."
+"What a log-density and a KL divergence are made of, to all their digits at both ends."
 
 import math
-from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
-from . import checks
-from .sums import wide, wide_dtype
+from .sums import all_wide, wide_dtype
 
 __all__ = [
-    "beside", "empty_draws", "known_root", "log_cos_squared", "log_excess", "log_normal", "log_or_never", "log_rest",
-    "noise_like", "ratio_excess", "root", "scaled_square", "seed_dice", "signal_and_noise",
+    "beside", "log_excess", "log_normal", "log_or_never", "noise_like", "ratio_excess", "root", "scaled_square", "scales",
+    "seed_dice",
 ]  # fmt: skip
 
 
 def log_normal(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
     "log N(x; mean, var) of each coordinate; +inf at the point and -inf elsewhere where var is 0."
-    x, mean, var = wide(x), wide(mean), wide(var)
+    x, mean, var = all_wide(x, mean, var)
     point = var == 0
     var = torch.where(point, 1, var)
     off = x - mean
@@ -28,7 +26,8 @@ def log_normal(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
 
 def scaled_square(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
     "(x - mean)^2 / var; where var is 0: 0 at the mean, inf elsewhere."
-    off, var = wide(x) - wide(mean), wide(var)
+    x, mean, var = all_wide(x, mean, var)
+    off = x - mean
     point = var == 0
     each = (off / torch.where(point, 1, var).sqrt()).square()
     return torch.where(point & ~off.isnan(), torch.where(off == 0, 0.0, math.inf), each)
@@ -38,12 +37,6 @@ def root(var: Tensor) -> Tensor:
     "sqrt(var) with a gradient of 0 where var is 0, not of infinity: a point mass has no noise to learn from."
     point = var == 0
     return torch.where(point, 0.0, torch.where(point, 1.0, var).sqrt())
-
-
-def known_root(var: Tensor, known: tuple[Tensor | None, Tensor | None]) -> Tensor:
-    "root(var), or the root in known where known[0] is this var and no gradient is wanted of it."
-    of, std = known
-    return std if std is not None and of is var and not of.requires_grad else root(var)
 
 
 def log_or_never(var: Tensor) -> Tensor:
@@ -64,13 +57,7 @@ def noise_like(mean: Tensor, generator: Generator | None) -> Tensor:
     "eps ~ N(0, I) in mean's shape; the same seed gives the same numbers, whichever generator has it."
     if generator is None:
         return torch.randn_like(mean, memory_format=torch.contiguous_format)
-    checks.random(generator)
     return torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
-
-
-def empty_draws(n: Any, event_shape: torch.Size | None, like: Tensor) -> Tensor:
-    "(n, *event) of like's kind, float32 at least, not filled yet. ValueError: no event_shape, or more than memory holds."
-    return wide(like.new_empty(checks.draws(n, checks.known_event(event_shape))))
 
 
 def log_excess(d: Tensor) -> Tensor:
@@ -88,7 +75,7 @@ def log_excess(d: Tensor) -> Tensor:
 
 def ratio_excess(var: Tensor, var_2: Tensor) -> Tensor:
     "r - 1 - log r for r = var / var_2, all its digits at any scale: 0 for two zeros, inf for one."
-    var, var_2 = wide(var), wide(var_2)
+    var, var_2 = all_wide(var, var_2)
     one, two = var == 0, var_2 == 0
     safe, safe_2 = torch.where(two, 1, var), torch.where(two, 1, var_2)
     d = (safe - safe_2) / safe_2  # r - 1, exact where r is near 1
@@ -100,22 +87,18 @@ def ratio_excess(var: Tensor, var_2: Tensor) -> Tensor:
     return torch.where(one == two, torch.where(one, 0.0, each), math.inf)
 
 
-def log_cos_squared(angle: Tensor, left: Tensor) -> Tensor:
-    "log(cos(angle)^2), all its digits at both ends; left is pi/2 - angle, unsubtracted."
-    return torch.where(angle < 1, torch.log1p(-angle.sin().square()), 2 * left.sin().log())
-
-
-def log_rest(share: float) -> float:
-    "log(1 - share), -inf where the share is 1."
-    return math.log1p(-share) if share < 1 else -math.inf
-
-
 def beside(numbers: Tensor, x: Tensor) -> Tensor:
     "One number for all, or one for each x, shaped to broadcast against x, in x's dtype, float32 at least."
     shaped = numbers.view(*numbers.shape, *[1] * (x.ndim - 1)) if numbers.ndim else numbers
     return shaped.to(wide_dtype(x.dtype))
 
 
-def signal_and_noise(log_snr: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    "sqrt(alpha_bar) and sqrt(1 - alpha_bar) beside x."
-    return beside(torch.sigmoid(log_snr).sqrt(), x), beside(torch.sigmoid(-log_snr).sqrt(), x)
+def scales(log_snr: Tensor | float, x: Tensor) -> tuple[Tensor, Tensor]:
+    "a = sqrt(alpha_bar) and s = sqrt(1 - alpha_bar), to broadcast against x, in x's dtype, float32 at least."
+    level = log_snr if isinstance(log_snr, Tensor) else torch.tensor(log_snr, dtype=torch.float64)
+    level = level.view(-1, *[1] * (x.ndim - 1))  # so that half precision times them is float32
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    return torch.sigmoid(level).sqrt().to(dtype), torch.sigmoid(-level).sqrt().to(dtype)
+
+
+signal_and_noise = scales

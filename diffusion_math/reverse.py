@@ -5,18 +5,16 @@ __all__ = ['ReverseProcess', 'ExactReverse']
 
 # %% ../nbs/04_reverse_process.ipynb #49459818
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import SupportsIndex
 
 import torch
 from torch import Tensor, nn
 
 from . import checks
-from .checks import Batch, Numbers, Random
+from .checks import Batch, Draws, EventShape, Flag, Floats, Numbers, Random, Time, guarded
 from .distribution import Distribution
-from .forward import ForwardProcess, Time
+from .forward import ForwardProcess, posterior_numbers
 from .gaussian import Gaussian
-from .numerics import empty_draws
+from .sums import wide
 from .tables import countdown
 
 __all__ = ["ExactReverse", "ReverseProcess"]
@@ -31,32 +29,29 @@ class ReverseProcess(ABC):
     event_shape, such as (1, 28, 28), is what sample needs. x is (b, *event), t an int or a (b,) integer tensor.
     """
 
-    def __init__(self, q: ForwardProcess, event_shape: Iterable[int] | None = None):
-        self.q, self.T = checks.instance("q", q, ForwardProcess), q.T
-        self.event_shape = checks.event_shape(event_shape)
+    @guarded
+    def __init__(self, q: ForwardProcess, event_shape: EventShape = None):
+        self.q, self.T, self.event_shape = q, q.T, event_shape
 
     @abstractmethod
     def step(self, x_t: Batch, t: Time) -> Gaussian:
         "p(x_{t-1} | x_t), t in 1..T: one step back, for each x_t [DDPM eq. 1]."
 
+    @guarded
     def prior(self, like: Batch) -> Gaussian:
         "p(x_T) = N(0, I), in like's shape and kind."
-        return Gaussian(torch.zeros_like(checks.tensor("like", like)), 1.0)
-
-    def checked_step(self, x_t: Batch, t: Time) -> Gaussian:
-        "What step says; TypeError or ValueError where that is no Gaussian over x."
-        law = checks.instance("p.step", self.step(x_t, t), Gaussian, must="return")
-        checks.answer("p.step", law.mean, x_t, of="x_t", what="a mean")
-        return law
+        one = torch.ones((), dtype=like.dtype, device=like.device)
+        return Gaussian.made(torch.zeros_like(like), one, one)
 
     @torch.no_grad()
+    @guarded
     def sample(
         self,
-        n: SupportsIndex,
+        n: Draws,
         generator: Random = None,
-        progress: bool = False,
-        trajectory: bool = False,
-        like: Tensor | None = None,
+        progress: Flag = False,
+        trajectory: Flag = False,
+        like: Floats | None = None,
     ) -> Numbers:
         """n draws of x_0, (n, *event): one of the prior, then T of step, without gradients.
 
@@ -64,13 +59,14 @@ class ReverseProcess(ABC):
         the tensor like; without one, of the first parameter that the process holds, or torch's defaults. The walk
         itself is in float32 at least: in half precision T roundings of the mean add up. ValueError: no event_shape.
         """
-        like = self.like() if like is None else checks.floating("like", like)
-        x = self.prior(empty_draws(n, self.event_shape, like)).sample(generator)  # x_T
-        path, every = [x], checks.flag("trajectory", trajectory)
+        like = self.like() if like is None else like
+        x = self.prior(wide(like.new_empty(n, *self.event_shape))).sample(generator)  # x_T
+        path = [x]
         for t in countdown(self.T, progress):
-            x = self.checked_step(x, t).sample(generator)
-            path = [*path, x] if every else [x]
-        return (torch.stack(path[::-1]) if every else x).to(like)
+            law = checks.instance("p.step", self.step(x, t), Gaussian, must="return")
+            x = checks.answer("p.step", law.sample(generator), x, of="x_t", what="a mean")
+            path = [*path, x] if trajectory else [x]
+        return (torch.stack(path[::-1]) if trajectory else x).to(like)
 
     def like(self) -> Tensor:
         "A tensor of the kind that sample starts from."
@@ -94,15 +90,17 @@ class ExactReverse(ReverseProcess):
     denoise and a denoise_cov of distribution a step. Raises what q.posterior and distribution.denoise raise.
     """
 
+    @guarded
     def __init__(self, q: ForwardProcess, distribution: Distribution):
-        self.distribution = checks.instance("distribution", distribution, Distribution)
+        self.distribution = distribution
         super().__init__(q, distribution.event_shape)
 
+    @guarded
     def step(self, x_t: Batch, t: Time) -> Gaussian:
         "N(mean, diag(var)) with the moments of q(x_{t-1} | x_t)."
-        a, b, v, _ = self.q.tables.at("posterior", "x_t", x_t, t)
-        mean, var = self.distribution.denoise_moments(x_t, self.q.tables.row("log_snr", t, x_t))
-        return Gaussian(a * mean + b * x_t, v + a.square() * var)
+        a, b, v, _ = self.q.tables.at(x_t, t, posterior_numbers)
+        mean, var = self.distribution.denoise_moments(x_t, self.q.tables.log_snr(x_t, t))
+        return Gaussian.made(a * mean + b * x_t, v + a.square() * var)
 
     def like(self) -> Tensor:
         return getattr(self.distribution, "means", super().like())

@@ -1,13 +1,15 @@
 "A score is a slope, and so are the numbers in a Jacobian."
 
 from collections.abc import Callable
+from functools import partial
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
 from . import checks
-from .checks import Batch, Each
+from .checks import Batch, Each, Random, Steps, guarded
 from .sums import sum_event
 
 __all__ = ["jacobian", "slope", "trace_jacobian", "value_and_trace"]
@@ -46,12 +48,9 @@ def value_and_trace(
     name: str = "f",
 ) -> tuple[Tensor, Float[Tensor, " b"]]:
     "f(x) and the trace of its Jacobian, (b,), with a graph where gradients are on; probes as in trace_jacobian."
-    checks.function(name, f, "x")
-    n = checks.tensor("x", x).shape[1:].numel()
+    n = x.shape[1:].numel() if probes is None else probes
     if probes is not None:
-        n = checks.at_most("probes", probes)
         checks.room("probes", 2 * n * x.numel(), n)
-        checks.random(generator)
     graph = torch.is_grad_enabled()
     with torch.inference_mode(False), torch.enable_grad():
         x = x if x.requires_grad else x.detach().clone().requires_grad_()
@@ -67,11 +66,12 @@ def value_and_trace(
     return (out, trace) if graph else (out.detach(), trace.detach())
 
 
+@guarded
 def trace_jacobian(
-    f: Callable[[Tensor], Tensor],
+    f: Annotated[Callable[[Tensor], Tensor], partial(checks.function, of="x")],
     x: Batch,
-    probes: int | None = None,
-    generator: Generator | None = None,
+    probes: Steps | None = None,
+    generator: Random = None,
 ) -> Each:
     """The trace of f's Jacobian at each x, (b,): the sum over coordinates of the slope of f_i with respect to x_i.
 

@@ -1,7 +1,10 @@
-"Every transition in this course is a Gaussian whose mean is a sum of one or two x, each times a number, and whose ..."
+"""The numbers of Gaussian laws for every t, in float64, and beside whatever x they meet.
 
-from collections.abc import Callable, Hashable, Iterable
-from operator import index
+Every transition in this course is a Gaussian whose mean is a sum of one or two x, each times a number, and whose
+variance is a number: a law is a few rows of T + 1 numbers, made once from the schedule by the function beside its equation.
+"""
+
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -21,14 +24,13 @@ def from_zero(x: Float[Tensor, " T"]) -> Float[Tensor, " n"]:
 
 
 def even_steps(T: int) -> Float[Tensor, " n"]:
-    "t/T for t = 0..T in float64, T 1 or more."
-    return torch.arange(checks.at_most("T", T) + 1, **EXACT) / int(T)
+    "t/T for t = 0..T in float64."
+    return torch.arange(T + 1, **EXACT) / T
 
 
 def read_at(curve: Float[Tensor, " n"], T: int) -> Float[Tensor, " m"]:
     "A curve of n values read at T + 1 even places, by straight lines between its entries."
-    even = torch.arange(checks.at_most("T", T) + 1, **EXACT)
-    place = even * (len(curve) - 1) / int(T)  # in this order an entry's own place is hit exactly
+    place = torch.arange(T + 1, **EXACT) * (len(curve) - 1) / T  # hits an entry's own place exactly
     at = place.floor().long().clamp(max=len(curve) - 2)
     share, left, right = place - at, curve[at], curve[at + 1]
     inner = torch.where(left == right, left, left + share * (right - left))
@@ -48,7 +50,7 @@ def longer_steps(
 def countdown(T: int, progress: bool) -> Iterable:
     "T, T-1, ..., 1, behind a progress bar if one is wanted."
     times = range(T, 0, -1)
-    if not checks.flag("progress", progress):
+    if not progress:
         return times
     from tqdm.auto import tqdm
 
@@ -66,83 +68,46 @@ def outlives(x: Tensor) -> bool:
 
 
 class Tables:
-    """The numbers of Gaussian laws for every t, each law (rows, T+1) in float64, the last row its variance.
+    """A schedule's laws, each from a function numbers(schedule, *of) -> (rows, T+1), whose last row is a variance.
 
-        tables = Tables({"step": torch.stack([alpha.sqrt(), beta])})
-        scale, var, std = tables.at("step", "x_prev", x_prev, t)
+        scale, var, std = Tables(schedule).at(x0, t, marginal_numbers)
 
-    `exact` holds them as they are. A copy or a pickle takes them along, and not what was cast.
+    They are made and cast once for each kind of x. A copy or a pickle takes the schedule along, and not what was cast.
     """
 
-    def __init__(self, exact: dict[Hashable, Float[Tensor, "rows n"]]):
-        self.exact, self._cast = exact, {}
+    def __init__(self, schedule: Any):
+        self.schedule, self._cast = schedule, {}
 
     def at(
-        self,
-        law: Hashable,
-        name: str,
-        x: Tensor,
-        t: Any,
-        first: int = 1,
-        make: Callable[[], Float[Tensor, "rows n"]] | None = None,
+        self, x: Tensor, t: int | Tensor, numbers: Callable[..., Tensor], *of: Any
     ) -> tuple[Tensor, ...]:
-        """Each number of a law at t, and the root of its variance: in x's dtype, shaped to broadcast against x.
-
-        t: an int, or (b,), within first..T. name: what an error calls x. make: makes a law that is not there yet.
-        Raises as checks.tensor, checks.times.
-        """
-        flat, shaped = self._beside(law, name, x, make)
-        if isinstance(t, Tensor) and t.shape == x.shape[:1]:
-            try:  # index_select looks at the range of t itself, but for a 0 where the law begins at 1
-                if first == 0 or checks.begins_at_one(t):
-                    return shaped.index_select(1, t).unbind()
-            except (IndexError, RuntimeError):
-                pass  # what is wrong with t is said, or mended, below
-        t = checks.times(t, x, first, flat.shape[1] - 1)
+        "Each number of a law at t, and the root of its variance: in x's dtype, shaped to broadcast against x."
+        key = numbers, of, x.device, x.dtype, x.ndim
+        flat, shaped = self._cast.get(key) or self._kept(key, x)
         if isinstance(t, Tensor):
             return shaped.index_select(1, t).unbind()
         return flat.select(1, t).clone().unbind()
 
-    def row(self, law: Hashable, t: Any, x: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
-        "A law's first row at a t that was checked, beside x but in a dtype of its own, or the finest that x's device has."
-        t = t.to(x.device, torch.long) if isinstance(t, Tensor) else index(t)
-        dtype = checks.finest(x.device) if dtype == torch.float64 else dtype
-        key = law, x.device, dtype
-        row = self._cast.get(key)
+    def log_snr(self, x: Tensor, t: int | Tensor) -> Tensor:
+        "log SNR at t beside x, in float64, or in the finest that x's device has."
+        row = self._cast.get(x.device)
         if row is None:
             with torch.inference_mode(False):
-                row = self.exact[law][0].to(x.device, dtype)
+                row = self.schedule.log_snr.to(x.device, checks.finest(x.device))
             if outlives(row):
-                self._cast[key] = row
+                self._cast[x.device] = row
         return row[t]
 
-    def _numbers(self, law: Hashable, make: Callable | None) -> Float[Tensor, "rows n"]:
-        "A law's numbers as they are, made if they are not there yet."
-        if make is None or law in self.exact:
-            return self.exact[law]
-        made = make()
-        if outlives(made):
-            self.exact[law] = made
-        return made
-
-    def _beside(
-        self, law: Hashable, name: str, x: Tensor, make: Callable | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def _kept(self, key: tuple, x: Tensor) -> tuple[Tensor, Tensor]:
         "A law's table as x needs it, and the same with dimensions for x's event."
-        try:
-            return self._cast[law, x.device, x.dtype, x.ndim]
-        except (
-            AttributeError,
-            KeyError,
-        ):  # so an x is looked at once for its kind, and never again
-            checks.tensor(name, x)
+        numbers, of, device, dtype, ndim = key
         with torch.inference_mode(False):  # a table first met in inference must serve training too
-            exact = self._numbers(law, make)
-            flat = torch.cat([exact, exact[-1:].sqrt()]).to(x.device, x.dtype)
-            shaped = flat.view(*flat.shape, *[1] * (x.ndim - 1))
+            exact = numbers(self.schedule, *of)
+            flat = torch.cat([exact, exact[-1:].sqrt()]).to(device, dtype)
+            shaped = flat.view(*flat.shape, *[1] * (ndim - 1))
         if outlives(shaped):
-            self._cast[law, x.device, x.dtype, x.ndim] = flat, shaped
+            self._cast[key] = flat, shaped
         return flat, shaped
 
     def __getstate__(self) -> dict:
-        return {"exact": self.exact, "_cast": {}}
+        return {"schedule": self.schedule, "_cast": {}}

@@ -1,7 +1,7 @@
 "Chapter 5 bounds −log p(x₀) and asks how far the bound is off."
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from .. import checks
+from ..checks import Data, guarded
 from ..forward import ForwardProcess
 from ..reverse import ReverseProcess
-from .chain import check_chain
 
 __all__ = ["GridChain"]
 
@@ -218,6 +218,9 @@ def _gap(
     return gap + _top_gap(top, s.alpha_bar[-1].sqrt() * x0, s.noise_var[-1], log_h, log_p, fine)
 
 
+Real = Annotated[float, checks.number]
+
+
 class GridChain:
     """What can be known about a reverse process over one number: p(x_0) and the gap, on grids, in float64 on the CPU.
 
@@ -227,19 +230,19 @@ class GridChain:
     corners. Costs T matrix products. ValueError: another event, a variance of 0, steps too narrow for a grid.
     """
 
+    @guarded
     def __init__(
-        self, p: ReverseProcess, low: float = -5.0, high: float = 5.0, fine: float | None = None
+        self,
+        p: ReverseProcess,
+        low: Real = -5.0,
+        high: Real = 5.0,
+        fine: Real | None = None,
     ):
-        if (
-            checks.instance("p", p, ReverseProcess).event_shape is not None
-            and p.event_shape.numel() != 1
-        ):
-            raise ValueError(
-                f"p must be a process over one number, got event_shape {tuple(p.event_shape)}"
-            )
+        if p.event_shape is not None and p.event_shape.numel() != 1:
+            event = tuple(p.event_shape)
+            raise ValueError(f"p must be a process over one number, got event_shape {event}")
         fine = min(6.0, max(1.5, 20 / math.sqrt(p.T))) if fine is None else fine
-        named = ("low", low), ("high", high), ("fine", fine)
-        self.low, self.high, self.fine = (checks.number(name, value) for name, value in named)
+        self.low, self.high, self.fine = low, high, fine
         self.p, self.levels, self._first = p, _levels(p, self.low, self.high, self.fine), None
 
     @torch.no_grad()
@@ -258,9 +261,9 @@ class GridChain:
         return torch.where(out < LEAST, -math.inf, out)
 
     @torch.no_grad()
-    def gap(self, q: ForwardProcess, x0: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
+    @guarded
+    def gap(self, q: ForwardProcess, x0: Data) -> Float[Tensor, " b"]:
         "KL(q(x_1, ..., x_T | x_0) || p(x_1, ..., x_T | x_0)), (b,), in nats: bound + log p(x_0); inf above 700."
-        check_chain(q, self.p, x0, None)
         return _gap(q, self.levels, self._within(x0), self.fine)
 
     def _within(self, x0: Tensor) -> Float[Tensor, " b"]:

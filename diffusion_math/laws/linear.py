@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import checks
-from ..forward import ForwardProcess
+from ..checks import Data, Events, guarded
+from ..forward import ForwardProcess, posterior_numbers
 from ..reverse import ReverseProcess
-from .chain import check_chain
 
 __all__ = ["LinearChain"]
 
@@ -71,11 +71,12 @@ class LinearChain:
     Raises ValueError for a step that is not linear; gap and bound also for a variance of 0.
     """
 
+    @guarded
     def __init__(self, p: ReverseProcess):
-        if checks.instance("p", p, ReverseProcess).event_shape is None:
+        if p.event_shape is None:
             raise ValueError("p must have an event_shape, got None")
         checks.at_most("p.event_shape.numel()", p.event_shape.numel(), 2**11, 0)
-        self.p, self.d = p, p.event_shape.numel()
+        self.p, self.event_shape, self.d = p, p.event_shape, p.event_shape.numel()
         self.steps = [_affine(p, t, p.event_shape) for t in range(1, p.T + 1)]
         self.h = [self.steps[0]]  # h[t-1] is the law of x_0 given x_t
         for step in self.steps[1:]:
@@ -83,26 +84,29 @@ class LinearChain:
         unit = torch.eye(self.d, dtype=torch.float64)
         self.prior = _Affine(0 * unit, torch.zeros_like(unit[0]), unit)
 
-    def log_prob(self, x0: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
+    @guarded
+    def log_prob(self, x0: Events) -> Float[Tensor, " b"]:
         "log p(x_0), (b,), in nats: x_0 is Gaussian."
         law = _then(self.h[-1], self.prior)
-        checks.at_hand("x0", checks.events("x0", x0, self.p.event_shape))
+        checks.at_hand("x0", x0)
         off = x0.reshape(len(x0), self.d).double() - law.c
         quadratic = (off * torch.linalg.solve(law.V, off.T).T).sum(1)
         return -0.5 * (quadratic + torch.linalg.slogdet(2 * math.pi * law.V)[1])
 
-    def gap(self, q: ForwardProcess, x0: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
+    @guarded
+    def gap(self, q: ForwardProcess, x0: Data) -> Float[Tensor, " b"]:
         "KL(q(x_1, ..., x_T | x_0) || p(x_1, ..., x_T | x_0)), (b,), in nats, link by link."
         links = [
             _given_x0(step, h)
             for step, h in zip([*self.steps[1:], self.prior], self.h, strict=True)
         ]
-        return sum(_links(q, _check_linear(self, q, x0), links))
+        return sum(_links(q, _check_linear(self, x0), links))
 
-    def bound(self, q: ForwardProcess, x0: Float[Tensor, "b *event"]) -> Float[Tensor, " b"]:
+    @guarded
+    def bound(self, q: ForwardProcess, x0: Data) -> Float[Tensor, " b"]:
         "The expectation of elbo(q, p, x0).total, (b,), in nats, in closed form."
         none = torch.zeros(self.d, self.d, dtype=torch.float64)
-        x, first, s = _check_linear(self, q, x0), self.steps[0], q.schedule
+        x, first, s = _check_linear(self, x0), self.steps[0], q.schedule
         links = [(step.A, none, step.c, step.V) for step in [*self.steps[1:], self.prior]]
         off = x - (s.alpha_bar[1].sqrt() * x @ first.A.T + first.c)
         spread = s.noise_var[1] * first.A @ first.A.T
@@ -113,9 +117,9 @@ class LinearChain:
         )
 
 
-def _check_linear(chain: LinearChain, q: ForwardProcess, x0: Tensor) -> Float[Tensor, "b d"]:
+def _check_linear(chain: LinearChain, x0: Tensor) -> Float[Tensor, "b d"]:
     "x_0 as float64 rows; ValueError where a step is too narrow to be compared with q's."
-    checks.at_hand("x0", check_chain(q, chain.p, x0, None))
+    checks.at_hand("x0", x0)
     for t, step in enumerate(chain.steps, start=1):
         if not bool((step.V.diagonal() > 0).all()):
             raise ValueError(f"p.step must have variances above 0, got 0 at t = {t}")
@@ -132,7 +136,7 @@ def _links(
             a, b, var, left, noise = s.alpha_bar[q.T].sqrt(), 0.0, s.noise_var[q.T], 0.0, 0.0
         else:
             (a, b, var), left, noise = (
-                q.tables.exact["posterior"][:, t],
+                posterior_numbers(s)[:, t],
                 s.alpha_bar[t].sqrt(),
                 s.noise_var[t],
             )

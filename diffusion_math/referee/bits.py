@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from .. import checks
-from ..laws.rounding import log_mass
+from ..likelihood import log_mass
 from .noising import no_verdict
 from .verdict import Case, NoAnswer, Slip, Verdict, as_numbers, ask, judge, slips
 

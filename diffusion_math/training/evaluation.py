@@ -19,8 +19,7 @@ from ..area import Levels, area_estimate
 from ..change import log_prob_by_flow
 from ..ddpm import DDPM
 from ..forward import ForwardProcess, Schedule
-from ..laws.estimator import term_shares
-from ..likelihood import draw_times
+from ..likelihood import draw_times, term_shares
 
 __all__ = []
 
