@@ -4,18 +4,13 @@
 __all__ = ['drift', 'diffusion', 'walk']
 
 # %% ../nbs/10_noisy_walk.ipynb #cbdf43c5
-import math
-from itertools import pairwise
 from typing import Any
-
-import torch
 
 from . import checks
 from .checks import Batch, Numbers, Random
 from .networks.denoiser import LogSNR, as_denoiser
-from .numerics import noise_like, signal_and_noise
-from .sums import wide
-from .tables import EXACT
+from .numerics import signal_and_noise
+from .solvers import Solver, even_grid, solve
 
 __all__ = ["diffusion", "drift", "walk"]
 
@@ -25,23 +20,22 @@ def drift(denoiser: Any, x: Batch, log_snr: LogSNR, dial: float = 1.0) -> Batch:
 
         dx = drift dlambda + diffusion dW,   drift = a/2 (D - a x) + dial/2 (a D - x),   diffusion = s sqrt(dial)
 
-    with a^2 = sigmoid(lambda), s^2 = sigmoid(-lambda), D what denoiser says (see as_denoiser). Every dial, 0 or more,
-    leaves q(x_t) as it is: 0 is the probability flow, 1 the reverse SDE [Anderson 1982; Song et al. 2021 eq. 6]. x: (b,
-    *event). log_snr: one number or (b,). Like x. Gradients pass.
+    with a^2 = sigmoid(lambda), s^2 = sigmoid(-lambda), D what denoiser says (see as_denoiser). Every dial, from 0 to a
+    million, leaves q(x_t) as it is: 0 is the probability flow, 1 the reverse SDE [Anderson 1982; Song et al. 2021 eq.
+    6]. x: (b, *event). log_snr: one number or (b,). Like x. Gradients pass.
     """
-    dial, denoise = checks.amount("dial", dial), as_denoiser(denoiser)
-    level = checks.level("log_snr", log_snr, x, "x").to(x.device, checks.finest(x.device))
+    dial, denoise = checks.within("dial", dial, 1e6, 0), as_denoiser(denoiser)
+    level = checks.level("log_snr", log_snr, x, "x").to(x.device)
     (a, _), guess = signal_and_noise(level, x), denoise(x, level)
     return (a / 2 * (guess - a * x) + dial / 2 * (a * guess - x)).to(x)
 
 
 def diffusion(x: Batch, log_snr: LogSNR, dial: float = 1.0) -> Numbers:
     "The size of the dice, s sqrt(dial): a number beside x, or one for each x, shaped to broadcast against it."
-    level = checks.level("log_snr", log_snr, x, "x").to(x.device, checks.finest(x.device))
-    return (checks.amount("dial", dial) ** 0.5 * signal_and_noise(level, x)[1]).to(x)
+    dial, level = checks.within("dial", dial, 1e6, 0), checks.level("log_snr", log_snr, x, "x")
+    return (dial**0.5 * signal_and_noise(level.to(x.device), x)[1]).to(x)
 
 # %% ../nbs/10_noisy_walk.ipynb #cf2033bb
-@torch.no_grad()
 def walk(
     denoiser: Any,
     x: Batch,
@@ -56,23 +50,10 @@ def walk(
 
         x' = a' D + s' (rho eps + sqrt(1 - rho^2) xi),   eps = (x - a D) / s,   rho = exp(-dial |lambda' - lambda| / 2)
 
-    D, held still over a step, is what denoiser says (see as_denoiser), eps its guess of the noise, xi ~ N(0, I). dial, 0
-    or more: how much of the guessed noise is thrown anew. 0 is DDIM, 1 up the posterior's step [DDPM eqs. 6, 7], 1 down
-    the noising itself, exactly. Walked in float32 at least, in float64 where x is; like x. trajectory=True returns all
-    of it, (steps + 1, b, *event). No gradients are kept. ValueError: a start or end beyond -700 or 700.
+    D, held still over a step, is what denoiser says (see as_denoiser), eps its guess of the noise, xi ~ N(0, I). dial,
+    from 0 to a million: how much of the guessed noise is thrown anew. 0 is DDIM, 1 up the posterior's step [DDPM eqs. 6,
+    7], 1 down the noising itself, exactly. The loop is solve's; like x; trajectory=True returns all of it, (steps + 1, b,
+    *event). No gradients are kept. ValueError: start = end, or either beyond -80 or 80.
     """
-    start, end = checks.within("start", start, 700, -700), checks.within("end", end, 700, -700)
-    steps, dial = checks.at_most("steps", steps), checks.amount("dial", dial)
-    denoise, path = as_denoiser(denoiser), [wide(checks.tensor("x", x))]
-    every = checks.flag("trajectory", trajectory)
-    rho = math.exp(-dial * abs(end - start) / steps / 2)
-    levels = torch.tensor([start + (end - start) * i / steps for i in range(steps + 1)], **EXACT)
-    for here, there in pairwise(levels):
-        (a, s), (a_next, s_next) = (signal_and_noise(v, path[-1]) for v in (here, there))
-        guess = denoise(path[-1], here)
-        noise = rho * (path[-1] - a * guess) / s
-        if dial:
-            noise = noise + math.sqrt(1 - rho**2) * noise_like(noise, generator)
-        moved = a_next * guess + s_next * noise
-        path = [*path, moved] if every else [moved]
-    return torch.stack(path).to(x) if every else path[-1].to(x)
+    ddim = Solver("ddim with dice", 1, dial=dial)
+    return solve(denoiser, x, even_grid(start, end, steps), ddim, generator, trajectory)
