@@ -1,8 +1,6 @@
 """The numbers of Gaussian laws for every t, in float64, and beside whatever x they meet.
 
-Every transition in this course is a Gaussian whose mean is a sum of one or two x, each times a number, and whose
-variance is a number: a law is a few rows of T + 1 numbers, made once from the schedule by the function beside its equation.
-"""
+A law is a few rows of T + 1 numbers, made once from the schedule by the function beside its equation."""
 
 from collections.abc import Callable, Iterable
 from typing import Any

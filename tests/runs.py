@@ -9,16 +9,14 @@ import io
 import json
 import os
 import random
-import shutil
 import signal
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from diffusion_math import DDPM, ForwardProcess, cosine_schedule, files
 from diffusion_math.numerics import seed_dice
-from diffusion_math.training import checkpoint as disk
+from diffusion_math.training import runs as disk
 from diffusion_math.training.fit import fit
 from tests.forks import forked
 
@@ -87,7 +85,6 @@ class Ticks:
 
     def __init__(self, last):
         self.count, self.last = 0, last
-        self.rename, self.rmtree, self.fsync = os.rename, shutil.rmtree, os.fsync
 
     def tick(self):
         self.count += 1
@@ -103,19 +100,9 @@ class Ticks:
 
         return hooked
 
-    def remove(self, path, ignore_errors=False):
-        for file in sorted(Path(path).glob("*")):
-            self.tick()
-            file.unlink()
-        self.rmtree(path, ignore_errors=ignore_errors)
-
     def install(self):
         files.open = lambda path, mode: Pieces(path, mode, self.tick)
-        os.fsync, os.rename, shutil.rmtree = (
-            self.around(self.fsync),
-            self.around(self.rename),
-            self.remove,
-        )
+        os.fsync, os.replace, os.unlink = map(self.around, (os.fsync, os.replace, os.unlink))
 
 
 def train(folder, last=None, out=None):
@@ -129,15 +116,11 @@ def train(folder, last=None, out=None):
 def newest(folder):
     "The step of the newest checkpoint, which must be whole; and whether a half-written one lies beside it."
     found = disk.checkpoints(folder)
-    for path in found[-disk.KEPT :]:
-        parts, state = disk._load_checkpoint_at(path)
-        assert len(state["losses"]) == state["step"] and parts.keys() == {
-            "weights",
-            "optimizer",
-            "average",
-        }
-    half = any(folder.glob(".step-*"))
-    return (int(found[-1].name[5:]) if found else 0), half
+    if found:
+        parts, told = disk.load_checkpoint(folder)
+        assert len(parts["losses"]["all"]) == told["step"] == max(found)
+        assert parts.keys() == {"weights", "optimizer", "average", "losses"}
+    return max(found, default=0), any(folder.glob(".step-*"))
 
 
 def killed_at_every_moment(folder):
@@ -164,7 +147,7 @@ def killed_at_random(folder, times=12):
         train(folder)
 
     for _ in range(times):
-        seconds = rng.uniform(0.02, 0.25)
+        seconds = rng.uniform(0.01, 0.08)
         _, status = os.waitpid(forked(lambda s=seconds: work(s), err=2), 0)
         assert os.waitstatus_to_exitcode(status) in (0, -signal.SIGPROF)
         steps.append(newest(folder)[0])

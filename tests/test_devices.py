@@ -129,17 +129,8 @@ class Far:
 
     device, num_processes, process_index, is_main_process = torch.device("meta"), 1, 0, True
 
-    def __init__(self, **settings):
+    def __init__(self, cpu):
         pass
-
-    def prepare_model(self, network):
-        return network
-
-    def backward(self, loss):
-        loss.backward()
-
-    def gather(self, x):
-        return torch.zeros(x.shape)
 
 
 class Plain(torch.optim.AdamW):
@@ -147,6 +138,7 @@ class Plain(torch.optim.AdamW):
 
     def __init__(self, *args, fused, **more):
         super().__init__(*args, **more)
+        self._step_supports_amp_scaling = True
 
     def step(self):
         self.found_inf = None
@@ -157,7 +149,7 @@ class Plain(torch.optim.AdamW):
 def test_fit_moves_no_float64_there(monkeypatch, loss):
     "Two steps whole; then the run wants to read its losses, and a fake device has none."
     monkeypatch.setattr(checks, "COARSE", {"meta"})
-    monkeypatch.setattr("accelerate.Accelerator", Far)
+    monkeypatch.setattr("accelerate.PartialState", Far)
     monkeypatch.setattr(torch.optim, "AdamW", Plain)
     p = DDPM(UNet(width=8, classes=10), ForwardProcess(Q.schedule), (1, 28, 28), images=True)
     taken = []

@@ -110,3 +110,11 @@ def test_a_page_of_the_workshop_shows_more_than_it_exports():
         run = sum(len(s.splitlines()) for s in code if not s.startswith("#|"))
         disguised += [f"{page.name}: {exported} to {run}"] * (exported > 10 * run)
     assert disguised == [] and len(pages) <= 20
+
+
+def test_a_module_says_what_it_is_in_three_lines_at_most():
+    "nbdev-export lists modules that say more in the docstring of the whole package, and replaces it."
+    texts = {
+        name: ast.get_docstring(ast.parse(path.read_text("utf-8"))) for name, path in FILES.items()
+    }
+    assert [name for name, text in texts.items() if len((text or "").splitlines()) > 3] == []

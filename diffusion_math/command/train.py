@@ -19,7 +19,8 @@ from ..files import alone, write_file
 from ..forward import ForwardProcess, Schedule, cosine_schedule, linear_schedule
 from ..laws.levels import GreyLevels
 from ..networks.unet import UNet
-from ..training.checkpoint import checkpoints, save_model
+from ..training.checkpoint import save_model
+from ..training.runs import checkpoints
 from . import options
 from .options import MODEL, SETTINGS, number, shows_progress, whole
 from .sample import draw_samples
@@ -303,9 +304,7 @@ def _fit(o: Namespace, p: DDPM, x: Tensor, labels: Tensor | None) -> None:
     except KeyboardInterrupt:
         kept = checkpoints(Path(o.out))
         where = (
-            f"go on from step {int(kept[-1].name[5:])}"
-            if kept
-            else "start again, as there is no checkpoint yet"
+            f"go on from step {max(kept)}" if kept else "start again, as there is no checkpoint yet"
         )
         again = shlex.join(["diffusion-math", "train", "--out", o.out, "--resume"])
         raise KeyboardInterrupt(f"stopped; to {where}: {again}") from None

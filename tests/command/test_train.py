@@ -40,8 +40,8 @@ def test_a_run_leaves_what_it_says(run, photos):
         "settings.json",
         "model.safetensors",
         "samples.png",
-        "step-00000008",
-        "step-00000012",
+        "step-00000008.safetensors",
+        "step-00000012.safetensors",
     }
     p = load_model(run / "model.safetensors")
     assert (
@@ -272,7 +272,7 @@ def test_ctrl_c_in_a_shell(tmp_path):
     match = re.search(
         r"stopped; to go on from step (\d+): diffusion-math train --out run --resume$", err.rstrip()
     )
-    assert (tmp_path / "run" / f"step-{int(match.group(1)):08d}" / "state.json").is_file()
+    assert (tmp_path / "run" / f"step-{int(match.group(1)):08d}.safetensors").is_file()
 
 
 def test_a_loss_that_is_not_finite_is_told(tmp_path, photos, capsys):

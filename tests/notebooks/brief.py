@@ -237,15 +237,6 @@ BRIEF = {
         "-12.0, 12.0, 150)": "-12.0, 12.0, 80)",
         "-10.0, 10.0, 300, η, gen)": "-10.0, 10.0, 150, η, gen)",
     },
-    "workshop/training/evaluation.ipynb": {
-        'four = digits("test")[:4]': 'four = digits("test")[:2]',
-        "bound_terms(p, four, terms=5)": "bound_terms(p, four, terms=2)",
-        "one.expand(64, -1, -1, -1), terms=5)": "one.expand(32, -1, -1, -1), terms=5)",
-        "one, 64, replicates=32,": "one, 32, replicates=16,",
-        "mine.var() / 64 +": "mine.var() / 32 +",
-        "area_terms(p, four, terms=5)": "area_terms(p, four, terms=2)",
-        "four[:2], tolerance=1e-2)": "four[:2], tolerance=1e-1)",
-    },
     "workshop/training/solver.ipynb": {
         "2, 250, 1, generator=gen": "2, 25, 1, generator=gen",
         "off(ends, true), rounds=40)": "off(ends, true), rounds=4)",

@@ -160,9 +160,7 @@ def test_a_schedule_comes_back_to_the_bit(tmp_path, name):
 
 def test_a_file_that_holds_log_snr_alone(kept, tmp_path):
     "As the versions before this one wrote it."
-    old = rewrite(
-        kept, tmp_path / "old", lambda t: [t.pop(f"schedule.{name}") for name in disk.TABLES]
-    )
+    old = rewrite(kept, tmp_path / "old", lambda t: [t.pop(f"schedule.{k}") for k in disk.TABLES])
     want = Schedule.from_log_snr(load_file(kept)["schedule.log_snr"])
     assert all(
         torch.equal(getattr(load_model(old).q.schedule, name), getattr(want, name))
@@ -243,19 +241,24 @@ def test_what_is_told_of_the_numbers_is_sealed_too(kept, tmp_path):
 
 def test_a_file_from_before_there_were_fingerprints(kept, tmp_path):
     again = load_model(rewrite(kept, tmp_path / "old"))
-    assert "sha256" not in disk._metadata(tmp_path / "old") and "sha256" in disk._metadata(kept)
     want = load_model(kept).network.state_dict()
     assert all(torch.equal(w, want[name]) for name, w in again.network.state_dict().items())
 
 
-def rewrite(kept, path, change_tensors=None, change_metadata=None):
-    tensors, metadata = load_file(kept), disk._metadata(kept)
+def nested(deep):
+    told = {"VAE": {}}
+    for _ in range(deep):
+        told = {"GreyLevels": {}, "of": told}
+    return told
+
+
+def rewrite(kept, path, change_tensors=None, change_told=None):
+    "As the versions before this one wrote it, without a seal: any damage is loaded and looked at."
+    tensors, told = disk.read_sealed(kept)
     (change_tensors or (lambda t: None))(tensors)
-    metadata.pop(
-        "sha256"
-    )  # as the versions before this one wrote it: any damage is loaded and looked at
-    metadata = (change_metadata or (lambda m: m))(metadata)
-    save_file(tensors, path, {"diffusion_math": json.dumps(metadata)})
+    told = (change_told or (lambda m: m))(told)
+    text = told if isinstance(told, str) else json.dumps(told)
+    save_file(tensors, path, {"diffusion_math": text})
     return path
 
 
@@ -279,6 +282,10 @@ def rewrite(kept, path, change_tensors=None, change_metadata=None):
     (None, lambda m: {}, "cannot build"),
     (None, lambda m: [1], "holds no model of diffusion_math's"),
     (None, lambda m: None, "holds no model of diffusion_math's"),
+    (None, lambda m: "[" * 100_000, "holds no model of diffusion_math's"),
+    (None, lambda m: "{\"network\":" * 50_000, "holds no model of diffusion_math's"),
+    (None, lambda m: m | {"network": {"class": "os:system", "config": {}}}, "holds a network of os:system"),
+    (None, lambda m: m | {"network": nested(900)}, "cannot build"),
 ])  # fmt: skip
 def test_another_models_file(kept, tmp_path, tensors, metadata, words):
     with pytest.raises(ValueError, match=rf"(?s)odd.safetensors.*{words}"):
@@ -346,19 +353,6 @@ def whole(path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a folder goes to the disk by itself elsewhere")
-def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(told, tmp_path):
-    parts = {name: {"w": torch.randn(50)} for name in ("weights", "optimizer", "average")}
-    path = disk.save_checkpoint(tmp_path, 3, parts, {"losses": [1.0] * 3})
-    files = {whole(file) for file in path.iterdir()}
-    assert len(files) == 4 and set(told[:4]) == files  # each of them, with all its bytes
-    assert [told[4][0], told[5], told[6][0]] == [
-        path.stat().st_ino,
-        "named",
-        tmp_path.stat().st_ino,
-    ] and len(told) == 7
-
-
-@pytest.mark.skipif(os.name != "posix", reason="a folder goes to the disk by itself elsewhere")
 def test_a_model_is_on_the_disk_before_it_has_its_name(told, tmp_path):
     path = tmp_path / "m.safetensors"
     save_model(model(), path)
@@ -389,7 +383,7 @@ def test_an_interrupted_write_leaves_the_old_file(kept, tmp_path, monkeypatch):
 @pytest.mark.parametrize("make, error, words", [
     (lambda: "p", TypeError, "p must be a DDPM, got str"),
     (lambda: DDPM(nn.Conv2d(1, 1, 1), ForwardProcess(linear_schedule(9))), TypeError,
-     "save_model keeps a UNet or GreyLevels of one, got Conv2d; keep its state_dict"),
+     "save_model keeps a UNet, .*, or your own network with config=, what builds it again, got Conv2d without"),
     (lambda: DDPM(GreyLevels(nn.Conv2d(1, 10, 1)), ForwardProcess(linear_schedule(9))), TypeError, "got Conv2d"),
     (lambda: DDPM(model().network, ForwardProcess(linear_schedule(9)), variance=lambda t: 0.1), TypeError,
      "save_model keeps a variance by its name, got a function"),
@@ -398,6 +392,63 @@ def test_refuses_what_it_cannot_keep(tmp_path, make, error, words):
     with pytest.raises(error, match=words):
         save_model(make(), tmp_path / "m")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("config", [{1, 2}, {"w": torch.ones(1)}, {"w": math.nan}, "width"])
+def test_a_config_that_json_cannot_hold(tmp_path, config):
+    p = DDPM(Own(), ForwardProcess(linear_schedule(9)), (2,))
+    with pytest.raises(TypeError, match="config must be a dict that JSON can hold"):
+        save_model(p, tmp_path / "m", config=config)
+    assert not list(tmp_path.iterdir())
+
+
+class Own(nn.Module):
+    "Somebody's network: BatchNorm counts its batches in whole numbers."
+
+    def __init__(self, width=4):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(3, width), nn.BatchNorm1d(width), nn.Linear(width, 2))
+
+    def forward(self, x, log_snr):
+        return self.layers(torch.cat([x, torch.atan(log_snr)[:, None]], 1))
+
+
+@pytest.mark.parametrize(
+    "how", [Own, "tests.training.test_checkpoint:Own", lambda width: Own(width)]
+)
+def test_somebodys_own_network(tmp_path, how):
+    torch.manual_seed(0)
+    p = DDPM(Own(7), ForwardProcess(cosine_schedule(9)), (2,), "v")
+    p.network(torch.randn(20, 2), torch.zeros(20))
+    save_model(p, tmp_path / "m", config={"width": 7})
+    again = load_model(tmp_path / "m", network=how)
+    assert isinstance(again.network, Own) and not again.network.training
+    for name, w in p.network.state_dict().items():
+        assert torch.equal(w, again.network.state_dict()[name])
+    with pytest.raises(
+        ValueError, match=r"holds a network of tests.*:Own.*load_model\(path, network="
+    ):
+        load_model(tmp_path / "m")
+    with pytest.raises(ValueError, match="cannot build: .*missing|size mismatch"):
+        load_model(tmp_path / "m", network=lambda width: Own(width + 1))
+    with pytest.raises(ValueError, match="cannot build: what network"):
+        load_model(tmp_path / "m", network=lambda width: width)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("network, error", [
+    ("nowhere:Own", ValueError), ("", ValueError), (3, TypeError), ("tests.runs:No", ValueError)])  # fmt: skip
+def test_what_builds_no_network(kept, network, error):
+    with pytest.raises(error, match="network must be a"):
+        load_model(kept, network=network)
+
+
+def test_its_own_config_is_an_attribute(tmp_path):
+    network = Own(5)
+    network.config = {"width": 5}
+    save_model(DDPM(network, ForwardProcess(cosine_schedule(9)), (2,), "v"), tmp_path / "m")
+    assert load_model(tmp_path / "m", network=Own).network.layers[0].out_features == 5
 
 
 @pytest.mark.bad_input
@@ -462,7 +513,7 @@ def test_each_model_that_ships(name):
     p = load_pretrained(name)
     assert p.event_shape == (1, 28, 28) and p.T == 1000 and p.images and not p.network.training
     assert (ASSETS / f"{name}.safetensors").stat().st_size <= 2.5e6
-    assert len(disk._metadata(ASSETS / f"{name}.safetensors")["sha256"]) == 64
+    disk.read_sealed(ASSETS / f"{name}.safetensors", sealed=True)
     x = p.respace(4).sample(2, torch.Generator().manual_seed(0))
     assert x.shape == (2, 1, 28, 28) and bool(x.isfinite().all())
     assert all(
