@@ -49,7 +49,9 @@ class Schedule:
 
     @classmethod
     @guarded
-    def from_beta(cls, beta: Annotated[List, partial(checks.schedule_values, low=0, high=1)]) -> "Schedule":
+    def from_beta(
+        cls, beta: Annotated[List, partial(checks.schedule_values, low=0, high=1)]
+    ) -> "Schedule":
         "beta[t-1] in [0, 1]: the variance of the noise that step t adds."
         log_alpha = from_zero(torch.log1p(-beta))
         schedule = cls(log_alpha, log_alpha.cumsum(0))
@@ -58,7 +60,9 @@ class Schedule:
 
     @classmethod
     @guarded
-    def from_alpha_bar(cls, alpha_bar: Annotated[List, partial(checks.falling_values, low=0, high=1)]) -> "Schedule":
+    def from_alpha_bar(
+        cls, alpha_bar: Annotated[List, partial(checks.falling_values, low=0, high=1)]
+    ) -> "Schedule":
         "alpha_bar[t-1] in [0, 1], never rising: the share of the data's variance that is left at t."
         return cls.from_log_alpha_bar(from_zero(alpha_bar.log()))
 
@@ -93,7 +97,9 @@ def constant_schedule(beta: Fraction, T: Steps) -> Schedule:
 
 
 @guarded
-def linear_schedule(T: Steps = 1000, beta_min: Fraction = 1e-4, beta_max: Fraction = 0.02) -> Schedule:
+def linear_schedule(
+    T: Steps = 1000, beta_min: Fraction = 1e-4, beta_max: Fraction = 0.02
+) -> Schedule:
     """[DDPM] section 4: beta rises linearly from beta_min to beta_max over 1000 steps.
 
     For another T, log alpha_bar of that curve, read at 1000 t/T: every T ends at the same noise.
@@ -103,7 +109,9 @@ def linear_schedule(T: Steps = 1000, beta_min: Fraction = 1e-4, beta_max: Fracti
 
 
 @guarded
-def cosine_schedule(T: Steps = 1000, beta_max: Fraction = 0.999, offset: Offset = 0.008) -> Schedule:
+def cosine_schedule(
+    T: Steps = 1000, beta_max: Fraction = 0.999, offset: Offset = 0.008
+) -> Schedule:
     """[Nichol & Dhariwal 2021] eq. 17: alpha_bar follows cos^2 of (t/T + offset)/(1 + offset) * pi/2.
 
     No beta is above beta_max: without that clip alpha_bar would end at 0, and x0 cannot be told from eps there.
@@ -130,7 +138,9 @@ def posterior_numbers(s: Schedule) -> Float[Tensor, "3 n"]:
     "For every t, what x_0 and x_t count for in the mean of q(x_{t-1} | x_t, x_0), and the variance."
     beta = torch.expm1(s.log_alpha).abs()  # s.beta may be an ulp away, and x_0 must be exact
     before, noise_before = s.alpha_bar.roll(1), s.noise_var.roll(1)  # those of t-1
-    numbers = torch.stack([before.sqrt() * beta, s.alpha.sqrt() * noise_before, beta * noise_before])
+    numbers = torch.stack(
+        [before.sqrt() * beta, s.alpha.sqrt() * noise_before, beta * noise_before]
+    )
     still = torch.tensor([[0.0], [1.0], [0.0]], **EXACT)  # no noise yet: x_{t-1} is x_t
     return torch.where(s.noise_var == 0, still, numbers / s.noise_var)
 

@@ -10,7 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from . import checks
-from .checks import Batch, Draws, EventShape, Flag, Floats, Numbers, Random, Time, guarded
+from diffusion_math.checks import (
+    Batch,
+    Draws,
+    EventShape,
+    Flag,
+    Floats,
+    Numbers,
+    Random,
+    Time,
+    guarded,
+)
 from .distribution import Distribution
 from .forward import ForwardProcess, posterior_numbers
 from .gaussian import Gaussian
