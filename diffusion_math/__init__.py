@@ -1,14 +1,12 @@
-"""The maths of diffusion models, derived, run and checked. Each chapter's module is exported from its notebook.
+"""Modules:
 
-The objects and verbs of the chapters are here; the rest is imported from its room: `plot`, `explore`, `referee`,
-`training`, `laws`, `data`, `teach`. What loads more than PyTorch comes when it is first asked for (PEP 562).
-"""
+- `diffusion_math.convert`: Models from elsewhere as denoisers of ours, and ours as diffusers takes them: each a change of variables, no more."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .area import bound_by_area, log_prob_by_area, noise_error
-from .change import log_prob_by_flow
+from .flow_likelihood import log_prob_by_flow
 from .ddpm import DDPM, Prediction, elbo_loss, simple_loss
 from .distribution import Distribution
 from .elbo import Elbo, elbo, exact_elbo

@@ -18,7 +18,7 @@ from diffusion_math import (
     noise_error,
 )  # fmt: skip
 from diffusion_math.area import (
-    Levels,
+    LogSNRLaw,
     area_estimate,
     best_variance,
     error_curve,
@@ -91,11 +91,11 @@ def test_the_area_of_a_coin_is_log_2():
 
 def test_the_area_by_draws_has_an_honest_error():
     x = torch.tensor([[-2.0], [0.5], [1.5]], dtype=f64)
-    ours = area_estimate(TWO, x, Levels([-15, 15]), 8000, 16, normal=True, generator=seed())
+    ours = area_estimate(TWO, x, LogSNRLaw([-15, 15]), 8000, 16, normal=True, generator=seed())
     normal = -0.5 * (x[:, 0] ** 2 + math.log(math.tau))
     z = (normal - ours.total - TWO.log_prob(x)) / ours.stderr
     assert ours.replicates.shape == (16, 3) and z.abs().max() < 5
-    again = area_estimate(TWO, x, Levels([-15, 15]), 8000, 16, normal=True, generator=seed())
+    again = area_estimate(TWO, x, LogSNRLaw([-15, 15]), 8000, 16, normal=True, generator=seed())
     assert torch.equal(again.total, ours.total)
 
 
@@ -123,7 +123,7 @@ def test_the_terms_of_a_chain_are_stairs_over_the_curve():
 
 
 def test_levels_are_a_law_and_its_schedule():
-    levels = Levels([-4.0, 0.0, 1.0, 6.0], [2.0, 1.0, 1.0])
+    levels = LogSNRLaw([-4.0, 0.0, 1.0, 6.0], [2.0, 1.0, 1.0])
     u = torch.linspace(0, 1, 1001, dtype=f64)
     at = levels.at(u)
     assert (at.diff() > 0).all() and at[0] == -4 and at[-1] == 6 and at[500] == 0
@@ -134,21 +134,21 @@ def test_levels_are_a_law_and_its_schedule():
 
 def test_the_levels_of_a_schedule():
     s = linear_schedule(100)
-    whole, part = Levels.of(s), Levels.of(s, -5, 4)
+    whole, part = LogSNRLaw.of(s), LogSNRLaw.of(s, -5, 4)
     u = 1 - torch.arange(100, dtype=f64) / 99
     assert torch.allclose(whole.at(u), s.log_snr[1:], atol=1e-9)
     assert part.edges[0] == -5 and part.edges[-1] == 4
     share = ((s.log_snr[1:] > -5) & (s.log_snr[1:] < 4)).double().sum() / 99
     ratio = part.density(torch.tensor([0.3])) / whole.density(torch.tensor([0.3]))
     assert abs(ratio.item() * share.item() - 1) < 0.03
-    beyond = Levels.of(s, -30, 30)
+    beyond = LogSNRLaw.of(s, -30, 30)
     assert torch.equal(beyond.edges, whole.edges) and torch.equal(beyond.shares, whole.shares)
 
 
 def test_a_learned_schedule_scatters_less_and_keeps_its_ends():
     coin = Empirical(torch.tensor([[-1.0], [1.0]], dtype=f64))
     edges = torch.linspace(-8, 8, 21, dtype=f64)
-    learned = learn_levels(coin, coin.sample(400, seed()), Levels(edges), 200, 0.04, seed(1))
+    learned = learn_levels(coin, coin.sample(400, seed()), LogSNRLaw(edges), 200, 0.04, seed(1))
     assert torch.equal(learned.edges, edges) and (learned.shares > 0).all()
 
     def draws(levels):
@@ -157,7 +157,7 @@ def test_a_learned_schedule_scatters_less_and_keeps_its_ends():
         eps = torch.randn(x0.shape, generator=g, dtype=f64)
         return noise_error(coin, x0, level, eps) / (2 * levels.density(level))
 
-    even, ours = draws(Levels([-8, 8])), draws(learned)
+    even, ours = draws(LogSNRLaw([-8, 8])), draws(learned)
     assert ours.var() < 0.5 * even.var()
     assert abs(ours.mean() - math.log(2)) < 5 * ours.std() / 60_000**0.5 + 1e-3
 
@@ -176,3 +176,33 @@ def test_the_best_constant_variance_is_the_best():
     assert (cost(0.97) > least).all() and (cost(1.03) > least).all()
     posterior = exact_elbo(q, DDPM(TWO, q), STRIPS, decoder=unit).steps @ WEIGHT
     assert torch.allclose(least[1:], 0.5 * torch.log1p(2 * posterior), atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "weights, means, var, x",
+    [([0.5, 0.5], [-20.0, 20.0], 1.0, 0.0), ([1.0], [0.0], 1e-12, 1e-6), ([0.5, 0.5], [-5.0, 5.0], 0.1, 0.0)],
+)  # fmt: skip
+def test_it_says_so_where_its_strips_and_ends_do_not_suffice(weights, means, var, x):
+    means = torch.tensor(means, dtype=f64)[:, None]
+    law = GaussianMixture(weights, means, torch.full((len(means),), var, dtype=f64))
+    x = torch.tensor([[x]], dtype=f64)
+    with pytest.warns(UserWarning, match=r"log_prob may be off by .* nats \(x0 0\)"):
+        ours = log_prob_by_area(law, x)
+    assert (ours - law.log_prob(x)).abs() > 0.1
+
+
+@pytest.mark.parametrize("level", [-80.0, 0.0, 40.0, 80.0])
+@pytest.mark.parametrize("dtype", [torch.float32, f64])
+def test_every_level_has_an_answer_or_is_refused(level, dtype):
+    x0, eps = torch.randn(2, 3, 2, generator=seed(), dtype=dtype)
+    assert noise_error(lambda x, v: 0.5 * x, x0, level, eps).isfinite().all()
+    assert normal_error(x0, level, eps).isfinite().all() and normal_error(x0, level).isfinite().all()
+    for wrong in (90.0, math.inf, -math.inf):
+        with pytest.raises(ValueError, match=r"log_snr must lie in \[-80, 80\]"):
+            noise_error(lambda x, v: x, x0, wrong, eps)
+
+
+def test_a_chain_of_one_step_has_no_middle():
+    p = DDPM(TWO, ForwardProcess(linear_schedule(1)))
+    with pytest.raises(ValueError, match="p must have steps between its two ends.*T = 1"):
+        bound_by_area(p, TWO.sample(3, seed()), 8, decoder=unit)

@@ -96,7 +96,6 @@ def test_there_and_back():
     x = PLANE.noised(5.0).sample(6, seed(3))
     for n, most in ((50, 2e-2), (400, 4e-4)):
         assert error(flow(PLANE, flow(PLANE, x, 5.0, -7.0, n), -7.0, 5.0, n), x) < most
-    assert torch.equal(flow(PLANE, x, 2.0, 2.0, 5), x)
 
 
 def test_the_crowd_arrives_as_the_data():
@@ -217,7 +216,7 @@ def test_shapes_dtypes_and_components_that_are_not_there():
 @pytest.mark.bad_input
 def test_what_does_not_fit_is_refused():
     x = torch.zeros(2, 1, dtype=F64)
-    for name, start, end in (("start", -INF, 1.0), ("end", 0.0, INF), ("end", 0.0, 1e4)):
+    for name, start, end in (("start", -INF, 1.0), ("end", 0.0, INF), ("end", 0.0, 81.0), ("end", 2.0, 2.0)):
         with pytest.raises(ValueError, match=name):
             flow(TWO, x, start, end)
     with pytest.raises(TypeError, match="denoiser must be a function"):

@@ -38,10 +38,11 @@ def ask(
     if isinstance(network, GaussianMixture):
         return network.denoise(x_t, log_snr)
     if isinstance(network, Distribution):
-        return level_by_level(network.denoise, x_t, torch.as_tensor(log_snr))
+        level = log_snr if isinstance(log_snr, Tensor) else torch.tensor(log_snr, dtype=torch.float64)
+        return level_by_level(network.denoise, x_t, level)
     shows = asked or isinstance(network, nn.Module)
     dtype = own_dtype(network, x_t, asked) if shows else x_t.dtype
     kind = torch.promote_types(dtype, torch.float32)
-    level = torch.as_tensor(log_snr, device=x_t.device).to(kind).expand(x_t.shape[0])
+    level = torch.as_tensor(log_snr, dtype=kind, device=x_t.device).expand(x_t.shape[0])
     said = checks.answer(name, network(x_t.to(dtype), level, **cond or {}), x_t, "x_t")
     return said.to(x_t.dtype)

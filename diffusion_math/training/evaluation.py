@@ -10,9 +10,9 @@ from jaxtyping import Float, Int64
 from torch import Generator, Tensor
 
 from .. import checks
-from ..area import Levels, area_estimate
-from ..change import log_prob_by_flow
+from ..area import LogSNRLaw, area_estimate
 from ..ddpm import DDPM
+from ..flow_likelihood import log_prob_by_flow
 from ..forward import ForwardProcess, Schedule
 from ..laws.estimator import term_shares
 from ..likelihood import draw_times
@@ -168,7 +168,7 @@ def area_terms(
         for told, x in _batches(p, x0, y, batch):
             area = torch.zeros(1, len(x), dtype=torch.float64, device=x.device)
             for k in range(terms):
-                here = Levels(cuts[k : k + 2])
+                here = LogSNRLaw(cuts[k : k + 2])
                 area += area_estimate(told, x, here, 1, 1, generator=generator).total
                 bar.update()
             prior, reconstruction = _ends(told, x, generator)

@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from diffusion_math import GaussianMixture, digits, log_prob_by_flow
-from diffusion_math.change import divergence
+from diffusion_math import (
+    DDPM, Empirical, ForwardProcess, GaussianMixture, digits, linear_schedule, log_prob_by_flow,
+)  # fmt: skip
+from diffusion_math.flow_likelihood import divergence
 from diffusion_math.slopes import trace_jacobian
 from tests.truth import seed
 
@@ -54,12 +56,76 @@ def test_the_error_that_it_states_covers_every_picture():
 def test_it_warns_where_the_tolerance_was_not_met():
     x = torch.tensor([[-2.0], [-1.5], [0.0], [1.5], [2.5]], dtype=f64)
     with pytest.warns(UserWarning, match=r"log_prob may be off by .* \(x0 0\)"):
-        loose = log_prob_by_flow(TWO, x, tolerance=1e-5)
+        loose = log_prob_by_flow(TWO, x, 32.0, -64.0, tolerance=1e-5)
     assert loose.error[0] > 1e-4 * (1 + TWO.log_prob(x)[0].abs())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         log_prob_by_flow(TWO, x, tolerance=1e-5, second=False)
         log_prob_by_flow(PLANE, torch.zeros(1, 2, dtype=f64), tolerance=1e-4)
+
+
+@pytest.mark.parametrize("var", [1e-6, 1e-10, 1e-12])
+def test_the_error_that_it_states_covers_both_ends(var):
+    "At log SNR 32 the noise's variance is 1e-14: a law as narrow as this is not at rest there."
+    law = GaussianMixture([1.0], torch.zeros(1, 1, dtype=f64), torch.tensor([var], dtype=f64))
+    x = torch.tensor([[0.5], [2.0]], dtype=f64) * var**0.5
+    with pytest.warns(UserWarning, match="beyond the ends"):
+        ours = log_prob_by_flow(law, x)
+    off = (ours.log_prob - law.log_prob(x)).abs()
+    assert (off <= ours.error).all() and (ours.error < 10 * off.clamp(min=1e-8)).all()
+    far = GaussianMixture([1.0], torch.full((1, 1), 1e3, dtype=f64), torch.ones(1, dtype=f64))
+    x = torch.tensor([[1e3]], dtype=f64)
+    late = log_prob_by_flow(far, x, end=-6.0)  # an end of one's own is where one wants to be
+    assert (late.log_prob - far.log_prob(x)).abs() > 1
+
+
+def test_a_point_mass_has_no_density_but_with_noise_it_has():
+    x = torch.tensor([[-1.0], [0.3], [1.0]], dtype=f64)
+    coin = Empirical(x[[0, 2]])
+    for there in (x[:1], x[1:2]):
+        with pytest.raises(ValueError, match="x0 must be where the law has a density.*start"):
+            log_prob_by_flow(coin, there)
+    a = torch.sigmoid(torch.tensor(4.0, dtype=f64)).sqrt()
+    ours = log_prob_by_flow(coin, x, start=4.0)
+    assert torch.allclose(ours.log_prob - a.log(), coin.noised(4.0).log_prob(a * x), atol=1e-8)
+
+
+class Net(torch.nn.Module):
+    "A small network in float32."
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(2, 2, generator=seed()))
+
+    def forward(self, x, level):
+        return torch.tanh(x @ self.weight)
+
+
+def test_a_network_comes_back_soon_and_a_limit_stops_what_does_not():
+    p = DDPM(Net(), ForwardProcess(linear_schedule(50)), (2,), predicts="v")
+    x = torch.randn(3, 2, generator=seed())
+    ours = log_prob_by_flow(p, x)
+    fine = log_prob_by_flow(p, x, tolerance=1e-6, second=False)
+    assert ours.calls < 500 and (ours.log_prob - fine.log_prob).abs().max() < ours.error.max() < 0.1
+    assert repr(ours).startswith("FlowLogProb(b=3, mean ") and "calls=" in repr(ours)
+    with pytest.warns(UserWarning, match="stopped at log_snr = .*, after 6. calls"):
+        cut = log_prob_by_flow(PLANE, x, calls=50)
+    assert cut.error.isinf().all() and cut.log_prob.isfinite().all() and 50 <= cut.calls < 70
+
+
+def test_a_bar_is_shown(capsys):
+    log_prob_by_flow(TWO, torch.zeros(1, 1, dtype=f64), tolerance=1e-2, second=False, progress=True)
+    assert "log SNR" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("level", [-80.0, 0.0, 40.0, 80.0])
+@pytest.mark.parametrize("dtype", [torch.float32, f64])
+def test_every_level_has_an_answer_or_is_refused(level, dtype):
+    x = torch.randn(3, 2, generator=seed(), dtype=dtype)
+    for denoiser in (PLANE, lambda x, v: 0.5 * x):
+        assert all(part.isfinite().all() for part in divergence(denoiser, x, level))
+    with pytest.raises(ValueError, match=r"log_snr must lie in \[-80, 80\]"):
+        divergence(PLANE, x, 81.0)
 
 
 @pytest.mark.parametrize("event", [(2,), (1, 2)])

@@ -8,6 +8,7 @@ from torch import nn
 
 from diffusion_math import (
     DDPM,
+    FlowMatching,
     ForwardProcess,
     GaussianMixture,
     as_denoiser,
@@ -15,7 +16,7 @@ from diffusion_math import (
     flow,
     linear_schedule,
 )  # fmt: skip
-from diffusion_math.training.foreign import (
+from diffusion_math.convert import (
     from_diffusers,
     from_kdiffusion,
     from_score,
@@ -117,6 +118,12 @@ def test_from_diffusers(says, name, wrap):
     assert unet.times[-1][0].item() == pytest.approx(9.5, abs=1e-3)
 
 
+def test_a_velocity_from_elsewhere_is_flow_matching_of_ours():
+    wrapped = from_velocity(lambda x, t: SimpleNamespace(sample=v(x, t)))
+    assert isinstance(wrapped, FlowMatching)
+    assert torch.equal(wrapped.denoise(X, 0.3), FlowMatching(v).denoise(X, 0.3))
+
+
 @pytest.mark.parametrize("predicts", ["eps", "x0", "v"])
 @pytest.mark.parametrize("variance", ["posterior", "beta"])
 def test_there_and_back(predicts, variance):
@@ -142,5 +149,10 @@ def test_what_does_not_fit_is_refused():
         from_diffusers(len, SimpleNamespace(alphas_cumprod=[0.9, 0.5], config=config))
     with pytest.raises(ValueError, match="model must return"):
         from_kdiffusion(lambda x, s: x[:1])(X, torch.tensor(0.0))
+    for name in ("k-diffusion", "score by log snr", "score by sigma"):
+        for level in (-600.0, -float("inf"), 81.0):
+            with pytest.raises(ValueError, match=r"log_snr must lie in \[-80, 80\]"):
+                WRAPPED[name](X, level)
+        assert WRAPPED[name](X, -80.0).isfinite().all() and WRAPPED[name](X, 20.0).isfinite().all()
     with pytest.raises(ValueError, match="belongs to the old steps"):
         to_diffusers(DDPM(LAW, Q, variance=lambda t: 0.1))
