@@ -17,12 +17,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from . import checks
-from .checks import Batch, Each, Flag, Like, Numbers, Positive, Random, Steps, guarded
+from .checks import Batch, Data, Each, Flag, Like, Numbers, Positive, Random, Steps, guarded
 from .ddpm import DDPM
 from .elbo import Decoder, last_cost
 from .flow_likelihood import FiniteLevel
-from .forward import ForwardProcess, Schedule
-from .laws.chain import check_chain
+from .forward import ForwardProcess, Schedule, posterior_numbers
 from .likelihood import Estimate
 from .networks.denoiser import Denoiser
 from .numerics import log_normal, noise_like, scales
@@ -250,7 +249,7 @@ def area_estimate(
 @torch.no_grad()
 def bound_by_area(
     p: DDPM,
-    x0: Batch,
+    x0: Data,
     n: Steps,
     levels: LogSNRLaw | None = None,
     replicates: Steps = 4,
@@ -269,7 +268,6 @@ def bound_by_area(
         raise ValueError("p must have steps between its two ends, T of 2 or more, got T = 1")
     levels = LogSNRLaw.of(q.schedule) if levels is None else levels
     checks.same_ends("levels", levels.edges[[0, -1]], q.schedule.log_snr[[q.T, 1]])
-    x0 = check_chain(q, p, x0, decoder)
     middle = area_estimate(p, x0, levels, n, replicates, generator=generator)
     rows = x0.expand(len(middle.replicates), *x0.shape).flatten(0, 1)
     last = last_cost(p, decoder, rows, q.marginal(rows, 1).sample(generator))
@@ -334,7 +332,7 @@ def best_variance(q: ForwardProcess, error: Float[Tensor, " n"]) -> Float[Tensor
     """
     s = q.schedule
     error = checks.errors("error", error, s.log_snr)
-    posterior = q.tables.exact["posterior"][2]
+    posterior = posterior_numbers(s)[2]
     r = torch.expm1(s.log_snr.roll(1) - s.log_snr) * error
     first = error * (-s.log_snr).exp()
     table = torch.where(posterior > 0, posterior * (1 + r), first)

@@ -180,7 +180,7 @@ class Lent(nn.Module):
             torch.as_tensor(timestep, device=sample.device).long().reshape(-1).expand(len(sample))
             + 1
         )
-        said = getattr(self.p.predict(sample, t), self.p.predicts)
+        said = self.p.predict(sample, t).value
         return SimpleNamespace(sample=said) if return_dict else (said,)
 
 

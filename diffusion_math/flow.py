@@ -17,7 +17,8 @@ from .checks import Batch, Flag, Level, Numbers, Steps, guarded
 from .laws.mixture import GaussianMixture
 from .networks.denoiser import Denoiser
 from .numerics import scales
-from .solvers import End, Solver, Start, even_grid, solve
+from .solvers import End, Solver, Start, solve
+from .tables import EXACT
 
 __all__ = ["flow", "quantile_flow", "velocity"]
 
@@ -48,7 +49,7 @@ def flow(
     1/steps^2. Like x; trajectory=True returns all of it, (steps + 1, b, *event). No gradients are kept. ValueError:
     start = end, or either beyond -80 or 80 (beyond -20 and 20 nothing moves by more than 1e-4).
     """
-    grid = even_grid.body(start, end, steps).tolist()
+    grid = torch.linspace(start, end, steps + 1, **EXACT).tolist()
     return solve.body(denoiser, x, grid, HEUN, trajectory=trajectory)
 
 # %% ../nbs/09_noise_free_walk.ipynb #aa88c72f

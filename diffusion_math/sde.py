@@ -7,10 +7,12 @@ __all__ = ['Dial', 'drift', 'diffusion', 'walk']
 from functools import partial
 from typing import Annotated
 
+import torch
+
 from . import checks
 from .checks import Batch, Flag, Level, Numbers, Random, Steps, guarded
 from .networks.denoiser import Denoiser
-from .numerics import scales
+from .numerics import beside, scales
 from .solvers import End, Solver, Start, even_grid, solve
 
 __all__ = ["diffusion", "drift", "walk"]
@@ -35,7 +37,7 @@ def drift(denoiser: Denoiser, x: Batch, log_snr: Level, dial: Dial = 1.0) -> Bat
 @guarded
 def diffusion(x: Batch, log_snr: Level, dial: Dial = 1.0) -> Numbers:
     "The size of the dice, s sqrt(dial): a number beside x, or one for each x, shaped to broadcast against it."
-    return (dial**0.5 * scales(log_snr, x)[1]).to(x)
+    return (dial**0.5 * beside(torch.sigmoid(-log_snr).sqrt(), x)).to(x)
 
 # %% ../nbs/10_noisy_walk.ipynb #cf2033bb
 @guarded

@@ -3,8 +3,8 @@
 # %% auto #0
 __all__ = ['LIMIT', 'Rows', 'Rule', 'ADAMS', 'KUTTA', 'TABLE', 'SOLVERS', 'Grid', 'Start', 'End', 'AnySolver', 'Crowd', 'fitted',
            'gauss', 'midpoint', 'half_bent', 'trapezoid_first', 'midpoint_first', 'Solver', 'rows_or_function',
-           'of_one', 'log_snrs', 'end_level', 'solver_named', 'solve', 'step', 'held_still', 'a_and_s', 'place_of',
-           'level_at', 'even_grid', 'karras_grid', 'spaced', 'crowd', 'planned_grid', 'polished_grid']
+           'of_one', 'log_snrs', 'end_level', 'solver_named', 'solve', 'draw', 'step', 'held_still', 'a_and_s',
+           'place_of', 'level_at', 'even_grid', 'karras_grid', 'closed', 'crowd', 'planned_grid', 'polished_grid']
 
 # %% ../nbs/13_solvers.ipynb #57231ce1
 import math
@@ -20,13 +20,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from . import checks
-from .checks import Batch, Flag, Numbers, Positive, Random, Steps, guarded
+from .checks import Batch, Flag, Floats, Numbers, Positive, Random, Steps, guarded
+from .ddpm import DDPM
 from .networks.denoiser import Denoiser
 from .numerics import noise_like
 from .sums import wide
 from .tables import EXACT, countdown
 
-__all__ = ["SOLVERS", "Solver", "even_grid", "karras_grid", "planned_grid", "polished_grid", "solve"]
+__all__ = [
+    "SOLVERS", "Solver", "draw", "even_grid", "karras_grid", "planned_grid", "polished_grid", "solve",
+]  # fmt: skip
 
 LIMIT = 80.0  # of log SNR on either side: beyond it, signal or noise is below the last digit of float64
 Rows = tuple[tuple[float, ...], ...]  # the weights of one answer, of two, ...
@@ -229,9 +232,10 @@ def solve(
     a rule whose weights do not sum to 1.
     """
     path, known, start = [wide(x)], [], None
+    at = partial(torch.full, (), dtype=checks.finest(x.device), device=x.device)
     for left in countdown(len(grid) - 1, progress):
         here, there, x_t = grid[-left - 1], grid[-left], path[-1]
-        guess = denoiser(x_t, here)
+        guess = denoiser(x_t, at(here))
         if math.isinf(here) or math.isinf(there):
             (a, s), (a_next, s_next) = a_and_s(here), a_and_s(there)
             moved = a_next * guess + s_next * (x_t - a * guess) / s
@@ -242,7 +246,7 @@ def solve(
             for place, weights in solver.stages:
                 level = level_at(solver, here, there, place)
                 y = step(solver, x_t, here, level, told, (weights,))
-                told.append((level, held_still(solver, y, denoiser(y, level), level)))
+                told.append((level, held_still(solver, y, denoiser(y, at(level)), level)))
             moved = step(solver, x_t, here, there, told + known[: solver.past], solver.rule)
             if solver.dial:
                 fresh = a_and_s(there)[1] * math.sqrt(-math.expm1(-solver.dial * abs(there - here)))
@@ -250,6 +254,32 @@ def solve(
             known, start = [told[0], *known[: solver.past]], x_t
         path = [*path, moved] if trajectory else [moved]
     return torch.stack(path).to(x) if trajectory else path[-1].to(x)
+
+
+@guarded
+@torch.no_grad()
+def draw(
+    p: DDPM,
+    n: Annotated[int, partial(checks.count, low=0)],
+    solver: AnySolver = SOLVERS["2m"],
+    grid: Grid | None = None,
+    generator: Random = None,
+    progress: Flag = False,
+    trajectory: Flag = False,
+    like: Floats | None = None,
+) -> Numbers:
+    """n draws of p by solve, (n, *event): from p's noise along grid, or through p's own levels to the data.
+
+    The x_0 that the network says is clipped to [-1, 1] where p.images. like: whose kind the draws are of; the network's
+    without it. Else as solve. ValueError: p has no event_shape.
+    """
+    like = p.like() if like is None else like
+    x = wide(like.new_empty((n, *checks.known_event(p.event_shape))))
+    grid = log_snrs("p's levels", p.q.schedule.log_snr.flip(0)) if grid is None else grid
+    says = p.denoise.body
+    clipped = (lambda x_t, level: says(p, x_t, level).clamp(-1, 1)) if p.images else partial(says, p)
+    x_T = p.prior(x).sample(generator)
+    return solve.body(clipped, x_T, grid, solver, generator, trajectory, progress).to(like)
 
 # %% ../nbs/13_solvers.ipynb #13500002
 def step(
@@ -310,7 +340,8 @@ def even_grid(start: Start, end: End, steps: Steps, clean: Flag = False) -> Floa
     clean=True: the last of the steps leads from end to the data itself, log SNR inf. ValueError: start = end, either
     beyond -80 or 80, clean with a single step.
     """
-    return spaced(start, end, steps, clean, start, end, lambda v: v)
+    n = checks.count("steps", steps, 1 + clean) - clean
+    return closed(torch.linspace(start, end, n + 1, **EXACT), clean)
 
 
 @guarded
@@ -321,17 +352,15 @@ def karras_grid(
 
     rho = 1: even in s/a; the larger rho, the more even in log SNR.
     """
-    first, last = (math.exp(-v / 2 / rho) for v in (start, end))
-    return spaced(start, end, steps, clean, first, last, lambda root: -2 * rho * root.log())
-
-
-def spaced(
-    start: float, end: float, steps: int, clean: bool, first: float, last: float, level: Callable
-) -> Float[Tensor, " n"]:
-    "The levels of even numbers from first to last, with exact ends, and inf after them if clean."
     n = checks.count("steps", steps, 1 + clean) - clean
-    levels = level(first + (last - first) * torch.arange(n + 1, **EXACT) / n)
+    first, last = (math.exp(-v / 2 / rho) for v in (start, end))
+    levels = -2 * rho * torch.linspace(first, last, n + 1, **EXACT).log()
     levels[0], levels[-1] = start, end
+    return closed(levels, clean)
+
+
+def closed(levels: Float[Tensor, " n"], clean: bool) -> Float[Tensor, " m"]:
+    "levels, and inf after them, the data themselves, if they are to end there."
     return torch.cat([levels, levels.new_tensor([math.inf])]) if clean else levels
 
 # %% ../nbs/13_solvers.ipynb #fd6dec59

@@ -129,8 +129,8 @@ def test_a_velocity_from_elsewhere_is_flow_matching_of_ours():
 def test_there_and_back(predicts, variance):
     p = DDPM(lambda x, level: 0.3 * x, Q, (2,), predicts=predicts, variance=variance)
     unet, settings = to_diffusers(p)
-    assert torch.equal(unet(X, 6).sample, p.predict(X, 7).given)
-    assert torch.equal(unet(X, torch.tensor(6), return_dict=False)[0], p.predict(X, 7).given)
+    assert torch.equal(unet(X, 6).sample, p.predict(X, 7).value)
+    assert torch.equal(unet(X, torch.tensor(6), return_dict=False)[0], p.predict(X, 7).value)
     assert settings["num_train_timesteps"] == 50 and len(settings["trained_betas"]) == 50
     bar = (1 - torch.tensor(settings["trained_betas"], dtype=F64)).cumprod(0)
     again = from_diffusers(unet, SimpleNamespace(alphas_cumprod=bar, config=settings))

@@ -12,13 +12,13 @@ from diffusion_math import (
     Empirical,
     ForwardProcess,
     GaussianMixture,
+    Prediction,
     Schedule,
     flow,
     linear_schedule,
     quantile_flow,
     velocity,
 )  # fmt: skip
-from diffusion_math.score import convert
 from tests.truth import PLANE, TWO, Wrapped, error, seed
 
 F32, F64, INF = torch.float32, torch.float64, math.inf
@@ -43,8 +43,8 @@ def test_it_is_half_of_the_noise_variance_times_x_and_the_score(level):
     s2 = torch.sigmoid(torch.tensor(-level, dtype=F64))
     truth = s2 / 2 * (x + Wrapped(PLANE).noised(level).score(x))
     assert error(velocity(PLANE, x, level), truth) < 1e-12
-    by_convert = -s2 * convert("velocity", x, level, x0=PLANE.denoise(x, level))
-    assert error(velocity(PLANE, x, level), by_convert) < 1e-10
+    said = Prediction(x, level, x0=PLANE.denoise(x, level))
+    assert error(velocity(PLANE, x, level), said.velocity) < 1e-10
 
 
 def test_one_level_for_each_x():

@@ -227,7 +227,7 @@ def test_what_does_not_fit_is_refused():
         guided(PLANE, FIRST, math.nan)
     with pytest.raises(ValueError, match="high must be 2 or more, got 1"):
         guided(PLANE, FIRST, 2.0, 2.0, 1.0)
-    with pytest.raises(TypeError, match="denoiser"):
+    with pytest.raises(TypeError, match="told must be a function"):
         guided(3, FIRST, 2.0)
     with pytest.raises(ValueError, match="log_prob must return a tensor of log_snr's shape"):
         classified(PLANE, lambda x, v: x)(X, 0.0)

@@ -18,6 +18,8 @@ def denoiser_of(name: str, value: Any) -> Callable:
     if isinstance(value, Distribution):
         return partial(ask, value)
     says = of_level(name, getattr(value, "denoise", value))
+    if hasattr(says, "body"):  # one of ours, behind a door of its own
+        return says.body if says is value else partial(says.body, value)
     return partial(ask, says, name=name)
 
 
