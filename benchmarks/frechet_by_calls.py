@@ -9,10 +9,8 @@ on pilot pictures of other noise than that which counts: each sampler draws a fe
 and RHOS where the caller says them, and the best four draw more. With 20 calls the four of 10 are tried. Nobody need use
 up the calls: what a package sent for fewer is sent again where the pilot finds nothing better.
 
-Ours can also learn its numbers, so it stands there twice: as learned (learned_solvers.py; from another judge and other
-noise than these), and by the best of its formulas. Whoever uses another package can search on by hand: so the best of
-the peers is given Nelder and Mead's search over both ends and rho, by the judge that counts, and the note under the
-table says what it comes to. Nothing is clipped on the way.
+Whoever uses a package can search on by hand: so the best of the peers is given Nelder and Mead's search over both ends
+and rho, by the judge that counts, and the note under the table says what it comes to. Nothing is clipped on the way.
 
 The judge is the Fréchet distance to the training digits in the features of features.py, with as many held-out digits as
 the floor. A small set makes it larger, alike for all. In brackets one standard error on either side, from redrawing the
@@ -29,15 +27,14 @@ from typing import NamedTuple
 import torch
 from common import HERE, arguments, figure, need_mnist, say
 from features import Score, frechet
-from learned_solvers import read, told
 from samplers import Ranges, Sampler, of_ours, of_peers, steep
 from scipy.optimize import minimize
 
-from diffusion_math import load_pretrained
+from diffusion_math import as_denoiser, load_pretrained
+from diffusion_math.networks.denoiser import Denoiser
 from diffusion_math.solvers import SOLVERS, even_grid, karras_grid
 
 CALLS, SHAPE, LEADER, REDRAWN, KEPT = (5, 10, 20), (1, 28, 28), "diffusion_math", 100, 4
-FORMULAS = f"{LEADER}, by formula"
 FEW, MORE, ASKED = 60, 500, 28  # pictures of the two pilots; how often the search may ask
 PICTURES, PART = 5000, 1000  # that count; how many are drawn at once
 RANGES: Ranges = (0.002, 80.0), (0.02, 20.0), (0.02, 200.0), (0.05, 80.0), (0.1, 600.0)
@@ -61,6 +58,12 @@ SENT = {  # what each package may send: the spacings and solvers that lead anywh
 }
 AGAIN = "the best peer, after a search"
 OURS, GAINS = ("2m", "3m-half", "unipc2", "unipc3", "ipndm", "adams"), (1.5, 1.75, 2.0)
+
+
+def told(p, y: torch.Tensor) -> Denoiser:
+    "The network's guess when it is told the classes y, at the levels that it has seen."
+    ask, seen = as_denoiser(p.given(y=y)), p.q.schedule.log_snr[1].item()
+    return lambda x, log_snr: ask(x, torch.as_tensor(log_snr).flatten()[0].clamp(max=seen))
 
 
 class Pictures:
@@ -87,7 +90,7 @@ class Pictures:
 
 def offered(who: str, ranges: Ranges = RANGES, rhos=RHOS) -> dict[str, Sampler]:
     "What a package may send of what is written down."
-    if who != FORMULAS:
+    if who != LEADER:
         samplers = of_peers(ranges, rhos)[who]
         return {name: s for name, s in samplers.items() if name.startswith(SENT[who])}
     grids = {}
@@ -158,18 +161,9 @@ def ranked(pool: dict[str, Sampler], pilots: list[Pictures], calls: int) -> list
     return few
 
 
-def learned(calls: int) -> dict[str, Sampler]:
-    "The solver that was learned for so many calls, on its own grid."
-    grid, solver = read(calls)
-    return of_ours({"on its own levels": lambda steps: grid}, [solver])
-
-
 def chosen(who: str, before: list[Sent], pilots: list[Pictures], calls: int) -> list[Sent]:
     "A package's best few for so many calls, with the best of those before, for fewer; the best first."
-    if who == LEADER:
-        pool = learned(calls)
-    else:
-        pool = {one.name: one.sampler for one in before} if calls > CALLS[1] else offered(who)
+    pool = {one.name: one.sampler for one in before} if calls > CALLS[1] else offered(who)
     return sorted([*ranked(pool, pilots, calls), *before[:1]], key=lambda one: one.distance)
 
 
@@ -203,8 +197,7 @@ def remembered(row: dict, who: str, calls: int) -> Sent:
     case = f"Fréchet distance, {calls} calls"
     (told,) = (f["sampler"] for f in row["figures"] if f["who"] == who and f["case"] == case)
     name, asked = re.fullmatch(r"(.+), in (\d+) calls", told).groups()
-    pool = learned(int(asked)) if who == LEADER else offered(who)
-    return Sent(math.nan, name, pool[name], int(asked))
+    return Sent(math.nan, name, offered(who)[name], int(asked))
 
 
 class Race:
@@ -258,11 +251,11 @@ def main() -> None:
     score = Score(need_mnist(args.data), 100 if args.quick else PICTURES)
     race, figures, said, by_hand = Race(score, args.quick, row if args.again else {}), [], [], {}
     for calls in CALLS:
-        drawn = {who: race.drawn(who, calls) for who in (LEADER, FORMULAS, *of_peers())}
+        drawn = {who: race.drawn(who, calls) for who in (LEADER, *of_peers())}
         worth = {who: frechet(f, race.train) for who, f in drawn.items()}
         case = f"Fréchet distance, {calls} calls"
         figures.append(figure("held-out digits", case, score.floor))
-        best = min(worth.keys() - {LEADER, FORMULAS}, key=worth.get, default=None)
+        best = min(worth.keys() - {LEADER}, key=worth.get, default=None)
         if best and (found := race.by_hand(best, calls)):
             by_hand[calls], drawn[AGAIN] = found
         again = redrawn(drawn, race.train)
@@ -296,8 +289,7 @@ def main() -> None:
         samples=score.n,
         searched=by_hand,
         target="ours ahead of every peer by more than the error bars",
-        note=f"Ours has learned its levels and weights, from another judge and other noise than these. "
-        f"{'; '.join(said)}. {of_a_fine_walk()}",
+        note=f"{'; '.join(said)}. {of_a_fine_walk()}",
         after="Which sampler each package sent:\n\n" + "\n".join(lines),
     )
 

@@ -286,22 +286,6 @@ def test_a_search_turns_the_ends_and_rho_of_the_sampler_that_it_begins_with():
     assert knobs("vAB-2, VP") is None
 
 
-@pytest.mark.parametrize("calls", [5, 10, 20])
-def test_a_stored_solver_asks_as_often_as_it_says_and_draws_digits(calls):
-    from learned_solvers import read, told
-
-    from diffusion_math import load_pretrained, solve
-
-    p, asked = load_pretrained("ddpm_mnist").eval().requires_grad_(False), []
-    ask, (grid, solver) = told(p, torch.arange(10)), read(calls)
-    z = torch.randn(10, *p.event_shape, generator=torch.Generator().manual_seed(0))
-    drawn = solve(lambda x, level: asked.append(level) or ask(x, level), z, grid, solver)
-    assert len(asked) == calls == len(grid) - 1
-    # the share of black and of white, as in digits: neither grey nor static
-    settled = lambda x: (x.clamp(-1, 1).abs() > 0.8).double().mean().item()
-    assert abs(settled(drawn) - settled(digits("test")[:1000])) < 0.1
-
-
 def test_the_distance_has_a_slope_by_the_second_pair_of_moments():
     "Beside differences of it."
     a, b, mean = random_cov(5), random_cov(5), torch.randn(2, 5, dtype=torch.float64)

@@ -13,7 +13,7 @@ from ..data.pictures import fit_in_memory, save_pictures, sized
 from ..ddpm import DDPM
 from ..networks.denoiser import as_denoiser
 from ..sde import walk
-from ..solvers import SOLVERS
+from ..solvers import SOLVERS, draw
 from . import options
 from .options import number, shows_progress, whole
 
@@ -46,11 +46,15 @@ def draw_samples(
 ) -> Float[Tensor, "n *event"]:
     "n draws of p, each of its class in y, batch at a time; they come back on the CPU. shown: with a progress bar."
     device = next(p.parameters()).device
-    by = {"eta": eta} if solver is None else {"solver": solver}
     generator, drawn = Generator(device).manual_seed(seed), []
     for i in range(0, n, batch):
         told = p if y is None else p.given(y=y[i : i + batch].to(device))
-        drawn.append(told.sample(min(batch, n - i), generator, progress=shown, **by).cpu())
+        few = min(batch, n - i)
+        if solver is None:
+            x = told.sample(few, generator, progress=shown, eta=eta)
+        else:
+            x = draw(told, few, solver, generator=generator, progress=shown)
+        drawn.append(x.cpu())
     return torch.cat(drawn)
 
 

@@ -59,7 +59,7 @@ def test_samples_by_a_solver(run, tmp_path, capsys):
     assert sample(run, tmp_path / "a.npz", "--n 3 --steps 4 --solver 2m --class none") == 0
     assert "3 pictures by 4 steps of 2m" in capsys.readouterr().out
     p = load_model(run / "model.safetensors").respace(4)
-    x = p.sample(3, torch.Generator().manual_seed(0), solver="2m")
+    x = draw(p, 3, "2m", generator=torch.Generator().manual_seed(0))
     assert (load_pictures(tmp_path / "a.npz").x - x).abs().max() <= 1 / 255 + 1e-6
     assert sample(run, tmp_path / "b.npz", "--n 1 --steps 2 --solver 2m --eta 0.5") == 1
     assert "argument --solver: takes the steps in place of --eta" in told(capsys)
