@@ -280,7 +280,7 @@ def test_the_wheel_hands_over_the_course(installed, tmp_path):
     )
     assert names(tmp_path / "mine", NOTEBOOKS, "nbs") == names(ROOT / "nbs", NOTEBOOKS, "nbs")
     assert re.fullmatch(
-        r"mine: .*\n.*JupyterLab answers at http\S*/lab/tree/index.ipynb\n", said, re.S
+        r"mine: .*\n.*JupyterLab answers at http\S*/lab/tree/00_the_hour.ipynb\n", said, re.S
     )
 
 

@@ -57,7 +57,8 @@ def number(doc: str) -> str:
 
 def part(doc: str) -> str:
     "The part of the course to which a chapter belongs, by its number."
-    return "Part I" if int(re.match(r"\d+", doc).group()) <= 8 else "Part II"
+    n = int(re.match(r"\d+", doc).group())
+    return "One evening" if n == 0 else f"Part {'I' * (1 + (n > 8) + (n > 15))}"
 
 
 def prepares(source: str) -> bool:
@@ -266,14 +267,13 @@ class Assembly:
         "A page for each room of the workshop, so that the contents at the side stay short."
         rooms: dict[str, list[str]] = {}
         for doc in self.workshop:
-            rooms.setdefault("/".join(doc.split("/")[1:-1]), []).append(doc)
+            if room := "/".join(doc.split("/")[1:-1]):
+                rooms.setdefault(room, []).append(doc)
         for room, docs in rooms.items():
-            title = f"The room `{room}`" if room else "The ground"
             lines = "\n".join(f"/{doc}" for doc in docs)
-            what = "stand in" if room else "stand on"
-            text = f"# {title}\n\nWhat the chapters use and do not teach. These notebooks {what} "
+            text = f"# The room `{room}`\n\nWhat the chapters use and do not teach. These notebooks stand in "
             text += "the same place in the package.\n\n```{toctree}\n:maxdepth: 1\n\n" + lines
-            write(self.out / "workshop" / (room or "ground") / "index.md", text + "\n```\n")
+            write(self.out / "workshop" / room / "index.md", text + "\n```\n")
 
     def _front(self, cells: list[dict], notebook: dict) -> list[dict]:
         "The front page: the notebook's own cells, a film before them, and the contents of the site."
@@ -297,8 +297,9 @@ class Assembly:
         parts: dict[str, list[str]] = {}
         for doc in self.chapters:
             parts.setdefault(part(doc), []).append(doc)
-        folders = dict.fromkeys("/".join(doc.split("/")[1:-1]) or "ground" for doc in self.workshop)
-        parts["Workshop"] = [f"workshop/{folder}/index" for folder in folders]
+        loose = [doc for doc in self.workshop if doc.count("/") == 1]
+        rooms = dict.fromkeys(doc.rpartition("/")[0] for doc in self.workshop if doc not in loose)
+        parts["Workshop"] = [*loose, *(f"{room}/index" for room in rooms)]
         parts["Package"] = ["api/index", "changes"]
         trees = (
             f"```{{toctree}}\n:hidden:\n:caption: {caption}\n:maxdepth: 1\n\n" + "\n".join(docs)

@@ -40,7 +40,7 @@ def _film(notebook: dict) -> tuple[bytes, dict]:
 def stage(notebook: dict, course: dict) -> tuple[bytes, str]:
     "The film's picture, and the HTML that stands below the title."
     png, film = _film(notebook)
-    first = course["chapters"]["1"]
+    hour, first = (course["chapters"][number] for number in ("0", "1"))
     times = " ".join(map(str, film["times"]))
     says = (
         "Squares of static, in which handwritten digits form, and dissolve again into new static."
@@ -59,7 +59,8 @@ def stage(notebook: dict, course: dict) -> tuple[bytes, str]:
 the strokes of a 7 belong is what the course derives.</p>
 <img class="hero-sheet" src="figures/hero.png" alt="" hidden>
 </figure>
-<p class="ways"><a class="way first" href="{first}.html">Begin with chapter 1</a>
+<p class="ways"><a class="way first" href="{hour}.html">One evening: the hour</a>
+<a class="way" href="{first}.html">Begin with chapter 1</a>
 <a class="way" href="{first}.html?read=pictures">Only the pictures</a>
 <a class="way" href="#the-road">See the road</a></p>
 </div>

@@ -24,6 +24,7 @@ from ..files import write_file
 __all__ = []
 
 _SHIPPED = ("*.ipynb", "workshop/**/*.ipynb", "images/*")  # what a copy of the course consists of
+_FIRST = "00_the_hour.ipynb"  # where a reader begins
 _NOTES = ".diffusion_math.json"  # beside a copy: what was copied, by its SHA-256
 
 
@@ -269,11 +270,11 @@ def _tell(folder: Path, report: dict[str, list[str]]) -> None:
 
 def _course(args: argparse.Namespace) -> None:
     "diffusion-math course"
-    source, root, page = _source(), args.dir.resolve(), "index.ipynb"
+    source, root, page = _source(), args.dir.resolve(), _FIRST
     if not args.copy_only:
         _need_lab()
     if root == source.resolve():
-        root, page = root.parent, f"{root.name}/index.ipynb"
+        root, page = root.parent, f"{root.name}/{_FIRST}"
     else:
         _tell(args.dir, copy_course(root, theirs=args.theirs, source=source))
     if not args.copy_only:

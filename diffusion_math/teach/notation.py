@@ -178,7 +178,7 @@ _add(
 )  # fmt: skip
 
 _CHAPTERS = {
-    "0": "00_toolbox", "1": "01_data_distribution", "2": "02_gaussians", "3": "03_forward_process",
+    "0": "00_the_hour", "1": "01_data_distribution", "2": "02_gaussians", "3": "03_forward_process",
     "4": "04_reverse_process", "4b": "04b_small_steps", "5": "05_elbo", "5b": "05b_bits_per_dim",
     "6": "06_ddpm", "6b": "06b_fewer_freedoms", "7": "07_score_matching", "7b": "07b_dictionary",
     "8": "08_recap", "8b": "08b_famous_slips", "9": "09_noise_free_walk", "10": "10_noisy_walk",

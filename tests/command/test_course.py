@@ -336,7 +336,7 @@ def test_a_read_only_copy_opens(tmp_path, short, opened, monkeypatch):
 
 def test_opens_the_copy(tmp_path, short, opened):
     assert main(["course", str(tmp_path / "mine"), "--port", "8899", "--no-browser"]) == 0
-    assert opened == [(tmp_path / "mine", "index.ipynb", 8899, False, False)]
+    assert opened == [(tmp_path / "mine", "00_the_hour.ipynb", 8899, False, False)]
     assert (tmp_path / "mine" / "index.ipynb").is_file()
 
 
@@ -344,7 +344,7 @@ def test_a_checkout_is_opened_where_it_is(opened, monkeypatch):
     monkeypatch.chdir(ROOT)
     before = sorted(p.name for p in (ROOT / "nbs").iterdir())
     assert main(["course", "nbs", "--once"]) == 0
-    assert opened == [(ROOT, "nbs/index.ipynb", 8888, True, True)]
+    assert opened == [(ROOT, "nbs/00_the_hour.ipynb", 8888, True, True)]
     assert sorted(p.name for p in (ROOT / "nbs").iterdir()) == before
 
 

@@ -95,7 +95,7 @@ def test_every_module_comes_from_a_notebook():
 def test_prepare_and_test_go_through(checkout):
     "On a copy with two small notebooks: each of them runs in test_run.py. Prepare runs nbdev-test, as this one passes."
     for name in NAMES:
-        if name not in (LIGHT, "00_toolbox.ipynb"):  # which the course's command looks for
+        if name not in (LIGHT, "workshop/toolbox.ipynb"):
             (checkout / "nbs" / name).unlink()
     before = contents(checkout / "nbs")
     nbdev("nbdev-prepare", checkout)
