@@ -56,6 +56,20 @@ class Clock:
             raise NoAnswer(f"it told the network a time that its table has not: {came}")
         return place
 
+    def between(self, t: Any, log: bool = False) -> tuple[Tensor, Tensor] | None:
+        "a and s, (n,) each, at times between entries of the table: even in sigma, or in its log. None at entries, or beyond."
+        t = torch.as_tensor(t).detach().cpu().double().reshape(-1)
+        low = t.floor().long()
+        if bool((t == low).all() or (t < 1).any() or (t > len(self.times) - 1).any()):
+            return None
+        ratio = self.s / self.a
+        ratio = ratio.log() if log else ratio
+        high = (low + 1).clamp(max=len(ratio) - 1)
+        there = ratio[low] + (t - low) * (ratio[high] - ratio[low])
+        there = there.exp() if log else there
+        a = (1 + there**2).rsqrt()
+        return a, there * a
+
     def scales(self, t: Any) -> tuple[Tensor, Tensor]:
         "a and s at the times that some code tells, (n,) each."
         if self.kind == "steps":

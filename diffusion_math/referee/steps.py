@@ -1,28 +1,33 @@
-"A sampler asks its network at one level, and some lines later at the next."
+"A rule says of each step of a walk where it leads: from x and the answers so far, by the scales of two levels."
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from ..solvers import Solver
 from .posterior import Back
+from .tape import Answer, Claim, Level, Tape
 
-__all__ = ["RULES", "Rule", "Step", "fits"]
+__all__ = ["Step", "Way", "down", "heun", "moved", "of", "plms", "single"]
+
+Claims = Callable[[Tape], Iterator[Claim]]
 
 
 @dataclass(frozen=True)
 class Step:
-    "What was seen of one step: x and the network's x0 and eps there, the next x, the scales of both levels, the last one."
+    "One step that asks once: x, the network's x0 and eps there, and the scales of both levels, as tensors; the tape."
 
     x: Tensor
     x0: Tensor
     eps: Tensor
-    after: Tensor
     a: Tensor
     s: Tensor
     a_next: Tensor
     s_next: Tensor
+    tape: Tape | None = None
+    i: int = 0
 
     @property
     def back(self) -> Back:
@@ -32,202 +37,225 @@ class Step:
     def last(self) -> bool:
         return bool(self.s_next == 0)
 
+    def with_x0(self, x0: Tensor, eps: Tensor | None = None) -> "Step":
+        "The same with another x0, and with eps as it was or another one."
+        eps = self.eps if eps is None else eps
+        return Step(self.x, x0, eps, self.a, self.s, self.a_next, self.s_next, self.tape, self.i)
+
     def clipped(self) -> "Step":
         "The same with x0 clipped to [-1, 1], and eps as it was."
-        return Step(
-            self.x,
-            self.x0.clamp(-1, 1),
-            self.eps,
-            self.after,
-            self.a,
-            self.s,
-            self.a_next,
-            self.s_next,
-        )
+        return self.with_x0(self.x0.clamp(-1, 1))
+
+    def to(self, level: Level) -> "Step":
+        "The same step to another level."
+        a, s = self.x.new_tensor(level.a), self.x.new_tensor(level.s)
+        return Step(self.x, self.x0, self.eps, self.a, self.s, a, s, self.tape, self.i)
+
+
+def single(mean: Callable[[Step], Tensor], std: Callable[[Step], Tensor] | None = None) -> Claims:
+    "A rule by which each call is a step."
+
+    def claims(tape: Tape) -> Iterator[Claim]:
+        for i, answer in enumerate(tape.answers):
+            here, there, x = answer.level, tape.level(i + 1), tape.x[i]
+            scales = [x.new_tensor(v) for v in (*here, *there)]
+            n = Step(x, answer.x0, answer.eps, *scales, tape, i)
+            dice = 0.0 if std is None else float(std(n))
+            yield Claim(x, tape.x[i + 1], (mean(n),), dice, here, there, answer)
+
+    return claims
+
+
+def one(nodes: Sequence[float], h: float = 0.0) -> tuple[float, ...]:
+    "The first answer alone."
+    return (1.0, *[0.0] * (len(nodes) - 1))
 
 
 @dataclass(frozen=True)
-class Rule:
-    "A rule for a step: its mean and the deviation of its dice. slip: a mistake, with its cure; else a right rule."
+class Way:
+    """How a step is made of several answers: the fields of a Solver, and in which form other packages have them.
 
-    name: str
-    mean: Callable[[Step], Tensor]
-    std: Callable[[Step], Tensor]
-    cure: str = ""
-    slip: bool = False
+    holds: "x0", "eps", "velocity" as in Solver, or "line", the slope eps - x0 of a straight line. log: answers stand in
+    log SNR where eps is held, and not in s/a. to: where a step goes before its dice: to the "next" level, to "down", as an
+    ancestral step does, or to that of the last "stage", from where dice lead up to the next one. bend: a slip's
+    coefficients of x and of the answers; noise: a slip's deviation; pick: a slip's choice among the answers. tail: how
+    many calls at the end are single steps whatever the stages. loose: for formulas that lose digits in float32.
+    """
 
+    holds: str = "x0"
+    rule: Callable = one
+    past: int = 0
+    stages: tuple[tuple[float, ...], ...] = ()
+    corrects: Callable | None = None
+    dial: float = 0.0
+    log: bool = False
+    to: str = "next"
+    stage_dice: bool = False
+    bend: Callable | None = None
+    noise: Callable | None = None
+    pick: Callable | None = None
+    tail: int = 0
+    loose: float = 1.0
 
-def posterior_mean(n: Step) -> Tensor:
-    return n.back.of_x0 * n.x0 + n.back.of_x_t * n.x
+    def __call__(self, tape: Tape) -> Iterator[Claim]:
+        i, known, start, before = 0, [], tape.x[0], None
+        while i < len(tape):
+            told, here = [tape.answers[i]], tape.level(i)
+            stages = self.stages if i + len(self.stages) < len(tape) - self.tail else ()
+            if self.corrects is None:
+                start = tape.x[i]
+            elif known:
+                seen = [*told, *known[: self.past + 1]]
+                start = moved(self, before, known[0].level, here, seen, self.corrects)
+            for j, row in enumerate(stages, i + 1):
+                level, std = tape.level(j), 0.0
+                goal = level
+                if self.stage_dice:
+                    goal, std = down(here, level)
+                mean = moved(self, start, here, goal, told, lambda nodes, h, row=row: row)
+                yield Claim(start, tape.x[j], (mean,), std, here, level, told[0], self.loose)
+                told.append(tape.answers[j])
+            i += 1 + len(stages)
+            there = tape.level(i)
+            goal, std = self.goal(here, there, told)
+            left = len(tape) - i
+            means = tuple(self.means(start, here, goal, told, known, left, bool(stages)))
+            yield Claim(start, tape.x[i], means, std, here, there, told[0], self.loose)
+            known, before = [told[0], *known[: self.past]], start
 
+    def goal(self, here: Level, there: Level, told: list[Answer]) -> tuple[Level, float]:
+        "Where the mean of a step lies, and the deviation of the dice after it."
+        goal, std = there, 0.0
+        if self.to == "down":
+            goal, std = down(here, there)
+        elif self.to == "stage" and len(told) > 1:
+            goal = told[-1].level
+            std = math.sqrt(max(0.0, there.s**2 - (goal.s * there.a / goal.a) ** 2))
+        if self.dial and there.s > 0:
+            d = there.half - here.half
+            std = there.s * math.sqrt(max(0.0, -math.expm1(-2 * self.dial * d)))
+        return goal, self.noise(here, there) if self.noise else std
 
-def ddim_mean(n: Step, std: Tensor | float = 0.0) -> Tensor:
-    "a' x0 + what is left of the noise's variance after the dice."
-    return n.a_next * n.x0 + (n.s_next**2 - std**2).clamp(min=0).sqrt() * n.eps
-
-
-def fresh(n: Step) -> Step:
-    "x0 clipped, and the eps that goes with it."
-    c = n.clipped()
-    return Step(c.x, c.x0, (c.x - c.a * c.x0) / c.s, c.after, c.a, c.s, c.a_next, c.s_next)
-
-
-def from_eps(n: Step, factor: Callable, over: Callable) -> Tensor:
-    "over (x - factor eps), with what a slip takes for them."
-    return over(n) * (n.x - factor(n) * n.eps)
-
-
-def beta_root(n: Step) -> Tensor:
-    return n.back.beta.clamp(min=0).sqrt()
-
-
-def tilde_root(n: Step) -> Tensor:
-    return n.back.var.clamp(min=0).sqrt()
-
-
-def quiet(std: Callable) -> Callable:
-    "No dice in the last step."
-    return lambda n: 0 * n.s if n.last else std(n)
-
-
-def none(n: Step) -> Tensor:
-    return 0 * n.s
-
-
-def only(where: Callable[[Step], Tensor], mean: Callable) -> Callable:
-    "A mean that is right on one clock alone, which the scales of both levels show; elsewhere it fits nothing."
-
-    def make(n: Step) -> Tensor:
-        return mean(n) if bool(where(n).abs().max() < 1e-6) else torch.full_like(n.x, torch.inf)
-
-    return make
-
-
-def off_sigma(n: Step) -> Tensor:
-    "How far a is from 1, as it is where the clock is sigma."
-    return torch.stack([n.a - 1, n.a_next - 1])
-
-
-def off_line(n: Step) -> Tensor:
-    "How far a + s is from 1, as it is along a straight line."
-    return torch.stack([n.a + n.s - 1, n.a_next + n.s_next - 1])
-
-
-def euler(n: Step) -> Tensor:
-    "x + (sigma' - sigma) (x - x0) / sigma."
-    return n.x + (n.s_next - n.s) * n.eps
-
-
-def straight(n: Step) -> Tensor:
-    "x + (t' - t) (eps - x0)."
-    return n.x + (n.s_next - n.s) * (n.eps - n.x0)
-
-
-def up(n: Step) -> Tensor:
-    "The deviation that an ancestral step in sigma adds."
-    return (n.s_next**2 * (n.s**2 - n.s_next**2) / n.s**2).clamp(min=0).sqrt()
-
-
-def ancestral(n: Step) -> Tensor:
-    "Down to the deviation that is left when up is taken from sigma': the mean of the posterior, written with slopes."
-    down = (n.s_next**2 - up(n) ** 2).clamp(min=0).sqrt()
-    return n.x + (down - n.s) * n.eps
-
-
-RIGHT = (
-    Rule("an ancestral step in sigma, which is the posterior's, (6.11)", only(off_sigma, ancestral), up),
-    Rule("Euler's step in sigma, which is DDIM's, (6.12)", only(off_sigma, euler), none),
-    Rule("Euler's step along the straight line, which is DDIM's, (6.12)", only(off_line, straight), none),
-    Rule("the posterior's mean and variance, (6.11)", posterior_mean, tilde_root),
-    Rule("the posterior's mean, the variance beta, no dice at the end", posterior_mean, quiet(beta_root)),
-    Rule("DDIM without dice, (6.12)", ddim_mean, none),
-    Rule("the posterior with x0 clipped", lambda n: posterior_mean(n.clipped()), tilde_root),
-    Rule("the posterior with x0 clipped, the variance beta, no dice at the end",
-         lambda n: posterior_mean(n.clipped()), quiet(beta_root)),
-    Rule("DDIM with x0 clipped and its eps", lambda n: ddim_mean(fresh(n)), none),
-    Rule("DDIM with all of its dice", lambda n: ddim_mean(n, tilde_root(n)), tilde_root),
-    Rule("DDIM with x0 clipped, its eps, and all of its dice", lambda n: ddim_mean(fresh(n), tilde_root(n)), tilde_root),
-)  # fmt: skip
+    def means(
+        self,
+        x: Tensor,
+        here: Level,
+        there: Level,
+        told: list[Answer],
+        known: list[Answer],
+        left: int,
+        whole: bool,
+    ) -> Iterator[Tensor]:
+        "Where a step may lead: by as many answers as there are, and by fewer where the walk ends."
+        if self.stages and not whole or (there.s == 0 and self.holds == "x0"):
+            yield moved(self, x, here, there, told[:1], one)
+            return
+        past = known[: self.past]
+        for n in range(len(past), -1 if left <= self.past else len(past) - 1, -1):
+            answers = [*told, *past[:n]]
+            if self.pick:
+                answers = self.pick(answers)
+            yield moved(self, x, here, there, answers, self.rule)
 
 
-def wrong(name: str, cure: str, mean: Callable, std: Callable) -> Rule:
-    return Rule(name, mean, std, cure, True)
+def down(here: Level, there: Level) -> tuple[Level, float]:
+    "Where an ancestral step goes, and the deviation of the dice that lead up from there: those of the posterior."
+    share = there.s / there.a / (here.s / here.a) if here.a > 0 else 0.0
+    return Level(there.a, there.s * share), there.s * math.sqrt(max(0.0, 1 - share**2))
 
 
-CLIP_OLD = "Once x0 is clipped, eps must be taken anew: (x_t - a x0) / s. With the old one the step changes x_t (8b.12)."
-DICE_END = "The last step ends in its mean: no noise where t is the first level."
-VARIANCE = "Scale the dice by the deviation, the root of the variance (3.4)."
-SLIPS = (
-    wrong("noise at the last step", DICE_END, posterior_mean, beta_root),
-    wrong("noise at the last step", DICE_END, lambda n: posterior_mean(n.clipped()), beta_root),
-    wrong("a variance for its root", VARIANCE, posterior_mean, lambda n: n.back.var),
-    wrong("a variance for its root", VARIANCE, posterior_mean, quiet(lambda n: n.back.beta)),
-    wrong("a variance for its root", VARIANCE, posterior_mean, lambda n: n.back.beta),
-    wrong("the root twice", "The deviation is one root of the variance, not two.",
-          posterior_mean, lambda n: tilde_root(n).sqrt()),
-    wrong("the root twice", "The deviation is one root of the variance, not two.",
-          posterior_mean, quiet(lambda n: beta_root(n).sqrt())),
-    wrong("no noise between the steps", "The mean alone is no step of this chain: add the dice, or walk by DDIM (6.12).",
-          posterior_mean, none),
-    wrong("a clipped x0 with the old eps", CLIP_OLD, lambda n: ddim_mean(n.clipped()), none),
-    wrong("a clipped x0 with the old eps", CLIP_OLD, lambda n: ddim_mean(n.clipped(), tilde_root(n)), tilde_root),
-    wrong("all of the noise kept, and dice added", "With dice of variance v, eps is scaled by sqrt(1 - alpha-bar - v) (6.12).",
-          ddim_mean, tilde_root),
-    wrong("unit dice", "Scale the dice by the deviation of the step.", posterior_mean, quiet(lambda n: 1 + 0 * n.s)),
-)  # fmt: skip
+def moved(
+    way: Way, x: Tensor, here: Level, there: Level, told: Sequence[Answer], rule: Callable
+) -> Tensor:
+    "x after the step, if the answers count as rule says: what is held still moves x along its own straight line."
+    d, log = there.half - here.half, way.log or way.holds in ("x0", "velocity")
+    h = 0.0
+    if way.holds == "x0":
+        kept = math.exp(-way.dial * d) if way.dial else 1.0
+        of_x = there.s / here.s * kept
+        of_answer, h = there.a - here.a * of_x, d * (1 + way.dial)
+    elif way.holds == "eps":
+        of_x = there.a / here.a
+        of_answer, h = there.s - here.s * of_x, -d if log else 0.0
+    elif way.holds == "line":
+        of_x, of_answer = 1.0, there.s - here.s
+    else:
+        of_x, of_answer = there.size / here.size, d * there.size
+    if way.bend:
+        of_x, of_answer = way.bend(of_x, of_answer, here, there)
+
+    def place(level: Level) -> float:
+        if log:
+            return (level.half - here.half) / d
+        if way.holds == "line":
+            return (level.s - here.s) / (there.s - here.s)
+        start, end = here.s / here.a, there.s / there.a
+        return (level.s / level.a - start) / (end - start)
+
+    weights = rule([place(answer.level) for answer in told], h) if len(told) > 1 else (1.0,)
+    after = of_x * x
+    for weight, answer in zip(weights, told, strict=True):
+        if weight:
+            after = after + of_answer * weight * held(way, answer)
+    return after
 
 
-def eps_slips(std: Callable) -> tuple[Rule, ...]:
-    "Slips in (6.3), with these dice."
-    root, over = (lambda n: n.back.alpha.sqrt()), (lambda n: n.back.alpha.rsqrt())
-
-    def factor(n: Step) -> Tensor:
-        return n.back.beta / n.s
-
-    mended = "The mean is (x_t - beta_t / sqrt(1 - alpha-bar_t) eps) / sqrt(alpha_t), (6.3): "
-    rows = (
-        ("a root missing beside beta", "divide beta by the root of 1 - alpha-bar.", lambda n: n.back.beta / n.s**2, over),
-        ("the root of beta in the mean", "beta stands there without a root.", lambda n: beta_root(n) / n.s, over),
-        ("beta not divided", "divide beta by sqrt(1 - alpha-bar).", lambda n: n.back.beta, over),
-        ("not divided by sqrt(alpha)", "all of it is divided by sqrt(alpha_t).", factor, lambda n: 1 + 0 * n.s),
-        ("divided by alpha", "the root of alpha_t divides.", factor, lambda n: 1 / n.back.alpha),
-        ("multiplied by sqrt(alpha)", "sqrt(alpha_t) divides.", factor, root),
-        ("a bar too many", "sqrt(alpha_t) of this step divides, not sqrt(alpha-bar_t).", factor, lambda n: 1 / n.a),
-        ("eps with its sign turned", "the noise is taken away.", lambda n: -factor(n), over),
-        ("alpha-bar for its rest", "divide beta by sqrt(1 - alpha-bar), not sqrt(alpha-bar).", lambda n: n.back.beta / n.a, over),
-    )  # fmt: skip
-    return tuple(
-        wrong(name, mended + cure, lambda n, c=c, d=d: from_eps(n, c, d), std)
-        for name, cure, c, d in rows
-    )
+def held(way: Way, answer: Answer) -> Tensor:
+    "What a way holds still, of one answer."
+    if way.holds == "x0":
+        return answer.x0
+    if way.holds == "eps":
+        return answer.eps
+    if way.holds == "line":
+        return answer.eps - answer.x0
+    a, s = answer.level.a / answer.level.size, answer.level.s / answer.level.size
+    return a * (answer.x0 - a * (a * answer.x0 + s * answer.eps))
 
 
-def barred(n: Step) -> Tensor:
-    return n.back.of_x0 * n.x0 + n.a * n.back.rest_before / n.back.rest * n.x
+def of(solver: Solver, **more) -> Way:
+    "The way that a row of SOLVERS walks."
+    rows = tuple(weights for _, weights in solver.stages)
+    return Way(solver.holds, solver.rule, solver.past, rows, solver.corrects, solver.dial, **more)
 
 
-SLIPS = SLIPS + (
-    *eps_slips(tilde_root), *eps_slips(quiet(beta_root)), *eps_slips(none), *eps_slips(beta_root),
-    wrong("a bar too many in the step back", "x_t is multiplied by sqrt(alpha_t) of this step (8b.2).", barred, tilde_root),
-    wrong("a bar too many in the step back", "x_t is multiplied by sqrt(alpha_t) of this step (8b.2).", barred, quiet(beta_root)),
-    wrong("the same level twice", "The step must end at the next level: it was made with the scales of the level it came from.",
-          lambda n: n.a * n.x0 + n.s * n.eps, none),
-    wrong("the wrong way along the line", "The velocity is eps - x_0 on a clock with noise at t = 1: walk towards t = 0.",
-          only(off_line, lambda n: n.x - (n.s_next - n.s) * (n.eps - n.x0)), none),
-)  # fmt: skip
-RULES = RIGHT + SLIPS
+def heun(mix: tuple[float, float], second: Callable | None = None, holds: str = "eps") -> Claims:
+    """Heun's step with another mix of its two slopes, and with second(answer, x, here, there) for the second slope.
+
+    The step goes to the level of the next step's first call, and from the last level straight to the data.
+    """
+
+    def claims(tape: Tape) -> Iterator[Claim]:
+        way = Way(holds)
+        for i in range(0, len(tape), 2):
+            told, here, x = tape.answers[i], tape.level(i), tape.x[i]
+            there = tape.level(i + 2) if i + 2 <= len(tape) else tape.end
+            straight = moved(way, x, here, there, [told], one)
+            yield Claim(x, tape.x[i + 1], (straight,), 0.0, here, there, told)
+            if i + 1 == len(tape):
+                return
+            answer, y = tape.answers[i + 1], tape.x[i + 1]
+            answer = second(answer, y, here, there) if second else answer
+            first = [told, answer]
+            after = moved(way, x, here, there, first, lambda nodes, h: mix)
+            yield Claim(x, tape.x[i + 2], (after,), 0.0, here, there, told)
+
+    return claims
 
 
-def fits(rule: Rule, step: Step) -> tuple[float, float]:
-    "Of one step: the remainder relative to x where there are no dice, else 0; the largest deviation in standard errors."
-    std, mean = rule.std(step), rule.mean(step)
-    off, size = step.after - mean, step.after.abs().max().clamp(min=1e-6)
-    if not bool(off.isfinite().all()):
-        return float("inf"), float("inf")
-    if std < 1e-7:
-        return (off.abs().max() / size).item(), 0.0
-    z, n = off / std, off.numel()
-    tests = [(z.square().mean() - 1) * (n / 2) ** 0.5]
-    for other in (torch.ones_like(z), step.x, step.eps):
-        tests.append((z * other).mean() * (n / other.square().mean().clamp(min=1e-12)) ** 0.5)
-    return 0.0, max(abs(float(t)) for t in tests)
+def plms(weights: Callable) -> Claims:
+    "Pseudo linear multistep, as diffusers starts it: the second level is asked twice, and Heun's step leads there."
+
+    def claims(tape: Tape) -> Iterator[Claim]:
+        way, past = Way("eps"), []
+        for i, answer in enumerate(tape.answers):
+            back = i == 1
+            x, here = (tape.x[0], tape.level(0)) if back else (tape.x[i], tape.level(i))
+            there = tape.level(1) if i <= 1 else tape.level(i + 1)
+            if not back:
+                past = [answer, *past[:3]]
+            told = [answer, past[0]] if back else past
+            mix = (0.5, 0.5) if back else weights([0.0] * len(told), 0.0)
+            mean = moved(way, x, here, there, told, lambda nodes, h, mix=mix: mix)
+            yield Claim(x, tape.x[i + 1], (mean,), 0.0, here, there, answer)
+
+    return claims

@@ -102,7 +102,7 @@ class Slip:
 
 
 def slips(*rows: Sequence) -> tuple[Slip, ...]:
-    "Slips from rows of a table: (name, words, one function or more); text behind them is where it was seen."
+    "Slips from rows of a table: (name, words, its functions, if any); text behind them is where it was seen."
     table = []
     for name, says, *rest in rows:
         seen = "".join(part for part in rest if isinstance(part, str))

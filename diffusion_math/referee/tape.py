@@ -1,0 +1,146 @@
+"A sampler is seen from inside its network: call by call, what it asked about and which level it told."
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Answer", "Claim", "Level", "Tape", "met"]
+
+FLOAT32 = torch.finfo(torch.float32).eps
+
+
+class Level(NamedTuple):
+    "The scales of x = a x0 + s eps."
+
+    a: float
+    s: float
+
+    @property
+    def half(self) -> float:
+        "log(a / s), which is half of log SNR."
+        if self.a <= 0 or self.s <= 0:
+            return math.inf if self.a > 0 else -math.inf
+        return math.log(self.a) - math.log(self.s)
+
+    @property
+    def size(self) -> float:
+        return math.hypot(self.a, self.s)
+
+
+CLEAN = Level(1.0, 0.0)
+
+
+class Answer(NamedTuple):
+    "What a network said at a level: the x0 and the noise that it sees in x."
+
+    level: Level
+    x0: Tensor
+    eps: Tensor
+
+
+@dataclass(frozen=True)
+class Tape:
+    """A walk: x at each call and the draws at the end; the network's answers; each call's level and that of the draws.
+
+    kind: of the clock. table: its levels, from little noise to much, and where in it each call lies (-1: nowhere).
+    unit: what its numbers are rounded to.
+    """
+
+    x: tuple[Tensor, ...]
+    answers: tuple[Answer, ...]
+    end: Level = CLEAN
+    kind: str = "steps"
+    table: tuple[Level, ...] = ()
+    places: tuple[int, ...] = ()
+    unit: float = FLOAT32
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def level(self, i: int) -> Level:
+        "Of call i; of the draws where i is the number of calls."
+        return self.answers[i].level if i < len(self) else self.end
+
+    def near(self, i: int, by: int) -> Level:
+        "The table's entry so far from call i, counted to more noise; data where the table begins."
+        place = self.places[i] + by
+        return self.table[place] if 0 <= place < len(self.table) else CLEAN
+
+    def cut(self, first: int, last: int) -> "Tape":
+        "The calls from first to last alone."
+        end = self.level(last + 1)
+        return replace(
+            self,
+            x=self.x[first : last + 2],
+            answers=self.answers[first : last + 1],
+            places=self.places[first : last + 1],
+            end=end,
+        )
+
+
+class Claim(NamedTuple):
+    "What a rule says of one x that was seen: it came from before, by one of these means and dice of a deviation."
+
+    before: Tensor
+    after: Tensor
+    means: tuple[Tensor, ...]
+    std: float
+    here: Level
+    there: Level
+    answer: Answer
+    loose: float = 1.0  # how much more than one step's rounding is in it
+
+
+def rough(claim: Claim, tape: Tape) -> float:
+    "How far a step may be off for rounding alone, relative to its length: of levels that are close, and of 1 - alpha-bar."
+    apart = abs(claim.there.half - claim.here.half)
+    lost = 64 * FLOAT32 / max(min(apart, 1.0), 1e-4)
+    noise = min(s for s in (claim.here.s, claim.there.s, 1.0) if s > 0) ** 2
+    return 1e-5 + lost + (2 * FLOAT32 / noise if tape.kind == "steps" else 0.0)
+
+
+def tests(claim: Claim, off: Tensor) -> list[float]:
+    "What is left, as dice: its variance, and its products with 1, x and the noise, in standard errors."
+    z, n = off / claim.std, off.numel()
+    found = [(z.square().mean().item() - 1) * (n / 2) ** 0.5]
+    for other in (torch.ones_like(z), claim.before, claim.answer.eps):
+        size = other.square().mean().clamp(min=1e-12).sqrt().item()
+        found.append((z * other).mean().item() * n**0.5 / size)
+    return found
+
+
+def met(one: Claim, two: Claim, tape: Tape) -> tuple[float, list[float]] | None:
+    """How closely a claim is met, in two walks with the same dice: relative to the step's length, and in standard errors.
+
+    None where it is not met. Where both walks threw the same dice, these cancel between them, and what the means miss
+    shows to the last digits; where they did not, only the standard errors speak.
+    """
+    best, order = None, (True, math.inf)
+    for mean, other in zip(one.means, two.means, strict=True):
+        off, off_two = one.after - mean, two.after - other
+        length = max((mean - one.before).abs().max().item(), 1e-12)
+        size = max(one.before.abs().max().item(), mean.abs().max().item())
+        gain = max(1.0, one.there.a / one.here.a) if one.here.a > 0 else 1.0
+        most = one.loose * (rough(one, tape) * length + 32 * tape.unit * size * gain)
+        if not math.isfinite(most) or not bool(off.isfinite().all() and off_two.isfinite().all()):
+            continue
+        if one.std < 1e-7 * size:
+            miss, errors, fresh = max(off.abs().max().item(), off_two.abs().max().item()), [], False
+        else:
+            apart, errors = off - off_two, tests(one, off)
+            fresh = 1.3 < apart.square().mean().sqrt().item() / one.std < 1.53
+            miss = 0.0 if fresh else apart.abs().max().item()
+        if miss <= most and (fresh, miss / length) <= order:
+            best, order = (miss / length, errors), (fresh, miss / length)
+    return best
+
+
+def worst_of(rows: Iterable[tuple[float, list[float]]]) -> Iterator[float]:
+    "Of several rows of standard errors: their sums, as standard errors again."
+    columns = list(zip(*[errors for _, errors in rows if errors], strict=True))
+    for column in columns:
+        yield abs(sum(column)) / len(column) ** 0.5
