@@ -65,6 +65,10 @@ def law_of(law: Any) -> tuple[GaussianMixture, int]:
     return make(), n
 
 
+class NotFinite(NoAnswer):
+    "A walk that grew beyond what is finite."
+
+
 class Knows:
     "A network that knows a law: network(x, t) says what predicts names, at the scales that t has on a clock."
 
@@ -112,7 +116,7 @@ class Knows:
                 "the network is asked where no noise is left",
             )
         if not bool(x.isfinite().all()):
-            raise NoAnswer("it asked the network about an x that is not finite")
+            raise NotFinite("it asked the network about an x that is not finite")
         self.unit = max(self.unit, torch.finfo(x.dtype).eps)
         x0, eps = self.sees(x.detach().double(), a, s)
         self.asked.append((x.detach().double(), x0, eps, a, s, t))
@@ -251,9 +255,8 @@ def ends_of(tape: Tape) -> Iterator[tuple[Level, str]]:
         )
 
 
-def found_rule(knows: Sequence[Knows], draws: Sequence[Tensor]) -> Found | None:
+def found_rule(knows: Sequence[Knows], tapes: Sequence[Tape]) -> Found | None:
     "The rule that two walks with the same dice went by."
-    tapes = [tape_of(k, x) for k, x in zip(knows, draws, strict=True)]
     if len(tapes[0]) > 2 and leads_nowhere(tapes[0]):
         tapes = [tape.cut(0, len(tape) - 2) for tape in tapes]
     one, two = tapes
@@ -296,9 +299,9 @@ def told_wrong(knows: Sequence[Knows], tapes: Sequence[Tape]) -> Found | None:
     cases = [
         (
             BY_NAME["the network is told the level before"],
-            [tape.level(0), *[tape.level(i) for i in range(2, n)], CLEAN],
+            [tape.level(0), *[tape.level(i) for i in range(2, n)]],
             0,
-            n - 2,
+            n - 3,
         )
     ]
     if tape.kind == "steps" and n > 2:
@@ -359,6 +362,13 @@ def spacing(levels: Sequence[Level], kind: str) -> str:
             known = "Karras's" if rho > 1 else "even"
             return f"Its {len(ratio)} levels are {known}, rho = {rho:g}, from {ratio[0]:.4g} to {ratio[-1]:.4g}."
     return ""
+
+
+def asks_again(tape: Tape) -> str:
+    "How many calls ask what the call before has asked, in words; '' where none does."
+    pairs = zip(tape.x, tape.x[1:-1], tape.answers, tape.answers[1:], strict=False)
+    same = sum(a.level == b.level and torch.equal(x, y) for x, y, a, b in pairs)
+    return f"{same} of its {len(tape)} calls ask again what was asked just before." if same else ""
 
 
 def loses(knows: Knows, law: GaussianMixture) -> float:
@@ -424,7 +434,10 @@ def sampler(
             True,
         ):  # how a table is read between its entries is not for the referee to choose
             exact = Knows(known, clock, predicts, log=log)
-            draws = walk(f, exact, n, 21)
+            try:
+                draws = walk(f, exact, n, 21)
+            except NotFinite as error:
+                return exploded(error, seen_rule(f, known, clock, predicts, log))
             found = seen_rule(f, known, clock, predicts, log)
             if not exact.fractional or found is not None:
                 break
@@ -439,9 +452,19 @@ def seen_rule(
     "The rule of a sampler, from two walks with the same dice and a network that errs, each time in another way."
     few = max(64, 4096 // math.prod(law.event_shape))
     pushed = [Knows(law, clock, predicts, 0.5, seed, log) for seed in (11, 12)]
+    tapes = []
     try:
-        return found_rule(pushed, [walk(f, knows, few, 22) for knows in pushed])
-    except NoAnswer:  # a walk that is pushed may leave what is finite
+        for knows in pushed:
+            try:
+                tapes.append(tape_of(knows, walk(f, knows, few, 22)))
+            except NotFinite:  # what came before it grew shows the rule
+                sane = [row for row in knows.asked if row[0].abs().max() < 1e4]
+                *knows.asked, last = sane[: max(len(sane), 2)]
+                end = Level(last[3].item(), last[4].item())
+                tapes.append(replace(tape_of(knows, last[0]), end=end))
+        n = min(map(len, tapes))
+        return found_rule(pushed, [t.cut(0, n - 1) for t in tapes]) if n else None
+    except NoAnswer:
         return None
 
 
@@ -472,21 +495,29 @@ def slip_in(exact: Knows, tape: Tape, found: Found | None, felt: bool) -> tuple[
     return found.row, says
 
 
+def exploded(error: NoAnswer, found: Found | None) -> Verdict:
+    "The verdict on a walk that left what is finite: by the rule of the steps before."
+    if found is None or not found.row.says:
+        return no_verdict("sampler", error, SEE)
+    says = f'wrong: {error}, and it equals the slip "{found.row.name}" until then, {closeness(found.how)}.'
+    return Verdict("sampler", False, says, math.inf, found.row.name, found.row.says, SEE)
+
+
 def verdict_on(known: GaussianMixture, exact: Knows, draws: Tensor, found: Found | None) -> Verdict:
     "The verdict from what was compared with the law, and the rule that the steps went by."
     said, off, errors = largest(against(known, draws))
     calls, n, tape = len(exact.asked), len(draws), tape_of(exact, draws)
     law, size = f"{said}, {abs(errors):.0f} standard errors of {n} draws", abs(off)
     if (slip := slip_in(exact, tape, found, abs(errors) > SIGMAS)) is not None:
-        name, says, cure = slip
-        return Verdict(
-            "sampler", False, f"wrong: {says}.", size, name, cure, SEE, (f"The draws: {law}.",)
-        )
+        row, says = slip
+        notes = (f"The draws: {law}.",)
+        return Verdict("sampler", False, f"wrong: {says}.", size, row.name, row.says, SEE, notes)
     by = "Its steps are of no rule on the list."
     if found is not None:
         by = f"Each step of its {calls} calls is {found.row.name}, {closeness(found.how)}."
+    levels = [answer.level for answer in tape.answers]
     notes = tuple(
-        filter(None, (found and found.note, spacing([a.level for a in tape.answers], tape.kind)))
+        filter(None, (found and found.note, spacing(levels, tape.kind), asks_again(tape)))
     )
     if abs(errors) <= SIGMAS:
         agree = f"{n} draws agree with the law in places, widths and shares"

@@ -79,7 +79,8 @@ class Way:
     log SNR where eps is held, and not in s/a. to: where a step goes before its dice: to the "next" level, to "down", as an
     ancestral step does, or to that of the last "stage", from where dice lead up to the next one. bend: a slip's
     coefficients of x and of the answers; noise: a slip's deviation; pick: a slip's choice among the answers. tail: how
-    many calls at the end are single steps whatever the stages. loose: for formulas that lose digits in float32.
+    many calls at the end are single steps whatever the stages. where: whether the
+    last stage lies "inside" the step or at its "end". loose: for formulas that lose digits in float32.
     """
 
     holds: str = "x0"
@@ -95,6 +96,7 @@ class Way:
     noise: Callable | None = None
     pick: Callable | None = None
     tail: int = 0
+    where: str = ""
     loose: float = 1.0
 
     def __call__(self, tape: Tape) -> Iterator[Claim]:
@@ -117,6 +119,8 @@ class Way:
                 told.append(tape.answers[j])
             i += 1 + len(stages)
             there = tape.level(i)
+            if stages and self.where and (told[-1].level.s > there.s) != (self.where == "inside"):
+                raise ValueError("the last stage lies elsewhere")
             goal, std = self.goal(here, there, told)
             left = len(tape) - i
             means = tuple(self.means(start, here, goal, told, known, left, bool(stages)))
