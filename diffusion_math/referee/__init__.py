@@ -8,6 +8,7 @@ Each function calls the code on inputs of its own and compares it with the exact
 
 from .bits import bits, decoder
 from .guidance import guidance
+from .known import known, known_steps
 from .loss import loss, target
 from .noising import noising
 from .posterior import posterior
@@ -20,6 +21,8 @@ __all__ = [
     "bits",
     "decoder",
     "guidance",
+    "known",
+    "known_steps",
     "loss",
     "noising",
     "posterior",

@@ -120,14 +120,16 @@ def noise_of(x: Tensor, u: Tensor, levels: Tensor) -> tuple[str, str] | None:
     return None
 
 
-SPREAD_CURES = {
-    "x in [0, 1]": "Hand over 2 (k + u) / 256 - 1, or hand the referee a density on your scale.",
-    "x in 0..255": "Hand over 2 (k + u) / 256 - 1.",
-    "another scale": "Hand over 2 (k + u) / 256 - 1.",
-    "no noise within a level": "Add even noise u in [0, 1) to each level before it is scaled: 2 (k + u) / 256 - 1 (5.32b).",
-    "noise around the edge of a level": "Add u in [0, 1), so that a level keeps its own place: 2 (k + u) / 256 - 1.",
-    "uneven noise": "Even noise costs nothing. Of another noise its own bits, E log2 r(u), must be counted (8b.11).",
-}
+SCALE = "Hand over 2 (k + u) / 256 - 1, u in [0, 1), "
+NAMED = slips(  # what is seen in the x that a density is asked about
+    ("x in [0, 1]", SCALE + "or hand the referee a density on your scale."),
+    ("x in 0..255", SCALE + "not the level itself."),
+    ("another scale", SCALE + "which lies in [-1, 1]."),
+    ("no noise within a level", "Add even noise u in [0, 1) to each level before it is scaled: 2 (k + u) / 256 - 1 (5.32b)."),
+    ("noise around the edge of a level", "Add u in [0, 1), so that a level keeps its own place: 2 (k + u) / 256 - 1."),
+    ("uneven noise", "Even noise costs nothing. Of another noise its own bits, E log2 r(u), must be counted (8b.11)."),
+)  # fmt: skip
+CURES = {row.name: row.says for row in NAMED}
 
 
 def bits(f: Callable) -> Verdict:
@@ -153,9 +155,7 @@ def bits(f: Callable) -> Verdict:
     cases = [Case((), {"nats": nats, "mean": came.numel() == 1})]
     if off:
         name, said = off
-        return Verdict(
-            "bits", False, f'wrong: "{name}": {said}.', math.nan, name, SPREAD_CURES[name], SEE
-        )
+        return Verdict("bits", False, f'wrong: "{name}": {said}.', math.nan, name, CURES[name], SEE)
     return judge("bits", [came.reshape(-1) if came.numel() > 1 else came], cases, BITS, BITS_SLIPS, SEE,
                  what="bits per dimension, from nats, the width of a level and the pixels")  # fmt: skip
 
@@ -208,7 +208,8 @@ DECODER_SLIPS = slips(
     ("a logistic for the bell", "The CDF is Phi, not the logistic function.", cdf_difference(torch.sigmoid)),
     ("a variance for its root", "Divide by the deviation, not by its square.",
      lambda x, mean, std: right_mass(x, mean, std.square()),
-     lambda x, mean, std: cdf_difference(torch.special.ndtr)(x, mean, std.square())),
+     lambda x, mean, std: cdf_difference(torch.special.ndtr)(x, mean, std.square()),
+     "bjlkeng/sandbox#10"),
     ("a sign", "The log of a mass is never above 0: hand over the log, not its negative.",
      lambda x, mean, std: -right_mass(x, mean, std)),
     ("bits for nats", "Hand over nats: the natural log.", lambda x, mean, std: right_mass(x, mean, std) / LN2),

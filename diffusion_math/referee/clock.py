@@ -18,9 +18,16 @@ def table_of(name: str, values: Any) -> Tensor:
         values = values.detach().cpu()
     table = checks.real(name, values, "a list or tensor of numbers", dtype=torch.float64)
     if table.ndim != 1 or len(table) < 3:
-        raise ValueError(
-            f"{name} must be a list of 3 numbers or more, got shape {tuple(table.shape)}"
-        )
+        shape = tuple(table.shape)
+        raise ValueError(f"{name} must be a list of 3 numbers or more, got shape {shape}")
+    return table
+
+
+def finite(name: str, table: Tensor) -> Tensor:
+    "A table all of whose numbers are numbers; ValueError with the place of the first that is none."
+    if not bool(table.isfinite().all()):
+        place = int((~table.isfinite()).nonzero()[0])
+        raise ValueError(f"{name} must be finite, got {table[place].item():g} at entry {place}")
     return table
 
 
@@ -98,7 +105,7 @@ def clock_of(
     if isinstance(value, Schedule):
         a, s = value.alpha_bar.sqrt(), value.noise_var.sqrt()
         return Clock("steps", torch.arange(value.T + 1), a, s, value.beta)
-    table = table_of(name, value)
+    table = finite(name, table_of(name, value))
     if name in ("sigmas", "flow_times"):
         top = 1.0 if name == "flow_times" else float("inf")
         low = table[table > 0].unique()
@@ -108,6 +115,15 @@ def clock_of(
         a = torch.ones_like(low) if name == "sigmas" else 1 - low
         return Clock(name.removesuffix("s").removesuffix("_time"), low, a, low)
     bar = (1 - table).cumprod(0) if name == "betas" else table
+    if bool((bar == 1).all()):
+        fits = "above 0" if name == "betas" else "below 1"
+        raise ValueError(
+            f"{name} must hold noise, an entry {fits}, got {table[0].item():g} everywhere"
+        )
+    if bool((bar == 0).all()):
+        raise ValueError(
+            f"{name} must keep some of x_0, an entry {'below 1' if name == 'betas' else 'above 0'}, got none"
+        )
     if not bool((bar >= 0).all() and (bar <= 1).all() and (bar.diff() <= 0).all()):
         why = "see what referee.schedule says of it"
         raise ValueError(

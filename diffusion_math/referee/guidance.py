@@ -93,7 +93,8 @@ SLIPS = slips(
     ("weights that do not add to 1", SUM, mixed(lambda w: (w, -1)), mixed(lambda w: (1 + w, -1)), mixed(lambda w: (1, -w)),
      mixed(lambda w: (1 + w, w - 1)), mixed(lambda w: (1 + w, 1 - w)), mixed(lambda w: (w, -1 - w))),
     ("one paper's number in another's formula", "1 is added to the scale, or taken away, once too often: guidance_weight "
-     "converts, (15.5).", mixed(lambda w: (2 + w, -1 - w)), mixed(lambda w: (w - 1, 2 - w))),
+     "converts, (15.5).", mixed(lambda w: (2 + w, -1 - w)), mixed(lambda w: (w - 1, 2 - w)),
+     "threestudio-project/threestudio#127, huggingface/diffusers#5882"),
     ("the scale is not used", "Whatever the scale, an answer comes back as it was.", mixed(lambda w: (1, 0)),
      mixed(lambda w: (0, 1)), mixed(lambda w: (0.5, 0.5))),
     ("clipped before it is mixed", FIRST, clipped_first(by_one), clipped_first(by_zero)),

@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 
 from .. import checks
 from .clock import Clock, clock_of
+from .noising import SLIPS as NOISING_SLIPS
 from .noising import beside, draw_cases, no_verdict
 from .verdict import Case, NoAnswer, Slip, Verdict, as_numbers, ask, digits_of, gap, slips
 
@@ -35,7 +36,8 @@ TARGET_SLIPS = slips(
     ("v with a plus", "That turns the other way: v is the derivative, with a minus before x_0.",
      lambda x0, eps, a, s: a * eps + s * x0),
     ("another paper's clock", "x_0 - eps goes with a clock that has noise at t = 0. Here t = 0 is data: eps - x_0.",
-     lambda x0, eps, a, s: x0 - eps),
+     lambda x0, eps, a, s: x0 - eps,
+     "sii-research/tau-0-vla#7"),
     ("a variance for its root in the score", "The score is -eps over the deviation of the noise, not over its variance.",
      lambda x0, eps, a, s: -eps / s ** 2, lambda x0, eps, a, s: eps / s ** 2),
     ("the score with its sign turned", "The score points from the noise to the data: -eps over the deviation.",
@@ -44,7 +46,8 @@ TARGET_SLIPS = slips(
      lambda x0, eps, a, s: -eps * s),
     ("the noisy picture", "The target is x_t itself, which the network is told.", lambda x0, eps, a, s: a * x0 + s * eps),
     ("the noise as it was added", "That is sqrt(1 - alpha-bar) eps. If that is meant, the sampler must divide it by this "
-     "root.", lambda x0, eps, a, s: s * eps),
+     "root.", lambda x0, eps, a, s: s * eps,
+     "tqch/ddpm-torch#2"),
     ("nothing", "The target is 0.", lambda x0, eps, a, s: 0 * x0),
 )  # fmt: skip
 
@@ -245,27 +248,38 @@ def how_noised(x: Tensor, x0: Tensor, clock: Clock, t: Tensor) -> tuple[str, str
     return "", noise_in(x, x0, *rows[0][2:])
 
 
-CURES = {
-    "the network is told t - 1": "Noise with the entry that the network is told: its time is one before that of the noise.",
-    "the network is told t + 1": "Noise with the entry that the network is told: its time is one after that of the noise.",
-    "rand for randn": "The noise must be normal, torch.randn: rand has mean 1/2 and variance 1/12.",
-    "another draw of noise": "The noise in the target is not the noise in x_t: draw it once, and use it in both.",
-    "a weight below 0": "The loss falls as the network gets worse: a sign is turned.",
-    "the last level is never trained": "t never gets the last index: randint excludes its upper end.",
-    "the first level is never trained": "t never gets the first index with noise.",
-}
+NAMED = slips(  # what is seen without a formula
+    ("the network is told t - 1", "Noise with the entry that the network is told: its time is one before that of the noise."),
+    ("the network is told t + 1", "Noise with the entry that the network is told: its time is one after that of the noise."),
+    ("rand for randn", "The noise must be normal, torch.randn: rand has mean 1/2 and variance 1/12.",
+     "acids-ircam/diffusion_models#8"),
+    ("noise that is not standard normal", "The noise must be torch.randn, as it comes."),
+    ("another draw of noise", "The noise in the target is not the noise in x_t: draw it once, and use it in both."),
+    ("min-SNR with 1 added above as well", "For v the weight is min(SNR, gamma) / (SNR + 1): 1 is added below alone.",
+     "huggingface/diffusers#5654, huggingface/diffusers#8466"),
+    ("a weight below 0", "The loss falls as the network gets worse: a sign is turned."),
+    ("the last level is never trained", "t never gets the last index: randint excludes its upper end.",
+     "lucidrains/imagen-pytorch#265"),
+    ("the first level is never trained", "t never gets the first index with noise."),
+)  # fmt: skip
+CURES = {row.name: row.says for row in (*NOISING_SLIPS, *NAMED)}
+
+
+def even(weight: Tensor, due: Tensor) -> bool:
+    "Is one weight another one, up to a factor?"
+    ratio = weight / due
+    return bool(((ratio / ratio.mean() - 1).abs() < 1e-3).all())
 
 
 def weight_name(weight: Tensor, a: Tensor, s: Tensor, dims: int, b: int) -> str:
     "A weight on the squared error as people write it."
     snr = (a / s).square()
     known = {"1": torch.ones_like(a), "SNR": snr, "1/SNR": 1 / snr, "min(SNR, 5)": snr.clamp(max=5),
-             "min(SNR, 5)/SNR": snr.clamp(max=5) / snr, "s^2": s**2, "1/s^2": s**-2, "a^2": a**2}  # fmt: skip
+             "min(SNR, 5)/(SNR + 1)": snr.clamp(max=5) / (snr + 1), "min(SNR, 5)/SNR": snr.clamp(max=5) / snr, "s^2": s**2, "1/s^2": s**-2, "a^2": a**2}  # fmt: skip
     known["(1 + s^2)/s^2, data of deviation 1"] = (1 + s**2) / s**2
     for name, due in known.items():
-        ratio = weight / due
-        if bool(((ratio / ratio.mean() - 1).abs() < 1e-3).all()):
-            scale = ratio.mean().item()
+        if even(weight, due):
+            scale = (weight / due).mean().item()
             told = {"mean over all numbers": 1, "sum over each x": dims, "sum over all": dims * b}
             how = next(
                 (k for k, v in told.items() if abs(scale / v - 1) < 1e-3), f"times {scale:.4g}"
@@ -338,7 +352,7 @@ def seen(f: Callable, clock: Clock, event: tuple[int, ...]) -> Verdict | None:
     x, t, *_ = ask_loss(f, x0, torch.zeros_like, 8)
     name, noise = how_noised(x, x0.double(), clock, t)
     if name:
-        cure = CURES.get(name, NOISING_CURES.get(name, ""))
+        cure = CURES.get(name, "")
         return wrong(name, "that is how the x_t which the network sees was made", (), cure)
     if noise:
         slip = noise if noise in CURES else "noise that is not standard normal"
@@ -368,23 +382,20 @@ def verdict_on(f: Callable, clock: Clock, wanted: str | None, event: tuple[int, 
             return wrong(
                 "another draw of noise", "the target is noise, and none of it is in x_t", notes
             )
+        above = ((a / s).square() + 1)[keep]
+        if (
+            found
+            and found[0] == "v"
+            and above.max() > 5
+            and even(weight[keep], above.clamp(max=5) / above)
+        ):
+            return wrong(
+                "min-SNR with 1 added above as well", "it is min(SNR + 1, 5) / (SNR + 1)", notes
+            )
     said = says_target("loss", found, wanted, notes)
     if said and (end := reach(f, clock, event)):
         return wrong(end, "of 25 draws for each entry of the table none came there", notes)
     return said
-
-
-NOISING_CURES = {
-    "a variance for its root": "Scale eps by the root of its variance.",
-    "alpha-bar for its root": "Scale x_0 by the root of alpha-bar.",
-    "both roots missing": "Scale x_0 by sqrt(alpha-bar) and eps by sqrt(1 - alpha-bar).",
-    "the scales swapped": "sqrt(alpha-bar) belongs to x_0, sqrt(1 - alpha-bar) to eps.",
-    "x_0 not scaled": "Scale x_0 by sqrt(alpha-bar).",
-    "eps not scaled": "Scale eps by sqrt(1 - alpha-bar).",
-    "one step for the jump": "The jump needs the running product alpha-bar, not beta_t of one step.",
-    "one minus the root": "The root is over all of 1 - alpha-bar.",
-    "the table backwards": "t = 0 has the least noise in the table that you gave.",
-}
 
 
 def aim(f: Callable, x0: Tensor, line: dict, known: dict, keep: Tensor) -> tuple | None:

@@ -83,7 +83,8 @@ def along_the_last(x0: Tensor, eps: Tensor, a: Tensor, s: Tensor, **_: Any) -> T
 
 SLIPS = slips(
     ("a variance for its root", "Scale eps by the root of its variance: sqrt(1 - alpha-bar), or sigma and not its square.",
-     pair(lambda a, s, **_: (a, s**2))),
+     pair(lambda a, s, **_: (a, s**2)),
+     "Ryota-Kawamura/How-Diffusion-Models-Work#1, google-deepmind/optax#281"),
     ("alpha-bar for its root", "alpha-bar is a share of the variance. x_0 is scaled by its root.",
      pair(lambda a, s, **_: (a**2, s))),
     ("both roots missing", "Scale x_0 by sqrt(alpha-bar) and eps by sqrt(1 - alpha-bar). Then a variance of 1 stays 1.",
@@ -94,7 +95,8 @@ SLIPS = slips(
      pair(lambda a, s, clock, **_: (a, a.new_tensor(bool(only_steps(clock))) - a))),
     ("one step for the jump", "That is one step with beta_t. The jump needs the running product, alpha-bar_t.",
      pair(one_step), pair(lambda **k: (one_step(**k)[0], one_step(**k)[1] ** 2))),
-    ("one level too late", "Your table is read one entry too far on: at t + 1.", at(1)),
+    ("one level too late", "Your table is read one entry too far on: at t + 1.", at(1),
+     "jychoi118/ilvr_adm#13, Stability-AI/stablediffusion#96"),
     ("one level too early", "Your table is read one entry too early: at t - 1.", at(-1)),
     ("the scales swapped", "sqrt(alpha-bar) belongs to x_0, sqrt(1 - alpha-bar) to eps.", pair(lambda a, s, **_: (s, a)),
      pair(lambda a, s, **_: (s**2, a**2))),

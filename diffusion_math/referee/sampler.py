@@ -283,6 +283,8 @@ NAMED = slips(  # what is seen without a rule
     ("another start", "Start from normal noise of the first level's deviation: 1, or the largest sigma."),
     ("it starts too late", "Begin with the last entry of the table: there x is noise.",
      "openai/improved-diffusion#44, CompVis/stable-diffusion#686, huggingface/diffusers#13887"),
+    ("the network is told the number of the step", "Hand it the time that belongs to the step: times[i], not i.",
+     "Stability-AI/stablediffusion#226"),
     ("x_t is clipped", "Noisy x leave [-1, 1]. Clip the guess of x0, or the draws in the end, and nothing between."),
     ("the last step leads nowhere", "The last step must lead to the data: append a level without noise to the list of levels.",
      "huggingface/diffusers#6477, huggingface/diffusers#5689"),
@@ -398,6 +400,9 @@ def bad_start(knows: Knows) -> tuple[str, str] | None:
     span = knows.clock.s.max()
     if knows.clock.kind == "steps" and span**2 - s**2 > 0.01:
         said = f"its first level has noise of variance {s.item() ** 2:.3f}, where the table ends at {span.item() ** 2:.3f}"
+        times = [float(torch.as_tensor(row[5]).reshape(-1)[0]) for row in knows.asked]
+        if times == list(range(len(times) - 1, -1, -1)):
+            return "the network is told the number of the step", said
         return "it starts too late", said
     return None
 

@@ -63,8 +63,11 @@ SLIPS = slips(
      lambda bar, beta: bar[-1:].expand(len(bar))),
     ("a sum for the product", "Shares multiply: cumprod(1 - beta). You subtracted the running sum of beta.",
      lambda bar, beta: 1 - beta.cumsum(0), lambda bar, beta: (1 - beta.cumsum(0)).clamp(min=0)),
+    ("the betas turned around", "Entry 0 of betas belongs to entry 0 of the table: one of the two lists runs backwards.",
+     lambda bar, beta: (1 - beta.flip(0)).cumprod(0)),
     ("turned around", "The table runs backwards: entry 0 must hold the least noise.", lambda bar, beta: bar.flip(0)),
-    ("a product of the beta", "The factors are 1 - beta.", lambda bar, beta: beta.cumprod(0)),
+    ("a product of the beta", "The factors are 1 - beta.", lambda bar, beta: beta.cumprod(0),
+     "LuChengTHU/dpm-solver#13"),
 )  # fmt: skip
 
 
@@ -101,44 +104,45 @@ def named(table: Tensor, betas: Tensor | None) -> tuple[str, Slip | None, float]
     return None
 
 
-def fault(bar: Tensor) -> tuple[str, str, str] | None:
-    "The first thing that keeps a table from being a schedule: name, finding, cure."
-    if not bool(bar.isfinite().all()):
-        t = int((~bar.isfinite()).nonzero()[0])
-        return (
-            "not finite",
-            f"alpha-bar is {bar[t].item():g} at entry {t}",
-            "Look for a root or a log of something below 0.",
-        )
-    if bool((bar < 0).any() or (bar > 1).any()):
-        t = int(((bar < 0) | (bar > 1)).nonzero()[0])
-        return (
-            "outside [0, 1]",
-            f"alpha-bar is {bar[t].item():g} at entry {t}",
-            "A share of the variance lies in [0, 1].",
-        )
+NAMED = slips(  # what is wrong with a table of its own
+    ("not finite", "Look for a root or a log of something below 0."),
+    ("outside [0, 1]", "A share of the variance lies in [0, 1]."),
+    ("it rises", "Noise is only ever added, so alpha-bar falls with t."),
+    ("no noise at all", "The factors are 1 - beta_t, below 1 where noise is added."),
+    ("too few digits", "Compute and keep the table in float32 at least, better in float64."),
+    ("it does not end in noise", "A sampler that starts from N(0, 1) starts where training never was: scale the betas by "
+     "1000/T, or more noise.", "zoubohao/DenoisingDiffusionProbabilityModel-ddpm-#14, huggingface/diffusers#3475"),
+)  # fmt: skip
+CURES = {row.name: row.says for row in NAMED}
+
+
+def fault(bar: Tensor) -> tuple[str, str] | None:
+    "The first thing that keeps a table from being a schedule: name and finding."
+    for name, where in ("not finite", ~bar.isfinite()), ("outside [0, 1]", (bar < 0) | (bar > 1)):
+        if bool(where.any()):
+            t = int(where.nonzero()[0])
+            return name, f"alpha-bar is {bar[t].item():g} at entry {t}"
     if bool((bar.diff() > 0).any()):
         t = int((bar.diff() > 0).nonzero()[0]) + 1
         said = f"alpha-bar rises at entry {t}, from {bar[t - 1].item():.6g} to {bar[t].item():.6g}"
-        return "it rises", said, "Noise is only ever added, so alpha-bar falls with t."
+        return "it rises", said
     return end_fault(bar)
 
 
-def end_fault(bar: Tensor) -> tuple[str, str, str] | None:
+def end_fault(bar: Tensor) -> tuple[str, str] | None:
     "What is wrong at the two ends of a table that falls."
     still = int((bar == 1).sum())
+    if still == len(bar):
+        return "no noise at all", f"alpha-bar is 1 at all of {still} entries"
     if still > 1:
-        said = f"the first {still} entries are exactly 1, so they add no noise at all"
         return (
             "too few digits",
-            said,
-            "Compute and keep the table in float32 at least, better in float64.",
+            f"the first {still} entries are exactly 1, so they add no noise at all",
         )
     snr = bar[-1] / (1 - bar[-1])
     if snr > ENDS:
-        said = f"the SNR at the end is {snr.item():.2g}, and so sqrt(alpha-bar) of x_0 is left: {bar[-1].sqrt().item():.3f}"
-        cure = "A sampler that starts from N(0, 1) starts where training never was: scale the betas by 1000/T, or more noise."
-        return "it does not end in noise", said, cure
+        left = f"and so sqrt(alpha-bar) of x_0 is left: {bar[-1].sqrt().item():.3f}"
+        return "it does not end in noise", f"the SNR at the end is {snr.item():.2g}, {left}"
     return None
 
 
@@ -199,8 +203,10 @@ def verdict_on(bar: Tensor, betas: Tensor | None, precision: torch.dtype | None)
         says = f'wrong: it equals the slip "{slip.name}" {of} to {digits_of(off)}.'
         return Verdict("schedule", False, says, math.nan, slip.name, slip.says, SEE)
     if ends:
-        name, said, cure = ends
-        return Verdict("schedule", False, f'wrong: "{name}": {said}.', math.nan, name, cure, SEE)
+        name, said = ends
+        return Verdict(
+            "schedule", False, f'wrong: "{name}": {said}.', math.nan, name, CURES[name], SEE
+        )
     if betas is not None and not known:
         off = (bar - (1 - betas).cumprod(0)).abs().max().item()
         unknown = "and no slip that the referee knows explains it"
