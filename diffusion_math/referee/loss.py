@@ -275,7 +275,8 @@ def weight_name(weight: Tensor, a: Tensor, s: Tensor, dims: int, b: int) -> str:
     "A weight on the squared error as people write it."
     snr = (a / s).square()
     known = {"1": torch.ones_like(a), "SNR": snr, "1/SNR": 1 / snr, "min(SNR, 5)": snr.clamp(max=5),
-             "min(SNR, 5)/(SNR + 1)": snr.clamp(max=5) / (snr + 1), "min(SNR, 5)/SNR": snr.clamp(max=5) / snr, "s^2": s**2, "1/s^2": s**-2, "a^2": a**2}  # fmt: skip
+             "min(SNR, 5)/(SNR + 1)": snr.clamp(max=5) / (snr + 1),
+             "min(SNR, 5)/SNR": snr.clamp(max=5) / snr, "s^2": s**2, "1/s^2": s**-2, "a^2": a**2}  # fmt: skip
     known["(1 + s^2)/s^2, data of deviation 1"] = (1 + s**2) / s**2
     for name, due in known.items():
         if even(weight, due):

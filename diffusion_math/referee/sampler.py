@@ -298,14 +298,7 @@ BY_NAME = {row.name: row for row in NAMED}
 def told_wrong(knows: Sequence[Knows], tapes: Sequence[Tape]) -> Found | None:
     "The right rule of a walk whose network was told other levels than those of x, and which."
     tape, n = tapes[0], len(tapes[0])
-    cases = [
-        (
-            BY_NAME["the network is told the level before"],
-            [tape.level(0), *[tape.level(i) for i in range(2, n)]],
-            0,
-            n - 3,
-        )
-    ]
+    cases = []
     if tape.kind == "steps" and n > 2:
         top = len(tape.table) - 1
         inner = [
@@ -314,6 +307,8 @@ def told_wrong(knows: Sequence[Knows], tapes: Sequence[Tape]) -> Found | None:
         for name, by in ("the network is told t - 1", 1), ("the network is told t + 1", -1):
             levels = [tape.table[min(max(place + by, 0), top)] for place in tape.places]
             cases += [(BY_NAME[name], levels, inner[0], inner[-1])] if len(inner) > 2 else []
+    lag = [tape.level(0), *[tape.level(i) for i in range(2, n)]]
+    cases.append((BY_NAME["the network is told the level before"], lag, 0, n - 3))
     for row, levels, first, last in cases:
         if last - first < 1 or any(level.s == 0 for level in levels[first : last + 1]):
             continue

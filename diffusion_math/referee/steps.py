@@ -151,7 +151,13 @@ class Way:
         whole: bool,
     ) -> Iterator[Tensor]:
         "Where a step may lead: by as many answers as there are, and by fewer where the walk ends."
-        if self.stages and not whole or (there.s == 0 and self.holds == "x0"):
+        if there.s == 0 and self.holds in (
+            "x0",
+            "velocity",
+        ):  # the data: what the network sees of it
+            yield told[0].x0
+            return
+        if self.stages and not whole:
             yield moved(self, x, here, there, told[:1], one)
             return
         past = known[: self.past]

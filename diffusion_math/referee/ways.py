@@ -165,7 +165,7 @@ FIRST = Way("x0", lambda nodes, h: (1.0, *[0.0] * (len(nodes) - 1)))
 
 # ---------------------------------------------------------------------------------- right ones
 
-RIGHT: tuple[Slip, ...] = tuple(Slip(name, "", makes) for name, *makes in (
+RIGHT: tuple[Slip, ...] = tuple(Slip(name, "", tuple(makes)) for name, *makes in (
     ("an ancestral step in sigma, which is the posterior's, (6.11)", single(in_sigma(down_root), tilde_root)),
     ("Euler's step in sigma, which is DDIM's, (6.12)", single(in_sigma(lambda n: n.s_next))),
     ("Euler's step along the straight line, which is DDIM's, (6.12)", single(along(1))),
@@ -395,7 +395,8 @@ SLIPS: tuple[Slip, ...] = slips(
     ("no dice in the SDE", "The SDE's step shrinks x further than the flow's, and gives that back as dice.",
      replace(SDE, noise=lambda here, there: 0.0)),
     ("dice added to the flow's step", "A step that throws dice shrinks x by e^-h more, and counts its answers over 2 h.",
-     replace(M2, noise=dice(lambda q: 1 - q**2)), replace(FIRST, noise=dice(lambda q: 1 - q**2)), single(along(1), lambda n: n.s - n.s_next),
+     replace(M2, noise=dice(lambda q: 1 - q**2)), replace(FIRST, noise=dice(lambda q: 1 - q**2)),
+     single(along(1), lambda n: n.s - n.s_next),
      "jmtomczak/intro_dgm#10"),
     ("the end's slope alone", NEW + "it is averaged with the first.", heun((0.0, 1.0)), heun((0.0, 1.0), holds="line")),
     ("the two slopes not halved", NEW + "and the two are averaged, not added.", heun((1.0, 1.0)), heun((1.0, 1.0), holds="line")),

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 
 F64 = torch.float64
-T = 120
+T = 60
 BETA = torch.linspace(1e-4, 0.02, T, dtype=F64) * 1000 / T
 BAR = (1 - BETA).cumprod(0)
 TIMES = torch.linspace(1, 0, 41, dtype=F64)[:-1]
@@ -305,7 +305,7 @@ RIGHT = [
     ("DDIM", own(ddim, dtype=F64, times=tuple(range(T - 1, -1, -7))), table),
     ("DDIM", own(ddim, clip="fresh"), table),
     ("DDIM", own(ddim, eta=1.0), table),
-    ("DDIM", own(ddim, times=(119, 100, 77, 50, 20, 3)), table),
+    ("DDIM", own(ddim, times=(59, 50, 38, 25, 10, 1)), table),
     ("Euler in sigma", euler, by_sigma),
     ("Euler in sigma", own(euler, sigmas=karras(8)), {**by_sigma, "sigmas": karras(8)}),
     ("Euler in sigma", own(euler, slope=lambda x, guess, s, r: (x - guess) / s), by_sigma),
@@ -321,8 +321,8 @@ RIGHT = [
     ("DPM-Solver++(2M), k-diffusion", own(dpmpp_2m, dtype=F64), by_sigma),
     ("DPM-Solver++(2M), k-diffusion", own(dpmpp_2m, sigmas=karras(6)), {**by_sigma, "sigmas": karras(6)}),
     ("DPM-Solver++(2M), its authors'", dpmpp_2m_vp, table),
-    ("DPM-Solver++(2M), its authors'", own(dpmpp_2m_vp, times=tuple(range(T - 1, -1, -17))), table),
-    ("DPM-Solver++(2M), its authors'", own(dpmpp_2m_vp, times=(119, 90, 70, 40, 10, 0)), table),
+    ("DPM-Solver++(2M), its authors'", own(dpmpp_2m_vp, times=tuple(range(T - 1, -1, -9))), table),
+    ("DPM-Solver++(2M), its authors'", own(dpmpp_2m_vp, times=(59, 45, 35, 20, 5, 0)), table),
     ("SDE-DPM-Solver++(2M)", own(dpmpp_2m, sde=True), by_sigma),
     ("SDE-DPM-Solver++(2M)", own(dpmpp_2m, sde=True, dtype=F64), by_sigma),
     ("SDE-DPM-Solver++(2M)", own(dpmpp_2m, sde=True, sigmas=karras(9)), {**by_sigma, "sigmas": karras(9)}),

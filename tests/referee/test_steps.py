@@ -1,104 +1,75 @@
-"Rules of a step: right ones are told from each slip, and each slip from all other names."
+"Rules of a step: the walks of our own solvers are known by their rows, and the means are the package's."
 
-from dataclasses import replace
+import math
 
 import pytest
 import torch
 
-from diffusion_math import DDPM, ForwardProcess, GaussianMixture, linear_schedule
-from diffusion_math.referee.steps import RIGHT, RULES, SLIPS, Step, ddim_mean, fits, posterior_mean
+from diffusion_math import DDPM, ForwardProcess, GaussianMixture, even_grid, linear_schedule, solve
+from diffusion_math.referee.sampler import explains
+from diffusion_math.referee.steps import Step, Way, down, moved, of
+from diffusion_math.referee.tape import Answer, Level, Tape
+from diffusion_math.referee.ways import RIGHT, ddim_mean, posterior_mean, tilde_root
+from diffusion_math.solvers import SOLVERS
 
 F64 = torch.float64
 Q = ForwardProcess(linear_schedule(20))
-AT = torch.linspace(0, 1, 21, dtype=F64)
-CLOCKS = {  # a and s from the data to the noise
-    "steps": (Q.schedule.alpha_bar.sqrt(), Q.schedule.noise_var.sqrt()),
-    "sigma": (torch.ones(21, dtype=F64), 20 * AT**2),
-    "line": (1 - AT[:-1], AT[:-1]),
-}
+GRID = [*even_grid(-9, 5, 12).tolist(), 7.0, math.inf]
 
 
-def walk(mean, std, clock="steps", n=4096):
-    "Seen steps of a walk by a rule, with a network that overshoots."
-    (a, s), dice, rows = CLOCKS[clock], torch.Generator().manual_seed(3), []
-    x = (a[-1] ** 2 + s[-1] ** 2).sqrt() * torch.randn(n, generator=dice, dtype=F64)
-    for t in range(len(a) - 1, 0, -1):
-        size = (a[t] ** 2 + s[t] ** 2).sqrt()
-        eps = 0.8 * x * s[t] / size**2 + 0.5 * torch.randn(n, generator=dice, dtype=F64)
-        seen = Step(x, (x - s[t] * eps) / a[t], eps, x, a[t], s[t], a[t - 1], s[t - 1])
-        x = mean(seen) + std(seen) * torch.randn(n, generator=dice, dtype=F64)
-        rows.append(replace(seen, after=x))
-    return rows
+def level(log_snr):
+    return Level(1 / math.sqrt(1 + math.exp(-log_snr)), 1 / math.sqrt(1 + math.exp(log_snr)))
 
 
-def explained(steps):
-    return [
-        r
-        for r in RULES
-        if all(size < 2e-4 and errors < 6 for size, errors in (fits(r, n) for n in steps))
-    ]
+def recorded(solver, seed, grid=GRID):
+    "The tape of solve, asked with a denoiser that is wrong in a new way at each call."
+    dice, calls = torch.Generator().manual_seed(seed), []
+    x = torch.randn(256, 1, generator=torch.Generator().manual_seed(3), dtype=F64)
 
+    def denoise(x_t, log_snr):
+        at = level(log_snr.flatten()[0].item())
+        x0 = 0.7 * x_t + torch.randn(x_t.shape, generator=dice, dtype=F64)
+        calls.append((x_t.clone(), Answer(at, x0, (x_t - at.a * x0) / at.s)))
+        return x0
 
-ON = {"in sigma": "sigma", "the line": "line", "straight line": "line"}
-EVERY = [(rule, next((c for k, c in ON.items() if k in rule.name), "steps")) for rule in RULES]
-
-
-@pytest.mark.parametrize("rule, clock", EVERY, ids=lambda x: getattr(x, "name", x))
-def test_a_walk_is_explained_by_its_own_rule_and_no_other_name(rule, clock):
-    found = explained(walk(rule.mean, rule.std, clock))
-    assert rule in found and (clock == "steps" or found[0] is rule)
-    if rule.slip:
-        assert {r.name for r in found} == {rule.name}
-    elif clock != "sigma":  # where alpha is 1, some slips are none
-        assert not [r for r in found if r.slip]
-
-
-def ancestral(n, eta=1.0, bend=""):
-    "Where a step in sigma goes before its dice, and their deviation, as samplers that count in sigma have it."
-    whole = n.s**2 - n.s_next**2 if bend != "sum" else n.s**2 + n.s_next**2
-    up = (n.s_next * whole.sqrt() / n.s * eta).clamp(max=n.s_next)
-    up = up**2 if bend == "square" else up
-    down = (n.s_next**2 - (up if bend == "root" else up**2)).clamp(min=0).sqrt()
-    down = n.s_next if bend == "all" else down
-    return n.x + (down - n.s) * (n.x - n.x0) / n.s, up
-
-
-def walked(clock="sigma", **more):
-    return explained(
-        walk(lambda n: ancestral(n, **more)[0], lambda n: ancestral(n, **more)[1], clock)
+    end = solve(denoise, x, grid, solver, torch.Generator().manual_seed(9))
+    places = tuple(range(len(calls)))
+    return Tape(
+        (*(c[0] for c in calls), end), tuple(c[1] for c in calls), places=places, unit=2e-16
     )
 
 
-def test_an_ancestral_step_in_sigma_is_named():
-    found = walked()
-    assert found[0].name.startswith("an ancestral step in sigma") and not found[0].slip
-    assert not [
-        r for r in walked(eta=0.0) if r.slip or "Euler" not in r.name and "DDIM" not in r.name
+@pytest.mark.parametrize("name", SOLVERS)
+def test_each_of_our_solvers_is_known_by_its_own_row_and_walks_it(name):
+    one, two = recorded(name, 1), recorded(name, 2)
+    assert explains(of(SOLVERS[name]), one, two) is not None
+    named = [
+        row.name for row in RIGHT if any(explains(way, one, two) is not None for way in row.makes)
     ]
+    assert named, name
 
 
 @pytest.mark.parametrize(
-    "bend, slip",
-    [("sum", ""), ("square", ""), ("root", ""), ("all", "all of the noise kept, and dice added")],
+    "name", [name for name in SOLVERS if name not in ("ddim", "euler", "heun", "rk4")]
 )
-def test_an_ancestral_step_that_is_bent_is_not(bend, slip):
-    found = walked(bend=bend)
-    assert not [r for r in found if not r.slip] and {r.name for r in found} == (
-        {slip} if slip else set()
-    )
+def test_no_solver_is_taken_for_one_of_another_order(name):
+    one, two = recorded(name, 1), recorded(name, 2)
+    for other, solver in SOLVERS.items():
+        if (solver.holds, solver.past, solver.stages) != (
+            SOLVERS[name].holds,
+            SOLVERS[name].past,
+            SOLVERS[name].stages,
+        ):
+            assert explains(of(solver), one, two) is None, other
 
 
-def test_a_step_in_sigma_is_a_mistake_on_another_clock():
-    "Without dice it is right along a straight line as well, where (x - x0) / s is eps - x0."
-    assert not walked("steps") and not walked("steps", eta=0.0) and not walked("line")
-    assert "straight line" in walked("line", eta=0.0)[0].name
-
-
-def test_a_straight_step_is_a_mistake_off_the_line():
-    for sign in (1, -1):
-        step = lambda n, sign=sign: n.x + sign * (n.s_next - n.s) * (n.eps - n.x0)
-        for clock in ("steps", "sigma"):
-            assert not explained(walk(step, lambda n: 0 * n.s, clock))
+def test_a_walk_that_stops_early_is_still_known():
+    "solve to a last level that is not the data: what is left there is the tape's end."
+    grid = GRID[:-1]
+    for name in ("2m", "3m", "unipc2", "ipndm"):
+        tapes = [recorded(name, seed, grid) for seed in (1, 2)]
+        tapes = [Tape(t.x, t.answers, level(grid[-1]), places=t.places, unit=2e-16) for t in tapes]
+        assert explains(of(SOLVERS[name]), *tapes) is not None, name
 
 
 @pytest.mark.parametrize("t", [1, 2, 10, 20])
@@ -107,19 +78,37 @@ def test_the_right_means_are_the_packages(t):
     p, s = DDPM(law, Q), Q.schedule
     x = torch.linspace(-2, 2, 7, dtype=F64)[:, None]
     said = p.predict(x, t)
-    seen = Step(x, said.x0, said.eps, x, s.alpha_bar[t].sqrt(), s.noise_var[t].sqrt(),
+    seen = Step(x, said.x0, said.eps, s.alpha_bar[t].sqrt(), s.noise_var[t].sqrt(),
                 s.alpha_bar[t - 1].sqrt(), s.noise_var[t - 1].sqrt())  # fmt: skip
     torch.testing.assert_close(posterior_mean(seen), p.step(x, t).mean, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(ddim_mean(seen), p.ddim(x, t).mean, rtol=1e-9, atol=1e-12)
-    rule = next(r for r in RIGHT if r.mean is posterior_mean)
-    assert rule.std(seen).item() == pytest.approx(
+    assert float(tilde_root(seen)) == pytest.approx(
         p.step(x, t).std.max().item(), rel=1e-9, abs=1e-12
     )
 
 
-def test_there_are_slips():
-    assert (
-        len({r.name for r in SLIPS}) >= 18
-        and all(r.cure for r in SLIPS)
-        and not [r for r in RIGHT if r.slip]
+@pytest.mark.parametrize("holds", ["x0", "eps", "velocity"])
+def test_a_tiny_step_of_one_answer_is_the_flow(holds):
+    "dx/d lambda = a/2 (D - a x), whatever is held still."
+    x, x0, h = torch.tensor([0.3, -1.2], dtype=F64), torch.tensor([0.5, 0.1], dtype=F64), 1e-6
+    here, there = level(0.4), level(0.4 + h)
+    answer = Answer(here, x0, (x - here.a * x0) / here.s)
+    came = (moved(Way(holds), x, here, there, [answer], lambda nodes, h: (1.0,)) - x) / h
+    torch.testing.assert_close(came, here.a / 2 * (x0 - here.a * x), rtol=1e-5, atol=1e-6)
+
+
+def test_down_and_up_are_the_posterior():
+    "An ancestral step by slopes to `down` has the posterior's mean, and `up` its deviation."
+    x, x0, here, there = (
+        torch.tensor([1.1], dtype=F64),
+        torch.tensor([-0.4], dtype=F64),
+        level(-1.0),
+        level(0.7),
     )
+    goal, up = down(here, there)
+    scales = [torch.tensor(v, dtype=F64) for v in (*here, *there)]
+    eps = (x - here.a * x0) / here.s
+    n = Step(x, x0, eps, *scales)
+    mean = moved(Way("eps"), x, here, goal, [Answer(here, x0, eps)], lambda nodes, h: (1.0,))
+    torch.testing.assert_close(mean, posterior_mean(n))
+    assert up == pytest.approx(float(tilde_root(n)), rel=1e-12)

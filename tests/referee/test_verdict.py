@@ -143,7 +143,10 @@ def test_html_is_escaped_and_says_what_the_text_says():
 
 
 def test_check_hands_on_what_is_right_and_raises_all_of_what_is_wrong():
-    right, wrong = Verdict("x", True, "right."), Verdict("x", False, "wrong.", cure="mend it", notes=("a",))
+    right, wrong = (
+        Verdict("x", True, "right."),
+        Verdict("x", False, "wrong.", cure="mend it", notes=("a",)),
+    )
     assert right.check() is right
     with pytest.raises(AssertionError) as error:
         wrong.check()
