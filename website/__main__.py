@@ -16,7 +16,7 @@ def build(out: Path, work: Path | None = None, notebooks: Path = ROOT / "nbs") -
     work = work or ROOT / "build" / "site"
     source = work / "source"
     if source.exists():
-        shutil.rmtree(source / "extra", ignore_errors=True)
+        shutil.rmtree(source)
     course = assemble(notebooks, source)
     from website.api import reference
 

@@ -100,9 +100,10 @@ class Assembly:
 
     def make(self) -> dict:
         "Everything; returns what course.json holds."
-        for doc in [*self.chapters, *self.workshop, "index"]:
+        for doc in [*self.chapters, *self.workshop]:
             self._notebook(doc)
         self._rooms()
+        self._front()
         changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
         blob = f"]({self.cfg['git_url']}/blob/main/"
         write(self.out / "changes.md", re.sub(r"\]\((?=[A-Z]+\.md\))", blob, changes))
@@ -130,8 +131,6 @@ class Assembly:
                 cells.append(cell | {"source": self._markdown(doc, "".join(cell["source"]))})
             elif cell["cell_type"] == "code":
                 cells += self._code(doc, cell, state, stills)
-        if doc == "index":
-            cells = self._front(cells, notebook)
         metadata = {k: v for k, v in notebook["metadata"].items() if k != "widgets"}
         stored = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
         write(self.out / f"{doc}.ipynb", json.dumps(stored, ensure_ascii=False))
@@ -159,13 +158,16 @@ class Assembly:
         plain = re.search(r"^(?![#*\[>|$!<-])(.{40,}?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
         says = bold or plain
         says = re.sub(r"\[([^]]*)\]\([^)]*\)|[*`$\\]", r"\1", says.group(1)) if says else title
+        minutes = re.search(r"\bAbout (\d+) minutes\b", text)
         path = re.search(r"^\*Pictures only:\* ([\d.b, ]+\d)", text, re.MULTILINE)
         self.course["pages"][doc] = {
             "title": title,
             "description": " ".join(says.split()),
             "pictures": path.group(1).split(", ") if path else [],
+            "minutes": int(minutes.group(1)) if minutes else 0,
+            "optional": bool(re.match(r"\d+b_|00_toolbox", doc)),
         }
-        if "/" in doc or doc == "index":
+        if "/" in doc:
             return
         for found in _EQUATION.finditer(text):
             tagged = _TAG.search(found.group(2) or "")
@@ -264,43 +266,42 @@ class Assembly:
     # the pages that are no notebooks
 
     def _rooms(self) -> None:
-        "A page for each room of the workshop, so that the contents at the side stay short."
-        rooms: dict[str, list[str]] = {}
+        "The workshop, as one page that says what stands in each of its own."
+        rows = []
         for doc in self.workshop:
-            if room := "/".join(doc.split("/")[1:-1]):
-                rooms.setdefault(room, []).append(doc)
-        for room, docs in rooms.items():
-            lines = "\n".join(f"/{doc}" for doc in docs)
-            text = f"# The room `{room}`\n\nWhat the chapters use and do not teach. These notebooks stand in "
-            text += "the same place in the package.\n\n```{toctree}\n:maxdepth: 1\n\n" + lines
-            write(self.out / "workshop" / room / "index.md", text + "\n```\n")
+            page = self.course["pages"][doc]
+            title = page["title"].removeprefix("Workshop: ")
+            rows.append(f"- [{title[:1].upper()}{title[1:]}](/{doc}.ipynb). {page['description']}")
+        listed, told = "\n".join(f"/{doc}" for doc in self.workshop), "\n".join(rows)
+        says = "What the chapters use and do not teach: each page makes one thing, runs it and tests it."
+        text = f"# The workshop\n\n{says}\n\n```{{toctree}}\n:hidden:\n:maxdepth: 1\n\n{listed}\n```\n\n{told}\n"
+        write(self.out / "workshop" / "index.md", text)
 
-    def _front(self, cells: list[dict], notebook: dict) -> list[dict]:
-        "The front page: the notebook's own cells, a film before them, and the contents of the site."
-        from website.front import page_network, road, special, stage
+    def _front(self) -> None:
+        "The front page, and those of the notation and of the workshop."
+        from website.front import brand, front_page, hero_script, notation_page
 
-        film, start = stage(notebook, self.course)
-        write(self.out / "extra" / "figures" / "hero.png", film)
-        write(self.out / "static" / "network.js", page_network())
-        first = cells[0] | {"source": cells[0]["source"].split("\n\nHere is such", 1)[0]}
-        rest = cells[0]["source"][len(first["source"]) :].strip()
-        told = [
-            {"cell_type": "markdown", "metadata": {}, "id": f"site-{i}", "source": source}
-            for i, source in enumerate((start, rest, special(self.course), self._contents()))
-        ]
-        at = next(i for i, c in enumerate(cells) if c["source"].startswith("## The road"))
-        stops = cells[at] | {"source": road(cells[at]["source"], self.notebooks / "images")}
-        return [first, told[0], told[1], *cells[1:at], told[2], stops, *cells[at + 1 :], told[3]]
+        notebook = json.loads((self.notebooks / "index.ipynb").read_text(encoding="utf-8"))
+        told = front_page(self.course, notebook, self.notebooks / "images", self._contents())
+        write(self.out / "index.md", told)
+        write(self.out / "notation.md", self._links("index", notation_page()))
+        write(self.out / "static" / "hero.js", hero_script())
+        write(self.out / "static" / "brand.png", brand())
+        says = "From high-school maths to every equation behind diffusion models, and each of them runs."
+        self.course["pages"]["index"] = {
+            "title": self.course["title"],
+            "description": says,
+            "pictures": [],
+            "networks": [n for n in ("ddpm_mnist",) if self._weights(n)],
+        }
 
     def _contents(self) -> str:
         "The tables of contents, which the theme shows at the side."
         parts: dict[str, list[str]] = {}
         for doc in self.chapters:
             parts.setdefault(part(doc), []).append(doc)
-        loose = [doc for doc in self.workshop if doc.count("/") == 1]
-        rooms = dict.fromkeys(doc.rpartition("/")[0] for doc in self.workshop if doc not in loose)
-        parts["Workshop"] = [*loose, *(f"{room}/index" for room in rooms)]
-        parts["Package"] = ["api/index", "changes"]
+        parts["Workshop"] = ["workshop/index"]
+        parts["Package"] = ["api/index", "notation", "changes"]
         trees = (
             f"```{{toctree}}\n:hidden:\n:caption: {caption}\n:maxdepth: 1\n\n" + "\n".join(docs)
             for caption, docs in parts.items()

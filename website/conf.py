@@ -45,11 +45,19 @@ html_theme_options = {
         "color-brand-primary": "#0b5fa5",
         "color-brand-content": "#0b5fa5",
         "color-brand-visited": "#0b5fa5",
+        "color-background-primary": "#fdfcfa",
+        "color-background-secondary": "#f5f3ee",
+        "color-background-border": "#e3dfd6",
+        "color-foreground-primary": "#1f2328",
     },
     "dark_css_variables": {
         "color-brand-primary": "#7cc0f0",
         "color-brand-content": "#7cc0f0",
         "color-brand-visited": "#7cc0f0",
+        "color-background-primary": "#13161b",
+        "color-background-secondary": "#1b1f26",
+        "color-background-border": "#333a44",
+        "color-foreground-primary": "#e6e8eb",
     },
 }
 pygments_style = "xcode"

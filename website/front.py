@@ -1,4 +1,4 @@
-"The front page: a film before all words, what is special, and the two commands."
+"The front page: one's own digit there and back before all words, three doors, what is special, the road, the two commands."
 
 import base64
 import io
@@ -7,71 +7,150 @@ import re
 from html import escape
 from pathlib import Path
 
-import numpy as np
+import torch
 from PIL import Image
 
-from diffusion_math.explore.explorable import front_end
+from diffusion_math import digits, load_pretrained
+from diffusion_math.explore.explorable import needed, script, worker
 
-NETWORK = "ddpm_mnist"  # which draws on the stage, once the film has been seen
-
-
-def page_network() -> str:
-    "The code by which the stage asks the network, as a script for a page that may be a file: what an explorable has of it."
-    module = front_end("live")
-    return f"course.network({json.dumps(module, ensure_ascii=False)})\n"
+NETWORK = "ddpm_mnist"
+_SEEDS = (3, 5, 8)  # digits that are drawn until somebody draws: the first test digit of each class
 
 
-def _film(notebook: dict) -> tuple[bytes, dict]:
-    "The stored film as one picture: a row for each digit, a column for each frame; and its numbers."
-    kind = "application/vnd.jupyter.widget-state+json"
-    models = notebook["metadata"]["widgets"][kind]["state"].values()
-    model = next(m for m in models if "_moves" in {b["path"][0] for b in m.get("buffers", ())})
-    seeds, frames, height, width, guesses = model["state"]["_size"]
-    packed = next(b["data"] for b in model["buffers"] if b["path"] == ["_frames"])
-    levels = np.frombuffer(base64.b64decode(packed), np.uint8)
-    shown = levels.reshape(seeds, frames, 1 + guesses, height, width)[:, :, 0]
-    sheet = shown.transpose(0, 2, 1, 3).reshape(seeds * height, frames * width)
+def _own(name: str) -> str:
+    "A script of the site, less its imports."
+    text = (Path(__file__).parent / f"{name}.js").read_text(encoding="utf-8")
+    return re.sub(r'^import \{[^}]*\} from "\./\w+\.js";\n', "", text, flags=re.MULTILINE)
+
+
+def hero_script() -> str:
+    "The stage's code and what it shows, as a script for a page that may be a file."
+    parts = list(dict.fromkeys([*needed("live"), *needed("laws"), *needed("pad")]))
+    network = f"const NETWORK = {json.dumps(worker(), ensure_ascii=False)};"
+    module = "\n".join([network, *map(script, parts), _own("hero")])
+    images, labels = digits("test", labels=True)
+    chosen = torch.stack([images[labels == k][0] for k in _SEEDS])
+    levels = ((chosen + 1) * 127.5).round().to(torch.uint8)
+    shown = [base64.b64encode(bytes(x.flatten().tolist())).decode() for x in levels]
+    log_alpha_bar = load_pretrained(NETWORK).q.schedule.log_alpha_bar
+    told = {"digits": shown, "levels": [float(f"{v:.6g}") for v in log_alpha_bar.tolist()]}
+    return f"course.hero({json.dumps(module, ensure_ascii=False)}, {json.dumps(told | {'network': NETWORK})})\n"
+
+
+def brand() -> bytes:
+    "A digit that comes out of noise, from left to right, as one small picture."
+    q, frames = load_pretrained(NETWORK).q, (820, 640, 480, 340, 200, 0)
+    images, labels = digits("test", labels=True)
+    x0, dice = images[labels == 3][:1], torch.Generator().manual_seed(2)
+    row = [q.marginal(x0, t).sample(dice) if t else x0 for t in frames]
+    levels = ((torch.cat(row, -1)[0, 0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     png = io.BytesIO()
-    Image.fromarray(sheet).save(png, "PNG", optimize=True)
-    size = {"seeds": seeds, "frames": frames, "height": height, "width": width}
-    return png.getvalue(), size | {"times": model["state"]["_times"]}
+    Image.fromarray(levels.numpy()).save(png, "PNG", optimize=True)
+    return png.getvalue()
 
 
-def stage(notebook: dict, course: dict) -> tuple[bytes, str]:
-    "The film's picture, and the HTML that stands below the title."
-    png, film = _film(notebook)
-    hour, first = (course["chapters"][number] for number in ("0", "1"))
-    times = " ".join(map(str, film["times"]))
-    says = (
-        "Squares of static, in which handwritten digits form, and dissolve again into new static."
-    )
-    keys = "".join(
-        f'<button type="button" value="{n}" aria-pressed="false">{n}</button>' for n in range(10)
-    )
-    html = f"""<div class="stage">
-<figure class="hero" data-network="{NETWORK}" data-seeds="{film["seeds"]}" data-frames="{film["frames"]}" data-times="{times}">
-<canvas width="{film["seeds"] * film["width"]}" height="{film["height"]}" role="img" aria-label="{escape(says)}"></canvas>
-<figcaption><span class="hero-t">out of noise, one step at a time</span>
-<button type="button" class="hero-pause" hidden>Pause</button></figcaption>
-<div class="hero-keys" role="group" aria-label="Draw new digits" hidden><span>Draw me a</span>{keys}</div>
-<p class="hero-said" role="status"></p>
-<p class="hero-note">What draws is a small network, here in your browser, and nothing leaves the page. How it comes to know where
-the strokes of a 7 belong is what the course derives.</p>
-<img class="hero-sheet" src="figures/hero.png" alt="" hidden>
-</figure>
-<p class="ways"><a class="way first" href="{hour}.html">One evening: the hour</a>
-<a class="way" href="{first}.html">Begin with chapter 1</a>
-<a class="way" href="{first}.html?read=pictures">Only the pictures</a>
-<a class="way" href="#the-road">See the road</a></p>
+_STAGE = """<div class="stage">
+<p class="promise">{promise}</p>
+<div class="there-and-back">
+<figure class="tb-yours"><canvas width="28" height="28"></canvas><figcaption><b>Your digit.</b> Draw over it.
+<span class="tb-buttons"><button type="button" class="tb-clear" disabled>Clear</button>
+<button type="button" class="tb-other" disabled>Another</button></span></figcaption></figure>
+<figure class="tb-noisy" data-alt="your digit under noise"><canvas width="28" height="28"></canvas><figcaption>under noise <i>q</i></figcaption></figure>
+<figure class="tb-back" data-alt="what the network brings back"><canvas width="28" height="28"></canvas><figcaption>and back <i>p</i></figcaption></figure>
+<div class="tb-slider"><label for="tb-t">steps of noise</label> <span class="tb-steps">380 of 1000</span>
+<input id="tb-t" class="tb-t" type="range" min="0" max="999" value="380" disabled></div>
+<p class="tb-said" role="status"></p>
 </div>
-"""
-    return png, html
+<nav class="doors" aria-label="Where to begin">{doors}</nav>
+<p class="stage-note">What brings it back is a small network at work in this page, and nothing leaves the page. How much noise can it undo?</p>
+</div>"""
 
 
-def special(course: dict) -> str:
-    "What is special, and the two commands."
+def _door(href: str, title: str, says: str, first: bool = False) -> str:
+    return f'<a class="door{" first" if first else ""}" href="{href}"><b>{title}</b><span>{says}</span></a>'
+
+
+def _doors(course: dict) -> str:
+    "The three ways in: an hour, everything, the engineer's."
+    pages, chapters = course["pages"], course["chapters"]
+    hour = next((doc for doc in pages if doc.startswith("00_the_hour")), None)
+    first = chapters["1"]
+    short = (
+        _door(f"{hour}.html", "The hour", "the whole story in sixty minutes", True)
+        if hour
+        else _door(
+            f"{first}.html?read=pictures", "The pictures", "the whole story without code", True
+        )
+    )
+    return "".join(
+        [
+            short,
+            _door(f"{first}.html", "The chapters", "every equation derived, run and checked"),
+            _door(
+                "api/index.html",
+                "For engineers",
+                "the package, its names, and a referee for your code",
+            ),
+        ]
+    )
+
+
+def _questions(notebook: dict) -> dict[str, str]:
+    "What the front notebook's road asks of each chapter, by its page; nothing where it has no such table."
+    text = "\n".join(
+        "".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown"
+    )
+    rows = re.findall(r"^\| *\[[^\]]+\]\((\w+)\.ipynb\)[^|]*\|([^|\n]+)\|", text, re.MULTILINE)
+    return {doc: question.strip() for doc, question in rows}
+
+
+def _road(course: dict, notebook: dict, pictures: Path) -> str:
+    "Each chapter with its picture and its question, part by part."
+    from website.assemble import part
+
+    questions, told, before = _questions(notebook), [], ""
+    for doc in course["chapters"].values():
+        page = course["pages"][doc]
+        if part(doc) != before:
+            told.append(
+                ("</div>\n" if before else "") + f'<h3>{part(doc)}</h3>\n<div class="road">'
+            )
+            before = part(doc)
+        card = f"chapter_{doc.split('_')[0]}.png"
+        image = (
+            f'<img src="cards/{card}" alt="" loading="lazy">' if (pictures / card).is_file() else ""
+        )
+        says = questions.get(doc) or re.split(r"(?<=[.?!]) ", page["description"])[0]
+        side = " side" if page["optional"] else ""
+        minutes = (
+            f"<small>{page['minutes']} minutes{', optional' if side else ''}</small>"
+            if page["minutes"]
+            else ""
+        )
+        told.append(
+            f'<a class="stop{side}" href="{doc}.html"><span class="stop-card">{image}</span><b>{escape(page["title"])}</b>'
+            f"<span>{escape(says)}</span>{minutes}</a>"
+        )
+    return "\n".join([*told, "</div>"])
+
+
+def front_page(course: dict, notebook: dict, pictures: Path, contents: str) -> str:
+    "The front page as Markdown."
     many, git = len(course["equations"]), course["git_url"]
-    return f"""## Why this one
+    slips = course["chapters"].get("8b", course["chapters"]["1"])
+    promise = (
+        "From high-school maths to every equation behind diffusion models, and each of them runs."
+    )
+    stage = _STAGE.format(promise=promise, doors=_doors(course))
+    return f"""---
+hide-toc: true
+---
+
+# The Math of Diffusion
+
+{stage}
+
+## Why this one
 
 <div class="cards">
 <div class="card">
@@ -86,40 +165,39 @@ disk the whole site works as well, even in a train.
 
 </div><div class="card">
 
-**It says where it is unsure.** Averages come with their error bars, and [one chapter]({course["chapters"]["8b"]}.ipynb) is
-about formulas that are wrong in print, each run beside the right one.
+**It says where it is unsure.** Averages come with their error bars, and [one chapter]({slips}.ipynb) is about formulas that
+are wrong in print, each run beside the right one.
 
 </div></div>
 
-To change the code as well, take it home. Two commands do it:
+<div class="cards">
+<div class="card">
+
+**Take it home.** Two commands, and you can change the code as well:
 
 ```sh
 git clone {git} && cd {git.rpartition("/")[2]}
-make course     # installs the course and opens it in JupyterLab
+make course     # opens the course in JupyterLab
 ```
 
-[What is new](changes.md) can be <a href="feed.xml">subscribed to</a>.
+</div><div class="card">
+
+**Look things up.** [The notation on one card](notation.md), [the workshop](workshop/index.md), where what the chapters use is
+made, [the package's names](api/index.md), and [what is new](changes.md), which can be <a href="feed.xml">subscribed to</a>.
+
+</div></div>
+
+## The road
+
+{_road(course, notebook, pictures)}
+
+{contents}
 """
 
 
-def road(source: str, pictures: Path) -> str:
-    "The road's table as stops, each with the picture of its chapter: a table of five columns is too wide for a phone."
-    lines = source.splitlines()
-    rows = [i for i, line in enumerate(lines) if line.startswith("|")]
-    told = []
-    for i in rows[2:]:
-        chapter, question, path, minutes, module = map(str.strip, lines[i].strip("|").split("|"))
-        name = f"chapter_{re.search(r'](?:.*/)?[(]([^_]+)_', chapter).group(1)}.png"
-        card = f'<img src="cards/{name}" alt="" loading="lazy">'
-        card = card if (pictures / name).is_file() else ""
-        sections, _, few = path.partition(": ")
-        ways = [f"*Pictures only:* {sections} ({few} minutes)"] if path else []
-        ways.append(f"*Everything:* {minutes} minutes" + (f" · module {module}" if module else ""))
-        side = " side" if "(optional)" in chapter else ""
-        told.append(
-            f'<div class="stop{side}"><div class="stop-card">{card}</div><div>\n\n'
-            + "\n\n".join([chapter, question, *ways])
-            + "\n\n</div></div>\n"
-        )
-    stops = '<div class="road">\n\n' + "\n".join(told) + "\n</div>"
-    return "\n".join([*lines[: rows[0]], stops, *lines[rows[-1] + 1 :]])
+def notation_page() -> str:
+    "The notation card, a page of its own."
+    from diffusion_math.teach.notation import notation_card
+
+    text = notation_card()._repr_markdown_()
+    return f"# The notation on one card\n\nEach symbol, how to say it, what it is in code, and the section that reads it aloud first.\n\n{text}\n"

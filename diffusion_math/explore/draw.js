@@ -4,26 +4,10 @@ import { button, explorable, floats, h, hash, maths, memory, number, picture, sl
 import { noise, random, signal } from "./laws.js";
 import { chooseDigit, handedIn } from "./choose.js";
 import { heading, live } from "./live.js";
-import { pad } from "./pad.js";
+import { centred, pad } from "./pad.js";
 
 const [WALKS, MOST, PAUSE] = [8, 40, 350]; // walks at once; steps of one from t = T; milliseconds of rest before they begin
 const ROOM = matchMedia("(pointer: coarse)").matches ? 280 : 196; // screen pixels of a picture; a finger needs more
-
-// The picture moved by whole pixels so that its ink balances in the middle, as MNIST's digits do.
-export function centred(values, width) {
-  const height = values.length / width;
-  let [ink, x, y] = [0, 0, 0];
-  values.forEach((v, i) => {
-    const m = (v + 1) / 2;
-    [ink, x, y] = [ink + m, x + m * (i % width), y + m * Math.floor(i / width)];
-  });
-  if (ink < 1e-6) return Float32Array.from(values);
-  const [right, down] = [(width - 1) / 2 - x / ink, (height - 1) / 2 - y / ink].map((v) => Math.floor(v + 0.5));
-  return Float32Array.from(values, (_, i) => {
-    const [u, v] = [(i % width) - right, Math.floor(i / width) - down];
-    return u < 0 || v < 0 || u >= width || v >= height ? -1 : values[v * width + u];
-  });
-}
 
 // The root of the mean square between two pictures, and between all pairs of several.
 export const apart = (a, b) => Math.sqrt(a.reduce((sum, v, i) => sum + (v - b[i]) ** 2, 0) / a.length);

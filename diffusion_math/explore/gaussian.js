@@ -248,6 +248,7 @@ function render({ model, el }) {
       ),
     ),
   );
+  ui.phone = { move: ["\u03c1"] };
   ui.start(draw, words);
   return ui.close;
 }

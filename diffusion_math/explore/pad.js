@@ -12,6 +12,22 @@ export function touch(values, width, x, y, erase) {
   return out;
 }
 
+// The picture moved by whole pixels so that its ink balances in the middle, as MNIST's digits do.
+export function centred(values, width) {
+  const height = values.length / width;
+  let [ink, x, y] = [0, 0, 0];
+  values.forEach((v, i) => {
+    const m = (v + 1) / 2;
+    [ink, x, y] = [ink + m, x + m * (i % width), y + m * Math.floor(i / width)];
+  });
+  if (ink < 1e-6) return Float32Array.from(values);
+  const [right, down] = [(width - 1) / 2 - x / ink, (height - 1) / 2 - y / ink].map((v) => Math.floor(v + 0.5));
+  return Float32Array.from(values, (_, i) => {
+    const [u, v] = [(i % width) - right, Math.floor(i / width) - down];
+    return u < 0 || v < 0 || u >= width || v >= height ? -1 : values[v * width + u];
+  });
+}
+
 // A picture that can be drawn on, by the pointer or by keys. values() is what is drawn now, height x width numbers from -1
 // to 1; put(values, event) takes what a touch makes of it; done(event) is called when the pen is lifted.
 export function pad(ui, { height, width, values, put, erasing = () => false, done = () => {}, room = 280 }) {

@@ -175,7 +175,7 @@
     reveal();
     reach();
   }
-  if (article && codes.length && !document.querySelector(".stage")) {
+  if (article && codes.length && !document.querySelector(".stage") && document.querySelector("div.cell")) {
     const bar = make("div", { className: "ways-to-read" });
     bar.setAttribute("role", "group");
     bar.setAttribute("aria-label", "How to read");
@@ -278,6 +278,13 @@
     if (!field.value) field.focus();
   }
 
-  // The front page has a film of its own, and a network.
-  if (document.querySelector(".hero")) load("hero.js");
+  // The front page begins with a digit of one's own; its code comes as a text, since a page may be a file.
+  course.hero = async (code, { digits, levels, network }) => {
+    const url = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
+    const { begin } = await import(url);
+    URL.revokeObjectURL(url);
+    const picture = (text) => Float32Array.from(atob(text), (c) => c.charCodeAt(0) / 127.5 - 1);
+    begin(document.querySelector(".there-and-back"), { digits: digits.map(picture), levels, network });
+  };
+  if (document.querySelector(".there-and-back")) load("hero.js");
 })();
