@@ -19,6 +19,7 @@ from pathlib import Path
 from PIL import Image
 
 from diffusion_math.teach.pages import stored_widgets
+from website.exercises import exercise, guesses, unsaid, without_kernels
 
 ROOT = Path(__file__).parents[1]
 _CODE = r"(```.*?```|`[^`\n]+`)"
@@ -27,6 +28,18 @@ _TAG = re.compile(r"\\tag\{([^}]*)\}")
 _EXERCISE = re.compile(r"^\*\*Your turn, (\d+b?\.[a-z])\b", re.MULTILINE)
 _SECTION = re.compile(r"^#{2,3} (\d+b?\.\d+)\b *(.*)", re.MULTILINE)
 _DATA = re.compile(r'src="data:image/([a-z]+);base64,([^"]*)"')
+_SEARCH = """---
+orphan: true
+hide-toc: true
+---
+
+# Search
+
+<form class="search-here" role="search"><input type="search" name="q" required aria-label="Search the course"
+placeholder="a word, a name, or an equation's number such as 3.4"><button>Search</button></form>
+<p class="found-many" role="status"></p>
+<ol class="found"></ol>
+"""
 _NEEDS = "These sliders need Python: open the notebook in JupyterLab to move them."
 
 
@@ -125,12 +138,18 @@ class Assembly:
         texts = [c for c in notebook["cells"] if c["cell_type"] == "markdown"]
         self._learn(doc, "\n\n".join("".join(cell["source"]) for cell in texts))
         state, pieces, stills = stored_widgets(notebook)
-        cells = []
-        for cell in notebook["cells"]:
+        cells, asked = [], guesses(notebook["cells"])
+        for i, cell in enumerate(notebook["cells"]):
+            source = "".join(cell["source"])
             if cell["cell_type"] == "markdown":
-                cells.append(cell | {"source": self._markdown(doc, "".join(cell["source"]))})
+                text = source if doc == "00_toolbox" else without_kernels(source)
+                cells.append(cell | {"source": self._markdown(doc, text)})
+            elif cell["cell_type"] == "code" and (told := exercise(source)):
+                cells += self._exercise(doc, cell, *told)
             elif cell["cell_type"] == "code":
-                cells += self._code(doc, cell, state, stills)
+                if i in asked:
+                    cells.append(_text_cell(f"guess-{i}", asked[i]))
+                cells += self._code(doc, cell, state, stills, waits=i in asked)
         metadata = {k: v for k, v in notebook["metadata"].items() if k != "widgets"}
         stored = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
         write(self.out / f"{doc}.ipynb", json.dumps(stored, ensure_ascii=False))
@@ -206,7 +225,16 @@ class Assembly:
 
         return re.sub(r"\]\((?![a-z]+:)([^)\s]+)\)", link, text)
 
-    def _code(self, doc: str, cell: dict, state: dict, stills: dict) -> list[dict]:
+    def _exercise(self, doc: str, cell: dict, source: str, folded: str) -> list[dict]:
+        "The function to fill in, and what helps, folded."
+        code = {"cell_type": "code", "execution_count": None, "metadata": {"tags": ["exercise"]}, "outputs": []}
+        name = cell.get("id") or "exercise"
+        told = _text_cell(f"{name}-help", self._markdown(doc, folded))
+        return [code | {"id": name, "source": source}, told]
+
+    def _code(
+        self, doc: str, cell: dict, state: dict, stills: dict, waits: bool = False
+    ) -> list[dict]:
         "The cell, or nothing where a reader has no use for it."
         source = "".join(cell["source"])
         shown = re.sub(r"^#\|.*\n?", "", source, flags=re.MULTILINE).strip("\n")
@@ -220,6 +248,11 @@ class Assembly:
         elif not cell["outputs"] and prepares(shown):
             tags.append("imports")
         outputs = [self._output(doc, out, state, stills) for out in cell["outputs"]]
+        if waits:
+            tags.append("waits")
+            for out in outputs:
+                if "text" in out:
+                    out["text"] = unsaid("".join(out["text"]))
         cell = {
             "id": cell.get("id"),
             "cell_type": "code",
@@ -285,6 +318,7 @@ class Assembly:
         told = front_page(self.course, notebook, self.notebooks / "images", self._contents())
         write(self.out / "index.md", told)
         write(self.out / "notation.md", self._links("index", notation_page()))
+        write(self.out / "search.md", _SEARCH)
         write(self.out / "static" / "hero.js", hero_script())
         write(self.out / "static" / "brand.png", brand())
         says = "From high-school maths to every equation behind diffusion models, and each of them runs."
@@ -307,6 +341,10 @@ class Assembly:
             for caption, docs in parts.items()
         )
         return "\n```\n\n".join(trees) + "\n```\n"
+
+
+def _text_cell(name: str, source: str) -> dict:
+    return {"id": name[:64], "cell_type": "markdown", "metadata": {}, "source": source}
 
 
 def _without_words(content: bytes) -> bytes:

@@ -275,12 +275,17 @@ class Cells(SphinxTransform):
                 "tag_imports": "imports and settings",
                 "tag_folded": "code",
             }
-            folded = kinds.keys() & tags or self.env.docname == "index"
+            folded = kinds.keys() & tags
             name = next((kinds[tag] for tag in kinds if tag in tags), "code")
             marks = _take_marks(node.parent)
             start = f'<details class="code{" proof" if marks else ""}"{"" if folded else " open"} data-open="{int(not folded)}">'
             summary = proof_summary(marks) if marks else f"<summary>{name}</summary>"
             node.parent.replace(node, [_raw(start + summary), node, _raw("</details>")])
+        is_output = lambda n: isinstance(n, nodes.container) and "cell_output" in n["classes"]  # noqa: E731
+        for node in list(self.document.findall(is_output)):
+            if "tag_waits" in node.parent["classes"]:  # for the reader's guess
+                start = '<details class="reveal"><summary>See what came out</summary>'
+                node.parent.replace(node, [_raw(start), node, _raw("</details>")])
 
 
 def visit_formula(self, node: formula) -> None:
@@ -432,6 +437,46 @@ def _equations(app) -> None:
         path.write_text(f"course.equations({told})\n", encoding="utf-8")
 
 
+_SKIP = nodes.raw | nodes.image | nodes.comment | addnodes.toctree
+
+
+def _said(node: nodes.Node) -> str:
+    "What a part of a page says, without the parts below it that have a title of their own, and without what a cell printed."
+    classes = getattr(node, "attributes", {}).get("classes", ())
+    hidden = {"cell_output", "tag_exported", "tag_folded", "tag_proof", "tag_imports"}
+    if isinstance(node, nodes.section | _SKIP) or hidden & set(classes):
+        return ""
+    if isinstance(node, nodes.Text | nodes.math | nodes.literal_block):
+        return node.astext()
+    return ("" if isinstance(node, nodes.TextElement) else " ").join(map(_said, node.children))
+
+
+def _sections(app) -> None:
+    "What one searches: for each section its page, its title, where it stands, what it says, and its equations' numbers."
+    told = []
+    for doc in sorted(app.env.found_docs):
+        tree = app.env.get_doctree(doc)
+        page = app.env.titles[doc].astext() if doc in app.env.titles else doc
+        uri = app.builder.get_target_uri(doc)
+        for section in tree.findall(nodes.section):
+            own = [n for n in section.children[1:] if not isinstance(n, nodes.section)]
+            text = " ".join(" ".join(map(_said, own)).split())
+            numbers = [
+                f["number"] for n in own for f in n.findall(formula) if f.get("number") and f["display"]
+            ]
+            if not text and not numbers:
+                continue
+            place = "" if section.parent is tree else f"#{section['ids'][0]}"
+            told.append([page, section[0].astext(), uri + place, text, numbers])
+    path = Path(app.outdir, "_static", "sections.js")
+    path.write_text(f"course.sections({json.dumps(told, ensure_ascii=False)})\n", encoding="utf-8")
+
+
+def builder_inited(app) -> None:
+    "The theme's index of words finds pages; ours, one file that any page can load, finds sections."
+    app.builder.search = False
+
+
 def _map(app) -> None:
     "sitemap.xml, and the page for an address where nothing is."
     site = _COURSE["site_url"]
@@ -489,6 +534,7 @@ def build_finished(app, exception) -> None:
     if exception is None:
         _feed(app)
         _equations(app)
+        _sections(app)
         _map(app)
 
 
@@ -496,6 +542,7 @@ def setup(app) -> dict:
     app.add_node(formula, html=(visit_formula, None), text=(skip, None))
     for transform in (Formulas, Places, Cells):
         app.add_transform(transform)
+    app.connect("builder-inited", builder_inited)
     app.connect("write-started", write_started)
     app.connect("html-page-context", no_contents, priority=400)  # the theme's comes at 500
     app.connect("html-page-context", html_page_context, priority=900)

@@ -198,6 +198,18 @@
     });
     section.querySelector("h2")?.after(button);
   }
+  // A guess, clicked or typed, and then what came out.
+  for (const guess of all(".guess")) {
+    const waits = all("details.reveal").find((el) => guess.compareDocumentPosition(el) & Node.DOCUMENT_POSITION_FOLLOWING);
+    for (const button of all("button", guess)) {
+      button.addEventListener("click", () => {
+        for (const one of all("button", guess)) one.setAttribute("aria-pressed", String(one === button));
+        if (waits) waits.open = true;
+      });
+    }
+    guess.querySelector("input")?.addEventListener("keydown", (event) => event.key === "Enter" && waits && (waits.open = true));
+  }
+
   // Whatever one is led to is shown.
   function reveal() {
     const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
@@ -266,16 +278,91 @@
   if (new URLSearchParams(location.search).has("read")) keep("read", root.dataset.read);
   root.classList.add("ready");
 
-  // A phone hides the field that one searches with.
-  const found = document.getElementById("search-results");
-  if (found) {
-    const form = make("form", { className: "search-here" });
-    form.setAttribute("role", "search");
-    const field = make("input", { type: "search", name: "q", required: true, value: new URLSearchParams(location.search).get("q") ?? "" });
-    field.setAttribute("aria-label", "Search the course");
-    form.append(field, make("button", { textContent: "Search" }));
-    found.before(form);
+  // Search: in the sections of all pages, one file, read here. What is in a title counts most, then the equation of that
+  // number, then how often the words stand in the text; chapters come before the reference.
+  const results = document.querySelector("ol.found");
+  const GREEK = { alpha: "α", beta: "β", epsilon: "ε", eps: "ε", lambda: "λ", sigma: "σ", mu: "μ", theta: "θ", eta: "η", rho: "ρ" };
+  const fold = (text) => text.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
+  function marked(text, words) {
+    const plain = fold(text);
+    if (plain.length !== text.length) return [text];
+    const out = [];
+    let at = 0;
+    for (;;) {
+      const next = words.map((w) => [plain.indexOf(w, at), w.length]).filter(([i]) => i >= 0).sort(([a], [b]) => a - b)[0];
+      if (!next) return [...out, text.slice(at)];
+      out.push(text.slice(at, next[0]), make("mark", { textContent: text.slice(next[0], next[0] + next[1]) }));
+      at = next[0] + next[1];
+    }
+  }
+  function score([page, title, uri, text, numbers], words, number) {
+    if (numbers.includes(number)) return 1000;
+    const [inTitle, inText] = [fold(`${page} ${title}`), fold(text)];
+    let sum = 0;
+    for (const word of words) {
+      const times = inText.split(word).length - 1 + (GREEK[word] ? inText.split(GREEK[word]).length - 1 : 0);
+      const named = fold(title).includes(word) ? 12 : inTitle.includes(word) ? 4 : 0;
+      if (!times && !named) return 0;
+      sum += named + Math.min(4, Math.log2(1 + times));
+    }
+    return sum * (/^(api|workshop|changes)/.test(uri) ? 0.8 : 1);
+  }
+  function find(all, asked) {
+    const number = asked.trim().replace(/^[(]|[)]$/g, "");
+    const words = fold(asked).split(/[\s,;()]+/).filter(Boolean);
+    const shown = [...words, ...words.map((w) => GREEK[w]).filter(Boolean)];
+    const found = all
+      .map((section) => [score(section, words, number), section])
+      .filter(([s]) => s > 0)
+      .sort(([a], [b]) => b - a)
+      .slice(0, 40);
+    document.querySelector(".found-many").textContent = found.length ? `${found.length === 40 ? "The first 40" : found.length} places` : "No section says this.";
+    results.replaceChildren(
+      ...found.map(([s, [page, title, uri, text, numbers]]) => {
+        const folded = fold(text);
+        const first = Math.max(0, Math.min(...shown.map((w) => (folded.includes(w) ? folded.indexOf(w) : Infinity))));
+        const from = Number.isFinite(first) ? Math.max(0, text.lastIndexOf(" ", Math.max(0, first - 70)) + 1) : 0;
+        const [path, hash] = uri.split("#");
+        const at = s === 1000 ? `${path}#e${number.replace(".", "-")}` : `${path}?find=${encodeURIComponent(words.join(" "))}${hash ? `#${hash}` : ""}`;
+        const link = make("a", { href: at });
+        link.append(...marked(title, shown));
+        const where = make("span", { className: "found-page", textContent: page === title ? "" : page });
+        const says = make("p");
+        says.append(from ? "… " : "", ...marked(text.slice(from, from + 240), shown), from + 240 < text.length ? " …" : "");
+        const equations = make("span", { className: "found-page", textContent: numbers.length ? `equations ${numbers.map((n) => `(${n})`).join(" ")}` : "" });
+        const item = make("li");
+        item.append(link, where, says, numbers.length ? equations : "");
+        return item;
+      }),
+    );
+  }
+  if (results) {
+    const field = document.querySelector(".search-here input");
+    field.value = new URLSearchParams(location.search).get("q") ?? "";
+    let all = [];
+    course.sections = (told) => (all = told);
+    const now = () => field.value.trim() && find(all, field.value);
+    load("sections.js").then(now);
+    field.addEventListener("input", now);
+    field.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      history.replaceState(null, "", `?q=${encodeURIComponent(field.value)}`);
+      now();
+    });
     if (!field.value) field.focus();
+  }
+  // Whoever comes from there sees the words marked, in the section that was found.
+  const sought = new URLSearchParams(location.search).get("find");
+  const searched = sought && ((location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)))) || article);
+  if (searched) {
+    const words = sought.split(" ").filter((w) => w.length > 1);
+    const texts = [];
+    const walker = document.createTreeWalker(searched, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) if (!walker.currentNode.parentElement.closest("script, style, svg, math, .dm-explorable, summary")) texts.push(walker.currentNode);
+    for (const node of texts.slice(0, 4000)) {
+      const parts = marked(node.data, words);
+      if (parts.length > 1) node.replaceWith(...parts);
+    }
   }
 
   // The front page begins with a digit of one's own; its code comes as a text, since a page may be a file.
