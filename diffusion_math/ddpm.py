@@ -217,6 +217,13 @@ class DDPM(ReverseProcess, nn.Module):
         self.network, self.variance, self.images = network, variance, images
         self.cond, self.asked = {}, None  # what the network is told besides, and its dtype if it shows none
 
+    def __init_subclass__(cls, **more: Any):
+        "A predict of one's own would be heard by some and not by others; a network of one's own is heard by all."
+        if "predict" in vars(cls):
+            words = "predict must stay DDPM's own: say it in the network, DDPM(my_network, q), got"
+            raise TypeError(f"{words} {cls.__name__}.predict")
+        super().__init_subclass__(**more)
+
     @guarded
     def predict(self, x_t: Batch, t: Time0) -> Prediction:
         "The network's answer at x_t, t in 0..T, as x0, eps, v, score or velocity."

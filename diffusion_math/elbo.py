@@ -2,7 +2,7 @@
 
 # %% auto #0
 __all__ = ['Decoder', 'Nodes', 'step_cost', 'last_cost', 'with_density', 'StandardErrors', 'steps_of', 'errors_of', 'Elbo',
-           'elbo', 'all_terms', 'draws', 'rows', 'exact_elbo', 'strips', 'Account', 'account']
+           'elbo', 'mean_and_error', 'all_terms', 'draws', 'rows', 'exact_elbo', 'strips', 'Account', 'account']
 
 # %% ../nbs/05_elbo.ipynb #c9eafe5e
 import math
@@ -38,7 +38,10 @@ def step_cost(
 
 def last_cost(p: ReverseProcess, decoder: Decoder | None, x0: Batch, x_1: Batch) -> Each:
     "-log p(x_0 | x_1) at each x_1: by p's own last step, or by a decoder in its place."
-    law = with_density(p.step(x_1, 1)) if decoder is None else decoder(x_1)
+    if decoder is None:
+        law = with_density(checks.instance("p.step", p.step(x_1, 1), Gaussian, must="return"))
+    else:
+        law = decoder(x_1)
     if not callable(getattr(law, "log_prob", None)):
         raise TypeError(f"decoder must return an object with log_prob, got {checks.got(law)}")
     log_prob = law.log_prob(x0)
@@ -48,7 +51,7 @@ def last_cost(p: ReverseProcess, decoder: Decoder | None, x0: Batch, x_1: Batch)
     return -log_prob
 
 
-def with_density(law: Any, where: Tensor | bool = True) -> Any:
+def with_density(law: Gaussian, where: Tensor | bool = True) -> Gaussian:
     "p(x_0 | x_1), whose variance must not be 0 where it is asked for a density."
     fits = "p.step(x_1, 1) must have a variance above 0 to be a density of x0, got 0"
     ways = "take variance='beta', or give a decoder, which for pictures is p.decode"
@@ -165,12 +168,17 @@ def elbo(
     """
     with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
         prior, last, steps = all_terms(q, p, x0, decoder, partial(draws, q, x0, n, generator))
-    last, steps = last.view(1, n, len(x0)), steps.view(q.T - 1, n, len(x0))
-    none = math.nan if n == 1 else 1.0  # one draw says nothing of its error
-    last, last_error = last.mean(1), none * last.std(1, correction=min(1, n - 1)) / n**0.5
-    steps, error = steps.mean(1), none * steps.std(1, correction=min(1, n - 1)) / n**0.5
+    last, last_error = mean_and_error(last.view(1, n, len(x0)))
+    steps, error = mean_and_error(steps.view(q.T - 1, n, len(x0)))
     stderr = torch.zeros_like(prior), error, last_error[0]
     return checks.built(Elbo, prior, steps, last[0], x0.shape[1:].numel(), stderr)
+
+
+def mean_and_error(costs: Float[Tensor, "t n b"]) -> tuple[Tensor, Tensor]:
+    "The mean over the n draws, and its standard error: NaN after a single one."
+    mean, n = costs.mean(1), costs.shape[1]
+    some = n > 1 and len(mean.flatten())
+    return mean, costs.std(1) / n**0.5 if some else torch.full_like(mean, math.nan)
 
 
 def all_terms(

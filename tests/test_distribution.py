@@ -159,7 +159,7 @@ def test_without_noise_x_is_its_own_best_guess():
 def test_where_nothing_of_x0_is_left_the_score_says_nothing_of_it(log_snr):
     x = torch.linspace(-2, 2, 5, dtype=F64)
     for ask, fill in ((Bell().denoise, r"E\[x0\]"), (Bell().denoise_cov, r"Cov\[x0\]")):
-        words = rf"log_snr must be above -709, got -(inf|800): nothing of x0 is left in x_t; override .* with {fill}"
+        words = r"log_snr must be above -709: nothing of x0 is left in x_t; .*, got -(inf|800)"
         with pytest.raises(ValueError, match=words):
             ask(x, log_snr)
     assert (
@@ -176,7 +176,7 @@ def test_a_subclass_that_knows_the_mean_is_asked():
 
     x = torch.linspace(-2, 2, 5, dtype=F64)
     assert torch.equal(Known().denoise(x, -math.inf), torch.full_like(x, 1.5))
-    with pytest.raises(ValueError, match="override denoise_cov with Cov"):
+    with pytest.raises(ValueError, match="says its own denoise"):
         Known().denoise_cov(x, -math.inf)
 
 

@@ -895,7 +895,7 @@ T3 = torch.tensor([1, 2, 3])
         (TypeError, "whole number", lambda: linear_schedule(10.0)),
         (
             ValueError,
-            r"beta must lie in \[0, 1\], got 1.2 at t = 1",
+            r"beta must lie in \[0, 1\], got 1.2",
             lambda: constant_schedule(1.2, 3),
         ),
         (

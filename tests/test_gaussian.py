@@ -482,13 +482,13 @@ G = Gaussian(MEAN, 1.0)
             r"mean must have shape \(b, \*event\), got a single number",
             lambda: Gaussian(MEAN[0, 0], 1.0),
         ),
-        (TypeError, "var must be a number or a tensor, got str", lambda: Gaussian(MEAN, "1")),
+        (TypeError, "var must be a number or a floating-point tensor, got str", lambda: Gaussian(MEAN, "1")),
         (
             TypeError,
-            "var must be a number or a tensor, got list",
+            "var must be a number or a floating-point tensor, got list",
             lambda: Gaussian(MEAN, [1.0, 1.0]),
         ),
-        (TypeError, "var must be a number or a tensor, got complex", lambda: Gaussian(MEAN, 1j)),
+        (TypeError, "var must be a number or a floating-point tensor, got complex", lambda: Gaussian(MEAN, 1j)),
         (
             TypeError,
             "var must be .*, got torch.complex64",
@@ -515,32 +515,32 @@ G = Gaussian(MEAN, 1.0)
         ),
         (
             ValueError,
-            "var must be representable in float16, got 1e-08: use float32",
+            "var must be held by torch.float16.*, got 1e-08",
             lambda: Gaussian(HALF, 1e-8),
         ),
         (
             ValueError,
-            "var must be .* in float16, got 1e-08: use",
+            "var must be held by torch.float16.*, got 1e-08",
             lambda: Gaussian(HALF, torch.tensor([1.0, 1e-8])),
         ),
         (
             ValueError,
-            "var must be representable in float16, got 70000: use float32",
+            "var must be held by torch.float16.*, got 70000",
             lambda: Gaussian(HALF, 7e4),
         ),
         (
             ValueError,
-            "var must be .* in float16, got 70000: use",
+            "var must be held by torch.float16.*, got 70000",
             lambda: Gaussian(HALF, torch.tensor(7e4)),
         ),
         (
             ValueError,
-            "var must be representable in float32, got 1e-50: use float64",
+            "var must be held by torch.float32.*, got 1e-50",
             lambda: Gaussian(MEAN, 1e-50),
         ),
         (
             ValueError,
-            "var must be .* in float32, got 1e-50",
+            "var must be held by torch.float32.*, got 1e-50",
             lambda: Gaussian(MEAN, torch.tensor(1e-50, dtype=F64)),
         ),
         (

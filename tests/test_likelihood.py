@@ -1,6 +1,6 @@
 """Decoders; bits per dimension; the estimators of the bound, unbiased and calibrated.
 
-The digits of a grey level's probability have their own tests: tests/laws/test_rounding.py.
+The digits of a grey level's probability have their own tests: tests/test_rounding.py.
 """
 
 import math
@@ -24,7 +24,7 @@ from diffusion_math import (
     sums,
 )  # fmt: skip
 from diffusion_math.likelihood import NAMES, draw_times
-from tests.laws.test_rounding import gap_to, level, truth
+from tests.test_rounding import gap_to, level, truth
 from tests.test_elbo import TWO, Bent, Fixed
 
 F64 = torch.float64
@@ -353,7 +353,7 @@ def test_a_variance_of_0():
             "weights must be above 0",
         ),
         ({"x0": torch.full((2, 1), math.nan)}, ValueError, "x0 must be finite, got nan"),
-        ({"x0": torch.zeros(2, 3)}, ValueError, r"x0 must have shape \(b, 1\), got \(2, 3\)"),
+        ({"x0": torch.zeros(2, 3)}, ValueError, r"x0 must have shape \(n, 1\), got \(2, 3\)"),
     ],
 )
 def test_wrong_arguments_of_the_estimate(kwargs, error, words):

@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from .. import checks
 from ..checks import Data, guarded
-from ..forward import ForwardProcess
+from ..forward import ForwardProcess, posterior_numbers
 from ..reverse import ReverseProcess
 
 __all__ = ["GridChain"]
@@ -181,7 +181,7 @@ def _link_gap(
     fine: float | int,
 ) -> Float[Tensor, " b"]:
     "E KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t, x_0)) over x_t ~ q(x_t | x_0)."
-    s, (a, b, var) = q.schedule, q.tables.exact["posterior"][:, t]
+    s, (a, b, var) = q.schedule, posterior_numbers(q.schedule)[:, t]
     if var == 0:
         return torch.full_like(x0, math.inf)
     centre = s.alpha_bar[t].sqrt() * x0

@@ -12,9 +12,10 @@ from .pictures import images, rows, strip
 from .plane import clouds, contours, field, paths, points
 from .showing import Live, film, show
 from .table import heat
+from .terms import terms
 
 __all__ = [
     "CSS", "DPI", "INCHES", "INK", "PALETTE", "RULE", "STYLE", "Board", "Live", "bars", "clouds", "contours", "curves",
     "density", "field", "figure", "film", "heat", "histograms", "images", "marks", "paths", "points", "rows", "ruler",
-    "schedule", "shades", "show", "strip", "style",
+    "schedule", "shades", "show", "strip", "style", "terms",
 ]  # fmt: skip

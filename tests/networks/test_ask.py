@@ -11,15 +11,16 @@ import torch
 from torch import nn
 
 from diffusion_math import (
+    DDPM,
     Empirical,
     ForwardProcess,
-    Gaussian,
     GaussianMixture,
     Schedule,
     constant_schedule,
     linear_schedule,
 )  # fmt: skip
-from diffusion_math.networks.ask import FLOATS, PREDICTS, AsksNetwork, ask, own_dtype, told_dtype
+from diffusion_math.ddpm import PREDICTS
+from diffusion_math.networks.ask import FLOATS, ask, own_dtype
 from tests.truth import Wrapped, error, seed
 
 F8, F16, BF16 = torch.float8_e4m3fn, torch.float16, torch.bfloat16
@@ -66,13 +67,6 @@ def test_a_network_is_handed_x_in_a_dtype_of_its_weights(dtypes, x, asked, hande
     if not dtypes:  # a function shows no weights
         assert own_dtype(lambda x_t, log_snr: x_t, torch.zeros(1, dtype=x), asked) == handed
     assert set(FLOATS) == {F16, BF16, F32, F64}
-
-
-@pytest.mark.parametrize("x, told", [(F16, F32), (BF16, F32), (F32, F32), (F64, F64)])
-def test_a_network_is_told_the_level_in_float32_at_least_and_a_law_in_float64(x, told):
-    x_t = torch.zeros(1, 2, dtype=x)
-    assert told_dtype(Net(F32), x_t) == told_dtype(None, x_t) == told
-    assert told_dtype(LAW, x_t) == told_dtype(Wrapped(LAW), x_t) == F64
 
 
 # ---- asking
@@ -142,13 +136,6 @@ def test_another_answer_is_not_broadcast(says, came):
 # ---- a reverse process that asks
 
 
-class Asks(AsksNetwork):
-    "The smallest of its kind: what the network says is the mean."
-
-    def step(self, x_t, t):
-        return Gaussian(self.ask(x_t, self.level(x_t, t)), 1.0)
-
-
 def process(T=10):
     return ForwardProcess(linear_schedule(T))
 
@@ -156,38 +143,37 @@ def process(T=10):
 @pytest.mark.parametrize("predicts", PREDICTS)
 def test_it_is_a_module_whose_weights_are_the_networks(predicts):
     net = Net(F32, BF16)
-    p = Asks(net, process(), (2,), predicts)
+    p = DDPM(net, process(), (2,), predicts)
     assert p.predicts == predicts and p.event_shape == (2,) and p.T == 10
     assert [name for name, _ in p.named_parameters()] == ["network.weights.0", "network.weights.1"]
     assert next(p.to(F16).parameters()).dtype == F16 and p.network is net
     assert p.sample(3, seed(1)).shape == (3, 2)
-    assert Asks(net, process(), None, predicts).event_shape is None
-    assert list(Asks(lambda x_t, log_snr: x_t, process(), (2,), predicts).parameters()) == []
+    assert DDPM(net, process(), None, predicts).event_shape is None
+    assert list(DDPM(lambda x_t, log_snr: x_t, process(), (2,), predicts).parameters()) == []
 
 
 @pytest.mark.parametrize("law", [LAW, Wrapped(LAW)])
 def test_a_law_predicts_x0_whatever_is_asked_for_and_knows_its_event(law):
-    for predicts in (*PREDICTS, "anything"):
-        p = Asks(law, process(), None, predicts)
+    for predicts in PREDICTS:
+        p = DDPM(law, process(), None, predicts)
         assert p.predicts == "x0" and p.event_shape == (2,)
     x_t = torch.randn(3, 2, dtype=F64)
-    assert error(p.step(x_t, 4).mean, law.denoise(x_t, p.q.schedule.log_snr[4])) < 1e-12
+    assert error(p.predict(x_t, 4).x0, law.denoise(x_t, p.q.schedule.log_snr[4])) < 1e-12
 
 
 @pytest.mark.parametrize("t", [4, torch.tensor([4, 1, 10])], ids=str)
-def test_the_level_is_kept_in_float64_and_told_as_the_network_hears_it(t):
-    q, x_t = process(), torch.zeros(3, 2, dtype=F16)
-    for network, told in ((Net(F32), F32), (LAW, F64)):
-        p = Asks(network, q, (2,), "v")
-        assert torch.equal(p.level(x_t, t), q.schedule.log_snr[t])
-        assert p.level(x_t, t, told=True).dtype == told
-        assert torch.equal(p.level(x_t, t, told=True), q.schedule.log_snr[t].to(told))
-    assert p.level(x_t.to("meta"), t).is_meta
+@pytest.mark.parametrize("x, told", [(F16, F32), (BF16, F32), (F32, F32), (F64, F64)])
+def test_a_network_is_told_the_level_in_float32_at_least(x, told, t):
+    q, heard = process(), []
+    p = DDPM(lambda x_t, level: heard.append(level) or x_t, q, (2,), "v")
+    p.step(torch.zeros(3, 2, dtype=x), t)
+    assert heard[0].dtype == told
+    assert torch.equal(heard[0], q.schedule.log_snr[t].to(told).expand(3))
 
 
 def test_what_is_given_adds_up_and_reaches_the_network():
     net = Net(F32)
-    p = Asks(net, process(), (2,), "v")
+    p = DDPM(net, process(), (2,), "v")
     three = p.given(y=3)
     both = three.given(z=1).given(y=4)
     for one in (p, three, both):
@@ -196,22 +182,22 @@ def test_what_is_given_adds_up_and_reaches_the_network():
     assert p.cond == {} and three.cond == {"y": 3}
 
 
-def test_copies_share_the_network_and_nothing_that_belongs_to_the_old_steps():
+def test_copies_share_the_network():
     net = Net(F32)
-    p = Asks(net, process(), (2,), "v")
-    p.tables.exact["made"] = torch.ones(2, 11, dtype=F64)
-    short = p.through(process(5))
+    p = DDPM(net, process(), (2,), "v")
+    short = p.changed(q=process(5))
     assert (short.T, short.q.T, p.T, p.q.T) == (5, 5, 10, 10)
-    assert short.tables is not p.tables and short.tables.exact == {}
-    for other in (p.given(y=None), short, p.changed(asked=BF16)):
-        assert type(other) is Asks and other.network is net and other.event_shape == (2,)
+    for other in (p.given(y=None), short, p.changed(asked=BF16), p.changed(images=True)):
+        assert type(other) is DDPM and other.network is net and other.event_shape == (2,)
         assert [*other.parameters()][0] is [*p.parameters()][0]
         assert other is not p and other.given().network is net
+    with pytest.raises(TypeError, match="q must be a ForwardProcess, got int"):
+        p.changed(q=3)
 
 
 def test_another_network_in_a_copy_leaves_the_first_as_it_was():
     net, other = Net(F32), Net(F64)
-    p = Asks(net, process(), (2,), "v")
+    p = DDPM(net, process(), (2,), "v")
     changed = p.changed(network=other)
     assert changed.network is other and p.network is net
     assert next(changed.parameters()).dtype == F64 and next(p.parameters()).dtype == F32
@@ -220,7 +206,7 @@ def test_another_network_in_a_copy_leaves_the_first_as_it_was():
 
 
 def test_a_state_goes_from_one_to_another():
-    p, q = (Asks(nn.Linear(2, 2), process(), (2,), "v") for _ in range(2))
+    p, q = (DDPM(nn.Linear(2, 2), process(), (2,), "v") for _ in range(2))
     q.load_state_dict(p.state_dict())
     assert torch.equal(p.network.weight, q.network.weight)
     assert set(p.state_dict()) == {"network.weight", "network.bias"}
@@ -233,11 +219,11 @@ def test_eps_says_nothing_of_x0_where_nothing_of_it_is_left():
     gone = ForwardProcess(Schedule.from_alpha_bar([0.5, 0.0]))
     words = r"predicts='eps' needs alpha_bar_T above 0, got 0 at T = 2: alpha_bar is 0: .* predict v or x0"
     with pytest.raises(ValueError, match=words):
-        Asks(Net(F32), gone, (2,), "eps")
+        DDPM(Net(F32), gone, (2,), "eps")
     with pytest.raises(ValueError, match="got 0 at T = 3"):
-        Asks(Net(F32), ForwardProcess(constant_schedule(1.0, 3)), (2,), "eps")
-    assert [Asks(Net(F32), gone, (2,), says).T for says in ("v", "x0")] == [2, 2]
-    assert Asks(LAW, gone, None, "eps").predicts == "x0"
+        DDPM(Net(F32), ForwardProcess(constant_schedule(1.0, 3)), (2,), "eps")
+    assert [DDPM(Net(F32), gone, (2,), says).T for says in ("v", "x0")] == [2, 2]
+    assert DDPM(LAW, gone, None, "eps").predicts == "x0"
 
 
 @pytest.mark.bad_input
@@ -255,4 +241,4 @@ def test_eps_says_nothing_of_x0_where_nothing_of_it_is_left():
 def test_a_wrong_argument_is_named(change, kind, words):
     right = {"network": Net(F32), "q": process(), "event_shape": (2,), "predicts": "v"}
     with pytest.raises(kind, match=words):
-        Asks(**right | change)
+        DDPM(**right | change)

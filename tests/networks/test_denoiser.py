@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from diffusion_math import DDPM, Empirical, ForwardProcess, GaussianMixture, linear_schedule
-from diffusion_math.networks.ask import AsksNetwork
 from diffusion_math.networks.denoiser import as_denoiser
 from tests.truth import Wrapped, error, seed
 
@@ -148,7 +147,3 @@ def test_what_knows_nothing_is_refused():
             as_denoiser(known)(torch.zeros(3, 2), torch.zeros(2))
         with pytest.raises(ValueError, match="log_snr must be a number, got nan"):
             as_denoiser(known)(torch.zeros(3, 2), math.nan)
-
-
-def test_a_network_that_asks_is_known_by_its_kind():
-    assert isinstance(ddpm("v"), AsksNetwork) and not hasattr(ddpm("v"), "denoise")

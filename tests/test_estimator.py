@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from diffusion_math import DDPM, ExactReverse, ForwardProcess, elbo, elbo_estimate, linear_schedule
-from diffusion_math.laws.estimator import PILOT, pilot, term_shares
+from diffusion_math.likelihood import PILOT, pilot, term_shares
 from tests.test_elbo import TWO, Bent, Fixed
 from tests.truth import error, seed
 

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffusion_math import (
-    ForwardProcess,
     Schedule,
     constant_schedule,
     cosine_schedule,
     linear_schedule,
 )  # fmt: skip
-from diffusion_math.laws.rounding import left_unknown, level_of, log_between, log_mass
+from diffusion_math.ddpm import decoder_var
+from diffusion_math.likelihood import level_of, log_between, log_mass
 
 F16, BF16, F32, F64 = torch.float16, torch.bfloat16, torch.float32, torch.float64
 INF, NAN = math.inf, math.nan
@@ -210,14 +210,14 @@ def test_what_is_no_level_is_named(x, got):
 @pytest.mark.parametrize(
     "schedule", [linear_schedule(10), cosine_schedule(4), constant_schedule(0.3, 1)]
 )
-def test_left_unknown_is_the_variance_of_x0_given_x1_where_all_x0_are_alike(schedule):
+def test_decoder_var_is_the_variance_of_x0_given_x1_where_all_x0_are_alike(schedule):
     "x_1 = sqrt(a) x_0 + sqrt(1 - a) eps, so x_0 is x_1 / sqrt(a), give or take (1 - a) / a."
     a = schedule.alpha_bar[1].item()
-    assert left_unknown(ForwardProcess(schedule)) == pytest.approx((1 - a) / a, rel=1e-12)
+    assert decoder_var(schedule) == pytest.approx((1 - a) / a, rel=1e-12)
 
 
-def test_left_unknown_keeps_its_digits_where_next_to_nothing_is():
-    assert left_unknown(ForwardProcess(Schedule.from_beta([1e-18]))) == pytest.approx(
+def test_decoder_var_keeps_its_digits_where_next_to_nothing_is():
+    assert decoder_var(Schedule.from_beta([1e-18])) == pytest.approx(
         1e-18, rel=1e-12
     )
 
@@ -226,4 +226,4 @@ def test_left_unknown_keeps_its_digits_where_next_to_nothing_is():
 def test_nothing_to_decode(beta, got):
     words = f"decode needs 0 < alpha_bar_1 < 1, got {got}: x_1 must hold some noise and some of x_0"
     with pytest.raises(ValueError, match=words):
-        left_unknown(ForwardProcess(constant_schedule(beta, 3)))
+        decoder_var(constant_schedule(beta, 3))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from diffusion_math import ExactReverse, ForwardProcess, GaussianMixture, elbo, linear_schedule
-from diffusion_math.laws.account import account
+from diffusion_math.elbo import account
 from diffusion_math.laws.grid import GridChain
 from tests.test_elbo import TWO, Bent
 
