@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 from .sums import wide
 
 __all__ = [
-    "Amount", "Batch", "BesideMean", "Count", "Data", "Draws", "Each", "EndLevel", "EventShape", "Events", "Flag",
+    "Amount", "Batch", "BesideMean", "Count", "Data", "Draws", "Each", "EventShape", "Events", "Flag",
     "Floats", "Fraction", "Level", "Like", "Numbers", "OneLevel", "Positive", "Random", "Signal", "Steps", "Text",
     "Time", "Time0", "Variance", "amount", "answer", "at_hand", "at_most", "axes", "batch_of", "chain_data", "count",
     "each", "errors", "event", "event_shape", "events", "falling_values", "finest", "finite", "flag", "floating",
@@ -174,6 +174,8 @@ def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf
 
 def within(name: str, value: Any, most: float, low: float | None = None) -> float:
     "value as a float from low to most, or above 0 if there is no low; a tensor or an array of one number will do."
+    if type(value) is float and low is not None and low <= value <= most:
+        return value
     plain = getattr(value, "ndim", None) == 0 and hasattr(value, "item") and not _is_truth(value)
     x = number(name, value.item() if plain else value)
     x = positive(name, x) if low is None else number(name, x, low)
@@ -204,6 +206,8 @@ def positive(name: str, value: Any) -> float:
 
 def at_most(name: str, value: Any, most: int = 10**7, low: int = 1) -> int:
     "value as an int from low to most: of a loop's steps, ten million take hours, and more is a slip."
+    if type(value) is int and low <= value <= most:
+        return value
     n = count(name, value, low)
     if n > most:
         raise ValueError(f"{name} must be at most {most:,}, got {n:,}")
@@ -709,7 +713,7 @@ def chain_data(name: str, value: Any, given: Mapping[str, Any]) -> Tensor:
     tensor(name, value)
     if p.T != q.T:
         raise ValueError(f"q and p must have the same number of steps, got {q.T} and {p.T}")
-    if p.event_shape is not None:
+    if p.event_shape is not None and value.shape[1:] != p.event_shape:
         events(name, value, p.event_shape)
     return wide(finite(name, value))
 
@@ -828,7 +832,7 @@ def _check_of(hint: Any) -> tuple[Callable, bool, bool] | None:
 
 def _one(name: str, value: Any, kind: type) -> Any:
     "value, which must be one of a class of ours."
-    return instance(name, value, kind)
+    return value if isinstance(value, kind) else instance(name, value, kind)
 
 
 # ---- the annotations, shared by the chapters; a shape of its own is said where it is used
@@ -849,7 +853,6 @@ Time = Annotated[SupportsIndex | Int[Tensor, " b"], time]  # t in 1..T: one for 
 Time0 = Annotated[SupportsIndex | Int[Tensor, " b"], partial(time, first=0)]  # t in 0..T
 Random = Annotated[Generator | None, generator]  # where randomness comes from; None is torch's own
 Flag = Annotated[bool, flag]
-Text = Annotated[str, text]
 Amount = Annotated[float, amount]  # 0 or more, and finite
 Positive = Annotated[float, positive]  # above 0, and finite
 Fraction = Annotated[float, partial(number, low=0, high=1)]
@@ -857,4 +860,3 @@ Count = Annotated[int, count]  # 1 or more
 Draws = Annotated[int, how_many]  # 0 or more, of self.event_shape
 EventShape = Annotated[Iterable[int] | None, event]
 Steps = Annotated[int, at_most]  # of a loop: 1 to ten million
-EndLevel = Annotated[float, partial(within, most=700, low=-700)]  # where a walk in log SNR begins or ends

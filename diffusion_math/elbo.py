@@ -193,18 +193,18 @@ def all_terms(
 
 def draws(q: ForwardProcess, x0: Batch, n: int, generator: Random, first: int, last: int) -> Iterator:
     "x_0, x_t and t, row by row: for each t = first..last n draws of x_t for each x_0, in batches that fit into memory."
-    for data, t, _ in rows(x0, n, first, last):
+    b = max(1, len(x0))
+    for row in rows(x0, n, last - first + 1):
+        data, t = x0[row % b], first + row // (n * b)
         yield data, Gaussian.sample.body(ForwardProcess.marginal.body(q, data, t), generator), t
 
 
-def rows(x0: Batch, n: int, first: int, last: int) -> Iterator:
-    "For each t = first..last, n times each x_0: x_0, t, and which of the n it is; whole t to a batch where they fit."
-    b = max(1, len(x0))
-    most = max(1, BUDGET // max(1, x0.shape[1:].numel()))
-    size = most // (n * b) * n * b or most
-    for row in torch.arange((last - first + 1) * n * len(x0), device=x0.device).split(size):
-        if len(row):
-            yield x0[row % b], first + row // (n * b), row // b % n
+def rows(x0: Batch, n: int, times: int) -> tuple[Tensor, ...]:
+    "The numbers of the rows, n for each x_0 at each t, in batches that fit: of whole t, where one does."
+    most, each = max(1, BUDGET // max(1, x0.shape[1:].numel())), n * len(x0)
+    if not times or not each:
+        return ()
+    return torch.arange(times * each, device=x0.device).split(most // each * each or most)
 
 # %% ../nbs/05_elbo.ipynb #b9fe827c
 @guarded
@@ -230,9 +230,11 @@ def exact_elbo(
 
 def strips(q: ForwardProcess, x0: Batch, eps: Tensor, first: int, last: int) -> Iterator:
     "The same, at x_t with each eps in turn instead of draws."
-    for data, t, k in rows(x0, len(eps), first, last):
+    b, n = max(1, len(x0)), len(eps)
+    for row in rows(x0, n, last - first + 1):
+        data, t = x0[row % b], first + row // (n * b)
         law = q.marginal(data, t)
-        yield data, law.mean + law.std * eps[k].view_as(data), t
+        yield data, law.mean + law.std * eps[row // b % n].view_as(data), t
 
 # %% ../nbs/05_elbo.ipynb #b9fe8300
 class Account(NamedTuple):

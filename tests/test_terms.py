@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from diffusion_math import DDPM, ForwardProcess, Gaussian, Schedule, cosine_schedule, elbo, linear_schedule
 from diffusion_math.ddpm import draw_terms, noised
-from diffusion_math.elbo import draws, rows, step_cost, with_density
+from diffusion_math.elbo import draws, step_cost, with_density
 from tests.test_elbo import Fixed
 from tests.truth import error, seed
 
@@ -85,13 +85,12 @@ def test_rows_are_every_draw_of_every_t_of_every_datum(event, n, b, budget, monk
     "In order, and in batches that fit the budget, or hold one."
     monkeypatch.setattr(sys.modules["diffusion_math.elbo"], "BUDGET", budget)
     x0 = torch.randn(b, *event, generator=seed(1), dtype=F64)
-    batches = list(rows(x0, n, 2, 4))
-    d = math.prod(event)
-    assert all(len(t) == 1 or len(t) * d <= budget for _, t, _ in batches)
-    got = [(x, int(t), int(k)) for data in batches for x, t, k in zip(*data, strict=True)]
-    want = [(x, t, k) for t in (2, 3, 4) for k in range(n) for x in x0]
+    batches, d = list(draws(Q, x0, n, seed(3), 2, 4)), math.prod(event)
+    assert all(len(t) == 1 or len(t) * d <= budget for _, _, t in batches)
+    got = [(x, int(t)) for data, _, times in batches for x, t in zip(data, times, strict=True)]
+    want = [(x, t) for t in (2, 3, 4) for _ in range(n) for x in x0]
     assert len(got) == len(want)
-    assert all(torch.equal(a[0], b[0]) and a[1:] == b[1:] for a, b in zip(got, want, strict=True))
+    assert all(torch.equal(a[0], b[0]) and a[1] == b[1] for a, b in zip(got, want, strict=True))
 
 
 def test_draws_are_the_forward_processs():

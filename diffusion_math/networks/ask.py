@@ -44,5 +44,7 @@ def ask(
     dtype = own_dtype(network, x_t, asked) if shows else x_t.dtype
     kind = torch.promote_types(dtype, torch.float32)
     level = torch.as_tensor(log_snr, dtype=kind, device=x_t.device).expand(x_t.shape[0])
-    said = checks.answer(name, network(x_t.to(dtype), level, **cond or {}), x_t, "x_t")
+    said = network(x_t.to(dtype), level, **cond or {})
+    if not isinstance(said, Tensor) or said.shape != x_t.shape:
+        checks.answer(name, said, x_t, "x_t")  # which says what came instead
     return said.to(x_t.dtype)

@@ -13,8 +13,7 @@ from torch import Generator, Tensor, nn
 
 from .. import checks
 from ..data.digits import from_levels
-from ..ddpm import DDPM
-from ..laws.chain import draw_terms
+from ..ddpm import DDPM, draw_terms
 from ..numerics import seed_dice
 
 __all__ = ["Batches", "dice"]
