@@ -24,7 +24,8 @@ import torch
 import traitlets
 from torch import nn
 
-import diffusion_math as dm
+import diffusion_math
+from diffusion_math import explore
 from diffusion_math.numerics import seed_dice
 
 pytestmark = pytest.mark.bad_input
@@ -320,7 +321,6 @@ row("ForwardProcess.trajectory", Q.trajectory, x0=tensor(X, *ALONE), generator=G
 EVENT = Kind((2,), as_is("None", "range", "integers", "nothing", "empty"), ((-1,), (2.5,)))
 row("ReverseProcess", Walk, q=a(Q, wrong=(SCHEDULE,)), event_shape=EVENT)
 row("ReverseProcess.prior", WALK.prior, like=tensor(X, *ALONE))
-row("ReverseProcess.checked_step", BACK.checked_step, x_t=tensor(X), t=TIME)
 row(
     "ReverseProcess.sample",
     WALK.sample,
@@ -361,12 +361,6 @@ row(
     reconstruction=tensor(NATS),
     dims=count(2, 0),
     stderr=Kind((NATS, torch.ones(2, 3), NATS), {}, ((NATS,), (1, 2, 3))),
-)
-row(
-    "Elbo.plot",
-    dm.elbo(Q, WALK, X).plot,
-    ax=Kind(None, as_is("None")),
-    title=TEXT.but(right=TEXT.right | as_is("None")),
 )
 
 row(
@@ -425,9 +419,8 @@ row("DDPM.predict", P.predict, x_t=tensor(X, *ALONE), t=TIME0)
 row("DDPM.clean", P.clean, x_t=tensor(X, *ALONE), t=TIME0)
 row("DDPM.step", P.step, x_t=tensor(X, *ALONE), t=TIME)
 row("DDPM.ddim", P.ddim, x_t=tensor(X, *ALONE), t=TIME, eta=number(0.5, 0, 1))
-row("AsksNetwork.spread", P.spread, x_t=tensor(X, *ALONE), t=TIME)
 row("DDPM.decode", P.decode, x_1=tensor(X, *ALONE))
-row("AsksNetwork.respace", P.respace, T=count(2, 1, 4))
+row("DDPM.respace", P.respace, T=count(2, 1, 4))
 row(
     "DDPM.sample",
     P.sample,
@@ -437,11 +430,8 @@ row(
     trajectory=FLAG,
     like=Kind(None, as_is("None", "0-dim", "half", "empty", "meta")),
     eta=number(0.5, 0, 1),
-    solver=Kind(None, skip=tuple(POOL)),  # it and grid have a row of their own
-    grid=Kind(None, skip=tuple(POOL)),
 )
-row("AsksNetwork.given", lambda y: P.given(y=y).sample(1), y=Kind(1, as_is(*POOL)))
-row("AsksNetwork.through", P.through, q=a(Q))
+row("DDPM.given", lambda y: P.given(y=y).sample(1), y=Kind(1, as_is(*POOL)))
 row(
     "Prediction",
     lambda x_t, log_snr, eps: dm.Prediction(x_t, log_snr, eps=eps).eps,
@@ -463,17 +453,6 @@ for loss in (dm.simple_loss, dm.elbo_loss):
 
 # ---- chapter 7
 
-row(
-    "convert",
-    lambda want, x_t, log_snr, log_snr_prev, eps: dm.convert(
-        want, x_t, log_snr, log_snr_prev, eps=eps
-    ),
-    want=Kind("mean", {}, ("nope",)),
-    x_t=beside,
-    log_snr=LEVEL.less("10**12", "1e300", "-10**30", "inf"),
-    log_snr_prev=LEVEL.but(good=10.0).less("0", "-1", "-10**30", "-0.5", "range"),
-    eps=beside,
-)
 row("tweedie", dm.tweedie, score=beside, x_t=beside, log_snr=LEVEL.less("-10**30"))
 row(
     "tweedie_cov",
@@ -766,14 +745,6 @@ row(
     "time_to_log_snr",
     dm.time_to_log_snr,
     t=AT.but(right=AT.right | SHAPES, wrong=(1.5, -0.1, torch.tensor([0.5, NAN]))),
-)
-row(
-    "convert_line",
-    lambda want, x_t, t, eps: dm.convert_line(want, x_t, t, eps=eps),
-    want=Kind("x0", {}, ("nope",)),
-    x_t=beside,
-    t=AT.less("array"),
-    eps=beside,
 )
 row(
     "FlowMatching",
@@ -1171,363 +1142,6 @@ row(
     accumulate=count(1, 1, 2),
     progress=FLAG,
 )
-
-# ---- pictures and checks that speak
-
-
-AXES = dm.figure()[1]  # new ones would take longer than what is checked
-
-
-def drawn(f, **fixed):
-    "f, and nothing of what it drew."
-
-    def call(**given):
-        try:
-            f(**fixed | given)
-        finally:
-            for artist in [*AXES.lines, *AXES.patches, *AXES.collections, *AXES.texts]:
-                artist.remove()
-
-    return call
-
-
-AX = Kind(AXES, as_is("None"), (np.array([1]),))
-NEW = AX.but(good=None)  # where a colour bar is drawn, too
-ALT = TEXT.but(right={"text": "3"}, wrong=(" ",))
-MAYBE_ALT = ALT.but(right=ALT.right | as_is("None"))
-MAYBE_TEXT = TEXT.but(right=TEXT.right | as_is("None"))
-COLOR = Kind("data", as_is("array"), ("nope", "#12", (2.0, 0.0, 0.0)))
-COLORS = Kind(None, as_is("None"), ({"a": "red", "b": "red"}, ["nope"], ["red", "red"]))
-LINES = Kind(None, as_is("None", "no dict", "no text", "text"), ({"z": "-"}, {"a": 3}, "nope"))
-ERRORS = Kind(None, as_is("None", "no dict"), ({"z": LINE}, {"a": LINE[:1]}, {"a": "b"}))
-SIDE = number(4.0, 0, 100, lowest=False, also=as_is("None") | {"0-dim": 2.5, "0-dim integer": 3.0})
-ENDS = Kind((0.0, 1.0), as_is("None", "list", "tuple"), ((0, NAN), (0, 1, 2), ("a", "b"), (0, INF)))
-LOOK = {
-    "title": MAYBE_TEXT, "xlabel": MAYBE_TEXT, "ylabel": MAYBE_TEXT, "width": SIDE, "height": SIDE, "xlim": ENDS, "ylim": ENDS,
-    "legend": Kind("best", as_is("None", "True"), ("nope",)), "xscale": Kind("linear", as_is("None"), ("nope",)),
-    "nonsense": Kind(None, as_is("None")),
-}  # fmt: skip
-LITTLE = {"xlim": LOOK["xlim"]}  # one function is asked for every look, for all draw alike
-CURVES = Kind(
-    {"a": LINE, "b": 0.5},
-    as_is("dict", "no dict"),
-    ({"a": LINE[:2]}, {"a": "b"}, {"a": None}, {"a": object()}, {"a": POOL["sulk"]}),
-)
-row(
-    "figure",
-    drawn(dm.figure),
-    rows=count(1, 1, 9),
-    cols=count(1, 1, 9),
-    width=LOOK["width"].less("None"),
-    height=LOOK["height"],
-)
-FIGURE = dm.figure()[0]
-row("show", dm.show, fig=a(FIGURE), alt=ALT)
-row(
-    "Live.show",
-    dm.Live().show,
-    fig=a(FIGURE),
-    alt=ALT,
-    done=number(0.5, 0, 1, also=as_is("None")),
-    note=TEXT,
-)
-GREY = PICTURES[:, 0]
-IMAGES = Kind(
-    [GREY[0], GREY[1]], {}, ([GREY[0], 3], [GREY[0] * NAN], PICTURES[:, :, :0]), skip=("half",)
-)
-RANGE = Kind((-1.0, 1.0), as_is("list", "tuple"), ((1, 0), (0, NAN), (0, 0)))
-INCHES = number(1.1, 0, 100, lowest=False, also=as_is("0-dim", "0-dim integer"))
-TEXTS2 = Kind(["a", "b"], as_is("None", "words", "list", "tuple"), (["a"], ["a", "b", "c"]))
-row(
-    "show_images",
-    dm.show_images,
-    images=IMAGES,
-    titles=TEXTS2,
-    alt=MAYBE_ALT,
-    cols=count(2, also=as_is("None")),
-    value_range=RANGE,
-    size=INCHES,
-)
-row(
-    "show_strip",
-    dm.show_strip,
-    images=IMAGES,
-    labels=TEXTS2,
-    arrows=Kind(["a"], as_is("None"), (["a", "b"],)),
-    alt=MAYBE_ALT,
-    backward=FLAG,
-    value_range=RANGE,
-    size=INCHES.but(right=INCHES.right | as_is("None")),
-)
-row(
-    "show_rows",
-    dm.show_rows,
-    rows=Kind({"a": [GREY[0], GREY[1]]}, {}, ({"a": 3}, {3: [GREY[0]]})),
-    columns=TEXTS2,
-    alt=MAYBE_ALT,
-    value_range=RANGE,
-    size=INCHES.but(right=INCHES.right | as_is("None")),
-)
-XS = Kind(LINE, as_is("integers", "array", "range", "bools"), (LINE[:2],))
-row(
-    "plot_curves",
-    drawn(dm.plot_curves),
-    x=XS,
-    curves=CURVES,
-    ax=AX,
-    alt=MAYBE_ALT,
-    colors=COLORS.but(wrong=(["nope", "red"], {"a": "red"})),
-    lines=LINES,
-    errors=ERRORS,
-    fill=FLAG,
-    **LOOK,
-)
-row(
-    "plot_density",
-    drawn(dm.plot_density),
-    x=XS,
-    curves=CURVES,
-    ax=AX,
-    colors=COLORS.but(wrong=(["nope", "red"], {"a": "red"})),
-    fill=FLAG,
-    alt=MAYBE_ALT,
-    lines=LINES,
-    **LITTLE | {k: LOOK[k] for k in ("title", "xlabel", "ylabel")},
-)
-row(
-    "show_film",
-    dm.show_film,
-    figs=Kind([FIGURE, FIGURE], {}, ([FIGURE], [FIGURE, 3], "ab", 3, None)),
-    alt=ALT,
-    seconds=number(0.25, 1e-9),
-    hold=number(2.5, 1e-9),
-)
-row("shades", dm.shades, color=COLOR, n=count(3, 0, 10**4))
-row(
-    "plot_schedule",
-    drawn(dm.plot_schedule),
-    schedules=Kind({"a": SCHEDULE}, {}, ({"a": 3}, {"a": Q})),
-    ax=AX,
-    title=MAYBE_TEXT,
-    alt=MAYBE_ALT,
-    **LITTLE,
-)
-ONE = COLORS.but(wrong=({"z": "red"}, ["nope"], ["red", "red"]))
-row(
-    "plot_histograms",
-    drawn(dm.plot_histograms),
-    samples=Kind(
-        {"a": X}, as_is("dict"), ({"a": X * NAN}, {"a": []}, {"a": "b"}, {"a": torch.ones(2) * 1j})
-    ),
-    ax=AX,
-    alt=MAYBE_ALT,
-    colors=ONE,
-    bins=count(3, 1, 10**5),
-    density=FLAG,
-    **LITTLE,
-)
-row(
-    "plot_marks",
-    drawn(dm.plot_marks),
-    marks=Kind({"a": 0.5}, as_is("dict", "no dict"), ({"a": "b"}, {"a": X}, {"a": NAN})),
-    ax=AX,
-    alt=MAYBE_ALT,
-    color=COLOR,
-    **LITTLE,
-)
-row(
-    "plot_bars",
-    drawn(dm.plot_bars),
-    x=Kind(
-        [1, 2, 3], as_is("integers", "array", "range", "bools"), ([1, 2], ["a", 2, 3], [1, NAN, 2])
-    ),
-    bars=Kind({"a": LINE}, {}, ({"a": LINE[:2]}, {"a": "b"})),
-    ax=AX,
-    alt=MAYBE_ALT,
-    colors=ONE,
-    errors=ERRORS,
-    **LITTLE,
-)
-row(
-    "plot_ruler",
-    drawn(dm.plot_ruler),
-    rows=Kind({"a": 0.5}, as_is("dict"), ({"a": "b"}, {"a": X}, {"a": NAN}, {"a": {"b": "c"}})),
-    ax=AX,
-    alt=MAYBE_ALT,
-    colors=ONE,
-    errors=Kind(None, as_is("None", "no dict", "dict"), ({"z": 1.0}, {"a": "b"}, {"a": X})),
-    **LITTLE,
-)
-POINTS = Kind(X, {}, (X[:, :1], X * NAN, X * 1j))
-row(
-    "plot_points",
-    drawn(dm.plot_points),
-    x=POINTS,
-    ax=AX,
-    color=COLOR,
-    label=MAYBE_TEXT,
-    size=INCHES.but(right=INCHES.right | as_is("None")),
-    title=MAYBE_TEXT,
-    alt=MAYBE_ALT,
-    **LITTLE,
-)
-row(
-    "show_points",
-    dm.show_points,
-    panels=Kind({"a": X}, {}, ({"a": 3}, {"a": X[:, :1]}, {"a": X * NAN})),
-    alt=ALT,
-    color=COLOR,
-    size=INCHES.but(right=INCHES.right | as_is("None")),
-    xlim=LOOK["xlim"],
-)
-row(
-    "plot_contours",
-    drawn(dm.plot_contours),
-    log_prob=Kind(BELL.log_prob, {}, (lambda x: 3, lambda x: x)),
-    ax=AX,
-    alt=MAYBE_ALT,
-    color=COLOR,
-    span=number(3.0, 0, 1e9, lowest=False, also=as_is("0-dim", "0-dim integer")),
-    fill=FLAG,
-    **LITTLE,
-)
-row(
-    "plot_paths",
-    drawn(dm.plot_paths),
-    paths=Kind(X.view(3, 1, 2), {}, (X, X.view(3, 1, 2) * NAN, X.view(3, 1, 2) * 1j)),
-    ax=AX,
-    alt=MAYBE_ALT,
-    color=COLOR,
-    **LITTLE,
-)
-row(
-    "plot_field",
-    drawn(dm.plot_field),
-    x=POINTS,
-    arrows=POINTS,
-    ax=NEW,
-    alt=MAYBE_ALT,
-    color=COLOR,
-    lengths=Kind((0.1, 9.0), as_is("None", "list", "tuple"), ((0, 1), (2, 1), (1, NAN))),
-    bar=MAYBE_TEXT,
-    **LITTLE,
-)
-row(
-    "plot_heat",
-    drawn(dm.plot_heat),
-    values=Kind(X, as_is("half"), (X[0], X * NAN, X * 1j)),
-    ax=NEW,
-    alt=MAYBE_ALT,
-    color=Kind("data", as_is("array"), ("nope", ("red", "nope"))),
-    limits=Kind((0.0, 1.0), as_is("None", "list", "tuple"), ((0, NAN), (1, 0), (1, 1))),
-    extent=Kind((0.0, 1.0, 0.0, 1.0), as_is("None"), ((0, 1, 0, NAN),)),
-    bar=MAYBE_TEXT,
-    **LITTLE,
-)
-row(
-    "Board",
-    drawn(dm.Board),
-    units=Kind((100.0, 60.0), as_is("list", "tuple"), ((0, 1), (1, NAN), (1, -1))),
-    width=number(10.0, 0, 100, lowest=False, also={"0-dim": 2.5, "0-dim integer": 3.0}),
-)
-BOARD = dm.Board()
-ZERO_DIM = {"0-dim": 2.5, "0-dim integer": 3.0}
-PLACE = number(5.0, -1e9, 1e9, also=ZERO_DIM)
-SPAN = number(5.0, 0, 1e9, lowest=False, also=ZERO_DIM)
-PAIR = Kind((1.0, 2.0), as_is("list", "tuple"), ((1,), (1, NAN), ("a", "b")))
-row(
-    "Board.picture",
-    BOARD.picture,
-    x=PLACE,
-    y=PLACE,
-    image=Kind(GREY[0], as_is("half"), (GREY[0] * NAN, PICTURES, GREY[0] * 1j)),
-    name=TEXT,
-    size=SPAN,
-)
-row("Board.box", BOARD.box, x=PLACE, y=PLACE, text=TEXT, color=COLOR, width=SPAN, height=SPAN)
-row(
-    "Board.arrow",
-    BOARD.arrow,
-    a=PAIR,
-    b=PAIR,
-    color=COLOR,
-    label=Kind(None, as_is("None", *REALS, *TEXTS, "True")),
-    bend=PLACE,
-    both=FLAG,
-    at=number(0.5, 0, 1),
-)
-row(
-    "Board.text",
-    BOARD.text,
-    x=PLACE,
-    y=PLACE,
-    text=TEXT,
-    color=COLOR,
-    below=TEXT,
-    align=one_of("center", "left", "right"),
-    gap=PLACE,
-    size=SPAN,
-)
-row(
-    "Board.line", BOARD.line, points=Kind(X, {}, (X[:, :1], X * NAN, X[0])), color=COLOR, width=SPAN
-)
-row("Board.dot", BOARD.dot, x=PLACE, y=PLACE, color=COLOR, size=SPAN)
-row("Board.show", BOARD.show, alt=ALT)
-WHAT = MAYBE_TEXT
-LISTS = ("list", "tuple", "range", "array", "integers", "half", "empty", "nothing")
-
-
-def verdict(f):
-    "f, for which a difference is an answer too."
-
-    def call(**given):
-        try:
-            return f(**given)
-        except AssertionError as error:
-            return str(error)
-
-    return call
-
-
-ANY = Kind(
-    2.0, as_is(*POOL), (object(), {"a": 1}, ["b"]), skip=("None", *TEXTS, "bytes", "nothing")
-)
-ANY = ANY.less(
-    "words",
-    "ragged",
-    "dict",
-    "no dict",
-    "function",
-    "class",
-    "object",
-    "sulk",
-    "dtype",
-    "generator",
-    "meta",
-)
-row("agree", verdict(dm.agree), a=ANY, b=ANY, tol=number(1e-10, 0, 1e300), what=WHAT)
-row(
-    "agree_mc",
-    verdict(dm.agree_mc),
-    estimate=ANY,
-    truth=ANY,
-    stderr=ANY.less("1j").but(skip=(*ANY.skip, "complexes")),
-    sigmas=number(5.0, 0, 1e300, lowest=False),
-    what=WHAT,
-)
-row(
-    "mean_and_stderr",
-    dm.mean_and_stderr,
-    samples=tensor(X, "half", "meta", wrong=(X[:1],)),
-    dim=count(0, -2, 1),
-)
-
-# ---- exercises, notation, pages
-
-row("check", dm.check, name=Kind("3.a", {}, ("nope",)), f=Kind(len, as_is(*POOL)))
-row("hint", dm.hint, name=Kind("3.a", {}, ("nope",)))
-row("mystery", dm.mystery, x0=tensor(X[:1], wrong=(X, X[:1] * NAN)), generator=GENERATOR)
-row("write_page", quiet(dm.write_page), notebook=PATHS, out=PATHS.but(right=as_is("None", *TEXTS)))
 
 # ---- explorables
 

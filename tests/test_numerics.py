@@ -21,8 +21,8 @@ from diffusion_math.numerics import (
     ratio_excess,
     root,
     scaled_square,
+    scales,
     seed_dice,
-    signal_and_noise,
 )
 from tests.truth import error, seed
 
@@ -239,19 +239,19 @@ def test_numbers_beside_x():
 
 
 @given(st.floats(-700, 700))
-def test_signal_and_noise_to_all_digits_at_either_end(log_snr):
+def test_scales_to_all_digits_at_either_end(log_snr):
     "sigmoid(-log_snr), and not 1 - sigmoid(log_snr), of which nothing would be left from 37 on."
     level = torch.tensor([log_snr], dtype=F64)
-    signal, noise = signal_and_noise(level, torch.zeros(1, 2, dtype=F64))
+    signal, noise = scales(level, torch.zeros(1, 2, dtype=F64))
     with mpmath.workdps(400):
         a = 1 / (1 + mpmath.exp(-mpmath.mpf(log_snr)))
         truth = float(mpmath.sqrt(a)), float(mpmath.sqrt(1 - a))
     assert (signal.item(), noise.item()) == pytest.approx(truth, rel=1e-12, abs=0)
     assert signal.shape == noise.shape == (1, 1)
-    for ours, b in zip(signal_and_noise(level, torch.zeros(1)), truth, strict=True):
+    for ours, b in zip(scales(level, torch.zeros(1)), truth, strict=True):
         assert ours.dtype == F32 and ours.item() == pytest.approx(b, rel=1e-6, abs=1e-44)
 
 
-def test_signal_and_noise_at_the_ends():
-    signal, noise = signal_and_noise(row(INF, -INF), torch.zeros(2, 3))
+def test_scales_at_the_ends():
+    signal, noise = scales(row(INF, -INF), torch.zeros(2, 3))
     assert signal.flatten().tolist() == [1.0, 0.0] and noise.flatten().tolist() == [0.0, 1.0]

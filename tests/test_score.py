@@ -11,13 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_math.ddpm import DDPM, Prediction, simple_loss
-from diffusion_math.forward import (
-    ForwardProcess,
-    Schedule,
-    constant_schedule,
-    cosine_schedule,
-    linear_schedule,
-)
+from diffusion_math.forward import ForwardProcess, linear_schedule
 from diffusion_math.laws.mixture import Empirical, GaussianMixture
 from diffusion_math.reverse import ExactReverse
 from diffusion_math.score import (

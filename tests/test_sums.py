@@ -5,7 +5,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -13,8 +12,6 @@ from hypothesis import strategies as st
 
 from diffusion_math import sums
 from diffusion_math.sums import (
-    average_draws,
-    average_nodes,
     level_by_level,
     mean_event,
     pieces,
@@ -113,92 +110,6 @@ def test_pieces_hold_every_time_once_and_fit_the_budget(n, width, budget):
         sums.BUDGET = before
     assert [int(t) for part in got for t in part] == list(range(n))
     assert all(len(part) == 1 or len(part) * width <= budget for part in got)
-
-
-# ---- over draws
-
-
-@pytest.mark.parametrize("budget", [1, 7, 40, 10**6])
-def test_pieces_of_any_size_give_the_same_mean_and_error(budget, monkeypatch):
-    "The draws come in another order, so what is compared is the merge: costs that depend on the place alone."
-    monkeypatch.setattr(sums, "BUDGET", budget)
-    counter = iter(range(10**6))
-
-    def cost(t, eps):
-        values = torch.tensor([next(counter) ** 1.5 for _ in range(len(eps))], dtype=F64)
-        return values.view(-1, 1, 1).expand(eps.shape[:3])
-
-    mean, stderr = average_draws(cost, T1, torch.zeros(3, 2, dtype=F64), 23, None)
-    values = torch.arange(23, dtype=F64) ** 1.5
-    assert torch.allclose(mean, values.mean().expand(1, 3), rtol=1e-12)
-    assert torch.allclose(stderr, (values.std() / 23**0.5).expand(1, 3), rtol=1e-12)
-
-
-@pytest.mark.parametrize("like", [torch.zeros(2, 3), torch.zeros(2, dtype=F64)], ids=str)
-def test_mean_and_error_are_numpys_of_the_same_draws(like):
-    "Each t and each datum has draws of its own."
-    t = torch.tensor([2, 5, 7])
-    cost = lambda t, eps: (
-        t.view(-1, 1) * eps.flatten(3).sum(3) if eps.ndim > 3 else t[:, None] * eps
-    )
-    mean, stderr = average_draws(cost, t, like, 40, seed(3))
-    eps = torch.randn(40, 3, *like.shape, generator=seed(3), dtype=like.dtype)
-    values = cost(t, eps).double().numpy()
-    assert mean.shape == stderr.shape == (3, 2)
-    assert error(mean, values.mean(0)) < 1e-6
-    assert error(stderr, values.std(0, ddof=1) / math.sqrt(40)) < 1e-6
-    assert len(mean.unique()) == 6
-
-
-def test_one_draw_has_no_error_and_nothing_has_no_mean():
-    cost = lambda t, eps: eps
-    mean, stderr = average_draws(cost, T1, torch.zeros(3), 1, seed(0))
-    assert stderr.isnan().all() and mean.isfinite().all()
-    mean, stderr = average_draws(cost, T1[:0], torch.zeros(3), 4, seed(0))
-    assert mean.shape == stderr.shape == (0, 3)
-    mean, stderr = average_draws(cost, T1, torch.zeros(0), 4, seed(0))
-    assert mean.shape == stderr.shape == (1, 0)
-
-
-def test_no_batch_of_draws_is_larger_than_the_budget(monkeypatch):
-    monkeypatch.setattr(sums, "BUDGET", 64)
-    sizes = []
-
-    def cost(t, eps):
-        sizes.append(eps.numel())
-        return eps.flatten(3).sum(3)
-
-    average_draws(cost, torch.tensor([1, 2]), torch.zeros(3, 5), 17, None)
-    assert max(sizes) <= 64 and sum(sizes) == 17 * 2 * 3 * 5
-    sizes.clear()
-    average_draws(cost, torch.tensor([1, 2]), torch.zeros(3, 50), 3, None)  # one alone is larger
-    assert sizes == [300] * 3
-
-
-# ---- over strips
-
-
-@pytest.mark.parametrize(
-    "power, moment", [(0, 1), (1, 0), (2, 1), (3, 0), (4, 3), (6, 15), (8, 105)]
-)
-def test_an_average_over_strips_knows_the_moments_of_a_bell(power, moment):
-    mean, stderr = average_nodes(lambda t, eps: eps**power, T1, torch.zeros(2, dtype=F64), 60)
-    assert error(mean, torch.full((1, 2), float(moment))) < 1e-10
-    assert stderr.tolist() == [[0.0, 0.0]]
-
-
-def test_an_average_over_strips_is_gauss_hermites():
-    "Of a cost that bends, for each t and each datum, whatever the shape of its one number."
-    z, w = np.polynomial.hermite_e.hermegauss(80)
-    t, x = torch.tensor([1, 3]), torch.tensor([0.2, -1.0, 2.0], dtype=F64)
-    truth = sum(
-        a * torch.cos(t[:, None] * (x + b)) for a, b in zip(w / w.sum(), z.tolist(), strict=True)
-    )
-    for event in ((), (1,), (1, 1)):
-        like = x.view(3, *event)
-        cost = lambda t, eps, like=like: torch.cos(t[:, None] * (like + eps).flatten(2))
-        mean, stderr = average_nodes(cost, t, like, 200)
-        assert mean.shape == stderr.shape == (2, 3) and error(mean, truth) < 1e-10
 
 
 # ---- level by level

@@ -11,7 +11,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_math import DDPM, ForwardProcess, Gaussian, Schedule, cosine_schedule, elbo, linear_schedule
+from diffusion_math import (
+    DDPM,
+    ForwardProcess,
+    Gaussian,
+    Schedule,
+    cosine_schedule,
+    elbo,
+    linear_schedule,
+)
 from diffusion_math.ddpm import draw_terms, noised
 from diffusion_math.elbo import draws, step_cost, with_density
 from tests.test_elbo import Fixed

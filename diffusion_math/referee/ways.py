@@ -90,7 +90,12 @@ def by_x0(change: Callable[[Step], Tensor]) -> Callable:
 
 # ---------------------------------------------------------------------------------- rules with a memory
 
-MIDDLE, FITTED, ADAMS = SOLVERS["2m"].rule, SOLVERS["3m"].rule, SOLVERS["ipndm"].rule
+MIDDLE, FITTED, TABLED = SOLVERS["2m"].rule, SOLVERS["3m"].rule, SOLVERS["ipndm"].rule
+
+
+def ADAMS(nodes: list, h: float = 0.0) -> tuple[float, ...]:
+    "The weights of so many answers, whatever the steps."
+    return TABLED[min(len(nodes), len(TABLED)) - 1]
 
 
 def bh1(nodes: Sequence[float], h: float) -> Sequence[float]:

@@ -14,8 +14,7 @@ from ..area import LogSNRLaw, area_estimate
 from ..ddpm import DDPM
 from ..flow_likelihood import log_prob_by_flow
 from ..forward import ForwardProcess, Schedule
-from ..laws.estimator import term_shares
-from ..likelihood import draw_times
+from ..likelihood import draw_times, term_shares
 
 __all__ = ["area_terms", "bound_report", "bound_table", "bound_terms", "flow_terms", "with_steps"]
 
