@@ -99,7 +99,8 @@ def test_a_class_of_this_package_is_a_check_by_itself():
     assert checks.built(ForwardProcess, q.schedule).T == 3  # the same, without the door
 
 
-@pytest.mark.parametrize("level", [0.5, 3, torch.tensor(0.5), torch.zeros(3), torch.zeros(3, dtype=F64), [0.0, 1.0, 2.0], -math.inf])  # fmt: skip
+@pytest.mark.parametrize("level", [
+    0.5, 3, torch.tensor(0.5), torch.zeros(3), torch.zeros(3, dtype=F64), [0.0, 1.0, 2.0], -math.inf])  # fmt: skip
 def test_a_level_is_in_float64_one_for_all_or_one_for_each(level):
     got = checks.noise_level("log_snr", level, {"x": X})
     assert got.dtype == F64 and got.shape in ((), (3,))
