@@ -69,7 +69,7 @@ class Plan:
     def __post_init__(self):
         self.steps = checks.at_most("steps", self.steps)
         self.batch = None if self.batch is None else checks.at_most("batch", self.batch)
-        self.ema, self.drop = checks.fractions(ema=self.ema, drop=self.drop)
+        self.ema, self.drop = (checks.number(k, getattr(self, k), 0, 1) for k in ("ema", "drop"))
         self.clip = checks.number("clip", self.clip, 0)
         self.lr = checks.amount("lr", self.lr)
         self.weight_decay = checks.amount("weight_decay", self.weight_decay)

@@ -8,6 +8,7 @@ from PIL import Image
 from diffusion_math import as_denoiser, load_model, walk
 from diffusion_math.command.main import main
 from diffusion_math.data.pictures import load_pictures
+from diffusion_math.solvers import draw
 from tests.command.small import told
 
 

@@ -194,7 +194,7 @@ BRIEF = {
         "budget, gaps = (5, 8, 12, 20, 40),": "budget, gaps = (5, 4, 3, 2, 1),",
         "for n in (10, 20)}": "for n in (6, 7)}",
         "told = p.given(y=torch.arange(10))": "told = p.given(y=torch.arange(4))",
-        "told.sample(10, torch.Generator()": "told.sample(4, torch.Generator()",
+        "draw(told, 10, solver": "draw(told, 4, solver",
         "many = torch.randn(4000, 1,": "many = torch.randn(1000, 1,",
         "(torch.arange(4000, dtype=f64) + 0.5) / 4000)": "(torch.arange(1000, dtype=f64) + 0.5) / 1000)",
     },
@@ -236,10 +236,6 @@ BRIEF = {
         "by_rule.sample(8, torch": "by_rule.sample(4, torch",
         "-12.0, 12.0, 150)": "-12.0, 12.0, 80)",
         "-10.0, 10.0, 300, η, gen)": "-10.0, 10.0, 150, η, gen)",
-    },
-    "workshop/training/solver.ipynb": {
-        "2, 250, 1, generator=gen": "2, 25, 1, generator=gen",
-        "off(ends, true), rounds=40)": "off(ends, true), rounds=4)",
     },
 }
 TRAINED = {"06_ddpm.ipynb": ['assert sure["drawn"] < sure["drawn, g = 1.5"]']}
