@@ -16,7 +16,7 @@ from unittest.mock import patch
 import torch
 from common import peer, without
 
-from diffusion_math.solvers import Solver
+from diffusion_math.solvers import Solver, fixed
 
 Denoise = Callable[[torch.Tensor, float], torch.Tensor]
 Sampler = Callable[[Denoise, torch.Tensor, int], torch.Tensor]
@@ -27,7 +27,7 @@ RHOS = (7.0,)  # and of rho
 
 def steep(gain: float) -> Solver:
     "Data, as any solver is: the noise carried on beyond the last two [Permenter & Yuan 2024, gamma: the gain]."
-    return Solver(f"steep {gain:.3g}", 1, "eps", ((1.0,), (gain, 1 - gain)), past=1)
+    return Solver(f"steep {gain:.3g}", 1, "eps", fixed((1.0,), (gain, 1 - gain)), past=1)
 
 
 STEEP = [steep(gain) for gain in (1.75, 2.0)]

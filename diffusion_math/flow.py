@@ -17,7 +17,7 @@ from .checks import Batch, Flag, Level, Numbers, Steps, guarded
 from .laws.mixture import GaussianMixture
 from .networks.denoiser import Denoiser
 from .numerics import scales
-from .solvers import End, Solver, Start, solve
+from .solvers import End, Solver, Start, fixed, solve
 from .tables import EXACT
 
 __all__ = ["flow", "quantile_flow", "velocity"]
@@ -36,7 +36,7 @@ def velocity(denoiser: Denoiser, x: Batch, log_snr: Level) -> Batch:
     return (a / 2 * (denoiser(x, log_snr) - a * x)).to(x)
 
 
-HEUN = Solver("heun over log SNR", 2, "velocity", ((1.0,), (0.5, 0.5)), stages=((1.0, (1.0,)),))
+HEUN = Solver("heun over log SNR", 2, "velocity", fixed((1.0,), (0.5, 0.5)), stages=((1.0, (1.0,)),))
 
 
 @guarded
