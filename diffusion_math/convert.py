@@ -1,11 +1,10 @@
-"""Models from elsewhere as denoisers of ours, and ours as diffusers takes them: each a change of variables, no more.
+"Models from elsewhere as denoisers of ours, and ours as diffusers takes them: each a change of variables, no more."
 
-there              x                        told          says
-diffusers          a x0 + s eps             the index t   eps, x0 or v
-k-diffusion, EDM   x0 + sigma eps           sigma = s/a   x0
-flow matching      (1 - t) x0 + t eps       t = s/(a+s)   eps - x0
-a score network    either of the first two  log SNR       the score
-"""
+#   there              x                        told          says
+#   diffusers          a x0 + s eps             the index t   eps, x0 or v
+#   k-diffusion, EDM   x0 + sigma eps           sigma = s/a   x0
+#   flow matching      (1 - t) x0 + t eps       t = s/(a+s)   eps - x0
+#   a score network    either of the first two  log SNR       the score
 
 from collections.abc import Callable
 from functools import partial

@@ -164,8 +164,8 @@ def line_walk(denoiser: Any, x: Batch, times: Times, trajectory: Flag = False) -
     *event). No gradients are kept. ValueError: times beyond [0, 1], fewer than two, that neither all rise nor all fall,
     or that begin at 0, where x says nothing of its noise.
     """
-    levels, c = time_to_log_snr.body(times), torch.hypot(1 - times, times).to(x.device)
-    c = c.to(wide_dtype(x.dtype))
+    levels, c = time_to_log_snr.body(times), torch.hypot(1 - times, times)
+    c = c.to(x.device, wide_dtype(x.dtype))
     path = solve(denoiser, wide(x) / c[0], levels, SOLVERS["ddim"], trajectory=trajectory)
     return (path * beside(c, path) if trajectory else path * c[-1]).to(x)
 

@@ -115,9 +115,10 @@ class Solver:
     name. order: the error falls like 1/steps^order where steps are small. holds: what one answer holds still over a
     step, "x0" the guess D, since x/s moves by D d(a/s), "eps" its noise, since x/a moves by eps d(s/a), "velocity" the
     slope dx/dlambda. rule: (nodes, h) -> the weights of the answers, as fitted, or fixed ones. past: how many earlier
-    answers count. stages: further answers within the step, each (place in it, weights of this step's answers so far that
-    lead there). corrects: the rule by which a step is taken once more when the answer at its end is known. dial: how much of the noise is thrown anew, as in walk; it needs holds="x0". Errors: a wrong kind,
-    an unknown holds, weights that do not sum to 1 (those of a rule are looked at as they come).
+    answers count. stages: further answers within the step, each (place in it, weights of this step's answers so far
+    that lead there). corrects: the rule by which a step is taken once more when the answer at its end is known. dial:
+    how much of the noise is thrown anew, as in walk; it needs holds="x0". Errors: a wrong kind, an unknown holds,
+    weights that do not sum to 1 (those of a rule are looked at as they come).
     """
 
     name: str

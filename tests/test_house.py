@@ -19,7 +19,7 @@ FILES = {
 }
 RANK = {  # a module imports from rooms of its own rank and of lower ones
     **dict.fromkeys(("chapters", "laws", "networks", "data"), 1),
-    **dict.fromkeys(("training", "referee"), 2),
+    **dict.fromkeys(("training", "referee", "convert"), 2),
     **dict.fromkeys(("teach", "plot", "explore"), 3),
     "command": 4,
 }
@@ -35,6 +35,8 @@ def exported_from(path: Path) -> str:
 def room(name: str) -> str:
     "The folder of the package that a module lies in; 'chapters' or 'ground' for those that lie in none."
     folder = name.rpartition(".")[0].split(".")[0]
+    if name == "convert":  # which asks the chapters, as the rooms do
+        return name
     return folder or ("chapters" if exported_from(FILES[name])[:1].isdigit() else "ground")
 
 

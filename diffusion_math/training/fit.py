@@ -291,7 +291,7 @@ def _check_contract(p: DDPM, batch: tuple, batches: Batches, device: Any) -> Non
         if not dropped:
             return
         empty = {k: batches.nothing(k, v).expand(v.shape).to(device) for k, v in cond.items()}
-        left, said = p.predict(x_t, t).given, p.given(**empty).predict(x_t, t).given
+        left, said = p.predict(x_t, t).value, p.given(**empty).predict(x_t, t).value
         if not left.is_meta and not torch.allclose(left, said, rtol=1e-3, atol=1e-4):
             same = f"network(x_t, log_snr) must say what it says of {', '.join(cond)} left out"
             cure = (
