@@ -273,6 +273,18 @@ def test_on_paper_nothing_is_folded_and_explorables_are_their_stills(open_):
     assert answer.get_attribute("open") is None
 
 
+def test_a_proof_is_its_mark_until_one_opens_it_and_on_paper(open_):
+    page = open_("00_the_hour.html")
+    proof = page.locator("details.proof").first
+    mark, code = proof.locator("summary"), proof.locator(".cell_input")
+    assert mark.inner_text().startswith("✓ (0.1)") and code.is_hidden()
+    assert page.locator(".cell_output", has_text=mark.inner_text()).count() == 0
+    mark.press("Enter")
+    assert code.is_visible()
+    page.emulate_media(media="print")
+    assert code.is_hidden() and mark.is_visible()
+
+
 def test_what_a_paper_numbers_is_no_link_into_the_course(site):
     html = (site / "06_ddpm.html").read_text(encoding="utf-8")
     assert html.count("[DDPM, section 3.2]") == 2
