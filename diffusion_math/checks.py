@@ -671,7 +671,7 @@ def time(name: str, value: Any, given: Mapping[str, Any], first: int = 1) -> int
 def noise_level(name: str, value: Any, given: Mapping[str, Any]) -> Tensor:
     "A noise level in float64 beside the batch: (), one for all of it, or (b,), one for each."
     of, x = batch_of(given)
-    if type(value) in (float, int) and value == value:  # not NaN
+    if type(value) is float and value == value:  # not NaN
         return torch.full((), value, dtype=finest(x.device), device=x.device)
     read = level(name, value, x, of)
     read = read.to(x.device, finest(x.device), non_blocking=True)
@@ -823,7 +823,7 @@ def _check_of(hint: Any) -> tuple[Callable, bool, bool] | None:
         found = _check_of(parts[0])
         return found and (found[0], found[1], True)
     if get_origin(hint) is Annotated:
-        check = next(filter(callable, hint.__metadata__), None)
+        check = next(filter(callable, reversed(hint.__metadata__)), None)  # the outermost
         return check and (check, "given" in inspect.signature(check).parameters, False)
     if isinstance(hint, type) and hint.__module__.partition(".")[0] == __package__:
         return partial(_one, kind=hint), False, False

@@ -32,8 +32,8 @@ from .tables import EXACT, countdown
 __all__ = ["DDPM", "Prediction", "elbo_loss", "simple_loss"]
 
 PREDICTS = ("eps", "x0", "v")  # what a network may be trained to say
-NO_SIGNAL = "alpha_bar is 0: x_t is all noise there and says nothing of x0; let the network predict v or x0"
-NO_NOISE = "1 - alpha_bar is 0: x_t is x0 itself there and says nothing of eps; let the network predict v or eps"
+NO_SIGNAL = "alpha_bar is 0: at log_snr = -inf x_t is noise and says nothing of x0; let the network predict v or x0"
+NO_NOISE = "1 - alpha_bar is 0: at log_snr = inf x_t is x0 and says nothing of eps; let the network predict v or eps"
 
 # %% ../nbs/06_ddpm.ipynb #4df1a2ba
 def like_own(name: str, value: Any, given: dict[str, Any]) -> Tensor:

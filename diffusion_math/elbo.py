@@ -23,7 +23,7 @@ from .laws.grid import GridChain
 from .reverse import ReverseProcess
 from .sums import BUDGET
 
-__all__ = ["Elbo", "elbo", "exact_elbo"]
+__all__ = ["Account", "Elbo", "account", "elbo", "exact_elbo"]
 
 Decoder = Annotated[Callable[[Tensor], Any], partial(checks.function, of="x_1")]  # says log_prob
 Nodes = Annotated[int, partial(checks.at_most, most=10**6, low=20)]

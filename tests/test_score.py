@@ -175,7 +175,7 @@ class TestDictionary:
                 if want == "velocity":  # 0 times what is not known
                     assert torch.equal(said(x, level, **{name: y}).velocity, 0 * x)
                     continue
-                with pytest.raises(ValueError, match="alpha_bar is 0: x_t is"):
+                with pytest.raises(ValueError, match="alpha_bar is 0: at log_snr"):
                     getattr(said(x, level, **{name: y}), want)
             else:
                 got = getattr(said(x, level, **{name: y}), want)
