@@ -17,7 +17,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from . import checks
-from .checks import Batch, Data, Each, Flag, Like, Numbers, Positive, Random, Steps, guarded
+from diffusion_math.checks import (
+    Batch,
+    Data,
+    Each,
+    Flag,
+    Like,
+    Numbers,
+    Positive,
+    Random,
+    Steps,
+    guarded,
+)
 from .ddpm import DDPM
 from .elbo import Decoder, last_cost
 from .flow_likelihood import FiniteLevel
