@@ -227,7 +227,12 @@ class Assembly:
 
     def _exercise(self, doc: str, cell: dict, source: str, folded: str) -> list[dict]:
         "The function to fill in, and what helps, folded."
-        code = {"cell_type": "code", "execution_count": None, "metadata": {"tags": ["exercise"]}, "outputs": []}
+        code = {
+            "cell_type": "code",
+            "execution_count": None,
+            "metadata": {"tags": ["exercise"]},
+            "outputs": [],
+        }
         name = cell.get("id") or "exercise"
         told = _text_cell(f"{name}-help", self._markdown(doc, folded))
         return [code | {"id": name, "source": source}, told]

@@ -7,6 +7,7 @@ nothing serious, in light on one page and in dark on the next. The tests take th
 
 import argparse
 import functools
+import gzip
 import json
 import re
 import sys
@@ -18,7 +19,10 @@ from urllib.parse import unquote, urlsplit
 
 from website.assemble import ROOT, settings
 
-FIRST_VIEW = 1_000_000  # bytes that come before anybody has scrolled
+FIRST_VIEW = (
+    500_000  # bytes, compressed, that come before anybody has scrolled; a network comes after that
+)
+SHIFT = 0.05  # of the screen that may move by itself: the worst of all stretches of five seconds, as browsers count it
 _SKIP = {"script", "style", "code", "pre", "math", "svg", "title"}
 # Most of a page's tags, of which only a glyph's name and a use of it matter: formulas' strokes, and the colours of code.
 _GLYPHS = re.compile(r'<(?:(use)|path)\b[^<>]*?\b(?:href|id)="([^"]*)"')
@@ -145,6 +149,39 @@ def drags(page) -> Iterator[tuple[str, bool]]:
         yield name, widget.evaluate(_CHANGES, before)
 
 
+# As browsers count it: stretches of at most five seconds, a second of rest between two of them.
+_WATCH = """() => {
+    let [sum, from, last] = [0, 0, 0];
+    window.shifted = 0;
+    new PerformanceObserver((list) => {
+        for (const { value, hadRecentInput, startTime: now } of list.getEntries()) {
+            if (hadRecentInput) continue;
+            if (now - last > 1000 || now - from > 5000) [sum, from] = [0, now];
+            [sum, last] = [sum + value, now];
+            window.shifted = Math.max(window.shifted, sum);
+        }
+    }).observe({ type: 'layout-shift', buffered: true });
+}"""
+_SCROLL = """async () => {
+    for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight / 2) {
+        scrollTo({ top: y, behavior: 'instant' });
+        await new Promise((done) => setTimeout(done, 60));
+    }
+    await new Promise((done) => setTimeout(done, 300));
+    scrollTo({ top: 0, behavior: 'instant' });
+    return window.shifted;
+}"""
+
+
+def shift(page, file: Path, width: int, height: int) -> float:
+    "How much of a page moves by itself while somebody scrolls through it."
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto("about:blank")
+    page.goto(file.resolve().as_uri())
+    page.evaluate(_WATCH)
+    return page.evaluate(_SCROLL)
+
+
 # What axe-core would read thousands of times and judge alike: the strokes of formulas, which are hidden from those who
 # listen, and the words of code, of which one of each kind and ground is left.
 _ONCE = """() => {
@@ -194,7 +231,8 @@ def look(page, file: Path, scheme: str) -> list[str]:
         asked.clear()
         page.goto(file.resolve().as_uri())
         files = {unquote(urlsplit(url).path) for url in asked if url.startswith("file:")}
-        weight = sum(Path(name).stat().st_size for name in files if Path(name).is_file())
+        came = [Path(name) for name in files if "/networks/" not in name and Path(name).is_file()]
+        weight = sum(len(gzip.compress(path.read_bytes(), 6)) for path in came)
         wrong += [f"{weight} bytes before one scrolls"] if weight > FIRST_VIEW else []
         for width in (1280, 360):
             page.set_viewport_size({"width": width, "height": 900})
@@ -202,6 +240,11 @@ def look(page, file: Path, scheme: str) -> list[str]:
                 wrong += [f"{widget} did not move" for widget, moved in drags(page) if not moved]
             wide = page.evaluate("document.documentElement.scrollWidth")
             wrong += [f"{wide} pixels wide at {width}"] if wide > width else []
+        for size in ((1280, 900), (390, 844)):
+            moved = shift(page, file, *size)
+            wrong += (
+                [f"{moved:.3f} of the screen moves by itself at {size[0]}"] if moved > SHIFT else []
+            )
         wrong += serious(page)
     finally:
         page.remove_listener("pageerror", errors)

@@ -13,7 +13,9 @@ from diffusion_math.teach import exercises  # noqa: F401  (it fills the catalogu
 from diffusion_math.teach.catalogue.exercise import CATALOGUE
 
 _CHECK = re.compile(r'^check\("(\d+b?\.[a-z])".*\)\s*$', re.MULTILINE)
-_GUESS = re.compile(r"^(\w*guess\w*) = (?:\"\?\"|\.\.\.|None|'\?'|-?[\d.]+)\s*(?:#.*)?$", re.MULTILINE)
+_GUESS = re.compile(
+    r"^(\w*guess\w*) = (?:\"\?\"|\.\.\.|None|'\?'|-?[\d.]+)\s*(?:#.*)?$", re.MULTILINE
+)
 _OPTIONS = re.compile(r"^# [^\n:]*: ([^\n]+?)\?\s*$", re.MULTILINE)
 _KERNEL = re.compile(
     r"`check`|`?hint\(|\brun (?:the|this|that|its|your) (?:next )?cells?\b|Shift ?\+ ?Enter|into the first line|the kernel\b"
@@ -26,7 +28,11 @@ def without_kernels(text: str) -> str:
         return text
     kept = []
     for paragraph in text.split("\n\n"):
-        if _KERNEL.search(paragraph) and "$$" not in paragraph and not paragraph.lstrip().startswith(("|", "<", "#")):
+        if (
+            _KERNEL.search(paragraph)
+            and "$$" not in paragraph
+            and not paragraph.lstrip().startswith(("|", "<", "#"))
+        ):
             sentences = re.split(r"(?<=[.!?])(?:\*\*)?\s+(?=[A-Z*`(])", paragraph)
             paragraph = " ".join(s for s in sentences if not _KERNEL.search(s))
         kept.append(paragraph)
@@ -65,13 +71,19 @@ def guesses(cells: list[dict]) -> dict[int, str]:
     asked = {}
     for i, cell in enumerate(cells):
         source = "".join(cell["source"])
-        if cell["cell_type"] != "code" or source.startswith("#|") or not (found := _GUESS.search(source)):
+        if (
+            cell["cell_type"] != "code"
+            or source.startswith("#|")
+            or not (found := _GUESS.search(source))
+        ):
             continue
         name = re.compile(rf"\b{found.group(1)}\b")
         later = (
             j
             for j in range(i, min(i + 8, len(cells)))
-            if cells[j]["cell_type"] == "code" and cells[j]["outputs"] and name.search("".join(cells[j]["source"]))
+            if cells[j]["cell_type"] == "code"
+            and cells[j]["outputs"]
+            and name.search("".join(cells[j]["source"]))
         )
         at = next(later, None)
         if at is None or at in asked:
@@ -79,10 +91,14 @@ def guesses(cells: list[dict]) -> dict[int, str]:
         options = _OPTIONS.search(source)
         said = re.split(r", | or ", options.group(1)) if options else []
         if 2 <= len(said) <= 6 and all(len(one) <= 40 for one in said):
-            inside = "".join(f'<button type="button" aria-pressed="false">{escape(one)}</button>' for one in said)
+            inside = "".join(
+                f'<button type="button" aria-pressed="false">{escape(one)}</button>' for one in said
+            )
         else:
             inside = '<input aria-label="Your guess" size="8"> <button type="button">That is my guess</button>'
-        asked[at] = f'<div class="guess" role="group" aria-label="Your guess"><span>Your guess first:</span> {inside}</div>'
+        asked[at] = (
+            f'<div class="guess" role="group" aria-label="Your guess"><span>Your guess first:</span> {inside}</div>'
+        )
     return asked
 
 

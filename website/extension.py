@@ -14,7 +14,6 @@ from html import escape, unescape
 from pathlib import Path
 
 from docutils import nodes
-from PIL import Image
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 from sphinx.util.osutil import relative_uri
@@ -366,29 +365,13 @@ def _head(here: str, context: dict) -> str:
     return "\n".join(metas) + f"\n<script>{script}</script>\n"
 
 
-def _pictured(here: str, body: str) -> str:
-    "A chapter's page with the chapter's picture below its promise: something to see before anything is to be read."
-    name = f"chapter_{here.split('_')[0]}.png"
-    if (
-        here not in _COURSE["chapters"].values()
-        or not (_SOURCE / "extra" / "cards" / name).is_file()
-    ):
-        return body
-    with Image.open(_SOURCE / "extra" / "cards" / name) as picture:
-        size = 'width="{}" height="{}"'.format(*picture.size)
-    card = f'<p class="chapter-picture"><img src="cards/{name}" alt="" {size}></p>'
-    return re.sub(
-        r"(</h1>\s*<p>.*?</p>)", lambda m: m.group() + card, body, count=1, flags=re.DOTALL
-    )
-
-
 def html_page_context(app, pagename: str, templatename: str, context: dict, doctree) -> None:
     body = context.get("body", "")
     if body:
         body = re.sub(
             r'<span class="tex">(.*?)</span>', lambda m: setter().set(unescape(m.group(1))), body
         )
-        body = _comments(pagename, _pictured(pagename, body))
+        body = _comments(pagename, body)
         body = re.sub(
             r"<table\b.*?</table>",
             r'<div class="wide" data-roll>\g<0></div>',
@@ -462,7 +445,10 @@ def _sections(app) -> None:
             own = [n for n in section.children[1:] if not isinstance(n, nodes.section)]
             text = " ".join(" ".join(map(_said, own)).split())
             numbers = [
-                f["number"] for n in own for f in n.findall(formula) if f.get("number") and f["display"]
+                f["number"]
+                for n in own
+                for f in n.findall(formula)
+                if f.get("number") and f["display"]
             ]
             if not text and not numbers:
                 continue

@@ -45,7 +45,7 @@
     alive ??= (async () => {
       await load(JSON.parse(at.textContent).replace(/^(\.\.\/)*_static\//, ""));
       const widgets = places.map((place) => {
-        const widget = make("div");
+        const widget = make("div", { className: "due" });
         widget.dataset.widget = place.dataset.place;
         place.append(widget);
         return widget;
@@ -55,6 +55,7 @@
         widgets.map(async (widget) => {
           await widget.ready;
           widget.parentNode.querySelector(":scope > img")?.classList.add("still");
+          widget.classList.remove("due"); // until then it is drawn where the still stands, and moves nothing
         }),
       );
       await load("near.js");
@@ -119,7 +120,7 @@
   addEventListener("keydown", (event) => event.key === "Escape" && hide());
 
   // A figure that is much smaller here than it was drawn gets a button that shows it as large as that.
-  const figures = all("article .cell_output img, article section > p > img:only-child").filter((img) => !img.closest("[data-place], a, .chapter-picture"));
+  const figures = all("article .cell_output img, article section > p > img:only-child").filter((img) => !img.closest("[data-place], a"));
   const framed = (img) => img.closest(".figure");
   function fit(images) {
     const sizes = images.map((img) => ({
@@ -167,9 +168,20 @@
       // a browser may forbid it; then the choice holds for this page
     }
   };
+  const phone = matchMedia("(max-width: 46em)"); // where a line of code is wider than the screen it is folded
+  // On the path of pictures stand pictures, what leads to each, and what is to be seen on it.
+  const pictured = (el) => el?.matches("div.cell") && el.querySelector(".cell_output img, [data-place]");
+  for (const section of all("section.on-path, section.on-path section")) {
+    const parts = [...section.children].filter((el) => !/^H[1-6]$/.test(el.tagName) && !el.matches("section"));
+    parts.forEach((el, i) => {
+      const leads = el.matches("p") && (pictured(parts[i + 1]) || (pictured(parts[i - 1]) && /^(What to see|\*?Look)/.test(el.textContent)));
+      if (!pictured(el) && !leads) el.classList.add("wordy");
+    });
+  }
+  for (const pre of all(".cell_output pre")) if (pre.textContent.trim().split("\n").length < 4) pre.classList.add("short");
   function read(way) {
     root.dataset.read = way;
-    for (const code of codes) code.open = way === "everything" && code.dataset.open === "1";
+    for (const code of codes) code.open = way === "everything" && code.dataset.open === "1" && !phone.matches;
     for (const section of aside) section.classList.remove("shown");
     for (const button of all(".ways-to-read button")) button.setAttribute("aria-pressed", String(button.value === way));
     reveal();
