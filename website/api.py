@@ -215,14 +215,16 @@ def _said(doc: str, names: list[str]) -> tuple[str, dict[str, str]]:
 
 
 def _table(rows: list, told: dict[str, str], known: dict[str, str]) -> str:
-    if not rows:
-        return ""
-    lines = ["| argument | what it is | default | |", "| --- | --- | --- | --- |"]
+    "The arguments: name, kind, default and meaning, less the columns in which nothing stands."
+    heads = ["argument", "what it is", "default", "meaning"]
+    table = []
     for name, annotation, default in rows:
-        means = inline(told.get(name, told.get(name.lstrip("*"), ""))).replace("|", "\\|")
-        kind = _kind(annotation, known).replace("|", "\\|")
-        lines.append(f"| `{name}` | {kind} | {f'`{default}`' if default else ''} | {means} |")
-    return "\n".join(lines)
+        means = inline(told.get(name, told.get(name.lstrip("*"), "")))
+        row = [f"`{name}`", _kind(annotation, known), f"`{default}`" if default else "", means]
+        table.append([cell.replace("|", "\\|") for cell in row])
+    full = [k for k in range(4) if any(row[k] for row in table)]
+    lines = [[heads[k] for k in full], ["---"] * len(full), *([row[k] for k in full] for row in table)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) if table else ""
 
 
 def _callable(
