@@ -28,16 +28,32 @@ ROOMS = {  # a page each: its title, and the modules whose names it has, where t
     "referee": ("The referee: code that judges code", ""),
     "teach": ("For the lesson", "agree exercises notation pages"),
 }
-KINDS = {  # what the aliases of the annotations stand for
-    "Batch": "float tensor `(b, *event)`",
-    "Each": "float tensor `(b,)`",
-    "Numbers": "float tensor, any shape",
-    "Random": "`torch.Generator` or `None`",
-    "Time": "`int`, or int tensor `(b,)`",
-    "LogSNR": "`float`, or float tensor `(b,)`",
-    "Tensor": "tensor",
-}
+_ENGINEERS = """# For engineers: the names of the package
+
+```python
+from diffusion_math import load_pretrained, referee
+
+p = load_pretrained("ddpm_mnist")            # a DDPM: a network, and the forward process that it was trained for
+x = p.respace(50).sample(8)                  # (8, 1, 28, 28), in 50 steps
+referee.schedule(p.q.schedule.alpha_bar[1:]) # a verdict in words; so for your noising, loss, posterior, sampler
+```
+
+| what you know from elsewhere | here |
+| --- | --- |
+| `scheduler.add_noise(x0, noise, t)`, `q_sample` | `q.marginal(x0, t).sample()`: the law of x_t, from which one draws |
+| `prediction_type`: `epsilon`, `v_prediction`, `sample` | `DDPM(..., predicts="eps")`, `"v"`, `"x0"` |
+| `variance_type` | `DDPM(..., variance="posterior")`, `"beta"`, or a function |
+| `alphas_cumprod[t]`, which counts from 0 | `q.schedule.alpha_bar[t]`, where t = 0 is the data and t = 1 the first step |
+| `set_timesteps(50)` | `p.respace(50)`, or `p.sample(n, solver=...)` |
+| `sigma`, log(α/σ) | `log_snr`, which is log(α²/σ²): twice that |
+
+The objects and verbs of the chapters come from `diffusion_math` itself, the rest from its room, as in
+`from diffusion_math import plot`. Each entry has the import, the arguments with their shapes, what is raised, and a cell of the
+course that ran it.
+
+"""
 _EXAMPLE = 14  # lines of a cell that may stand as an example
+_KINDS: dict[str, str] = {}  # what the aliases of the annotations stand for, read once
 _NUMBER = re.compile(r"\((\d+b?\.\d+[a-z]?)\)")
 
 
@@ -127,24 +143,54 @@ def entries(room: str, course: dict) -> list[Entry]:
 # ------------------------------------------------------------------------------------------------------- what stands there
 
 
+def _one_kind(text: str) -> str:
+    "One annotation, as it is written, in words: a tensor's kind and shape."
+    shaped = re.fullmatch(r"(Float|Int|Bool)\[Tensor, ['\"] ?([^'\"]*)['\"]\]", text)
+    if not shaped:
+        return {"Tensor": "tensor", "Generator": "`torch.Generator`", "SupportsIndex": "`int`"}.get(
+            text, f"`{text}`"
+        )
+    shape = shaped.group(2).split()
+    if shape == ["..."]:
+        return f"{shaped.group(1).lower()} tensor of any shape"
+    comma = "," if len(shape) == 1 else ""
+    return f"{shaped.group(1).lower()} tensor `({', '.join(shape)}{comma})`"
+
+
+def _aliases() -> dict[str, str]:
+    "What the names of checks.py stand for in a signature, with the words beside them."
+    line = re.compile(
+        r"^(\w+) = (?:Annotated\[(.+), (?:partial\(.*\)|\w+)\]|((?:Float|Int)\[.*\]))(?:  # (.*))?$",
+        re.MULTILINE,
+    )
+    found: dict[str, str] = {}
+    for name, guarded, plain, words in line.findall(
+        (PACKAGE / "checks.py").read_text(encoding="utf-8")
+    ):
+        kinds = [found.get(one, _one_kind(one)) for one in (guarded or plain).split(" | ")]
+        found[name] = " or ".join(kinds) + (f": {words}" if words and len(words) < 60 else "")
+    return found
+
+
 def _kind(annotation: ast.expr | None, known: dict[str, str]) -> str:
     "An annotation in words: the kind of a tensor and its shape; names of the package as links."
     if annotation is None:
         return ""
-    text = ast.unparse(annotation)
-    if text in KINDS:
-        return KINDS[text]
-    shaped = re.fullmatch(r"(Float|Int|Bool)\[Tensor, ['\"] ?([^'\"]*)['\"]\](?: \| None)?", text)
-    if shaped:
-        shape = ", ".join(shaped.group(2).split())
-        comma = "," if shape and " " not in shape else ""
-        words = f"{shaped.group(1).lower()} tensor `({shape}{comma})`"
-        return words + (" or `None`" if text.endswith("None") else "")
-    if text.strip("'\"") in known:
-        name = text.strip("'\"")
-        return f"[{name}]({known[name]})"
-    text = re.sub(r"(?:Float|Int)\[Tensor, ['\"] ?([^'\"]*)['\"]\]", r"tensor (\1)", text)
-    return f"`{text}`" if len(text) <= 60 else f"`{text[:57]}...`"
+    if not _KINDS:
+        _KINDS.update(_aliases())
+    text = ast.unparse(annotation).strip("'\"")
+    told = []
+    for one in (
+        text.split(" | ") if "[" not in re.sub(r"\w+\[Tensor, '[^']*'\]", "", text) else [text]
+    ):
+        if one in _KINDS:
+            told.append(_KINDS[one])
+        elif one in known:
+            told.append(f"[{one}]({known[one]})")
+        else:
+            one = re.sub(r"(?:Float|Int)\[Tensor, '[^']*'\](?=.)", "Tensor", one)
+            told.append(_one_kind(one if len(one) <= 60 else f"{one[:57]}..."))
+    return " or ".join(told)
 
 
 def _arguments(node: ast.FunctionDef, method: bool) -> list[tuple[str, ast.expr | None, str]]:
@@ -172,12 +218,6 @@ def _meanings(doc: str, names: list[str]) -> tuple[dict[str, str], str]:
     return told, " ".join(rest)
 
 
-def _blocks(doc: str) -> tuple[list[str], list[str]]:
-    "A docstring's paragraphs, and its indented blocks, each where it stands: ('text', ...) or ('code', ...)."
-    blocks = re.split(r"\n\s*\n", doc)
-    return blocks
-
-
 def _errors(text: str) -> tuple[str, list[str]]:
     "The sentences that say what is raised, apart from the rest."
     sentences = re.split(r"(?<=[.])\s+(?=[A-Z\[(])", text)
@@ -198,7 +238,7 @@ def _signature(name: str, node: ast.FunctionDef, method: bool) -> str:
 def _said(doc: str, names: list[str]) -> tuple[str, dict[str, str]]:
     "A docstring as Markdown, less what it says of the arguments, which goes to their table; errors in a line of their own."
     parts, told, raised = [], {}, []
-    for block in _blocks(doc):
+    for block in re.split(r"\n\s*\n", doc):
         lines = block.splitlines()
         if all(line.startswith("    ") for line in lines):
             parts.append(lines_of("\n".join(line[4:] for line in lines)))
@@ -223,7 +263,11 @@ def _table(rows: list, told: dict[str, str], known: dict[str, str]) -> str:
         row = [f"`{name}`", _kind(annotation, known), f"`{default}`" if default else "", means]
         table.append([cell.replace("|", "\\|") for cell in row])
     full = [k for k in range(4) if any(row[k] for row in table)]
-    lines = [[heads[k] for k in full], ["---"] * len(full), *([row[k] for k in full] for row in table)]
+    lines = [
+        [heads[k] for k in full],
+        ["---"] * len(full),
+        *([row[k] for k in full] for row in table),
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) if table else ""
 
 
@@ -380,9 +424,5 @@ def reference(course: dict, source: Path, notebooks: Path = ROOT / "nbs") -> Non
             listed[-1] += f"\n| [{entry.name}]({entry.uri}) | {short} |"
         write(source / "api" / f"{room}.md", "\n\n".join(parts) + "\n")
     pages = "\n".join(rooms)
-    text = (
-        "# The names of the package\n\nThe objects and verbs of the chapters come from `diffusion_math` itself, the rest from its room, "
-        "as in `from diffusion_math import plot`. Each entry has the import, the arguments with their shapes, what is raised, "
-        f"and a cell of the course that ran it.\n\n```{{toctree}}\n:hidden:\n:maxdepth: 1\n\n{pages}\n```\n\n"
-    )
+    text = _ENGINEERS + f"```{{toctree}}\n:hidden:\n:maxdepth: 1\n\n{pages}\n```\n\n"
     write(source / "api" / "index.md", text + "\n\n".join(listed) + "\n")
