@@ -196,7 +196,9 @@ def test_it_says_so_where_its_strips_and_ends_do_not_suffice(weights, means, var
 def test_every_level_has_an_answer_or_is_refused(level, dtype):
     x0, eps = torch.randn(2, 3, 2, generator=seed(), dtype=dtype)
     assert noise_error(lambda x, v: 0.5 * x, x0, level, eps).isfinite().all()
-    assert normal_error(x0, level, eps).isfinite().all() and normal_error(x0, level).isfinite().all()
+    assert (
+        normal_error(x0, level, eps).isfinite().all() and normal_error(x0, level).isfinite().all()
+    )
     for wrong in (90.0, math.inf, -math.inf):
         with pytest.raises(ValueError, match=r"log_snr must lie in \[-80, 80\]"):
             noise_error(lambda x, v: x, x0, wrong, eps)

@@ -267,7 +267,9 @@ def test_a_trajectory_is_all_of_it():
     path = line_walk(PLANE, x, times, trajectory=True)
     assert path.shape == (3, 3, 2) and error(path[0], x) < 1e-15
     assert torch.equal(path[-1], line_walk(PLANE, x, times))
-    for i, (here, there) in enumerate(itertools.pairwise(times)):  # straight steps, as it was written once
+    for i, (here, there) in enumerate(
+        itertools.pairwise(times)
+    ):  # straight steps, as it was written once
         step = (there - here) * line_velocity(PLANE, path[i], here)
         assert error(path[i + 1], path[i] + step) < 1e-14
 

@@ -488,7 +488,10 @@ def test_a_ddpm_draws_by_a_solver():
         assert draw(p, 2, "heun", like=torch.empty(0, dtype=F64)).dtype == F64
     same = DDPM(SMOOTH_PLANE, ForwardProcess(linear_schedule(40)))
     double = {"like": torch.empty(0, dtype=F64)}
-    own, by = same.sample(9, seed(2), eta=0.0, **double), draw(same, 9, "ddim", generator=seed(2), **double)
+    own, by = (
+        same.sample(9, seed(2), eta=0.0, **double),
+        draw(same, 9, "ddim", generator=seed(2), **double),
+    )
     assert error(own, by) < 1e-10  # the chain's own loop is DDIM's walk
 
 
@@ -587,7 +590,9 @@ WRONG_WEIGHTS = {
 @pytest.mark.parametrize("name", WRONG_WEIGHTS)
 def test_weights_that_do_not_sum_to_1_are_refused(name):
     x = torch.zeros(2, 1, dtype=F64)
-    with pytest.raises(ValueError, match="the rule of 'mine' must give . weights that sum to 1, got"):
+    with pytest.raises(
+        ValueError, match="the rule of 'mine' must give . weights that sum to 1, got"
+    ):
         solve(TWO, x, [0.0, 1.0, 2.0], Solver("mine", 1, rule=WRONG_WEIGHTS[name], past=1))
     for rows in (((1.0,), (2.0, 1.0)), ((1.0,), (NAN, 1.0)), ((1.0,), (1.0,)), ((),)):
         with pytest.raises(ValueError, match="row . must give . weights that sum to 1"):

@@ -211,6 +211,14 @@ class Assembly:
 
         def link(found: re.Match) -> str:
             path, hash_, anchor = found.group(1).partition("#")
+            if re.fullmatch(
+                r"(?:\.\./)*index\.ipynb", path
+            ):  # the site's front page is no notebook
+                return (
+                    f"]({path.removesuffix('.ipynb')}.md{hash_}{anchor})"
+                    if not anchor
+                    else f"]({path[:-6]}.md)"
+                )
             up = "../" * doc.count("/")
             if not path or (self.notebooks / doc).parent.joinpath(path).is_file():
                 outside = path.startswith("../" * (doc.count("/") + 1))

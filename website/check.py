@@ -103,7 +103,7 @@ def unset_formulas(site: Path, read: dict[str, _Page], notebooks: Path) -> list[
     wrong = []
     for path in sorted(notebooks.rglob("*.ipynb")):
         name = path.relative_to(notebooks).with_suffix(".html").as_posix()
-        if name not in read:
+        if name not in read or name == "index.html":  # whose front page is another
             continue
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         texts = ["".join(c["source"]) for c in cells if c["cell_type"] == "markdown"]

@@ -4,7 +4,7 @@ import pytest
 
 from tests.browser.explorable import ROOT, place, settled
 from tests.browser.static_page import static_page
-from tests.browser.widgets import make
+from tests.browser.widgets import EVERY, make
 
 TALL = "body { margin: 0; padding: 300px 0 1500px }"
 
@@ -164,3 +164,36 @@ def test_the_middle_of_the_gaussian_goes_under_the_finger(handset, tmp_path):
     top = scrolled(page)
     page.finger(start, end)
     assert state(page)["mu2"] == pytest.approx(2, abs=0.15) and scrolled(page) == top
+
+
+# What shows and what moves it, in the window: their outermost edges.
+STAGE = """() => {
+    const boxes = [...document.querySelectorAll('.dm-stage canvas, .dm-stage input')].map(e => e.getBoundingClientRect()).filter(b => b.width);
+    return [Math.min(...boxes.map(b => b.top)), Math.max(...boxes.map(b => b.bottom))];
+}"""
+
+
+@pytest.mark.parametrize("width, height", [(390, 844), (360, 640)])
+@pytest.mark.parametrize("name", EVERY)
+def test_picture_and_slider_stay_on_the_screen_together(handset, tmp_path, name, width, height):
+    "On a phone a drag is seen: nothing of either leaves the screen while a finger moves it; the rest is folded."
+    page = phone(handset, tmp_path, name)
+    page.set_viewport_size({"width": width, "height": height})
+    settled(page)
+    assert page.locator(".dm-rest").get_attribute("open") is None
+    page.locator(".dm-stage").evaluate("e => e.scrollIntoView({ block: 'start' })")
+    settled(page)
+    slider, before = page.locator(".dm-stage input[type=range]").first, state(page)
+    box = slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    where = float(slider.evaluate("s => (s.value - s.min) / (s.max - s.min)"))
+    page.finger(
+        *(
+            (box["x"] + share * box["width"], middle)
+            for share in (where, 0.2 if where > 0.5 else 0.8)
+        )
+    )
+    assert state(page) != before
+    top, bottom = page.evaluate(STAGE)
+    assert -1 <= top and bottom <= height - 56  # the site's own header needs as much
+    page.set_viewport_size({"width": 390, "height": 800})
