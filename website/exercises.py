@@ -8,9 +8,7 @@ import inspect
 import re
 import textwrap
 from html import escape
-
-from diffusion_math.teach import exercises  # noqa: F401  (it fills the catalogue)
-from diffusion_math.teach.catalogue.exercise import CATALOGUE
+from typing import Any
 
 _CHECK = re.compile(r'^check\("(\d+b?\.[a-z])".*\)\s*$', re.MULTILINE)
 _GUESS = re.compile(
@@ -43,9 +41,9 @@ def _fold(summary: str, inside: str) -> str:
     return f"<details><summary>{escape(summary)}</summary>\n\n{inside}\n\n</details>"
 
 
-def _right(name: str) -> str:
+def _right(one: Any) -> str:
     try:
-        source = inspect.getsource(CATALOGUE[name].right)
+        source = inspect.getsource(one.right)
     except OSError:
         return ""
     return f"```python\n{textwrap.dedent(source).strip()}\n```"
@@ -54,14 +52,18 @@ def _right(name: str) -> str:
 def exercise(source: str) -> tuple[str, str] | None:
     "The code to begin with and what is folded below it, as Markdown; None where a cell is no exercise that is known."
     found = _CHECK.search(source)
-    if not found or found.group(1) not in CATALOGUE:
+    if not found:
+        return None
+    from diffusion_math.teach.exercises import CATALOGUE
+
+    if found.group(1) not in CATALOGUE:
         return None
     one = CATALOGUE[found.group(1)]
     slips = "\n".join(f"- {slip.says}" for slip in one.slips)
     parts = [_fold("A nudge", one.hints[0]), _fold("The formula", one.hints[1])]
     if slips:
         parts.append(_fold(f"{len(one.slips)} mistakes that are often made", slips))
-    if right := _right(one.name):
+    if right := _right(one):
         parts.append(_fold("One right answer", right))
     return _CHECK.sub("", source).strip(), "\n\n".join(parts)
 

@@ -28,9 +28,7 @@ pytest.importorskip("furo")
 from website import check  # noqa: E402
 
 CHAPTER = "03_forward_process.html"
-FIRST_VIEW = (
-    1_500_000  # bytes, as they are on the disk; compressed it is a third (website/check.py)
-)
+FIRST_VIEW = 1_500_000  # bytes, uncompressed
 
 
 @pytest.fixture(scope="session")
