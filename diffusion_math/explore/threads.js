@@ -23,7 +23,7 @@ import { guess, logMixture, logNormal, logSigmoid, noise, noisedMixture, random,
 const EDGE = 4; // the pictures show x from -4 to 4
 const [FROM, TO, STRETCHES] = [-8, 8, 160];
 const [COLUMNS, ROWS, FULL] = [STRETCHES + 1, 160, 1]; // of the heat map; the density that has the full colour
-const [SHOWN, WALKERS, BARS] = [16, 800, 64];
+const [SHOWN, WALKERS, BARS] = [16, 400, 48];
 const FARTHEST = 3; // where a thread may start
 
 const LEVELS = Array.from({ length: STRETCHES + 1 }, (_, i) => FROM + ((TO - FROM) * i) / STRETCHES);
@@ -37,19 +37,25 @@ function share(law, x, side) {
   return sum;
 }
 
-// Where in the law `to` the rank is that x has in the law `from`: the smaller of both shares stays as it is.
-export function carried(from, to, x) {
+// Where in the law `to` the rank is that x has in the law `from`: the smaller of both shares stays as it is. By Newton's
+// steps from `near`, and by halves where one would leave what is known to hold the place.
+export function carried(from, to, x, near = x) {
   const [before, after] = [share(from, x, -1), share(from, x, 1)];
   const [side, rank] = before < after ? [-1, before] : [1, after];
   const off = from.map((c) => (x - c.mean) / Math.sqrt(c.variance));
   let low = Math.min(...to.map((c) => c.mean + Math.sqrt(c.variance) * Math.min(...off)));
   let high = Math.max(...to.map((c) => c.mean + Math.sqrt(c.variance) * Math.max(...off)));
-  for (let i = 0; i < 60 && low < high; i++) {
-    const middle = (low + high) / 2;
-    if (share(to, middle, side) < rank === side < 0) low = middle;
-    else high = middle;
+  let place = Math.min(high, Math.max(low, near));
+  for (let i = 0; i < 100 && low < high; i++) {
+    const off = share(to, place, side) - rank;
+    if (off < 0 === side < 0) low = place;
+    else high = place;
+    const step = (side * off) / Math.exp(logMixture(to, place));
+    const next = place + step > low && place + step < high ? place + step : (low + high) / 2;
+    if (off === 0 || Math.abs(next - place) <= 2e-16 * Math.abs(place)) break;
+    place = next;
   }
-  return (low + high) / 2;
+  return place;
 }
 
 // Each walker in x one step on, from level i: the guessed noise keeps the share rho, and the rest is fresh.
@@ -76,7 +82,10 @@ function computation(model) {
   const unit = random(1);
   const [seeds, crowd] = [SHOWN, WALKERS].map((n) => Array.from({ length: n }, unit.normal));
   const now = { start, laws };
-  now.thread = (x) => laws.map((law) => carried(first, law, x));
+  now.thread = (x) => {
+    let near = x;
+    return laws.map((law) => (near = carried(first, law, x, near)));
+  };
   // where each place of the data came from, and by how much the flow has squeezed what came there
   const places = Array.from({ length: 401 }, (_, i) => {
     const y = EDGE * (i / 200 - 1);

@@ -54,7 +54,7 @@ def test_the_crowd_with_dice_ends_as_the_data_whatever_its_spread(show):
     widget = ThreadsExplorer(spread=0.6)
     ends = np.array(show(widget).evaluate(f"{STATE}.ends"))
     on_left = (ends < -0.5).mean()
-    assert len(ends) == 800 and abs(on_left - 0.3) < 5 * math.sqrt(0.3 * 0.7 / 800)
+    assert len(ends) == 400 and abs(on_left - 0.3) < 5 * math.sqrt(0.3 * 0.7 / 400)
 
 
 def test_without_dice_the_walk_nears_the_flow(show):
