@@ -221,6 +221,15 @@ function foldOnPhone(root, { first = [], show, move }, signal) {
   }
   narrow.addEventListener("change", follow, { signal });
   follow();
+
+  // While something of the rest is dragged, the picture comes along, if it leaves the finger free.
+  const hold = ({ target, clientY }) => {
+    const stage = root.querySelector(".dm-stage");
+    if (stage && target.closest(".dm-rest .dm-range") && clientY > stage.offsetHeight + 70) stage.classList.add("dm-held");
+  };
+  const leave = () => root.querySelector(".dm-held")?.classList.remove("dm-held");
+  root.addEventListener("pointerdown", hold, { signal });
+  for (const type of ["pointerup", "pointercancel"]) root.addEventListener(type, leave, { signal });
 }
 
 // ----------------------------------------------------------------------------------------------------- light and dark
