@@ -7,6 +7,7 @@ Each function calls the code on inputs of its own and compares it with the exact
 """
 
 from .bits import bits, decoder
+from .empirical import empirical
 from .guidance import guidance
 from .known import known, known_steps
 from .loss import loss, target
@@ -20,6 +21,7 @@ __all__ = [
     "Verdict",
     "bits",
     "decoder",
+    "empirical",
     "guidance",
     "known",
     "known_steps",

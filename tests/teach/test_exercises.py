@@ -448,6 +448,10 @@ OTHERWISE = [
     ("14.b", lambda v: (1 / torch.sigmoid(-v / 2) - 1) / 2),
     ("15.a", lambda told, slope, a2, w: torch.lerp(told, told + (1 / math.sqrt(a2) - math.sqrt(a2)) * slope, w - 1)),
     ("15.b", lambda strong, weak, truth: (math.log(weak) - math.log(truth)) / (math.log(weak) - math.log(strong))),
+    ("16.a", lambda data, x, a, s: torch.softmax((a * x.flatten(1) @ data.flatten(1).T
+     - a**2 / 2 * data.flatten(1).square().sum(1)) / s**2, 1)),
+    ("16.b", lambda error, log_snr, n: float(np.interp(math.log(n), np.concatenate([[0.0], np.cumsum(
+        (error[1:] + error[:-1]).double().numpy() / 4 * log_snr.diff().double().numpy())]), log_snr.double().numpy()))),
     ("13.a", lambda u, v, w: ((1 + (w - v) / (v - u) / 2).item(), (-(w - v) / (v - u) / 2).item())),
     ("13.a", lambda u, v, w: torch.stack([(w - v) / 2 + v - u, -(w - v) / 2]) / (v - u)),
     ("13.b", lambda n, n2, n4: math.log(abs((n2 - n) / (n4 - n2))) / math.log(2)),
@@ -715,7 +719,7 @@ def test_a_check_takes_an_instant():
     "call", [lambda: check("3.z", stub), lambda: hint("99.a"), lambda: check("3", stub)]
 )
 def test_an_unknown_name_is_an_error_that_lists_them(call):
-    with pytest.raises(ValueError, match="name must be one of 1.a, 1.b, .* 15.b, got"):
+    with pytest.raises(ValueError, match="name must be one of 1.a, 1.b, .*, got"):
         call()
 
 
