@@ -16,6 +16,7 @@ from diffusion_math.explore.gaussian import GaussianExplorer
 from diffusion_math.explore.guide import GuideExplorer
 from diffusion_math.explore.learn import LearnExplorer
 from diffusion_math.explore.melting import MeltingExplorer
+from diffusion_math.explore.memory import MemoryExplorer
 from diffusion_math.explore.network import NetworkExplorer
 from diffusion_math.explore.noising import NoisingExplorer
 from diffusion_math.explore.origin import OriginExplorer
@@ -73,6 +74,14 @@ def network(**arguments):
         torch.manual_seed(0)
         p = DDPM(UNet(width=8), ForwardProcess(linear_schedule(1000)), predicts="v")
     return NetworkExplorer(p, images(), **{"t": 300, "generator": seeded()} | arguments)
+
+
+def few(n=6):
+    "n pictures of 8 x 9 pixels, each a square of its own place and grey."
+    x = -torch.ones(n, 1, 8, 9)
+    for i in range(n):
+        x[i, 0, i // 3 : i // 3 + 5, i % 3 : i % 3 + 5] = 0.2 * i
+    return x + 0.05 * torch.randn(x.shape, generator=seeded(6))
 
 
 EVERY = {
@@ -204,6 +213,16 @@ EVERY = {
         "w",
         4,
         ("w.places", "e.places"),
+    ),
+    "memory": Sample(
+        lambda: MemoryExplorer(few(), window=5, level=2.0, collapse=-1.0, generator=seeded()),
+        ("side of the window", "λ log SNR", "pixel, row", "pixel, column"),
+        "window",
+        7,
+        (
+            "[*w.quilt.flatten().tolist(), w.path[20, 3, 4].item()]",
+            "[...e.quilt, e.path[20].x[3 * 9 + 4]]",
+        ),
     ),
     "gauge": Sample(gauge, ("σ noise added",), "noise", 10, ("w.log_q", "e.logQ")),
 }
