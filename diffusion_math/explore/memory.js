@@ -115,7 +115,7 @@ function quilt(ui, now) {
         context.fillStyle = colour(k);
         context.fillRect(...cell(i));
         const ink = Math.min(1, Math.max(0, (now.here.guess[i] + 1) / 2));
-        context.fillStyle = `rgb(0 0 0 / ${0.75 * (1 - ink)})`; // dark where the digit is dark
+        context.fillStyle = `rgb(0 0 0 / ${0.6 * (1 - ink)})`; // dark where the digit is dark
         context.fillRect(...cell(i));
       });
       for (const [shade, wide] of [[colours.paper, 4], [colours.ink, 2]]) {
@@ -200,14 +200,14 @@ function render({ model, el }) {
   }
 
   const small = (text, canvas) => h("figure", {}, h("figcaption", {}, text), canvas);
+  const shown = h("div", { class: "dm-answers" }, small("under noise", noisy), small("the guess", guess), small("the pixel's source", source));
   const keys = [key("p", "the largest share at the pixel"), mark.length ? key("bell", maths("the collapse of the whole pile")) : ""];
   ui.root.append(
     h(
       "div",
       { class: "dm-row" },
       h("figure", { class: "dm-third" }, h("figcaption", { class: "dm-keys" }, "the quilt: touch a pixel"), patches.canvas),
-      h("div", { class: "dm-answers" }, small("under noise", noisy), small("the guess", guess), small("the pixel's source", source)),
-      h("div", { class: "dm-controls" }, panel.window.el, panel.level.el, facts.el, panel.buttons(reset)),
+      h("div", { class: "dm-controls" }, shown, panel.window.el, panel.level.el, facts.el, panel.buttons(reset)),
     ),
     h("figure", { class: "dm-wide" }, h("figcaption", { class: "dm-keys" }, keys), sure.canvas),
     h("div", { class: "dm-grid" }, h("div", { class: "dm-controls" }, panel.rows.el), h("div", { class: "dm-controls" }, panel.columns.el)),

@@ -51,7 +51,7 @@ class MemoryExplorer(Explorable):
         if not (2 <= n <= _MOST and c == 1 and 1 <= self._side[0] * self._side[1] <= _PIXELS):
             fits = f"2 to {_MOST} pictures (n, 1, h, w) of at most {_PIXELS} pixels"
             raise ValueError(f"pile must be {fits}, got {tuple(pile.shape)}")
-        mark = [] if collapse is None else [checks.within("collapse", collapse, 8)]
+        mark = [] if collapse is None else [checks.within("collapse", collapse, _TO, _FROM)]
         noise = pack(torch.randn(self._side, generator=checks.random(generator)))
         self.pile = pile.detach().float().double()
         start = {"window": checks.whole("window", window), "level": level}
