@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from .. import checks
 from .clock import Clock, clock_of
 from .noising import no_verdict, noised
-from .verdict import Case, NoAnswer, Slip, Verdict, as_numbers, ask, judge
+from .verdict import Case, NoAnswer, Slip, Verdict, as_numbers, ask, judge, slips
 
 __all__ = ["empirical"]
 
@@ -46,26 +46,27 @@ def of_nearest(share: Tensor, pile: Tensor, *_: Tensor) -> Tensor:
     return pile[share.argmax(1)]
 
 
-SLIPS = (
-    Slip("a softmax for each batch",
-         "Divide by one sum over all batches: keep a running maximum, and two running sums that are scaled with it.",
-         ()),  # made for each size of a batch, below
-    Slip("the scale of the signal left out", "The distance is from x_t to a x_i, and not to x_i.",
-         (lambda **k: RIGHT(**k, scale=1.0),)),
-    Slip("s for its square", "The exponent is divided by 2 s^2: the noise's variance, and not its deviation.",
-         (guess_by(lambda q, a, s, d: -q / (2 * s)), guess_by(lambda q, a, s, d: -q / s))),
-    Slip("the 2 left out", "A bell has half of the square in its exponent: divide by 2 s^2.",
-         (guess_by(lambda q, a, s, d: -q / s**2),)),
-    Slip("a distance that is not squared", "The exponent holds the square of the distance.",
-         (guess_by(lambda q, a, s, d: -q.sqrt() / (2 * s**2)), guess_by(lambda q, a, s, d: -q.sqrt() / s))),
-    Slip("a mean over the pixels", "The square of a distance is a sum over pixels, not their mean.",
-         (guess_by(lambda q, a, s, d: -q / (2 * s**2 * d)),)),
-    Slip("the nearest picture alone", "E[x_0 | x_t] is the average of all pictures by their shares.",
-         (guess_by(exact, of_nearest),)),
-    Slip("the signal for the picture", "That is a times the guess. Divide by a, or leave it out.",
-         (guess_by(exact, lambda w, pile, x, a, s: a * (w @ pile)),)),
-    Slip("the noise for the picture", "That is the guess of eps; of x_0 it is (x_t - s eps) / a.",
-         (guess_by(exact, lambda w, pile, x, a, s: (x - a * (w @ pile)) / s),)),
+BATCHES, CURE = (
+    "a softmax for each batch",
+    "Divide by one sum over all batches: keep a running maximum, and two running sums that are scaled with it.",
+)
+SLIPS = slips(
+    ("the scale of the signal left out", "The distance is from x_t to a x_i, and not to x_i.",
+     lambda **k: RIGHT(**k, scale=1.0)),
+    ("s for its square", "The exponent is divided by 2 s^2: the noise's variance, and not its deviation.",
+     guess_by(lambda q, a, s, d: -q / (2 * s)), guess_by(lambda q, a, s, d: -q / s)),
+    ("the 2 left out", "A bell has half of the square in its exponent: divide by 2 s^2.",
+     guess_by(lambda q, a, s, d: -q / s**2)),
+    ("a distance that is not squared", "The exponent holds the square of the distance.",
+     guess_by(lambda q, a, s, d: -q.sqrt() / (2 * s**2)), guess_by(lambda q, a, s, d: -q.sqrt() / s)),
+    ("a mean over the pixels", "The square of a distance is a sum over pixels, not their mean.",
+     guess_by(lambda q, a, s, d: -q / (2 * s**2 * d))),
+    ("the nearest picture alone", "E[x_0 | x_t] is the average of all pictures by their shares.",
+     guess_by(exact, of_nearest)),
+    ("the signal for the picture", "That is a times the guess. Divide by a, or leave it out.",
+     guess_by(exact, lambda w, pile, x, a, s: a * (w @ pile))),
+    ("the noise for the picture", "That is the guess of eps; of x_0 it is (x_t - s eps) / a.",
+     guess_by(exact, lambda w, pile, x, a, s: (x - a * (w @ pile)) / s)),
 )  # fmt: skip
 
 
@@ -96,7 +97,7 @@ def sizes(n: int) -> Iterable[int]:
 def slips_of(n: int) -> tuple[Slip, ...]:
     "The slips for a pile of n."
     makes = [of_batches(k, by) for k in sizes(n) for by in ((False, True) if n % k else (False,))]
-    return (Slip(SLIPS[0].name, SLIPS[0].cure, tuple(makes)), *SLIPS[1:])
+    return (Slip(BATCHES, CURE, tuple(makes)), *SLIPS)
 
 
 def draw_questions(clock: Clock, data: Tensor) -> list[Case]:

@@ -175,6 +175,10 @@ _add(
     (r"D_w", "the guess beyond that", "guided(p, p, 2.0)(x_t, log_snr)", "15.2"),
     (r"\omega", '"omega": how loudly a class counts, counted from 0',
      "guidance.guidance_weight(3, 'Ho & Salimans 2022') - 1", "15.2"),
+    (r"w_i(x)", "how likely picture i of a pile is to have become x", "memory.shares(x0, x_t, 1.0)", "16.1"),
+    (r"I(x_0; x_\lambda)", "how many nats a noisy picture says about the clean one",
+     "memory.information(mixture, x0, [-1.0, 0.0, 1.0])", "16.2"),
+    (r"\lambda_C", "where a perfect memory of n pictures has chosen: there that information is log n", "", "16.2"),
 )  # fmt: skip
 
 _CHAPTERS = {
@@ -183,7 +187,7 @@ _CHAPTERS = {
     "6": "06_ddpm", "6b": "06b_fewer_freedoms", "7": "07_score_matching", "7b": "07b_dictionary",
     "8": "08_recap", "8b": "08b_famous_slips", "9": "09_noise_free_walk", "10": "10_noisy_walk",
     "11": "11_likelihood_by_flow", "12": "12_area_under_the_error", "13": "13_solvers", "14": "14_flow_matching",
-    "15": "15_guidance",
+    "15": "15_guidance", "16": "16_memory",
 }  # fmt: skip
 
 

@@ -238,8 +238,22 @@ BRIEF = {
         "-12.0, 12.0, 150)": "-12.0, 12.0, 80)",
         "-10.0, 10.0, 300, η, gen)": "-10.0, 10.0, 150, η, gen)",
     },
+    "16_memory.ipynb": {
+        "torch.randint(1000, (1500,), generator=gen)": "torch.randint(1000, (400,), generator=gen)",
+        "drawn = population.sample(1500, gen)": "drawn = population.sample(400, gen)",
+        'digits("test")[:8]': 'digits("test")[:2]',
+        "{n: train(ours[n], 400 if n == 16 else 1500, looks) for n in ours}": "{n: train(ours[n], 50, looks) for n in ours}",
+        "train(others[n], 400 if n == 16 else 1500, ())": "train(others[n], 50, ())",
+    },
 }
-TRAINED = {"06_ddpm.ipynb": ['assert sure["drawn"] < sure["drawn, g = 1.5"]']}
+TRAINED = {
+    "06_ddpm.ipynb": ['assert sure["drawn"] < sure["drawn, g = 1.5"]'],
+    "16_memory.ipynb": [
+        "assert first[16][0] < first[64][0] and not first[256]",
+        "assert to_truth[16] > to_truth[64] > to_truth[256]",
+        "assert likeness[16][0] < likeness[16][1] and likeness[256][0] > likeness[256][1]",
+    ],
+}
 
 
 def places(name: str) -> dict[str, str]:

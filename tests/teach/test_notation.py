@@ -58,7 +58,7 @@ def objects():
     names = {name: getattr(diffusion_math, name) for name in diffusion_math.__all__}
     names |= {
         name: getattr(diffusion_math, name)
-        for name in ("area", "guidance", "matching", "sde", "slopes")
+        for name in ("area", "guidance", "matching", "memory", "sde", "slopes")
     }
     return names | {
         "torch": torch, "x0": x0, "x_t": x_t, "t": 3, "log_snr": 1.0, "weights": weights, "means": means, "covs": covs,
