@@ -3,7 +3,7 @@
 # %% auto #0
 __all__ = ['shares', 'information', 'LocalDenoiser', 'windows']
 
-# %% ../nbs/16_memory.ipynb #dcf7c6dd
+# %% ../nbs/16_memory.ipynb #6db6f0d2
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +21,7 @@ from .sums import pieces, wide
 
 __all__ = ["LocalDenoiser", "information", "shares"]
 
-# %% ../nbs/16_memory.ipynb #e4e75ba3
+# %% ../nbs/16_memory.ipynb #642edbb8
 def shares(data: Float[Tensor, "n *event"], x_t: Batch, log_snr: LogSNR) -> Float[Tensor, "b n"]:
     """q(i | x_t): how likely each of data (n, *event) is to have become x_t, (b, n) [Kamb & Ganguli 2024 eq. 4].
 
@@ -34,7 +34,7 @@ def shares(data: Float[Tensor, "n *event"], x_t: Batch, log_snr: LogSNR) -> Floa
     # -|x - a x_i|^2 / (2 s^2), but for what all i have in common
     return ((a * x @ pile.T - a**2 / 2 * pile.square().sum(1)) / s**2).softmax(1)
 
-# %% ../nbs/16_memory.ipynb #05701792
+# %% ../nbs/16_memory.ipynb #7e9eebf4
 @torch.no_grad()
 def information(denoiser: Any, x0: Batch, log_snr: Tensor, generator: Random = None) -> Tensor:
     """Half the area under the error of each of x0, from -inf up to each of log_snr (m,), (m, b), in nats.
@@ -49,7 +49,7 @@ def information(denoiser: Any, x0: Batch, log_snr: Tensor, generator: Random = N
     area = torch.cumulative_trapezoid(error, level.to(error), dim=0)
     return (error[:1] + torch.cat([torch.zeros_like(area[:1]), area])) / 2
 
-# %% ../nbs/16_memory.ipynb #a08952f6
+# %% ../nbs/16_memory.ipynb #af79bacd
 class LocalDenoiser:
     """The pile's best guess when each pixel sees only a window of the noisy picture [Kamb & Ganguli 2024]: a denoiser.
 

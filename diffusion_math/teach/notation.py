@@ -177,7 +177,7 @@ _add(
      "guidance.guidance_weight(3, 'Ho & Salimans 2022') - 1", "15.2"),
     (r"w_i(x)", "how likely picture i of a pile is to have become x", "memory.shares(x0, x_t, 1.0)", "16.1"),
     (r"I(x_0; x_\lambda)", "how many nats a noisy picture says about the clean one",
-     "memory.information(mixture, x0, [-1.0, 0.0, 1.0])", "16.2"),
+     "memory.information(mixture, x0, torch.tensor([-1.0, 0.0]))", "16.2"),
     (r"\lambda_C", "where a perfect memory of n pictures has chosen: there that information is log n", "", "16.2"),
 )  # fmt: skip
 
