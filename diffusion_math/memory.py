@@ -29,7 +29,10 @@ def shares(data: Float[Tensor, "n *event"], x_t: Batch, log_snr: LogSNR) -> Floa
     """
     level = checks.log_snr("log_snr", log_snr, x_t)
     checks.refuse(level == math.inf, "log_snr must be below inf, got", level)
-    pile, x = data.flatten(1).double(), checks.events("x_t", x_t, data.shape[1:]).flatten(1).double()
+    pile, x = (
+        data.flatten(1).double(),
+        checks.events("x_t", x_t, data.shape[1:]).flatten(1).double(),
+    )
     a, s = signal_and_noise(level, x)
     # -|x - a x_i|^2 / (2 s^2), but for what all i have in common
     return ((a * x @ pile.T - a**2 / 2 * pile.square().sum(1)) / s**2).softmax(1)
@@ -114,4 +117,6 @@ def windows(h: int, w: int, patch: int, alike: bool) -> list[tuple[Tensor, Tenso
         rows = torch.arange(row - up, row + down + 1)
         window = (rows[:, None] * w + torch.arange(column - left, column + right + 1)).flatten()
         groups.setdefault((up, down, left, right) if alike else place, []).append((place, window))
-    return [(torch.tensor([p for p, _ in g]), torch.stack([v for _, v in g])) for g in groups.values()]
+    return [
+        (torch.tensor([p for p, _ in g]), torch.stack([v for _, v in g])) for g in groups.values()
+    ]
