@@ -176,4 +176,4 @@ def test_elsewhere_a_noise_level_keeps_all_of_its_digits():
         checks.finest(torch.device("cpu")) == checks.finest(torch.device("cuda")) == torch.float64
     )
     assert checks.finest(torch.device("mps")) == torch.float32
-    assert Q.tables.row("log_snr", 3, torch.zeros(1)).dtype == torch.float64
+    assert Q.tables.log_snr(torch.zeros(1), 3).dtype == torch.float64
