@@ -70,7 +70,7 @@ def answers(name, f, seed):
 
 def test_there_are_two_exercises_a_chapter():
     assert NAMES == [
-        f"{chapter}.{letter}" for chapter in range(1, len(CHAPTERS) + 1) for letter in "ab"
+        f"{int(path.stem[:2])}.{letter}" for path in CHAPTERS for letter in "ab"
     ]
 
 
@@ -452,6 +452,8 @@ OTHERWISE = [
      - a**2 / 2 * data.flatten(1).square().sum(1)) / s**2, 1)),
     ("16.b", lambda error, log_snr, n: float(np.interp(math.log(n), np.concatenate([[0.0], np.cumsum(
         (error[1:] + error[:-1]).double().numpy() / 4 * log_snr.diff().double().numpy())]), log_snr.double().numpy()))),
+    ("19.a", lambda words, p, x, seen: (k := p * (((words - x).abs() * seen).sum(1) == 0)) @ words / k.sum()),
+    ("19.b", lambda chance, seen, t: -torch.where(seen > 0, 1, chance).log().mean(1) / (t * math.log(2))),
     ("13.a", lambda u, v, w: ((1 + (w - v) / (v - u) / 2).item(), (-(w - v) / (v - u) / 2).item())),
     ("13.a", lambda u, v, w: torch.stack([(w - v) / 2 + v - u, -(w - v) / 2]) / (v - u)),
     ("13.b", lambda n, n2, n4: math.log(abs((n2 - n) / (n4 - n2))) / math.log(2)),
