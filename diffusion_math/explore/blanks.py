@@ -85,4 +85,6 @@ class BlanksExplorer(Explorable):
             return self._language.denoise(x)[0]
         words = one_hot(self.sentences)
         fits = ((words == x) | (x.sum(2, keepdim=True) == 0)).all(2).all(1).double()
-        return torch.einsum("w,wlv->lv", fits / fits.sum(), words) if fits.any() else x[0] * 0 + 1 / 27
+        return (
+            torch.einsum("w,wlv->lv", fits / fits.sum(), words) if fits.any() else x[0] * 0 + 1 / 27
+        )

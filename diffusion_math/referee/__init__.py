@@ -11,6 +11,7 @@ from .empirical import empirical
 from .guidance import guidance
 from .known import known, known_steps
 from .loss import loss, target
+from .masked import masked_loss
 from .noising import noising
 from .posterior import posterior
 from .sampler import sampler
@@ -26,6 +27,7 @@ __all__ = [
     "known",
     "known_steps",
     "loss",
+    "masked_loss",
     "noising",
     "posterior",
     "sampler",

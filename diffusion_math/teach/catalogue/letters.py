@@ -49,7 +49,9 @@ add(
 slip(
     "19.a",
     "You counted hidden letters as shown: a word fits if it agrees with x where seen is 1.",
-    lambda w, p, x, s: _weights(w, p, x * s, 0 * s + 1) @ w / _weights(w, p, x * s, 0 * s + 1).sum(),
+    lambda w, p, x, s: (
+        _weights(w, p, x * s, 0 * s + 1) @ w / _weights(w, p, x * s, 0 * s + 1).sum()
+    ),
     lambda w, p, x, s: _weights(w, p, x, 0 * s + 1) @ w / _weights(w, p, x, 0 * s + 1).sum(),
 )
 slip(
