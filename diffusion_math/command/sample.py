@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from ..data.pictures import fit_in_memory, save_pictures, sized
 from ..ddpm import DDPM
+from ..letters import ALPHABET, MarkovLaw, prose, spell, unmask
 from ..networks.denoiser import as_denoiser
 from ..sde import walk
 from ..solvers import SOLVERS, draw
@@ -83,12 +84,31 @@ def _picture_file(text: str) -> Path:
     return path
 
 
+LETTERS = 16  # of a word
 SAMPLE = 16  # bytes that a number of a picture takes at once: as it was drawn, joined, as a level
+
+
+def _write_letters(o: Namespace, given: dict[str, Any]) -> None:
+    "diffusion-math sample --letters: words from the exact law of chapter 19, and how many of them it never writes."
+    if other := sorted(given.keys() - {"letters", "n", "steps", "seed", "quiet"}):
+        raise ValueError(f"argument --letters: takes --n, --steps, --seed, got --{other[0]}")
+    steps = o.steps if "steps" in given else LETTERS
+    if steps > LETTERS:
+        raise ValueError(f"argument --steps: must be at most {LETTERS} with --letters, got {steps}")
+    language, blanks = MarkovLaw.fit(prose(), LETTERS), torch.zeros(o.n, LETTERS, len(ALPHABET))
+    words = unmask(language, blanks, steps, generator=Generator().manual_seed(o.seed))
+    print("\n".join(spell(words)))
+    never = int((~language.log_prob(words).isfinite()).sum())
+    print(
+        f"{o.n} words of {LETTERS} letters by {steps} steps; of them the law never writes {never}"
+    )
 
 
 def _sample(args: Namespace) -> None:
     "diffusion-math sample"
     o = options.all_options(args)
+    if o.letters:
+        return _write_letters(o, options.given_options(args))
     if "out" not in options.given_options(args) and o.out.exists():
         raise ValueError(f"argument --out: {o.out} is there already; --out {o.out} writes over it")
     given = options.given_options(args)
@@ -119,6 +139,7 @@ _EXAMPLES = """examples:
   diffusion-math sample --n 16 --solver 2m --steps 8 --out quick.png
   diffusion-math sample --model run --class 3 --steps 250 --eta 1 --out threes.npz
   diffusion-math sample --sde 1 --steps 100 --out walked.png
+  diffusion-math sample --letters --n 8 --steps 4
 
 A .png shows all pictures on one sheet; an .npz keeps each (images, and labels if it has classes), and can be
 read by train and evaluate. The same seed gives the same pictures on the same machine."""
@@ -141,6 +162,8 @@ def add_sample(subcommands: Any) -> None:
     option("--sde", None, f"{dial} (default: the chain)", type=number(0), metavar="DIAL")
     option("--class", None, f"{which} (default: all, if the model has classes)", metavar="NAME")
     option("--cols", None, "columns of the sheet (default: as many as make a square)", **a_count)
+    spelled = "words in place of pictures: 16 letters of this course, from blanks, printed; takes --n, --steps, --seed"
+    option("--letters", False, f"{spelled} (default: pictures)", action="store_true")
     option("--seed", 0, "of the noise", type=whole(0), metavar="N")
     option("--batch", 256, "pictures at a time", **a_count)
     option("--quiet", False, "no progress bar (default: one in a terminal)", action="store_true")

@@ -8,6 +8,7 @@ from PIL import Image
 from diffusion_math import as_denoiser, load_model, walk
 from diffusion_math.command.main import main
 from diffusion_math.data.pictures import load_pictures
+from diffusion_math.letters import MarkovLaw, one_hot, prose
 from diffusion_math.solvers import draw
 from tests.command.small import told
 
@@ -108,3 +109,24 @@ def test_a_walk_may_have_more_steps_than_the_model_and_as_few_as_one(run, tmp_pa
     assert "argument --steps: must be at most 20, the steps of the model, got 30" in told(capsys)
     assert sample(run, tmp_path / "a.png", "--n 2 --sde 1 --eta 0.5") == 1
     assert "argument --sde: has a dial in place of --eta" in told(capsys)
+
+
+def test_words_from_blanks(capsys):
+    assert main(["sample", "--letters", "--n", "5", "--seed", "3"]) == 0
+    *words, last = capsys.readouterr().out.splitlines()
+    law = MarkovLaw.fit(prose(), 16)
+    assert len(words) == 5 and law.log_prob(one_hot(words)).isfinite().all()
+    assert last == "5 words of 16 letters by 16 steps; of them the law never writes 0"
+    assert main(["sample", "--letters", "--n", "5", "--seed", "3"]) == 0
+    assert capsys.readouterr().out.splitlines()[:-1] == words
+    assert main(["sample", "--letters", "--n", "20", "--steps", "1"]) == 0
+    assert "by 1 steps; of them the law never writes 0" not in capsys.readouterr().out
+
+
+def test_words_take_no_options_of_pictures(capsys):
+    for options, words in (
+        ("--solver 2m", "takes --n, --steps, --seed, got --solver"),
+        ("--steps 17", "argument --steps: must be at most 16 with --letters, got 17"),
+    ):
+        assert main(["sample", "--letters", *options.split()]) == 1
+        assert words in told(capsys)
