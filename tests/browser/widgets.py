@@ -7,6 +7,7 @@ import torch
 from diffusion_math.ddpm import DDPM
 from diffusion_math.explore.area import AreaExplorer
 from diffusion_math.explore.bell import BellExplorer
+from diffusion_math.explore.blanks import BlanksExplorer
 from diffusion_math.explore.bound import BoundExplorer
 from diffusion_math.explore.draw import DrawExplorer
 from diffusion_math.explore.explorable import Explorable
@@ -192,6 +193,13 @@ EVERY = {
         "x",
         3,
         ("[*w.errors.tolist(), w.so_far, w.nats]", "[...e.errors, e.sofar, e.nats]"),
+    ),
+    "blanks": Sample(
+        lambda: BlanksExplorer(word="th__e____________"[:16], place=3, each=4),
+        ("place", "letters a step"),
+        "place",
+        6,
+        ("w.chances.flatten().tolist()", "[].concat(...e.rows.map(row => Array.from(row)))"),
     ),
     "threads": Sample(
         lambda: ThreadsExplorer(start=-0.4),
