@@ -84,8 +84,8 @@ function render({ model, el }) {
   const upTo = (letter) => V - 1 - letter + 0.5; // the blank on top
 
   // A word is counted when its last blank goes.
-  function put(word, event, rest = {}) {
-    const done = !word.includes(BLANK) && ui.state.word.includes(BLANK);
+  function put(word, event, rest = {}, before = ui.state.word) {
+    const done = !word.includes(BLANK) && before.includes(BLANK);
     const never = done && !chances(lawOf(ui.state.law), word).comes;
     ui.set({ word, ...rest, ...(done ? { written: ui.state.written + 1, never: ui.state.never + never } : {}) }, event);
   }
@@ -107,11 +107,12 @@ function render({ model, el }) {
   });
 
   function step(event) {
-    const blanks = Array.from(ui.state.word, (letter, i) => (letter === BLANK ? i : -1)).filter((i) => i >= 0);
-    const { rows } = chances(lawOf(ui.state.law), ui.state.word);
-    let word = blanks.length ? ui.state.word : BLANK.repeat(L);
+    const before = ui.state.word.includes(BLANK) ? ui.state.word : BLANK.repeat(L);
+    const blanks = Array.from(before, (letter, i) => (letter === BLANK ? i : -1)).filter((i) => i >= 0);
+    const { rows } = chances(lawOf(ui.state.law), before);
+    let word = before;
     for (const i of some(blanks, ui.state.each, dice)) word = set(word, i, ALPHABET[draw(rows[i], dice)]);
-    put(word, event);
+    put(word, event, {}, before);
   }
 
   const which = choice(ui, {
