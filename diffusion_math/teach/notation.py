@@ -181,13 +181,15 @@ _add(
     (r"\lambda_C", "where a perfect memory of n pictures has chosen: there that information is log n", "", "16.2"),
 )  # fmt: skip
 
+_add((r"m \odot x_0", '"m times x zero": letters that are hidden are rows of zeros', "", "19.2"))
+
 _CHAPTERS = {
     "0": "00_the_hour", "1": "01_data_distribution", "2": "02_gaussians", "3": "03_forward_process",
     "4": "04_reverse_process", "4b": "04b_small_steps", "5": "05_elbo", "5b": "05b_bits_per_dim",
     "6": "06_ddpm", "6b": "06b_fewer_freedoms", "7": "07_score_matching", "7b": "07b_dictionary",
     "8": "08_recap", "8b": "08b_famous_slips", "9": "09_noise_free_walk", "10": "10_noisy_walk",
     "11": "11_likelihood_by_flow", "12": "12_area_under_the_error", "13": "13_solvers", "14": "14_flow_matching",
-    "15": "15_guidance", "16": "16_memory",
+    "15": "15_guidance", "16": "16_memory", "19": "19_letters",
 }  # fmt: skip
 
 

@@ -225,6 +225,13 @@ BRIEF = {
         "torch.full((32,), 3)": "torch.full((16,), 3)",
         "sample(32, gen, eta=0.0)": "sample(16, gen, eta=0.0)",
     },
+    "19_letters.ipynb": {
+        "net, rounds = mlp(L + 2, 50, L), 4000": "net, rounds = mlp(L + 2, 50, L), 20",
+        "x0, t, x_t = noised(40_000)": "x0, t, x_t = noised(2_000)",
+        "for _ in range(1500):": "for _ in range(300):",
+        "reader, rounds, losses = Reads(), 5000, []": "reader, rounds, losses = Reads(), 50, []",
+        "text = language.sample(50_000, gen)": "text = language.sample(2_000, gen)",
+    },
     "15b_more_slips.ipynb": {
         "def without_dice(share, steps=200)": "def without_dice(share, steps=100)",
         "torch.linspace(-8, 5, 201, dtype=f64)": "torch.linspace(-8, 5, 101, dtype=f64)",
