@@ -2,7 +2,7 @@
 
 # %% auto #0
 __all__ = ['ALPHABET', 'Words', 'PICKS', 'check_words', 'shown', 'answers', 'steps_of', 'hide', 'masked_loss', 'replay', 'spell',
-           'one_hot', 'prose', 'TableLaw', 'MarkovLaw', 'whole', 'CoinMixture', 'BinomialChain', 'hidden_costs',
+           'one_hot', 'prose', 'TableLaw', 'whole', 'MarkovLaw', 'CoinMixture', 'BinomialChain', 'hidden_costs',
            'masked_bound', 'unmask', 'shares', 'unmask_law', 'written']
 
 # %% ../nbs/19_letters.ipynb #aeb5194e
@@ -174,7 +174,12 @@ class TableLaw:
         total = each.sum(2, keepdim=True)
         return torch.where(total > 0, each / total, 1 / letters).to(x_t)
 
-# %% ../nbs/19_letters.ipynb #379d0d93
+# %% ../nbs/19_letters.ipynb #8cdb96ff
+def whole(x: Tensor, dim: int | tuple[int, int] = (1, 2)) -> Tensor:
+    "x over its sum, which may be 0."
+    return x / x.sum(dim, keepdim=True).clamp(min=1e-300)
+
+# %% ../nbs/19_letters.ipynb #2510c688
 class MarkovLaw:
     """Words of `length` letters out of v: the first k by a table start (v,) * k, each next by step (v,) * (k + 1).
 
@@ -275,12 +280,7 @@ class MarkovLaw:
         said += [first.sum(others) if others else first for others in axes]
         return whole(torch.stack(said[::-1], 1), 2), comes
 
-
-def whole(x: Tensor, dim: int | tuple[int, int] = (1, 2)) -> Tensor:
-    "x over its sum, which may be 0."
-    return x / x.sum(dim, keepdim=True).clamp(min=1e-300)
-
-# %% ../nbs/19_letters.ipynb #029af050
+# %% ../nbs/19_letters.ipynb #b80c3d00
 class CoinMixture:
     """k words (k, l) of 0 and 1, equally likely, whose letters are thrown anew with a coin that shows 1 with chance rate.
 
@@ -315,7 +315,7 @@ class CoinMixture:
         said = torch.where(never, 0.0, each).softmax(1) @ self.words
         return torch.where(never, 0.5, said).to(x_t)
 
-
+# %% ../nbs/19_letters.ipynb #255e1cd7
 class BinomialChain:
     """Noise for coins [SD15 Table App.1]: at step t each letter is thrown anew with chance beta_t = 1/(T - t + 1).
 
@@ -348,7 +348,7 @@ class BinomialChain:
             total = total + share * one / (one + zero)
         return total
 
-# %% ../nbs/19_letters.ipynb #8a7f800c
+# %% ../nbs/19_letters.ipynb #7cab43eb
 @torch.no_grad()
 def hidden_costs(denoiser: Any, x0: Words) -> Float[Tensor, "l b"]:
     """For h = 1..l hidden letters E[-log of the chances of these] over all masks of h letters, in nats, (l, b).
@@ -373,7 +373,7 @@ def masked_bound(denoiser: Any, x0: Words) -> Each:
     costs = hidden_costs(denoiser, x0)
     return (costs / torch.arange(1, len(costs) + 1).to(costs)[:, None]).sum(0)
 
-
+# %% ../nbs/19_letters.ipynb #197ba3c7
 @torch.no_grad()
 def unmask(
     denoiser: Any,
@@ -401,7 +401,7 @@ def unmask(
         x_t = x_t + letters * (rank < share[:, None])[:, :, None]
     return x_t
 
-
+# %% ../nbs/19_letters.ipynb #bedc46ab
 PICKS = {  # what comes first: the letters of the largest
     "random": lambda chances, letters, generator: torch.rand(
         chances.shape[:2], generator=generator, dtype=chances.dtype, device=chances.device
@@ -429,7 +429,7 @@ def shares(x_t: Words, steps: int | Sequence[int]) -> Iterator[Tensor]:
         yield share
         blanks = blanks - share
 
-# %% ../nbs/19_letters.ipynb #60375cda
+# %% ../nbs/19_letters.ipynb #6af12524
 @torch.no_grad()
 def unmask_law(
     denoiser: Any, length: int, letters: int, steps: int | Sequence[int], pick: str = "random"
@@ -455,7 +455,7 @@ def unmask_law(
         table[word] = chance
     return TableLaw(table)
 
-
+# %% ../nbs/19_letters.ipynb #cc10ec9c
 def written(state: tuple, chances: list, n: int, pick: str) -> Iterator[tuple[tuple, float]]:
     "What may stand there after n more letters are set, and with what chance; some words come more than once."
     blanks = [i for i, letter in enumerate(state) if letter == len(chances[0])]
