@@ -380,7 +380,7 @@ def loses(knows: Knows, law: GaussianMixture) -> float:
     )
 
 
-def bad_start(knows: Knows) -> tuple[str, str] | None:
+def bad_start(knows: Knows, found: Found | None) -> tuple[str, str] | None:
     "What is wrong with the first x: name and finding."
     x, _, _, a, s, _ = knows.asked[0]
     n = x.numel()
@@ -396,7 +396,7 @@ def bad_start(knows: Knows) -> tuple[str, str] | None:
     if knows.clock.kind == "steps" and span**2 - s**2 > 0.01:
         said = f"its first level has noise of variance {s.item() ** 2:.3f}, where the table ends at {span.item() ** 2:.3f}"
         times = [float(torch.as_tensor(row[5]).reshape(-1)[0]) for row in knows.asked]
-        if times == list(range(len(times) - 1, -1, -1)):
+        if found is None and times == list(range(len(times) - 1, -1, -1)):
             return "the network is told the number of the step", said
         return "it starts too late", said
     return None
@@ -468,11 +468,13 @@ def seen_rule(
         return None
 
 
-def seen_at_once(exact: Knows, tape: Tape, felt: bool) -> tuple[str, str] | None:
+def seen_at_once(
+    exact: Knows, tape: Tape, found: Found | None, felt: bool
+) -> tuple[str, str] | None:
     "A slip that shows without a rule: its name and the finding."
     if len(tape) > 2 and len({answer.level for answer in tape.answers}) == 1:
         return "the network is told one level all along", f"in all of {len(tape)} calls"
-    if (start := bad_start(exact)) is not None:
+    if (start := bad_start(exact, found)) is not None:
         return start
     if said := clamped(tape):
         return "x_t is clipped", said
@@ -486,7 +488,7 @@ def seen_at_once(exact: Knows, tape: Tape, felt: bool) -> tuple[str, str] | None
 
 def slip_in(exact: Knows, tape: Tape, found: Found | None, felt: bool) -> tuple[Slip, str] | None:
     "The slip of a walk, and what proves it; None where there is none."
-    if (seen := seen_at_once(exact, tape, felt)) is not None:
+    if (seen := seen_at_once(exact, tape, found, felt)) is not None:
         name, said = seen
         return BY_NAME[name], f'"{name}": {said}'
     if found is None or not found.row.says:
