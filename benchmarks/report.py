@@ -189,14 +189,19 @@ def verdicts(row: dict) -> str:
         ]
         said = " ".join([first.partition(": ")[2], *notes]).replace("|", "\\|")
         lines.append(f"| {f['who']} {f['version']} | {f['case']} | {said} |")
-    return "\n".join(lines) + "\n\n" + VERDICTS
+    kinds = "right", "right code refused", "named", "refused", "missed"
+    table = [f"| style | {' | '.join(kinds)} |", "| --- |" + " ---: |" * len(kinds)]
+    table += [
+        f"| {r['style']} | {' | '.join(str(r[k]) for k in kinds)} |" for r in row.get("styles", [])
+    ]
+    return "\n".join(table) + "\n\n" + "\n".join(lines) + "\n\n" + VERDICTS
 
 
 VERDICTS = """A verdict is about the formula that the referee holds, and need not be about what a package set out to do. So, fairly:
 the scaled linear table that does not end in noise is kept for the models that were trained with it. `DDIMScheduler` clips
 by default and keeps the old noise; `step(..., use_clipped_model_output=True)` takes it anew. The tanh is called an
-approximation where it stands. A solver of higher order is not on the referee's list of steps, so only its draws are
-judged: "wrong" says there that so many steps do not give humps this narrow, and not that a line of the solver is wrong."""
+approximation where it stands. In the first table, `named`, `refused` and `missed` count slips, refused those without
+their own name; of right code none may be refused."""
 
 
 def how(row: dict) -> str:

@@ -184,7 +184,7 @@ RIGHT: tuple[Slip, ...] = tuple(Slip(name, "", tuple(makes)) for name, *makes in
     ("DDIM with all of its dice", single(lambda n: ddim_mean(n, tilde_root(n)), tilde_root)),
     ("DDIM with x0 clipped, its eps, and all of its dice",
      single(lambda n: ddim_mean(clean(n), tilde_root(n)), tilde_root)),
-    ("DPM-Solver++(2M), (13.9)", M2),
+    ("DPM-Solver++(2M), (13.4)", M2),
     ("DPM-Solver++(2M) with the exact integral of its line", replace(M2, rule=FITTED)),
     ("DPM-Solver++(3M)", of(SOLVERS["3m"])),
     ("DPM-Solver++(3M) with half its bend, as packages have it", of(SOLVERS["3m-half"]),
@@ -224,7 +224,7 @@ END_DICE = "The last step ends in its mean: no noise where t is the first level.
 OLD_EPS = "Once x0 is clipped, eps must be taken anew: (x_t - a x0) / s. With the old one the step changes x_t (8b.12)."
 INDEX = "The step must end at the level that is asked next: look up its alpha-bar by the walk's own list of times."
 ROOT = "DDIM is sqrt(alpha-bar') x0 + sqrt(1 - alpha-bar') eps (6.12): "
-LINE = "With r = h_last / h the answer of now counts 1 + 1/(2r), the one before -1/(2r) (13.9): "
+LINE = "With r = h_last / h the answer of now counts 1 + 1/(2r), the one before -1/(2r) (13.4): "
 HALF = "h is the difference of log(a / s), half of that of log SNR = log(a^2 / s^2): "
 MEAN = "The mean is (x_t - beta_t / sqrt(1 - alpha-bar_t) eps) / sqrt(alpha_t), (6.3): "
 UP = "An ancestral step goes down to sqrt(sigma'^2 - up^2), and up by dice of up = sigma' sqrt(sigma^2 - sigma'^2) / sigma: "
