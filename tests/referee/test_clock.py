@@ -69,11 +69,49 @@ def test_places_have_neighbours(n):
         ({"sigmas": [-1.0, 2, 3]}, ValueError, "sigmas must hold"),
         ({"flow_times": [0.5, 1, 2, 3]}, ValueError, "flow_times must hold"),
         ({"alphas_cumprod": [0.5, 0.1]}, ValueError, "3 numbers or more"),
+        ({"betas": []}, ValueError, r"betas must be a list of 3 numbers or more, got shape \(0,\)"),
+        (
+            {"alphas_cumprod": torch.ones(9)},
+            ValueError,
+            "alphas_cumprod must hold noise, an entry below 1, got 1 every",
+        ),
+        (
+            {"betas": torch.zeros(9)},
+            ValueError,
+            "betas must hold noise, an entry above 0, got 0 everywhere",
+        ),
+        ({"betas": torch.ones(9)}, ValueError, "betas must keep some of x_0, an entry below 1"),
+        *(
+            (
+                {name: [0.9, 0.5, float("nan"), 0.1]},
+                ValueError,
+                f"{name} must be finite, got nan at entry 2",
+            )
+            for name in ("alphas_cumprod", "betas", "sigmas", "flow_times")
+        ),
+        (
+            {"sigmas": [1.0, 2.0, float("inf")]},
+            ValueError,
+            "sigmas must be finite, got inf at entry 2",
+        ),
     ],
 )
 def test_what_is_no_clock_is_refused(given, error, words):
     with pytest.raises(error, match=words):
         clock_of(**given)
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_between_two_entries_sigma_or_its_log_is_on_a_line(log):
+    clock = clock_of(BAR)
+    ratio = ((1 - BAR) / BAR).sqrt().double()
+    a, s = clock.between(3.25, log)
+    due = ratio[3] ** 0.75 * ratio[4] ** 0.25 if log else 0.75 * ratio[3] + 0.25 * ratio[4]
+    assert (s / a).item() == pytest.approx(due.item(), rel=1e-9) and (
+        a**2 + s**2
+    ).item() == pytest.approx(1)
+    for t in (3, 3.0, 0.5, len(BAR) + 0.5):
+        assert clock.between(t, log) is None
 
 
 @pytest.mark.bad_input

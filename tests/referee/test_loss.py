@@ -159,3 +159,19 @@ def test_what_gives_no_numbers(f, words):
 def test_an_unknown_target_is_refused():
     with pytest.raises(ValueError, match="predicts must be one of eps"):
         loss(make(), BAR, predicts="noise")
+
+
+@pytest.mark.parametrize("above, slip", [(0, ""), (1, "min-SNR with 1 added above as well")])
+def test_the_weight_of_min_snr_for_v(above, slip):
+    "min(SNR, 5) / (SNR + 1); 1 stands below alone."
+    snr = (CLOCK.a / CLOCK.s).square()
+
+    def f(network, x0):
+        t = torch.randint(0, 1000, (len(x0),))
+        eps, (a, s) = torch.randn_like(x0), (beside(c[t].float(), x0) for c in (CLOCK.a, CLOCK.s))
+        weight = beside(((snr + above).clamp(max=5) / (snr + 1))[t].float(), x0)
+        return (weight * (network(a * x0 + s * eps, t) - (a * eps - s * x0)).square()).mean()
+
+    said = loss(f, BAR, predicts="v")
+    assert said.slip == slip and bool(said) == (not slip), said
+    assert slip or "The weight is min(SNR, 5)/(SNR + 1)" in str(said)

@@ -112,6 +112,17 @@ def test_what_a_chain_loses_is_what_the_exact_bound_says():
     assert chain_loss(torch.linspace(8, -8, 2000, dtype=F64)) < 0.01
 
 
+def test_betas_that_run_backwards_beside_a_right_table_are_named():
+    beta = torch.linspace(1e-4, 0.02, 1000)
+    assert schedule((1 - beta).cumprod(0), beta)
+    assert schedule((1 - beta).cumprod(0), beta.flip(0)).slip == "the betas turned around"
+
+
+def test_a_table_without_noise_or_numbers_has_a_name():
+    assert schedule(torch.ones(9)).slip == "no noise at all"
+    assert schedule([0.9, float("nan"), 0.1]).slip == "not finite"
+
+
 @pytest.mark.bad_input
 def test_choices_are_refused():
     for given in ({}, {"betas": [0.1] * 3, "sigmas": [1, 2, 3]}):

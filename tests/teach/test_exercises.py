@@ -595,6 +595,7 @@ NO_ANSWER = [
     (forgot, "Your function returned None. Is a return missing?"),
     (misspelt, "Your function raised NameError: name 'betta' is not defined"),
     (deep, "Your function raised RecursionError: maximum recursion depth exceeded"),
+    (lambda x, beta, eps: exit(1), "Your function raised SystemExit: 1"),
     (lambda x, beta, eps: 1 / 0, "Your function raised ZeroDivisionError: division by zero"),
     (lambda x, beta, eps: torch.zeros(3) @ torch.zeros(4), "Your function raised RuntimeError: "),
     (lambda x, eps: x, "The function is called with x, beta, eps. Yours takes (x, eps)."),
