@@ -105,11 +105,6 @@ class Knows:
             several = "it told the network several times at once"
             raise NoAnswer(f"{several}, and one level for the whole batch was due")
         a, s = a[0], s[0]
-        if not self.asked and self.clock.kind == "steps" and float(torch.as_tensor(t).max()) < 1:
-            came = (
-                f"t = {float(torch.as_tensor(t).max()):g}, where 0..{len(self.clock.a) - 1} occur"
-            )
-            raise NoAnswer(f"it began by telling the network {came}")
         if s == 0 and self.clock.kind != "flow":
             raise refused(
                 "it asked the network at a level without noise",

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -10,7 +11,7 @@ from ..solvers import Solver
 from .posterior import Back
 from .tape import Answer, Claim, Level, Tape
 
-__all__ = ["Step", "Way", "down", "heun", "moved", "of", "plms", "single"]
+__all__ = ["Step", "Way", "down", "heun", "moved", "of", "plms", "single", "weighed"]
 
 Claims = Callable[[Tape], Iterator[Claim]]
 
@@ -222,10 +223,17 @@ def held(way: Way, answer: Answer) -> Tensor:
     return a * (answer.x0 - a * (a * answer.x0 + s * answer.eps))
 
 
+def weighed(rule: Any) -> Callable:
+    "The rule of a Solver as a function, where it is rows of weights, too."
+    return rule if callable(rule) else lambda nodes, h: rule[min(len(nodes), len(rule)) - 1]
+
+
 def of(solver: Solver, **more) -> Way:
     "The way that a row of SOLVERS walks."
     rows = tuple(weights for _, weights in solver.stages)
-    return Way(solver.holds, solver.rule, solver.past, rows, solver.corrects, solver.dial, **more)
+    return Way(
+        solver.holds, weighed(solver.rule), solver.past, rows, solver.corrects, solver.dial, **more
+    )
 
 
 def heun(mix: tuple[float, float], second: Callable | None = None, holds: str = "eps") -> Claims:

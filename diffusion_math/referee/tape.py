@@ -100,7 +100,12 @@ def rough(claim: Claim, tape: Tape) -> float:
     apart = abs(claim.there.half - claim.here.half)
     lost = 64 * FLOAT32 / max(min(apart, 1.0), 1e-4)
     noise = min(s for s in (claim.here.s, claim.there.s, 1.0) if s > 0) ** 2
-    return 1e-5 + lost + (2 * FLOAT32 / noise if tape.kind == "steps" else 0.0)
+    if tape.kind != "steps" or claim.there.a == 0:
+        return 1e-5 + lost
+    beta = abs(
+        1 - (claim.here.a / claim.there.a) ** 2
+    )  # of two alpha-bar: what they leave of it in float32
+    return 1e-5 + lost + 2 * FLOAT32 / noise + 4 * FLOAT32 / max(beta, 1e-4)
 
 
 def tests(claim: Claim, off: Tensor) -> list[float]:

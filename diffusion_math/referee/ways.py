@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..solvers import SOLVERS
-from .steps import Step, Way, heun, of, plms, single
+from .steps import Step, Way, heun, of, plms, single, weighed
 from .tape import Answer, Claim, Level, Tape
 from .verdict import Slip, slips
 
@@ -90,12 +90,7 @@ def by_x0(change: Callable[[Step], Tensor]) -> Callable:
 
 # ---------------------------------------------------------------------------------- rules with a memory
 
-MIDDLE, FITTED, TABLED = SOLVERS["2m"].rule, SOLVERS["3m"].rule, SOLVERS["ipndm"].rule
-
-
-def ADAMS(nodes: list, h: float = 0.0) -> tuple[float, ...]:
-    "The weights of so many answers, whatever the steps."
-    return TABLED[min(len(nodes), len(TABLED)) - 1]
+MIDDLE, FITTED, ADAMS = (weighed(SOLVERS[name].rule) for name in ("2m", "3m", "ipndm"))
 
 
 def bh1(nodes: Sequence[float], h: float) -> Sequence[float]:
