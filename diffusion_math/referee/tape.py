@@ -95,17 +95,21 @@ class Claim(NamedTuple):
     loose: float = 1.0  # how much more than one step's rounding is in it
 
 
-def rough(claim: Claim, tape: Tape) -> float:
-    "How far a step may be off for rounding alone, relative to its length: of levels that are close, and of 1 - alpha-bar."
+def rough(claim: Claim, tape: Tape, length: float, size: float) -> float:
+    """How far a step may be off for rounding alone.
+
+    A share of its length, larger where levels are close; what x is rounded to, and what a guess divided by a makes of it;
+    and, of a table of alpha-bar in float32, what is left of 1 - alpha-bar and of beta.
+    """
     apart = abs(claim.there.half - claim.here.half)
-    lost = 64 * FLOAT32 / max(min(apart, 1.0), 1e-4)
-    noise = min(s for s in (claim.here.s, claim.there.s, 1.0) if s > 0) ** 2
-    if tape.kind != "steps" or claim.there.a == 0:
-        return 1e-5 + lost
-    beta = abs(
-        1 - (claim.here.a / claim.there.a) ** 2
-    )  # of two alpha-bar: what they leave of it in float32
-    return 1e-5 + lost + 2 * FLOAT32 / noise + 4 * FLOAT32 / max(beta, 1e-4)
+    share = 1e-5 + 64 * FLOAT32 / max(min(apart, 1.0), 1e-4)
+    gain = max(1.0, claim.there.a / claim.here.a) if claim.here.a > 0 else 1.0
+    of_x = 32 * tape.unit * gain
+    if tape.kind == "steps" and claim.there.a > 0:
+        beta = abs(1 - (claim.here.a / claim.there.a) ** 2)
+        share += 4 * FLOAT32 / max(beta, 1e-4)
+        of_x += FLOAT32 / min(s for s in (claim.here.s, claim.there.s, 1.0) if s > 0) ** 2
+    return claim.loose * (share * length + of_x * size)
 
 
 def tests(claim: Claim, off: Tensor) -> list[float]:
@@ -129,8 +133,7 @@ def met(one: Claim, two: Claim, tape: Tape) -> tuple[float, list[float]] | None:
         off, off_two = one.after - mean, two.after - other
         length = max((mean - one.before).abs().max().item(), 1e-12)
         size = max(one.before.abs().max().item(), mean.abs().max().item())
-        gain = max(1.0, one.there.a / one.here.a) if one.here.a > 0 else 1.0
-        most = one.loose * (rough(one, tape) * length + 32 * tape.unit * size * gain)
+        most = rough(one, tape, length, size)
         if not math.isfinite(most) or not bool(off.isfinite().all() and off_two.isfinite().all()):
             continue
         if one.std < 1e-7 * size:
