@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from .. import checks
 from ..laws.mixture import GaussianMixture
-from ..solvers import solve
+from ..solvers import Solver, solve
 from .clock import Clock, clock_of
 from .guidance import PICTURE
 from .loss import KINDS
@@ -364,15 +364,18 @@ def asks_again(tape: Tape) -> str:
 
 
 def loses(knows: Knows, law: GaussianMixture) -> float:
-    "How far DDIM's draws are from the law if it takes the same levels from the same start, in standard errors."
+    "How far DDIM's draws, or the posterior's, are from the law at the same levels from the same start, in standard errors."
     levels = [2 * Level(a.item(), s.item()).half for _, _, _, a, s, _ in knows.asked]
     grid = [max(levels[0], -60.0)]
     for level in levels[1:]:
         grid += [level] * (grid[-1] + 1e-9 < level < math.inf)
     x, _, _, a, s, _ = knows.asked[0]
-    return abs(
-        largest(against(law, solve(law, x / (a**2 + s**2).sqrt(), [*grid, math.inf], "ddim")))[2]
-    )
+    start, dice = x / (a**2 + s**2).sqrt(), Generator().manual_seed(13)
+    ends = [
+        solve(law, start, [*grid, math.inf], way, dice)
+        for way in ("ddim", Solver("posterior", 1, dial=1.0))
+    ]
+    return max(abs(largest(against(law, x))[2]) for x in ends)
 
 
 def bad_start(knows: Knows, found: Found | None) -> tuple[str, str] | None:
@@ -416,8 +419,8 @@ def sampler(
     GaussianMixture within [-1, 1]. Draws are compared with the law in places, widths and shares of its humps at 5
     standard errors; each step with the rules that known_steps names, among them all that solve knows, and with those of
     known()["sampler"]. Right: the draws are those of the law, or each step is right, and then a note says what so few
-    lose. Undecided, which is not right: steps of no known rule, whose draws are off by no more than twice what DDIM's are
-    at the same levels. f is called three times. Errors as in noising; ValueError: an unknown law.
+    lose. Undecided, which is not right: steps of no known rule, whose draws are off by no more than twice what DDIM's or
+    the posterior's are at the same levels. f is called three times. Errors as in noising; ValueError: an unknown law.
     """
     f, clock = (
         checks.function("f", f, "network and shape"),
@@ -529,10 +532,10 @@ def verdict_on(known: GaussianMixture, exact: Knows, draws: Tensor, found: Found
         says = f"right, step by step. {by}"
         return Verdict("sampler", True, says, size, see=SEE, notes=(lost, *notes))
     if abs(errors) <= 2 * (least := loses(exact, known)):
-        says = f"undecided: {law}, and DDIM at the same levels is off by {least:.0f}: they may be right and too long."
+        says = f"undecided: {law}, and DDIM or the posterior at its levels by {least:.0f}: it may be right and too long."
         cure = f"It calls the network {calls} times: take more, and ask again."
         return Verdict("sampler", False, says, size, cure=cure, see=SEE, notes=notes)
-    says = f"wrong: {law}, where DDIM at the same levels is off by {least:.0f}, and no slip that the referee knows explains it."
+    says = f"wrong: {law}, where DDIM or the posterior at its levels is off by {least:.0f}, and no slip that the referee knows explains it."
     return Verdict("sampler", False, says, size, see=SEE, notes=notes)
 
 
