@@ -535,7 +535,8 @@ def verdict_on(known: GaussianMixture, exact: Knows, draws: Tensor, found: Found
         says = f"undecided: {law}, and DDIM or the posterior at its levels by {least:.0f}: it may be right and too long."
         cure = f"It calls the network {calls} times: take more, and ask again."
         return Verdict("sampler", False, says, size, cure=cure, see=SEE, notes=notes)
-    says = f"wrong: {law}, where DDIM or the posterior at its levels is off by {least:.0f}, and no slip that the referee knows explains it."
+    beside = f"where DDIM or the posterior at its levels is off by {least:.0f}"
+    says = f"wrong: {law}, {beside}, and no slip that the referee knows explains it."
     return Verdict("sampler", False, says, size, see=SEE, notes=notes)
 
 
