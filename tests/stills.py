@@ -28,7 +28,8 @@ PNG = "image/png"
 WIDTH = 840  # CSS pixels of the page; the picture has as many
 MARK, LINE = "drawn from", "line below"
 WORDED = """h => document.querySelectorAll('[data-widget]').forEach(e => {
-    const words = Object.assign(document.createElement('p'), { textContent: 'A picture. It can be dragged once this cell has run.' });
+    const words = document.createElement('p');
+    words.textContent = 'A picture. It can be dragged once this cell has run.';
     words.style = `height: ${h}px; margin: 0 2px; font: 13px/${h}px system-ui, sans-serif; color: #5b6169`;
     e.append(words);
 })"""

@@ -55,14 +55,17 @@ _STAGE = """<div class="stage">
 <figure class="tb-yours"><canvas width="28" height="28"></canvas><figcaption><b>Your digit.</b> Draw over it.
 <span class="tb-buttons"><button type="button" class="tb-clear" disabled>Clear</button>
 <button type="button" class="tb-other" disabled>Another</button></span></figcaption></figure>
-<figure class="tb-noisy" data-alt="your digit under noise"><canvas width="28" height="28"></canvas><figcaption>under noise <i>q</i></figcaption></figure>
-<figure class="tb-back" data-alt="what the network brings back"><canvas width="28" height="28"></canvas><figcaption>and back <i>p</i></figcaption></figure>
+<figure class="tb-noisy" data-alt="your digit under noise"><canvas width="28" height="28"></canvas>
+<figcaption>under noise <i>q</i></figcaption></figure>
+<figure class="tb-back" data-alt="what the network brings back"><canvas width="28" height="28"></canvas>
+<figcaption>and back <i>p</i></figcaption></figure>
 <div class="tb-slider"><label for="tb-t">steps of noise</label> <span class="tb-steps">380 of 1000</span>
 <input id="tb-t" class="tb-t" type="range" min="0" max="999" value="380" disabled></div>
 <p class="tb-said" role="status"></p>
 </div>
 <nav class="doors" aria-label="Where to begin">{doors}</nav>
-<p class="stage-note">What brings it back is a small network at work in this page, and nothing leaves the page. How much noise can it undo?</p>
+<p class="stage-note">What brings it back is a small network at work in this page, and nothing leaves the page.
+How much noise can it undo?</p>
 </div>"""
 
 
@@ -200,4 +203,7 @@ def notation_page() -> str:
     from diffusion_math.teach.notation import notation_card
 
     text = notation_card()._repr_markdown_()
-    return f"# The notation on one card\n\nEach symbol, how to say it, what it is in code, and the section that reads it aloud first.\n\n{text}\n"
+    says = (
+        "Each symbol, how to say it, what it is in code, and the section that reads it aloud first."
+    )
+    return f"# The notation on one card\n\n{says}\n\n{text}\n"

@@ -171,7 +171,8 @@ def test_the_middle_of_the_gaussian_goes_under_the_finger(handset, tmp_path):
 
 # What shows and what moves it, in the window: their outermost edges.
 STAGE = """() => {
-    const boxes = [...document.querySelectorAll('.dm-stage canvas, .dm-stage input')].map(e => e.getBoundingClientRect()).filter(b => b.width);
+    const parts = [...document.querySelectorAll('.dm-stage canvas, .dm-stage input')];
+    const boxes = parts.map(e => e.getBoundingClientRect()).filter(b => b.width);
     return [Math.min(...boxes.map(b => b.top)), Math.max(...boxes.map(b => b.bottom))];
 }"""
 

@@ -113,11 +113,3 @@ def test_a_trait_of_the_wrong_kind(name, value):
 def test_arguments_that_do_not_fit(arguments, error, words):
     with pytest.raises(error, match=words):
         BoundExplorer(**arguments)
-
-
-def test_little_is_sent():
-    state = BoundExplorer().get_state()
-    assert (
-        not [v for v in state.values() if isinstance(v, bytes)]
-        and len(state["_esm"]) + len(state["_css"]) < 72_000
-    )

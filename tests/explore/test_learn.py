@@ -73,9 +73,3 @@ def test_arguments_that_do_not_fit(arguments, error, words):
 def test_no_kind_of_trait_is_taken_for_another():
     with pytest.raises(traitlets.TraitError):
         LearnExplorer().points = [["a", "b"]]
-
-
-def test_little_is_sent():
-    state = LearnExplorer().get_state()
-    drawings = sum(len(str(v)) for v in (state["_presets"], state["points"], state["_start"]))
-    assert drawings < 12_000 and len(state["_esm"]) + len(state["_css"]) < 80_000

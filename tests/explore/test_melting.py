@@ -131,9 +131,3 @@ def test_a_melting_trait_of_the_wrong_kind(name, value):
 def test_melting_arguments_that_do_not_fit(arguments, error, words):
     with pytest.raises(error, match=words):
         MeltingExplorer(**arguments)
-
-
-def test_little_is_sent():
-    state = MeltingExplorer().get_state()
-    assert sum(len(v) for v in state.values() if isinstance(v, bytes)) < 8_000
-    assert len(state["_esm"]) + len(state["_css"]) < 64_000

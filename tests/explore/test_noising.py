@@ -178,10 +178,3 @@ def test_a_message_from_the_browser_sets_several_traits_at_once(explorer):
     explorer.set_state({"T": 10, "t": 7, "schedule": "linear", "noise": memoryview(noise)})
     assert (explorer.T, explorer.t, explorer.schedule, explorer.noise) == (10, 7, "linear", noise)
     assert explorer.q.T == 10
-
-
-def test_little_is_sent(x0):
-    explorer = NoisingExplorer(x0)
-    state = explorer.get_state()
-    assert sum(len(v) for v in state.values() if isinstance(v, bytes)) == 4 * 784 * (3 + 2)
-    assert len(state["_esm"]) + len(state["_css"]) < 112_000  # a third of it the network's code

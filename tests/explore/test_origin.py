@@ -133,9 +133,3 @@ def test_an_origin_trait_out_of_range(name, value, words):
 def test_origin_arguments_that_do_not_fit(arguments, error, words):
     with pytest.raises(error, match=words):
         OriginExplorer(**arguments)
-
-
-def test_little_is_sent():
-    state = OriginExplorer(schedule=linear_schedule(1000)).get_state()
-    assert sum(len(v) for v in state.values() if isinstance(v, bytes)) < 20_000
-    assert len(state["_esm"]) + len(state["_css"]) < 64_000

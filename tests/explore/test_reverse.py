@@ -115,9 +115,3 @@ def test_a_reverse_trait_out_of_range(name, value, words):
 def test_reverse_arguments_that_do_not_fit(arguments, error, words):
     with pytest.raises(error, match=words):
         ReverseExplorer(**arguments)
-
-
-def test_little_is_sent():
-    state = ReverseExplorer().get_state()
-    assert sum(len(v) for v in state.values() if isinstance(v, bytes)) < 20_000
-    assert len(state["_esm"]) + len(state["_css"]) < 64_000

@@ -134,9 +134,3 @@ def test_a_trait_out_of_range(name, value, words):
 def test_arguments_that_do_not_fit(arguments, error, words):
     with pytest.raises(error, match=words):
         ScoreExplorer(**arguments)
-
-
-def test_little_is_sent():
-    state = ScoreExplorer().get_state()
-    assert sum(len(v) for v in state.values() if isinstance(v, bytes)) == 2400
-    assert len(state["_esm"]) + len(state["_css"]) < 66_000

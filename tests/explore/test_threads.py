@@ -90,9 +90,3 @@ def test_a_trait_of_the_wrong_kind(name, value):
 def test_arguments_that_do_not_fit(arguments, kind, words):
     with pytest.raises(kind, match=words):
         ThreadsExplorer(**arguments)
-
-
-def test_little_is_sent():
-    state = ThreadsExplorer().get_state()
-    assert not [v for v in state.values() if isinstance(v, bytes)]
-    assert len(state["_esm"]) + len(state["_css"]) < 64_000
