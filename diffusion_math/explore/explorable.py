@@ -41,10 +41,11 @@ def worker() -> str:
 
 
 def front_end(name: str) -> str:
-    "The JavaScript of an explorable as one module: all that it needs, joined."
-    parts = needed(name)
-    if parts[0] != "common":
-        raise ValueError(f'{name}.js must import from "./common.js" first, and needs {parts[:-1]}')
+    "The JavaScript of an explorable as one module: common.js, laws.js and what else it needs, joined."
+    found = needed(name)
+    if found[0] != "common":
+        raise ValueError(f'{name}.js must import from "./common.js" first, and needs {found[:-1]}')
+    parts = list(dict.fromkeys(["common", "laws", *found]))
     network = [f"const NETWORK = {json.dumps(worker(), ensure_ascii=False)};"] * ("live" in parts)
     return "\n".join([script("common"), *network, *map(script, parts[1:])])
 
