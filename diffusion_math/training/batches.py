@@ -95,14 +95,13 @@ class Stream:
 
 def _array(name: str, value: Any) -> Tensor:
     "A tensor or NumPy array of fractions or of levels, as a tensor."
-    x = (
-        torch.from_numpy(np.require(value, requirements="WC"))
-        if isinstance(value, np.ndarray)
-        else value
-    )
+    x = value
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fu":
+        x = torch.from_numpy(np.require(value, requirements="WC"))
     if not isinstance(x, Tensor) or not (x.is_floating_point() or x.dtype == torch.uint8):
-        fits = "a floating-point or uint8 tensor or array, a Dataset, or an iterable of batches of such"
-        raise TypeError(f"{name} must be {fits}, got {checks.got(x)}")
+        kinds = "a floating-point or uint8 tensor or array, a Dataset, or an iterable of batches"
+        came = f"an array of {x.dtype}" if isinstance(x, np.ndarray) else checks.got(x)
+        raise TypeError(f"{name} must be {kinds}, got {came}")
     return x
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -128,7 +129,7 @@ def _conditions(data: Any, labels: Any, cond: Any) -> dict[str, Any]:
         return cond
     if "y" in cond:
         raise ValueError("labels is cond's y: give one of them, got both")
-    labels = torch.from_numpy(labels) if type(labels).__name__ == "ndarray" else labels
+    labels = torch.as_tensor(labels) if isinstance(labels, np.ndarray) else labels
     n = len(data) if hasattr(data, "__len__") else None
     return cond | {"y": labels if n is None else checks.whole_labels("labels", labels, n)}
 
@@ -342,7 +343,7 @@ def fit(
     batch: int | None = None,
     lr: float = 2e-3,
     loss: str | Callable = "simple",
-    labels: Tensor | None = None,
+    labels: Tensor | np.ndarray | None = None,
     cond: Mapping[str, Any] | None = None,
     drop: float = 0.1,
     none: Mapping[str, Any] | None = None,
