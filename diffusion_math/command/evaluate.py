@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from ..data.pictures import need
 from ..ddpm import DDPM
 from ..files import write_file
 from ..training import evaluation
@@ -20,9 +21,9 @@ from .options import shows_progress, whole
 __all__ = []
 
 
-def _told(p: DDPM, o: Namespace, images: int, among: int) -> dict[str, Any]:
-    "What was asked, for the report."
-    told = {"model": str(o.model), "data": str(o.data), "split": o.split}
+def _told(p: DDPM, o: Namespace, images: int, among: int, split: str) -> dict[str, Any]:
+    "What was asked, for the report. split: which pictures of the data these are."
+    told = {"model": str(o.model), "data": str(o.data), "split": split}
     told |= {"images": images, "among": among}
     if o.bound == "flow":
         told |= {"probes": o.probes}
@@ -41,10 +42,11 @@ _HOW = {
 
 def _head(report: dict[str, Any]) -> str:
     "The line above the table."
-    return (
-        f"{report['model']} on {report['images']:,} of {report['among']:,} pictures of {report['data']}, "
-        f"{report['split']}; {_HOW[report['bound']].format(**report)}"
-    )
+    which = f"{report['split']} pictures of {report['data']}"
+    if report["split"] == "all":
+        which = f"pictures of {report['data']}, which knows no train and test: all of it"
+    counted = f"{report['images']:,} of {report['among']:,} {which}"
+    return f"{report['model']} on {counted}; {_HOW[report['bound']].format(**report)}"
 
 
 def _check_fit(o: Namespace, given: dict[str, Any]) -> None:
@@ -75,6 +77,8 @@ def _evaluate(args: Namespace) -> None:
     "diffusion-math evaluate"
     o = options.all_options(args)
     _check_fit(o, options.given_options(args))
+    if o.bound == "flow":
+        need("--bound flow", "course", "scipy")
     p, names = options.load_named(o.model, o.device)
     try:
         p = evaluation.with_steps(p, o.T)
@@ -89,7 +93,7 @@ def _evaluate(args: Namespace) -> None:
             raise ValueError(f"argument --classes: {both}")
         y = pictures.labels[order]
     terms = _terms_of(p, o, pictures.x[order], y)
-    told = _told(p, o, len(order), len(pictures.x))
+    told = _told(p, o, len(order), len(pictures.x), pictures.split)
     report = told | evaluation.bound_report(p, terms, o.bound)
     print(
         _head(report),

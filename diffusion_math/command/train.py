@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.pictures import Pictures, fit_in_memory, save_pictures, sized
+from ..data.pictures import Pictures, fit_in_memory, need, save_pictures, sized
 from ..ddpm import DDPM
 from ..files import alone, write_file
 from ..forward import ForwardProcess, Schedule, cosine_schedule, linear_schedule
@@ -121,7 +121,7 @@ def _fit_options(option: Callable) -> None:
     a_share = {"type": number(0, 1), "metavar": "X"}
     loss = "simple [DDPM eq. 14], elbo: the bound, in bits/dim, or flow: that of flow matching"
     warmup = "steps until lr is reached (default: 100, or a tenth of the steps)"
-    option("--steps", 2000, "steps of training", **a_count)
+    option("--steps", 2000, "steps of training", type=whole(1, options.MOST), metavar="N")
     option("--batch", 128, "pictures a step", **a_count)
     option("--lr", 2e-3, "the highest learning rate", type=number(0), metavar="X")
     option("--loss", "simple", loss, choices=("simple", "elbo", "flow"))
@@ -314,8 +314,11 @@ def _draw_sheet(o: Namespace, p: DDPM, classes: int, path: Path) -> None:
     "A sheet of samples, a column for each class where that fits."
     cols = classes if 2 <= classes <= 16 else 8
     y = torch.arange(8 * cols) % classes if classes else None
-    x = draw_samples(p.respace(min(50, p.T)), 8 * cols, y, 0.0, o.seed, 8 * cols, shows_progress(o))
-    save_pictures(x, path, cols=cols)
+    p, n = p.respace(min(50, p.T)), 8 * cols
+    if not (o.quiet or shows_progress(o)):
+        options.say(f"drawing {n} samples in {p.T} steps")
+    how = Namespace(eta=0.0, solver=None, sde=None, guidance=1.0, seed=o.seed, batch=n)
+    save_pictures(draw_samples(p, n, y, how, shows_progress(o)), path, cols=cols)
 
 
 def _settings_of(o: Namespace, classes: list[str]) -> bytes:
@@ -355,6 +358,7 @@ BATCH = 12  # bytes that a number of a batch takes at least: as it is, as noise,
 
 def _train(args: Namespace) -> None:
     "diffusion-math train"
+    need(f"{SAMPLES}, the sheet of samples at the end,", "cli", "torchvision", "PIL")
     o = _train_options(args)
     pictures, first, out = (
         options.read_pictures(o, o.size, o.channels, "train"),

@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,12 +59,14 @@ class Pictures(NamedTuple):
 
     x (n, c, h, w), float32 in [-1, 1], on the 256 levels 2k/255 - 1. labels (n,), 0..len(classes)-1, or None where the
     pictures have no classes; classes, their names. skipped: "file: why", one for each file that could not be read.
+    split: "train" or "test", or "all" where the source knows no such parts.
     """
 
     x: Float[Tensor, "n c h w"]
     labels: Int64[Tensor, " n"] | None
     classes: list[str]
     skipped: list[str]
+    split: str = "all"
 
     def __repr__(self) -> str:
         size = " x ".join(map(str, self.x.shape[1:]))
@@ -85,14 +88,26 @@ def sized(n: int, shape: Iterable[int]) -> str:
     return f"{n:,} pictures of {' x '.join(f'{size:,}' for size in shape)}"
 
 
+def need(what: str, extra: str, *modules: str) -> None:
+    "ImportError that says what to install, before anything begins, where one of the modules is not there."
+    missing = [name for name in modules if not _there(name)]
+    if missing:
+        lack = f"{what} needs {' and '.join(missing)}, which this installation lacks"
+        raise ImportError(f'{lack}: pip install "diffusion_math[{extra}]"')
+
+
+def _there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ValueError:  # sys.modules says None: as good as missing
+        return False
+
+
 def _torchvision() -> Any:
     "torchvision's functions of pictures, or how to get them."
-    try:
-        from torchvision.transforms.v2 import functional
-    except ImportError as error:
-        raise ImportError(
-            f'pictures need torchvision ({error}): pip install "diffusion_math[course]"'
-        ) from error
+    need("pictures", "cli", "torchvision", "PIL")
+    from torchvision.transforms.v2 import functional
+
     return functional
 
 
@@ -116,24 +131,50 @@ def _opened(path: Path) -> Iterator[Any]:
             yield picture
 
 
-def _eight_bits(picture: Any, channels: int) -> UInt8[np.ndarray, "..."]:
+LARGE = (
+    10**7
+)  # pixels of a file from which on it is made smaller before anything else is done to it
+
+
+def _smaller(picture: Any, size: tuple[int, int]) -> Any:
+    "A large picture as means of whole blocks, at least four times size along each side, as it takes memory else."
+    (w, h), modes = picture.size, ("L", "RGB", "RGBA", "RGBa")
+    k = min(h, w) // (4 * max(size))
+    if w * h <= LARGE or k < 2 or picture.mode not in (*modes, "P", "LA", "1"):
+        return picture
+    if picture.has_transparency_data:  # what cannot be seen has no colour
+        return picture.convert("RGBA").convert("RGBa").reduce(k).convert("RGBA")
+    return (picture if picture.mode in modes else picture.convert("RGB")).reduce(k)
+
+
+def _from_wide(picture: Any) -> Any:
+    "A picture of 16 bits as one of 8, a few rows at a time."
+    from PIL import Image
+
+    wide = np.asarray(picture)
+    if wide.min() < 0 or wide.max() > 65535:
+        ends = f"{wide.min()} to {wide.max()}"
+        raise ValueError(f"its pixels reach from {ends}, and 0 to 65535 was expected")
+    levels = np.empty(wide.shape, np.uint8)
+    for i in range(0, len(wide), 64):
+        levels[i : i + 64] = (wide[i : i + 64].astype(np.int64) + 128) // 257
+    return Image.fromarray(levels)
+
+
+def _eight_bits(picture: Any, channels: int, size: tuple[int, int]) -> UInt8[np.ndarray, "..."]:
     "An open file's levels, (h, w) or (h, w, 3)."
     from PIL import Image, ImageOps
 
-    picture = ImageOps.exif_transpose(picture)
     if picture.mode == "F":
         raise ValueError("its pixels are floats, whose range is not known")
-    if picture.mode.startswith("I"):
-        wide = np.asarray(picture).astype(np.int64)
-        if wide.min() < 0 or wide.max() > 65535:
-            raise ValueError(
-                f"its pixels reach from {wide.min()} to {wide.max()}, and 0 to 65535 was expected"
-            )
-        picture = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
+    wide = picture.mode.startswith("I")
+    picture = ImageOps.exif_transpose(picture if wide else _smaller(picture, size))
+    picture = _from_wide(picture) if wide else picture
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return np.asarray(picture.convert("RGB" if channels == 3 else "L"))
+    mode = "RGB" if channels == 3 else "L"
+    return np.array(picture if picture.mode == mode else picture.convert(mode))
 
 
 LONG = 4  # how many times a picture may be as long as size, once it is scaled
@@ -165,7 +206,7 @@ def _fitted(levels: UInt8[Tensor, "*n c h w"], size: tuple[int, int]) -> UInt8[T
 def _read(path: Path, size: tuple[int, int], channels: int) -> UInt8[Tensor, "c H W"]:
     "One file as the levels of one picture."
     with _opened(path) as picture:
-        levels = torch.from_numpy(_eight_bits(picture, channels).copy())
+        levels = torch.from_numpy(_eight_bits(picture, channels, size))
     return _fitted(levels[None] if levels.ndim == 2 else levels.movedim(-1, 0), size)
 
 
@@ -274,17 +315,47 @@ def _only(arrays: Any, split: str) -> str:
     return found[0]
 
 
-def _unpack(path: Path, split: str) -> tuple[np.ndarray, np.ndarray | None]:
-    "The images and labels in an .npz file."
+def _shapes(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    "The shape and kind of each array in an .npz file, from their headers: a small file may hold gigabytes."
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            with archive.open(name) as member:
+                if name.endswith(".npy") and (version := np.lib.format.read_magic(member)) < (3, 0):
+                    read = f"read_array_header_{version[0]}_0"
+                    shape, _, dtype = getattr(np.lib.format, read)(member)
+                    found[name[:-4]] = shape, dtype
+    return found
+
+
+AT_ONCE = 24  # bytes that a number of an array takes: as it is, as a fraction, as a level and as the model's
+STORED = 10**8  # numbers of an array that nothing is asked of: 400 MB as fractions
+
+
+def _check_sizes(path: Path) -> None:
+    "ValueError where an array would not fit in memory, or claims to be far more than its file can be."
+    for name, (shape, _) in _shapes(path).items():
+        numbers = math.prod(shape)
+        fit_in_memory(
+            str(path), f"its {name} of {sized(*shape[:1] or (1,), shape[1:])}", numbers, AT_ONCE
+        )
+        if numbers > max(STORED, 200 * path.stat().st_size):
+            claim = (
+                f"its {name} claims {numbers:,} numbers in a file of {path.stat().st_size:,} bytes"
+            )
+            raise ValueError(f"{path} cannot be read: {claim}")
+
+
+def _unpack(path: Path, split: str) -> tuple[np.ndarray, np.ndarray | None, str]:
+    "The images and labels in an .npz file, and which split they are."
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path} is not a whole .npz file")
     try:
+        _check_sizes(path)
         with np.load(path, allow_pickle=False) as arrays:
-            name, label = (
-                _pick(arrays, split, ("images", "x", "data")),
-                _pick(arrays, split, ("labels", "y")),
-            )
-            images, labels = arrays[name or _only(arrays, split)], label and arrays[label]
+            name = _pick(arrays, split, ("images", "x", "data")) or _only(arrays, split)
+            label = _pick(arrays, split, ("labels", "y"))
+            images, labels = arrays[name], label and arrays[label]
     except MemoryError as error:
         raise MemoryError(f"{path}: {error}") from error
     except Exception as error:  # a damaged file can make NumPy raise almost anything
@@ -293,7 +364,7 @@ def _unpack(path: Path, split: str) -> tuple[np.ndarray, np.ndarray | None]:
     for value in (images, labels):
         if not isinstance(value, np.ndarray | None):
             raise ValueError(f"{path} cannot be read: it holds something else than arrays")
-    return images, labels
+    return images, labels, split if split in re.split("[^a-z]", name.lower()) else "all"
 
 
 def _array_levels(a: np.ndarray) -> UInt8[np.ndarray, "..."]:
@@ -342,11 +413,11 @@ def _array_labels(y: np.ndarray | None, n: int) -> tuple[Int64[Tensor, " n"] | N
 
 def _from_npz(
     path: Path, split: str
-) -> tuple[UInt8[Tensor, "n c h w"], Int64[Tensor, " n"] | None, list[str]]:
-    "The levels, labels and classes in an .npz file."
-    images, y = _unpack(path, split)
+) -> tuple[UInt8[Tensor, "n c h w"], Int64[Tensor, " n"] | None, list[str], str]:
+    "The levels, labels and classes in an .npz file, and the split that they are."
+    images, y, of = _unpack(path, split)
     levels = torch.from_numpy(np.ascontiguousarray(_channels_first(_array_levels(images))))
-    return levels, *_array_labels(y, len(levels))
+    return levels, *_array_labels(y, len(levels)), of
 
 
 def _with_channels(
@@ -429,12 +500,14 @@ def load_pictures(
         skipped.append(f"{file}: {why}")
         skip(file, why) if skip else warnings.warn(f"skipped {file}: {why}", stacklevel=2)
 
+    of = split
     if source in ("digits", "mnist"):
         levels, labels, classes = _named(source, split, root)
     elif path.is_dir():
+        of = split if (path / split).is_dir() else "all"
         levels, labels, classes = _from_folder(path, split, size, channels, hear, progress)
     elif path.is_file():
-        levels, labels, classes = _from_npz(path, split)
+        levels, labels, classes, of = _from_npz(path, split)
     else:
         raise FileNotFoundError(
             f"{source} is neither digits nor mnist, nor a folder or an .npz file that is there"
@@ -442,18 +515,15 @@ def load_pictures(
     levels, size = _with_channels(levels, channels), size or _usual_size({tuple(levels.shape[-2:])})
     _room(*levels.shape[:2], size)
     levels = _fitted(levels, size)
-    return Pictures(from_levels(levels), labels, classes, skipped)
+    return Pictures(from_levels(levels), labels, classes, skipped, of)
 
 
 def _sheet(levels: UInt8[Tensor, "n c h w"], cols: int) -> bytes:
     "All pictures on one, row by row, as the bytes of a PNG file."
-    try:
-        from PIL import Image
-        from torchvision.utils import make_grid
-    except ImportError as error:
-        raise ImportError(
-            f'a .png needs torchvision ({error}): pip install "diffusion_math[course]"'
-        ) from error
+    need("a .png", "cli", "torchvision", "PIL")
+    from PIL import Image
+    from torchvision.utils import make_grid
+
     grid = make_grid(levels, nrow=cols, padding=2, pad_value=96)
     picture = Image.fromarray(
         (grid[0] if levels.shape[1] == 1 else grid.movedim(0, -1)).contiguous().numpy()

@@ -8,6 +8,7 @@ from importlib.resources import files
 from itertools import count
 from os.path import commonprefix
 from pathlib import Path
+from typing import Any
 
 from .. import checks
 from ..files import write_file
@@ -233,9 +234,45 @@ _STORED = re.compile(
 )
 
 
-def _body(path: Path, notebook: dict) -> str:
-    "The cells as HTML, by nbconvert's barest template, and the formulas' glyphs."
+TAGS = set(
+    "a abbr b blockquote br caption center code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5 h6 "
+    "hr i img input kbd li mark ol p picture pre q s small span strong sub summary sup table tbody td tfoot th thead tr u ul "
+    "var".split()
+)
+ATTRIBUTES = set(
+    "align alt checked class colspan disabled height href id lang open rowspan src start style target title type width".split()
+)
+
+
+def _harmless(html: str) -> str:
+    "What markdown may say, by bleach, which nbconvert brings: no script, no handler, no address but of pages and pictures."
+    import bleach
+    from bleach.css_sanitizer import CSSSanitizer
+
+    def fits(tag: str, name: str, value: str) -> bool:
+        word = value.strip().lower()
+        picture = (tag, name) == ("img", "src") and word.startswith("data:image/")
+        return name in ATTRIBUTES and (picture or not word.startswith("data:"))
+
+    addresses = {"http", "https", "mailto", "data"}
+    kept = dict(tags=TAGS, attributes=fits, protocols=addresses, css_sanitizer=CSSSanitizer())
+    return bleach.clean(html, **kept)
+
+
+def _exporter() -> Any:
+    "nbconvert's barest template, with harmless markdown; what outputs hold is live."
+    from jinja2 import pass_context
     from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(template_name="basic", embed_images=True)
+    render = exporter.environment.filters["markdown2html"]
+    clean = pass_context(lambda context, source: _harmless(render(context, source)))
+    exporter.register_filter("markdown2html", clean)
+    return exporter
+
+
+def _body(path: Path, notebook: dict) -> str:
+    "The cells as HTML, and the formulas' glyphs."
     from nbformat import from_dict
 
     kept: list[tuple[str, bool]] = []
@@ -244,8 +281,10 @@ def _body(path: Path, notebook: dict) -> str:
     notebook = from_dict(notebook | {"cells": cells})
     for where, key in _texts(notebook):
         where[key] = _take_out("".join(where[key]), kept, mark)
-    exporter = HTMLExporter(template_name="basic", embed_images=True)
-    body, _ = exporter.from_notebook_node(notebook, {"metadata": {"path": str(path.parent)}})
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "raw":
+            cell["source"] = _harmless(cell["source"])
+    body, _ = _exporter().from_notebook_node(notebook, {"metadata": {"path": str(path.parent)}})
     body = _STORED.sub("", body)  # the widgets' state, which the page holds in pieces
     body = re.sub(r"<table\b.*?</table>", r'<div class="wide">\g<0></div>', body, flags=re.DOTALL)
     typesetter = Typesetter()

@@ -137,3 +137,16 @@ def test_the_other_two_numbers(run, photos, tmp_path, capsys, options, rows, say
 def test_an_option_that_the_bound_has_no_use_for(run, photos, capsys, options, words):
     assert main(["evaluate", *of(run, photos), *options.split()]) == 1
     assert words in told(capsys)
+
+
+def test_it_says_which_pictures_it_counts(run, photos, tmp_path, capsys):
+    argv = ["evaluate", "--model", str(run), "--terms", "1", "--n", "2", "--quiet", "--data"]
+    assert main([*argv, str(photos), "--json", str(tmp_path / "a.json")]) == 0
+    assert (
+        f"2 of 12 pictures of {photos}, which knows no train and test: all of it; T"
+        in capsys.readouterr().out
+    )
+    assert json.loads((tmp_path / "a.json").read_text())["split"] == "all"
+    digits = ["evaluate", "--terms", "1", "--n", "2", "--quiet"]
+    assert main(digits) == 0
+    assert "2 of 2,000 test pictures of digits; T" in capsys.readouterr().out

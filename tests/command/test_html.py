@@ -116,3 +116,42 @@ def test_help_says_that_pages_run_what_notebooks_hold(capsys):
         main(["html", "--help"])
     said = " ".join(capsys.readouterr().out.split())
     assert "runs the scripts that its notebook's outputs hold" in said
+
+
+BAD = """# Title
+
+<script>alert(1)</script><img src=x onerror=alert(2)><a href="javascript:alert(3)">x</a> [y](javascript:alert(4))
+<iframe src="http://x"></iframe><svg onload=alert(5)></svg><a href="data:text/html,<script>alert(6)</script>">z</a>
+<div style="background:url(javascript:alert(7));color:red">w</div><form action="http://x"><button>b</button></form>"""
+
+
+def test_what_markdown_says_is_harmless(tmp_path):
+    "No script, handler or address that runs, in markdown, raw cells and markdown outputs; what is harmless stays."
+    good = "<details><summary>more</summary>\n\n**bold** `<script>` <img src='data:image/png;base64,AAAA'>\n\n</details>"
+    cells = json.loads(notebook(BAD, good))["cells"]
+    raw = {"cell_type": "raw", "id": "r", "metadata": {}, "source": BAD}
+    out = {"output_type": "display_data", "metadata": {}, "data": {"text/markdown": BAD}}
+    file = tmp_path / "a.ipynb"
+    file.write_text(
+        json.dumps(json.loads(notebook("x")) | {"cells": [*cells, raw, CODE | {"outputs": [out]}]})
+    )
+    assert main(["html", str(file)]) == 0
+    body = (tmp_path / "a.html").read_text().split("<main", 1)[-1]
+    for live in (
+        r"<script>alert",
+        r"<[^>&]*onerror=",
+        r"href=\W?javascript",
+        "<iframe",
+        "<form",
+        r"<svg onload",
+        "data:text",
+    ):
+        assert not re.search(live, body, re.I), live
+    assert "background" not in re.search(r"<div style=[^>]*>", body).group()
+    for kept in (
+        "<strong>bold</strong>",
+        "<summary>more</summary>",
+        "data:image/png;base64,AAAA",
+        "<code>&lt;script&gt;</code>",
+    ):
+        assert kept in body

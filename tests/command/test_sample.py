@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from PIL import Image
 
-from diffusion_math import as_denoiser, load_model, walk
+from diffusion_math import DDPM, as_denoiser, guided, load_model, walk
 from diffusion_math.command.main import main
 from diffusion_math.data.pictures import load_pictures
 from diffusion_math.letters import MarkovLaw, one_hot, prose
@@ -130,3 +131,41 @@ def test_words_take_no_options_of_pictures(capsys):
     ):
         assert main(["sample", "--letters", *options.split()]) == 1
         assert words in told(capsys)
+@pytest.mark.parametrize("how", ["--eta 0.5", "--solver 2m", "--sde 1"])
+def test_guidance(run, tmp_path, how, capsys):
+    "1 is the class itself to the bit, 0 no class, and 3 what guided says."
+    draw = lambda name, more: sample(
+        run, tmp_path / f"{name}.npz", f"--n 4 --steps 5 --quiet {how} {more}"
+    )
+    assert not any(draw(*of) for of in (
+        ("plain", "--class night"), ("one", "--class night --guidance 1"), ("none", "--class none"),
+        ("zero", "--class night --guidance 0"), ("three", "--class all --guidance 3"), ("all", "--class all")))  # fmt: skip
+    x = {
+        name: load_pictures(tmp_path / f"{name}.npz").x
+        for name in ("plain", "one", "none", "zero", "three", "all")
+    }
+    assert torch.equal(x["plain"], x["one"])
+    assert (x["zero"] - x["none"]).abs().max() <= 2 / 255 and not torch.equal(x["three"], x["all"])
+    if how == "--eta 0.5":
+        p, y = load_model(run / "model.safetensors").respace(5), torch.arange(4) % 2
+        by = DDPM(guided(p.given(y=y), p, 3.0), p.q, p.event_shape, "x0", p.variance, True)
+        want = by.sample(4, torch.Generator().manual_seed(0), eta=0.5)
+        assert (x["three"] - want).abs().max() <= 2 / 255
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("more, words", [
+    ("--class none --guidance 2", "argument --guidance: needs --class, and a model that was trained with classes"),
+    ("--model ddpm_mnist_bits --guidance 2", "argument --guidance: needs --class, and a model that was trained"),
+])  # fmt: skip
+def test_guidance_without_a_class(run, tmp_path, more, words, capsys):
+    assert sample(run, tmp_path / "a.npz", f"--n 1 --steps 2 {more}") == 1
+    assert words in told(capsys)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("argv", [["--n", "0"], ["--guidance", "-1"], ["--guidance", "nan"]])
+def test_numbers_that_cannot_end(run, argv, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["sample", "--model", str(run), *argv])
+    assert stop.value.code == 2 and f"argument {argv[0]}: must be a" in told(capsys)

@@ -287,7 +287,8 @@ def test_a_loss_that_is_not_finite_is_told(tmp_path, photos, capsys):
 @pytest.mark.parametrize(
     "name, value, why",
     [
-        ("steps", "many", "must be a whole number of 1 or more, got many"),
+        ("steps", "many", "must be a whole number from 1 to 10000000, got many"),
+        ("steps", str(10**9), "must be a whole number from 1 to 10000000, got 1000000000"),
         ("steps", None, ""),
         ("T", 10**9, "must be a whole number from 2 to 1000000"),
         ("width", 10**9, ""),
@@ -354,3 +355,37 @@ def test_a_run_while_another_writes_to_its_folder(tmp_path, photos, capsys):
         assert (out / "settings.json").read_bytes() == before
     finally:
         killed(first)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("missing", ["torchvision", "PIL"])
+def test_what_is_not_installed_is_told_before_anything_begins(
+    missing, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, missing, None)
+    lacks = rf"needs {missing}, which this installation lacks: pip install .diffusion_math\[cli\]"
+    assert main(["train", "--data", "digits", "--out", str(tmp_path / "run"), *SMALL]) == 1
+    assert re.search(lacks, told(capsys)) and not list(tmp_path.iterdir())
+    assert main(["sample", "--n", "1", "--steps", "2", "--out", str(tmp_path / "a.png")]) == 1
+    assert re.search(lacks, told(capsys)) and not list(tmp_path.iterdir())
+    assert main(["sample", "--n", "1", "--steps", "2", "--out", str(tmp_path / "a.npz")]) == 0
+
+
+def test_ctrl_c_keeps_the_step_that_it_was_in(run, photos, tmp_path, monkeypatch, capsys):
+    "Between two checkpoints."
+    out, step = tmp_path / "run", training._update
+
+    def interrupted(*args):
+        calls.append(0)
+        if len(calls) == 6:
+            signal.raise_signal(signal.SIGINT)
+        step(*args)
+
+    calls = []
+    argv = ["train", "--data", str(photos), "--out", str(out), "--steps", "12", *SMALL]
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_update", interrupted)
+        assert main(argv) == 130
+    assert "stopped; to go on from step 6: diffusion-math train" in capsys.readouterr().err
+    assert main(["train", "--out", str(out), "--resume", "--quiet"]) == 0
+    assert same(weights(out), weights(run))

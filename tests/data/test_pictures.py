@@ -600,3 +600,57 @@ def test_an_empty_name_is_not_the_folder_one_stands_in(source):
         ValueError, match="source must be digits, mnist, a folder or an .npz file, got an empty"
     ):
         load_pictures(source)
+
+
+# ---- what is small on the disk and large in memory
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "I;16"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_large_picture_is_what_it_is(tmp_path, mode, turned):
+    "Four quarters of 16 million pixels, scaled to 8 x 8: read in blocks, and turned as it is meant to be held."
+    small = Image.fromarray(np.array([[0, 80], [160, 240]], np.uint8))
+    picture = small.resize((4000, 4000), Image.Resampling.NEAREST)
+    picture = (
+        picture.point(lambda v: v * 257, "I").convert("I;16")
+        if mode == "I;16"
+        else picture.convert(mode)
+    )
+    exif = Image.Exif()
+    exif[0x0112] = 6 if turned else 1  # a quarter to the right
+    picture.save(tmp_path / "a.png", exif=exif)
+    x = to_levels(load_pictures(tmp_path, 8, 1).x)[0, 0]
+    want = torch.tensor([[160, 0], [240, 80]] if turned else [[0, 80], [160, 240]])
+    assert ((x[::7, ::7].int() - want).abs() <= 1).all()
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("shape, words", [
+    ((30_000, 100, 100), "claims 300,000,000 numbers in a file of"),
+    ((10**9, 1000, 100), "would take"),
+])  # fmt: skip
+def test_an_array_of_a_size_that_its_file_does_not_show(tmp_path, shape, words):
+    "The header is read, and nothing else: the array itself is not even there."
+    with (
+        zipfile.ZipFile(tmp_path / "bomb.npz", "w") as archive,
+        archive.open("images.npy", "w") as member,
+    ):
+        np.lib.format.write_array_header_1_0(
+            member, dict(shape=shape, fortran_order=False, descr="|u1")
+        )
+    with pytest.raises(ValueError, match=words):
+        load_pictures(tmp_path / "bomb.npz")
+
+
+def test_which_split_it_is(tmp_path):
+    a = np.zeros((3, 4, 4), np.uint8)
+    np.savez(tmp_path / "own.npz", images=a)
+    np.savez(tmp_path / "two.npz", x_train=a, x_test=a)
+    assert load_pictures(tmp_path / "own.npz", split="test").split == "all"
+    assert load_pictures(tmp_path / "two.npz", split="test").split == "test"
+    for name in ("photos/a", "parts/test/a"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("L", (4, 4)).save(tmp_path / name / "1.png")
+    assert load_pictures(tmp_path / "photos", split="test").split == "all"
+    assert load_pictures(tmp_path / "parts", split="test").split == "test"
+    assert load_pictures("digits", split="test").split == "test"
