@@ -10,7 +10,7 @@ config = ConfigParser(delimiters=["="], interpolation=None)
 config.read(here / "settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
 low, high = (int(cfg[k].split(".")[1]) for k in ("min_python", "max_python"))
-course, site = (cfg[f"{kind}_requirements"].split() for kind in ("course", "site"))
+cli, course, site = (cfg[f"{kind}_requirements"].split() for kind in ("cli", "course", "site"))
 
 setup(
     name=cfg["lib_name"],
@@ -26,6 +26,7 @@ setup(
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
     extras_require={
+        "cli": cli,
         "course": course,
         "diffusers": cfg["diffusers_requirements"].split(),
         "site": course + site,

@@ -194,6 +194,7 @@ def test_the_metadata_is_what_settings_ini_says(wheel):
     required = {re.sub(r"[ \"']", "", line) for line in data.get_all("Requires-Dist")}
     course, site, dev = (CFG[f"{k}_requirements"].split() for k in ("course", "site", "dev"))
     extras = {"course": course, "site": course + site, "dev": course + site + dev}
+    extras["cli"] = CFG["cli_requirements"].split()
     extras["diffusers"] = CFG["diffusers_requirements"].split()
     expected = set(CFG["requirements"].split())
     expected |= {f"{name};extra=={extra}" for extra, names in extras.items() for name in names}

@@ -54,6 +54,15 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+NO_NOTEBOOK = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)  # of a file that is none
+
+
 def _fingerprint(content: bytes) -> str:
     "The SHA-256 of what a reader can write into a file: of a notebook, its cells without outputs; else all of it."
     try:
@@ -61,7 +70,7 @@ def _fingerprint(content: bytes) -> str:
             [cell["cell_type"], "".join(cell["source"]), cell.get("attachments") or {}]
             for cell in json.loads(content)["cells"]
         ]
-    except (ValueError, KeyError, TypeError, AttributeError):  # no notebook, or a damaged one
+    except NO_NOTEBOOK:
         return _sha256(content)
     return _sha256(json.dumps(cells).encode())
 
@@ -100,20 +109,68 @@ def _at_home(name: str, content: bytes) -> bytes:
     try:
         notebook = json.loads(content)
         notebook["metadata"] = notebook["metadata"] | _home()
-    except (ValueError, KeyError, TypeError):  # no notebook
+    except NO_NOTEBOOK:
         return content
     return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _untouched(old: bytes, name: str, notes: dict[str, dict[str, str]]) -> bool:
+def _shown(output: dict[str, Any]) -> list:
+    "What an output shows, however a program that saved it has broken its lines."
+    texts = output.get("data", {}) | {
+        "text": output.get("text", ""),
+        "error": output.get("evalue", ""),
+    }
+    return sorted((kind, "".join(t) if isinstance(t, list) else t) for kind, t in texts.items())
+
+
+def _outputs(notebook: dict[str, Any]) -> dict[str, str]:
+    "The SHA-256 of what each cell shows, by the cell's name."
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and "id" in cell]
+    texts = {cell["id"]: json.dumps([_shown(o) for o in cell["outputs"]]) for cell in cells}
+    return {name: _sha256(text.encode())[:16] for name, text in texts.items()}
+
+
+def _with_theirs(new: bytes, old: bytes, shipped: dict[str, str]) -> bytes:
+    """A new notebook that keeps what the reader's runs have shown in cells that are the same in it.
+
+    shipped: what each cell showed in the copy that they got; that is ours, and is brought up to date.
+    """
+    try:
+        fresh, mine = json.loads(new), json.loads(old)
+        seen = {name for name, sha in _outputs(mine).items() if shipped.get(name, sha) != sha}
+        theirs = {cell["id"]: cell for cell in mine["cells"] if cell.get("id") in seen}
+        kept = [c for c in fresh["cells"] if c.get("id") in theirs and _same(c, theirs[c["id"]])]
+        for cell in kept:
+            cell |= {name: theirs[cell["id"]][name] for name in ("outputs", "execution_count")}
+        if kept:  # what the explorables among them show is kept in the notebook's metadata
+            _add_widgets(fresh["metadata"], mine["metadata"])
+            return (json.dumps(fresh, indent=1, ensure_ascii=False) + "\n").encode()
+    except NO_NOTEBOOK:
+        pass
+    return new
+
+
+def _same(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    return "".join(a["source"]) == "".join(b["source"])
+
+
+def _add_widgets(fresh: dict[str, Any], mine: dict[str, Any]) -> None:
+    for kind, held in mine.get("widgets", {}).items():
+        ours = fresh.setdefault("widgets", {}).setdefault(kind, held)
+        ours["state"] = held.get("state", {}) | ours.get("state", {})
+
+
+def _untouched(old: bytes, name: str, notes: dict[str, dict[str, Any]]) -> bool:
     "Is the file what an earlier copy wrote, but for what running it leaves in it?"
     noted = notes["cells"].get(name)
     return noted == _fingerprint(old) if noted else notes["sha256"].get(name) == _sha256(old)
 
 
-def _put(folder: Path, name: str, content: bytes, notes: dict[str, dict[str, str]]) -> str:
+def _put(folder: Path, name: str, content: bytes, notes: dict[str, dict[str, Any]]) -> str:
     'Bring one file up to date, unless the reader changed it: "new", "updated", "same" or "kept".'
     path, new, cells = folder / name, _sha256(content), _fingerprint(content)
+    if path.is_symlink() and not path.exists():  # what it leads to is the reader's business
+        return "kept"
     old = path.read_bytes() if path.exists() else None
     ours = old is None or _fingerprint(old) == cells or _untouched(old, name, notes)
     if not ours:
@@ -121,24 +178,32 @@ def _put(folder: Path, name: str, content: bytes, notes: dict[str, dict[str, str
     known = notes["sha256"].get(name)  # None: the reader has these very cells from elsewhere
     same = old is not None and (known in (None, new) or _sha256(old) == new)
     if not same:
-        write_file(path, _at_home(name, content))
+        kept = (
+            content if old is None else _with_theirs(content, old, notes["outputs"].get(name, {}))
+        )
+        write_file(path, _at_home(name, kept))
     notes["sha256"][name], notes["cells"][name] = new, cells
+    try:
+        notes["outputs"][name] = _outputs(json.loads(content))
+    except NO_NOTEBOOK:
+        pass
     return "new" if old is None else "same" if same else "updated"
 
 
-def _read_notes(folder: Path) -> dict[str, dict[str, str]]:
+def _read_notes(folder: Path) -> dict[str, dict[str, Any]]:
     "What earlier copies wrote: the SHA-256, by name, of the files as they were shipped, and of their cells alone."
     file = folder / _NOTES
     if not file.exists():
-        return {"sha256": {}, "cells": {}}
+        return {"sha256": {}, "cells": {}, "outputs": {}}
     try:
         notes = json.loads(file.read_bytes())
         found = {
             "sha256": notes["sha256"],
             "cells": notes.get("cells", {}),
         }  # the first edition wrote no cells
-        return {k: {str(name): str(sha) for name, sha in v.items()} for k, v in found.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+        found = {k: {str(name): str(sha) for name, sha in v.items()} for k, v in found.items()}
+        return found | {"outputs": {str(k): dict(v) for k, v in notes.get("outputs", {}).items()}}
+    except NO_NOTEBOOK:
         raise ValueError(
             f"{file} is damaged; delete it, and every file that differs counts as yours"
         ) from None
@@ -150,9 +215,9 @@ def copy_course(
     """Copy the course into `folder` and return the names of the files: {"new", "updated", "same", "kept", "beside"}.
 
     A file that was changed since it was copied is never written over; it is "kept". Outputs and metadata of a notebook
-    do not count: a newer version replaces them. With `theirs` the new version of a
-    kept file is written beside it ("beside"). Raises OSError where a file cannot be read or written; what was copied
-    until then is noted as copied.
+    do not count: a newer version comes in its place, and keeps what the reader's runs have shown in cells that are still
+    the same. With `theirs` the new version of a kept file is written beside it ("beside"). A link that leads nowhere is
+    the reader's. Raises OSError where a file cannot be read or written; what was copied until then is noted as copied.
     """
     folder, source = Path(folder), Path(source or _source())
     before = _read_notes(folder)

@@ -122,14 +122,48 @@ def test_a_notebook_that_was_opened_and_run_is_not_yours(tmp_path):
     assert '"x = 3"' in texts(mine)["a.ipynb"] and '"y = 2"' in texts(mine)["b.ipynb"]
 
 
+def shows(*cells, version="1"):
+    "A page whose cells are (source, what it shows); their names are their places."
+    made = [
+        {"cell_type": "code", "id": f"c{i}", "metadata": {}, "source": source, "execution_count": 1,
+         "outputs": [{"output_type": "stream", "name": "stdout", "text": [text]}]}
+        for i, (source, text) in enumerate(cells)
+    ]  # fmt: skip
+    return json.dumps(
+        {"cells": made, "metadata": {"v": version}, "nbformat": 4, "nbformat_minor": 5}
+    )
+
+
 def test_new_outputs_reach_a_notebook_that_is_not_yours(tmp_path):
-    source, mine = write(tmp_path / "source", a=page("x = 1", output="old")), tmp_path / "mine"
+    "Where the reader has run nothing; what their own run has shown stays, in cells that are still the same."
+    source, mine = tmp_path / "source", tmp_path / "mine"
+    write(source, a=shows(("x = 1", "old"), ("y = 1", "old"), ("z = 1", "old")))
     copy_course(mine, source=source)
-    write(mine, a=page("x = 1", output="mine"))
-    write(source, a=page("x = 1", output="new"))
+    write(mine, a=shows(("x = 1", "old"), ("y = 1", "mine"), ("z = 1", "mine")))
+    write(source, a=shows(("x = 1", "new"), ("y = 1", "new"), ("z = 2", "new"), version="2"))
     assert states(copy_course(mine, source=source)) == {"updated": ["a.ipynb"]}
-    assert '"new"' in texts(mine)["a.ipynb"]
+    cells = json.loads(texts(mine)["a.ipynb"])["cells"]
+    assert ["".join(cell["outputs"][0]["text"]) for cell in cells] == ["new", "mine", "new"]
+    assert [cell["source"] for cell in cells] == ["x = 1", "y = 1", "z = 2"]
     assert states(copy_course(mine, source=source)) == {"same": ["a.ipynb"]}
+
+
+def test_a_link_that_leads_nowhere_is_the_reader_s(tmp_path):
+    source, mine = write(tmp_path / "source", a=page("x = 1")), tmp_path / "mine"
+    mine.mkdir()
+    (mine / "a.ipynb").symlink_to(tmp_path / "elsewhere.ipynb")
+    assert states(copy_course(mine, source=source)) == {"kept": ["a.ipynb"]}
+    assert (mine / "a.ipynb").is_symlink() and not (tmp_path / "elsewhere.ipynb").exists()
+
+
+def test_a_file_nested_too_deep_is_the_reader_s(tmp_path):
+    source, mine = write(tmp_path / "source", a=page("x = 1")), tmp_path / "mine"
+    deep = '{"cells": ' + "[" * 100_000
+    write(mine, a=deep)
+    assert states(copy_course(mine, source=source)) == {"kept": ["a.ipynb"]}
+    (mine / ".diffusion_math.json").write_text(deep)
+    with pytest.raises(ValueError, match=".diffusion_math.json is damaged"):
+        copy_course(mine, source=source)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +325,7 @@ def test_the_notes_hold_fingerprints_only(tmp_path):
     copy_course(tmp_path / "mine", source=write(tmp_path / "source", a="a1"))
     notes = json.loads((tmp_path / "mine" / ".diffusion_math.json").read_text())
     sha = "f55ff16f66f43360266b95db6f8fec01d76031054306ae4a4b380598f6cfd114"
-    assert notes == {"sha256": {"a.ipynb": sha}, "cells": {"a.ipynb": sha}}
+    assert notes == {"sha256": {"a.ipynb": sha}, "cells": {"a.ipynb": sha}, "outputs": {}}
 
 
 @pytest.fixture
