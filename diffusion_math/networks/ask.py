@@ -44,6 +44,9 @@ def ask(
     dtype = own_dtype(network, x_t, asked) if shows else x_t.dtype
     kind = torch.promote_types(dtype, torch.float32)
     level = torch.as_tensor(log_snr, dtype=kind, device=x_t.device).expand(x_t.shape[0])
+    if cond:  # a class that is one for all, as one for each
+        each = {k: v for k, v in cond.items() if type(v) is int}
+        cond = cond | {k: level.new_full(level.shape, v, dtype=torch.long) for k, v in each.items()}
     said = network(x_t.to(dtype), level, **cond or {})
     if not isinstance(said, Tensor) or said.shape != x_t.shape:
         checks.answer(name, said, x_t, "x_t")  # which says what came instead

@@ -244,6 +244,20 @@ def test_what_stands_for_nothing_may_be_said():
     fit(told(2.0), points(), cond=cond, drop=0, **SHORT)
 
 
+def test_a_class_for_all_comes_as_one_for_each():
+    "What training gives a network of one's own, sampling gives it too: (b,) whole numbers."
+    seen = []
+
+    def network(x, log_snr, y=None):
+        seen.append(y)
+        return x
+
+    p = DDPM(network, ForwardProcess(cosine_schedule(9)), (2,), "v").given(y=3)
+    p.sample(4), p.predict(points(5), 2)
+    assert {y.dtype for y in seen} == {torch.int64} and {y.shape for y in seen} == {(4,), (5,)}
+    assert all((y == 3).all() for y in seen)
+
+
 class NeedsIt(nn.Linear):
     "No default: it cannot be asked without."
 
