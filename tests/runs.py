@@ -61,6 +61,38 @@ def digest(run):
     return sha256.hexdigest()
 
 
+SHORT = dict(steps=12, batch=16, warmup=3, progress=False)
+
+
+def weights(p):
+    return {name: w.clone() for name, w in p.network.state_dict().items()}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_at(step):
+    "A callback that raises at that step."
+
+    def callback(run):
+        if run.step == step:
+            raise Stop
+
+    return callback
+
+
+def alone():
+    "An environment for a process of one thread, without the settings of another launcher."
+    return {k: v for k, v in os.environ.items() if not k.startswith("ACCELERATE")} | {
+        "OMP_NUM_THREADS": "1"
+    }
+
+
 # ---- runs that are killed
 
 SETTINGS = dict(steps=120, batch=16, warmup=5, every=2, progress=False)
