@@ -1,6 +1,7 @@
 // Letters that are hidden: a word of sixteen blanks, and the chances of every letter at every place given those that are
 // set. The law is known, each letter given the two before it, so two passes say them exactly; no network is asked.
-import { button, choice, dial, explorable, floats, grab, h, key, memory, plot, random, readout } from "./common.js";
+import { button, choice, dial, explorable, floats, grab, h, key, memory, plot, readout } from "./common.js";
+import { random } from "./laws.js";
 
 const ALPHABET = " abcdefghijklmnopqrstuvwxyz";
 const [L, V] = [16, ALPHABET.length];

@@ -16,9 +16,9 @@ import {
   picture,
   plane,
   plot,
-  random,
   readout,
 } from "./common.js";
+import { random } from "./laws.js";
 
 const [FROM, TO, PARTS] = [-8, 8, 32];
 const levelAt = (k) => FROM + ((TO - FROM) * k) / PARTS;
