@@ -2,9 +2,12 @@
 
 from .bits import BITS_SLIPS, DECODER_SLIPS
 from .bits import NAMED as BITS_NAMED
+from .empirical import BATCHES, CURE
+from .empirical import SLIPS as EMPIRICAL
 from .guidance import SLIPS as GUIDANCE
 from .loss import NAMED as LOSS_NAMED
 from .loss import TARGET_SLIPS
+from .masked import CURES as MASKED
 from .noising import SLIPS as NOISING
 from .posterior import MEAN_SLIPS, VAR_SLIPS
 from .sampler import NAMED as SAMPLER_NAMED
@@ -34,6 +37,8 @@ def known() -> dict[str, tuple[Slip, ...]]:
         "guidance": GUIDANCE,
         "bits": (*BITS_SLIPS, *BITS_NAMED),
         "decoder": DECODER_SLIPS,
+        "masked_loss": tuple(Slip(name, says, ()) for name, says in MASKED.items()),
+        "empirical": (Slip(BATCHES, CURE, ()), *EMPIRICAL),
     }
 
 
