@@ -81,7 +81,7 @@ function render({ model, el }) {
   const sentences = { sentences: model.get("sentences") };
   const [changed, dice, now] = [memory(), random(19), {}];
   const lawOf = (name) => (name === "language" ? language : sentences);
-  const table = plot(ui, { alt: "the chance of every letter at every place, dark where it is large; set letters are framed", height: 430, left: 34, bottom: 44 });
+  const table = plot(ui, { alt: "the chance of every letter at every place, dark where it is large; set letters are framed", height: 430, left: 8, bottom: 34 });
   const upTo = (letter) => V - 1 - letter + 0.5; // the blank on top
 
   // A word is counted when its last blank goes.
@@ -131,7 +131,7 @@ function render({ model, el }) {
   }
 
   function paint(state, colours) {
-    const frame = { x: [0, L], y: [0, V], xTicks: [], yTicks: [], xLabel: "place" };
+    const frame = { x: [-0.7, L], y: [0, V], xTicks: [], yTicks: [], xLabel: "place" }; // the rows' letters on the left
     table.area(frame, colours, (context, X, Y) => {
       const [width, height] = [X(1) - X(0), Y(0) - Y(1)];
       for (let i = 0; i < L; i++) {
@@ -150,6 +150,8 @@ function render({ model, el }) {
       context.font = `12px ${colours.font}`;
       context.textAlign = "center";
       context.textBaseline = "middle";
+      context.fillStyle = colours.soft;
+      for (let v = 0; v < V; v++) context.fillText(v ? ALPHABET[v] : "\u2423", X(-0.35), Y(upTo(v)));
       for (let i = 0; i < L; i++) {
         for (let v = 0; v < V; v++) {
           if (now.rows[i][v] < 0.1) continue;
@@ -166,7 +168,7 @@ function render({ model, el }) {
     which.put(state.law);
     place.put(state.place);
     each.put(state.each);
-    facts.put([state.word.replaceAll(" ", "\u2423"), likeliest(state), String(state.written), String(state.never)]);
+    facts.put([Array.from(state.word.replaceAll(" ", "\u2423")).join("\u2009"), likeliest(state), String(state.written), String(state.never)]);
     paint(state, colours);
   }
 
