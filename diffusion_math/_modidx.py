@@ -417,6 +417,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'diffusion_math.letters.TableLaw.words': ( 'letters.html#tablelaw.words',
                                                                                    'diffusion_math/letters.py'),
                                         'diffusion_math.letters.answers': ('letters.html#answers', 'diffusion_math/letters.py'),
+                                        'diffusion_math.letters.beside': ('letters.html#beside', 'diffusion_math/letters.py'),
                                         'diffusion_math.letters.check_words': ('letters.html#check_words', 'diffusion_math/letters.py'),
                                         'diffusion_math.letters.hidden_costs': ('letters.html#hidden_costs', 'diffusion_math/letters.py'),
                                         'diffusion_math.letters.hide': ('letters.html#hide', 'diffusion_math/letters.py'),

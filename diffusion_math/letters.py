@@ -2,8 +2,8 @@
 
 # %% auto #0
 __all__ = ['ALPHABET', 'Words', 'PICKS', 'check_words', 'shown', 'answers', 'steps_of', 'hide', 'masked_loss', 'replay', 'spell',
-           'one_hot', 'prose', 'TableLaw', 'whole', 'MarkovLaw', 'CoinMixture', 'BinomialChain', 'hidden_costs',
-           'masked_bound', 'unmask', 'shares', 'unmask_law', 'written']
+           'one_hot', 'prose', 'TableLaw', 'whole', 'MarkovLaw', 'CoinMixture', 'BinomialChain', 'beside',
+           'hidden_costs', 'masked_bound', 'unmask', 'shares', 'unmask_law', 'written']
 
 # %% ../nbs/19_letters.ipynb #aeb5194e
 import itertools
@@ -147,7 +147,7 @@ class TableLaw:
 
     def sample(self, n: int, generator: Random = None) -> Words:
         "n draws, one-hot."
-        checks.draws(n, self.event_shape)
+        checks.count("n", n, 0)
         which = torch.multinomial(self.probs.flatten(), n, True, generator=generator)
         return self.words()[which]
 
@@ -223,7 +223,7 @@ class MarkovLaw:
 
     def sample(self, n: int, generator: Random = None) -> Words:
         "n draws, one-hot, letter after letter."
-        checks.draws(n, self.event_shape)
+        checks.count("n", n, 0)
         first = torch.multinomial(self.start.flatten(), n, True, generator=generator)
         letters = list(torch.unravel_index(first, self.start.shape))
         for _ in range(self.length - self.order):
@@ -332,13 +332,13 @@ class BinomialChain:
 
     def marginal(self, x0: Batch, t: int | Tensor) -> Batch:
         "The chance of a 1 in x_t, given x0 or its mean: alpha_t x0 + (1 - alpha_t) rate."
-        a = checks.rowwise("t", self.alpha[checks.times(t, x0, 0, self.T)], x0)
+        a = beside(self.alpha[checks.times(t, x0, 0, self.T)], x0)
         return a * x0 + (1 - a) * self.rate
 
     def step(self, x_t: Batch, guess: Batch, t: int | Tensor) -> Batch:
         "The chance of a 1 in x_{t-1}, given x_t and the chance `guess` of a 1 in x_0: Bayes' rule for either x_0."
         t = checks.times(t, checks.same_shape("guess", guess, "x_t", x_t), 1, self.T)
-        beta, a = (checks.rowwise("t", v, x_t) for v in (self.beta[t], self.alpha[t - 1]))
+        beta, a = (beside(v, x_t) for v in (self.beta[t], self.alpha[t - 1]))
         thrown = beta * torch.where(x_t > 0.5, self.rate, 1 - self.rate)
         came = {1: thrown + (1 - beta) * x_t, 0: thrown + (1 - beta) * (1 - x_t)}
         total = 0.0
@@ -347,6 +347,11 @@ class BinomialChain:
             one, zero = came[1] * before, came[0] * (1 - before)
             total = total + share * one / (one + zero)
         return total
+
+
+def beside(v: Tensor, x: Tensor) -> Tensor:
+    "One number, or one a word, in x's precision and shaped to go with it."
+    return v.to(x).view(-1, 1) if v.ndim else v.to(x)
 
 # %% ../nbs/19_letters.ipynb #7cab43eb
 @torch.no_grad()
