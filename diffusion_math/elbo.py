@@ -124,9 +124,10 @@ class Elbo:
         if not b or self.total.is_meta:
             return f"Elbo(b={b}, T={self.T})"
         unit = self.dims * math.log(2)
+        steps = f"steps, L_1 + ... + L_{self.T - 1}", (self.steps.sum(0), e.steps.square().sum(0).sqrt())
         rows = {
             f"prior, L_{self.T}": (self.prior, e.prior),
-            f"steps, L_1 + ... + L_{self.T - 1}": (self.steps.sum(0), e.steps.square().sum(0).sqrt()),
+            **dict([steps] if self.T > 1 else []),
             "reconstruction, L_0": (self.reconstruction, e.reconstruction),
             "total, the negative ELBO": (self.total, e.total),
             "total in bits/dim": (self.total / unit, e.total / unit),
@@ -187,8 +188,9 @@ def all_terms(
     "L_T, and the costs that L_0 and the L_{t-1} are means of; noised(first, last) yields rows x_0, x_t, t for these t."
     prior = Gaussian.kl.body(ForwardProcess.marginal.body(q, x0, q.T), p.prior(x0))
     last = [last_cost(p, decoder, data, x_1) for data, x_1, _ in noised(1, 1)]
-    steps = [step_cost(q, p, data, x_t, t) for data, x_t, t in noised(2, q.T)]
-    return prior, torch.cat([*last, x0.new_zeros(0)]), torch.cat([*steps, x0.new_zeros(0)])
+    fine, kind = p.finer(x0)
+    steps = [step_cost(q, fine, data.to(kind), x_t.to(kind), t) for data, x_t, t in noised(2, q.T)]
+    return prior, *(torch.cat([x0.new_zeros(0), *costs]).to(prior) for costs in (last, steps))
 
 
 def draws(q: ForwardProcess, x0: Batch, n: int, generator: Random, first: int, last: int) -> Iterator:

@@ -47,6 +47,10 @@ class ReverseProcess(ABC):
     def step(self, x_t: Batch, t: Time) -> Gaussian:
         "p(x_{t-1} | x_t), t in 1..T: one step back, for each x_t [DDPM eq. 1]."
 
+    def finer(self, x: Batch) -> tuple["ReverseProcess", torch.dtype]:
+        "Itself and the finest precision in which it takes x_t, for KLs of means that nearly agree: here that of x."
+        return self, x.dtype
+
     @guarded
     def prior(self, like: Batch) -> Gaussian:
         "p(x_T) = N(0, I), in like's shape and kind."

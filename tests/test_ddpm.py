@@ -252,11 +252,9 @@ class TestStep:
                 assert got.dtype == F32
                 assert (got / exact - 1).abs().max() < 4e-3
         bound = elbo(q, p, x0, lambda x_1: Gaussian(x_1, 1.0), generator=seed(3))
-        s = (
-            q.schedule
-        )  # the term does not depend on x_t: half a squared distance, by what the SNR falls
+        s = q.schedule  # the term does not depend on x_t: half a squared distance, by what the SNR falls
         shares = 0.5 * (s.snr[1:-1] - s.snr[2:])[:, None] * (x0 - guess).double().square().sum(1)
-        assert (bound.steps.sum(0) / shares.sum(0) - 1).abs().max() < 1e-3
+        assert (bound.steps / shares - 1).abs().max() < 1e-6  # elbo works them out in float64
 
     def test_a_step_of_one_s_own_counts_in_the_bound(self):
         "A subclass's, or a process's that was made for another q: the KL of the two laws that are there."
@@ -641,8 +639,7 @@ class TestElboLoss:
         p = DDPM(wave, q, predicts="v", variance="beta")
         x0, eps = normal(4, 8), normal(4, 8, draw=1)
         low, exact = elbo_loss(p, x0.float(), t=t, eps=eps.float()), elbo_loss(p, x0, t=t, eps=eps)
-        # t = 1 and 2 to rounding; at t = 500 and 1000 x_0 counts for little in means of which each is rounded
-        assert ((low - exact).abs() < 1e-6 * exact.abs() + torch.tensor([0, 0, 1e-3, 1e-5])).all()
+        assert ((low - exact).abs() < 1e-6 * exact.abs()).all()
 
     @pytest.mark.parametrize("says, schedule", [("eps", linear_schedule(1000)), ("v", cosine_schedule(1000))])
     def test_its_gradient_in_float32_is_that_in_float64(self, says, schedule):
