@@ -1,16 +1,18 @@
-"""Modules:
+"""The maths of diffusion models, derived, run and checked. Each chapter's module is exported from its notebook.
 
-- `diffusion_math.convert`: Models from elsewhere as denoisers of ours, and ours as diffusers takes them: each a change of variables, no more."""
+The objects and verbs of the chapters are here; the rest is imported from its room: `plot`, `explore`, `referee`,
+`training`, `laws`, `data`, `teach`. What loads more than PyTorch comes when it is first asked for (PEP 562).
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .area import bound_by_area, log_prob_by_area, noise_error
-from .flow_likelihood import log_prob_by_flow
 from .ddpm import DDPM, Prediction, elbo_loss, simple_loss
 from .distribution import Distribution
 from .elbo import Elbo, elbo, exact_elbo
 from .flow import flow, quantile_flow, velocity
+from .flow_likelihood import log_prob_by_flow
 from .forward import ForwardProcess, Schedule, constant_schedule, cosine_schedule, linear_schedule
 from .gaussian import Gaussian
 from .guidance import classified, guided

@@ -20,7 +20,7 @@ from .sums import wide
 
 __all__ = [
     "Amount", "Batch", "BesideMean", "Count", "Data", "Draws", "Each", "EventShape", "Events", "Flag",
-    "Floats", "Fraction", "Level", "Like", "Numbers", "OneLevel", "Positive", "Random", "Signal", "Steps", "Text",
+    "Floats", "Fraction", "Level", "Like", "Numbers", "OneLevel", "Positive", "Random", "Signal", "Steps",
     "Time", "Time0", "Variance", "amount", "answer", "at_hand", "at_most", "axes", "batch_of", "chain_data", "count",
     "each", "errors", "event", "event_shape", "events", "falling_values", "finest", "finite", "flag", "floating",
     "function", "generator", "got", "grey_levels", "guarded", "holds", "how_many", "instance", "known", "known_event",

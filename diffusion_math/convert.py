@@ -1,4 +1,4 @@
-"Models from elsewhere as denoisers of ours, and ours as diffusers takes them: each a change of variables, no more."
+"Models from elsewhere as denoisers of ours, and ours as diffusers takes them: a change of variables, no more."
 
 #   there              x                        told          says
 #   diffusers          a x0 + s eps             the index t   eps, x0 or v

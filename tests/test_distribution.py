@@ -158,7 +158,7 @@ def test_without_noise_x_is_its_own_best_guess():
 @pytest.mark.parametrize("log_snr", [-math.inf, -800.0, torch.tensor(-math.inf)], ids=str)
 def test_where_nothing_of_x0_is_left_the_score_says_nothing_of_it(log_snr):
     x = torch.linspace(-2, 2, 5, dtype=F64)
-    for ask, fill in ((Bell().denoise, r"E\[x0\]"), (Bell().denoise_cov, r"Cov\[x0\]")):
+    for ask in (Bell().denoise, Bell().denoise_cov):
         words = r"log_snr must be above -709: nothing of x0 is left in x_t; .*, got -(inf|800)"
         with pytest.raises(ValueError, match=words):
             ask(x, log_snr)

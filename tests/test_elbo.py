@@ -25,7 +25,6 @@ from diffusion_math import (
     elbo,
     exact_elbo,
     linear_schedule,
-    sums,
 )  # fmt: skip
 from diffusion_math.laws.grid import GridChain
 from diffusion_math.laws.linear import LinearChain

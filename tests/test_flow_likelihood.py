@@ -8,7 +8,13 @@ import torch
 from torch.nn.functional import avg_pool2d
 
 from diffusion_math import (
-    DDPM, Empirical, ForwardProcess, GaussianMixture, digits, linear_schedule, log_prob_by_flow,
+    DDPM,
+    Empirical,
+    ForwardProcess,
+    GaussianMixture,
+    digits,
+    linear_schedule,
+    log_prob_by_flow,
 )  # fmt: skip
 from diffusion_math.flow_likelihood import divergence
 from diffusion_math.slopes import trace_jacobian

@@ -24,8 +24,8 @@ from diffusion_math import (
     sums,
 )  # fmt: skip
 from diffusion_math.likelihood import NAMES, draw_times
-from tests.test_rounding import gap_to, level, truth
 from tests.test_elbo import TWO, Bent, Fixed
+from tests.test_rounding import gap_to, level, truth
 
 F64 = torch.float64
 INF = math.inf

@@ -6,9 +6,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .. import checks
+from ..elbo import Account, account, exact_elbo
 from ..forward import ForwardProcess, Time
 from ..gaussian import Gaussian
-from ..elbo import Account, account, exact_elbo
 from ..laws.mixture import GaussianMixture
 from ..reverse import ExactReverse, ReverseProcess
 from .bells import REACH, bells_of, mixture_of

@@ -37,9 +37,9 @@ class NoisingExplorer(AsksInPage):
     own for a Schedule, 1000 otherwise; t is 1 for a constant beta, T // 4 otherwise. generator draws the noise image.
     The traits beta, t, T, schedule and digit follow the controls, and move them when set; beta is the constant
     schedule's, and noise is the noise image as float32 bytes. ask: show, beside x_t, what the course's own network takes
-    x_0 to be; it knows digits, so unless told it is asked where the images are of 28 x 28. plain: no curves, no T, no other schedule,
-    and no network unless told. Raises ValueError for a value
-    out of range, TypeError or traitlets.TraitError for a wrong kind.
+    x_0 to be; it knows digits, so unless told it is asked where the images are of 28 x 28. plain: no curves, no T, no other
+    schedule, and no network unless told. Raises ValueError for a value out of range, TypeError or traitlets.TraitError
+    for a wrong kind.
     """
 
     _esm = front_end("noising")

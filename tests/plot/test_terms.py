@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from diffusion_math import ExactReverse, ForwardProcess, GaussianMixture, exact_elbo, linear_schedule, plot
+from diffusion_math import (
+    ExactReverse,
+    ForwardProcess,
+    GaussianMixture,
+    exact_elbo,
+    linear_schedule,
+    plot,
+)
 from diffusion_math.elbo import Elbo
 
 TWO = GaussianMixture([0.3, 0.7], torch.tensor([[-2.0], [1.0]], dtype=torch.float64), torch.tensor([0.1, 0.3]))  # fmt: skip
