@@ -13,6 +13,11 @@ other, and writes this page and `results.json`. `make bench MODE=full` takes mor
 `DATA=DIR` names the folder that holds `MNIST/raw`. Each script in this folder is one row and runs alone.
 
 A ratio is taken repeat by repeat, with the contestants in turns (A B A B …): its median, and in brackets the quartiles.
+
+Everybody has the same chances: the same noise, the same calls, the same levels and the same number of samplers to choose
+from, and no row of ours has what a peer could not have had. "Defaults" is a table of plain defaults, where nothing was
+chosen. Each row says on which day it was measured; *former version* marks a row whose code of ours has been rewritten
+since and which has not been run again, so that its figures are those of the version of that day.
 """
 
 
@@ -205,12 +210,15 @@ their own name; of right code none may be refused."""
 
 
 def how(row: dict) -> str:
-    "How a row was run."
-    if "seconds" not in row:
-        return row["mode"] + (
+    "How a row was run, and when."
+    if "seconds" in row:
+        said = f"{row['mode']} mode, {row['seconds']:.0f} s"
+    else:
+        said = row["mode"] + (
             f", PyTorch's threads: {row['machine']['threads']}" if "machine" in row else ""
         )
-    return f"{row['mode']} mode, {row['seconds']:.0f} s"
+    said += f", measured {row['measured']}" if "measured" in row else ""
+    return said + (" (former version)" if row.get("former") else "")
 
 
 def section(name: str, row: dict) -> str:
@@ -227,6 +235,8 @@ def section(name: str, row: dict) -> str:
         return "\n\n".join([*parts, verdicts(row)]) + "\n"
     parts.append(table(row))
     parts += more(row)
+    if row.get("former"):
+        parts.append(f"*Former version*: {row['former']}")
     many = any(f["case"].endswith((" steps", " calls")) for f in row["figures"])
     path = (lines_picture if many else picture)(name, row)
     if path is not None:

@@ -24,8 +24,8 @@ ROWS = [
     "noising",
     "reverse_step",
     "correctness",
+    "defaults",
     "known_distribution",
-    "frechet_by_calls",
     "three_minutes",
     "referee",
     "estimator",
@@ -35,12 +35,16 @@ ROWS = [
     "gpu",
 ]
 SLOW = {"course"}  # only in full mode
-NEEDS_MNIST = {"three_minutes", "frechet_by_calls"}
+NEEDS_MNIST = {"three_minutes"}
 
 
 def kept() -> dict:
     "What results.json holds."
     return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {"rows": {}}
+
+
+def today() -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def last_words(text: str) -> str:
@@ -64,6 +68,7 @@ def run(row: str, quick: bool, data: str | None) -> dict:
         "mode": "quick" if quick else "full",
         "seconds": round(time.time() - began, 1),
         "load": [round(before, 1), round(os.getloadavg()[0], 1)],
+        "measured": today(),
     }
     if done.returncode:
         return about | {"failed": last_words(done.stderr)}
@@ -94,6 +99,7 @@ def main() -> None:
         results["rows"][args.add[0]] = {
             "mode": "run alone",
             "load": [added.get("machine", {}).get("load", 0)],
+            "measured": today(),
         } | added
         RESULTS.write_text(
             json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"

@@ -2,7 +2,9 @@
 
 denoise(x, log_snr) is E[x_0 | x] for x = a x_0 + s eps with a^2 + s^2 = 1; a sampler may ask it `calls` times at most, and
 Heun's asks twice a step. A package's samplers stand under their own names, with the settings that it offers: solver,
-order, spacing of the steps, first and last noise level.
+order, spacing of the steps, first and last noise level. All are handed the same levels, RANGES, evenly in log SNR or with
+rho 7 where a package lets its caller choose; nobody offers more than BUDGET. defaults() is what a package's own
+documentation has a reader type.
 """
 
 import io
@@ -10,27 +12,19 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from functools import partial
-from itertools import product
 from unittest.mock import patch
 
 import torch
 from common import peer, without
 
-from diffusion_math.solvers import Solver, fixed
+from diffusion_math import Schedule
+from diffusion_math.solvers import SOLVERS, even_grid, karras_grid, solve
 
 Denoise = Callable[[torch.Tensor, float], torch.Tensor]
 Sampler = Callable[[Denoise, torch.Tensor, int], torch.Tensor]
 Ranges = Sequence[tuple[float, float]]
 RANGES: Ranges = (0.002, 80.0), (0.01, 80.0), (0.02, 20.0)  # of sigma, where a package asks for one
-RHOS = (7.0,)  # and of rho
-
-
-def steep(gain: float) -> Solver:
-    "Data, as any solver is: the noise carried on beyond the last two [Permenter & Yuan 2024, gamma: the gain]."
-    return Solver(f"steep {gain:.3g}", 1, "eps", fixed((1.0,), (gain, 1 - gain)), past=1)
-
-
-STEEP = [steep(gain) for gain in (1.75, 2.0)]
+BUDGET = 60  # samplers that a package may offer
 
 
 class Counted:
@@ -60,28 +54,45 @@ def counted(run: Callable) -> Sampler:
     return sample
 
 
+def scheduled(d, kind: str, options: dict, two: bool, oracle: Counted, z: torch.Tensor, calls: int):
+    "A walk by a scheduler of diffusers that keeps sigmas."
+    s = getattr(d, kind)(**options)
+    s.set_timesteps((calls + 1) // 2 if two else calls)
+    s.set_begin_index(0)
+    edm, scaled = "EDM" in kind, kind in ("HeunDiscreteScheduler", "LMSDiscreteScheduler")
+    x = z * float(s.init_noise_sigma)
+    for t in s.timesteps:
+        sigma = float(s.sigmas[s.step_index or 0])
+        a = 1.0 if edm or scaled else 1 / math.sqrt(1 + sigma**2)
+        x0 = oracle(x, a, a * sigma)
+        if edm:
+            data = s.config.sigma_data
+            kept, size = data**2 / (sigma**2 + data**2), sigma * data / math.hypot(sigma, data)
+            answer = (x0 - kept * x) / size
+        else:
+            answer = (x - a * x0) / (a * sigma)
+        x = s.step(answer, t, x).prev_sample
+    return x
+
+
+def diffusers_ddim(d, options: dict, oracle: Counted, z: torch.Tensor, calls: int):
+    "The loop of DDIMPipeline."
+    s, x = d.DDIMScheduler(**options), z
+    s.set_timesteps(calls)
+    for t in s.timesteps:
+        bar = float(s.alphas_cumprod[t])
+        a, sigma = math.sqrt(bar), math.sqrt(1 - bar)
+        x = s.step((x - a * oracle(x, a, sigma)) / sigma, t, x).prev_sample
+    return x
+
+
+PLAIN_ENDS = "DPM-Solver++(2M)", "DPM-Solver++(3M)", "UniPC-2"  # that may end before the data
+
+
 def of_diffusers(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
     if (d := peer("diffusers")) is None:
         return None
-
-    def run(kind, options, two, oracle, z, calls):
-        s = getattr(d, kind)(**options)
-        s.set_timesteps((calls + 1) // 2 if two else calls)
-        s.set_begin_index(0)
-        edm, scaled = "EDM" in kind, kind in ("HeunDiscreteScheduler", "LMSDiscreteScheduler")
-        x = z * float(s.init_noise_sigma)
-        for t in s.timesteps:
-            sigma = float(s.sigmas[s.step_index or 0])
-            a = 1.0 if edm or scaled else 1 / math.sqrt(1 + sigma**2)
-            x0 = oracle(x, a, a * sigma)
-            if edm:
-                data = s.config.sigma_data
-                kept, size = data**2 / (sigma**2 + data**2), sigma * data / math.hypot(sigma, data)
-                answer = (x0 - kept * x) / size
-            else:
-                answer = (x - a * x0) / (a * sigma)
-            x = s.step(answer, t, x).prev_sample
-        return x
+    run = partial(scheduled, d)
 
     def ipndm(oracle, z, calls):
         s, x = d.IPNDMScheduler(), z
@@ -98,7 +109,6 @@ def of_diffusers(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
     spacings = {
         "rho 7": {"use_karras_sigmas": True},
         "even in log SNR": {"use_exponential_sigmas": True},
-        "beta": {"use_beta_sigmas": True},
         "trailing": {"timestep_spacing": "trailing"},
     }
     kinds = {
@@ -106,8 +116,7 @@ def of_diffusers(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
             "DPMSolverMultistepScheduler",
             {"solver_order": order, "algorithm_type": "sde-dpmsolver++" if sde else "dpmsolver++"},
         )
-        for order in (2, 3)
-        for sde in (False, True)
+        for order, sde in ((2, False), (3, False), (2, True))  # of third order it has no SDE
     }
     kinds |= {
         f"UniPC-{o}": ("UniPCMultistepScheduler", {"solver_order": o, "solver_type": b})
@@ -118,7 +127,7 @@ def of_diffusers(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
     out = {}
     for name, (kind, options) in kinds.items():
         for spacing, more in spacings.items():
-            ends = ("zero", "sigma_min") if "DPM" in name or "UniPC" in name else ("",)
+            ends = ("zero", "sigma_min") if name in PLAIN_ENDS else ("",)
             for end in ends:
                 full = even | options | more | ({"final_sigmas_type": end} if end else {})
                 title = f"{name}, {spacing}" + (", to sigma_min" if end == "sigma_min" else "")
@@ -133,21 +142,11 @@ def of_diffusers(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
     return out | {"iPNDM": counted(ipndm)}
 
 
-def of_k_diffusion(
-    ranges: Ranges = RANGES, rhos: Sequence[float] = RHOS
-) -> dict[str, Sampler] | None:
+def of_k_diffusion(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
     if (k := peer("k_diffusion.sampling")) is None:
         return None
     twice = {"heun", "dpm_2", "dpmpp_2s_ancestral"}
-    plain = (
-        "euler",
-        "euler_ancestral",
-        "heun",
-        "dpm_2",
-        "dpmpp_2m",
-        "dpmpp_2m_sde",
-        "dpmpp_3m_sde",
-    )
+    plain = ("euler", "heun", "dpm_2", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m_sde")
 
     def run(name, spacing, ends, options, oracle, z, calls):
         n = (calls + 1) // 2 if name in twice else calls
@@ -160,11 +159,8 @@ def of_k_diffusion(
         denoise = lambda x, sigma: oracle(x, 1.0, sigma)
         return k.sample_dpm_fast(denoise, z * ends[1], *ends, calls, disable=True)
 
-    spacings = {"exponential": k.get_sigmas_exponential}
-    for rho in rhos:
-        title = "karras" if rho == 7 else f"karras, rho {rho:g}"
-        spacings[title] = partial(k.get_sigmas_karras, rho=rho)
-    out, named = {}, [(name, name, {}) for name in (*plain, "dpmpp_2s_ancestral")]
+    spacings = {"exponential": k.get_sigmas_exponential, "karras": k.get_sigmas_karras}
+    out, named = {}, [(name, name, {}) for name in plain]
     named += [(f"lms-{order}", "lms", {"order": order}) for order in (2, 3, 4)]
     for title, name, options in named:
         for ends in ranges:
@@ -176,34 +172,37 @@ def of_k_diffusion(
     return out
 
 
+def azula_walk(azula, denoise, kind: str, options: dict, schedule, oracle, z, calls: int):
+    "A walk by a sampler of azula."
+
+    class Asks(denoise.Denoiser):
+        def __init__(self):
+            super().__init__()
+            self.schedule = schedule
+
+        def forward(self, x_t, t):
+            return denoise.DiracPosterior(oracle(x_t, *schedule(t)))
+
+    steps = calls // 2 if kind == "Heun" else calls
+    sampler = getattr(azula, f"{kind}Sampler")(Asks(), steps=steps, silent=True, **options)
+    return sampler(z * math.hypot(*(float(v) for v in schedule(torch.tensor(1.0)))))
+
+
 def of_azula(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
     azula, denoise, noise = (peer(f"azula.{name}") for name in ("sample", "denoise", "noise"))
     if None in (azula, denoise, noise):
         return None
 
-    class Asks(denoise.Denoiser):
-        def __init__(self, oracle, schedule):
-            super().__init__()
-            self.schedule, self.oracle = schedule, oracle
-
-        def forward(self, x_t, t):
-            return denoise.DiracPosterior(self.oracle(x_t, *self.schedule(t)))
-
-    def run(kind, options, schedule, oracle, z, calls):
-        steps = calls // 2 if kind == "Heun" else calls
-        sampler = getattr(azula, f"{kind}Sampler")
-        sampler = sampler(Asks(oracle, schedule), steps=steps, silent=True, **options)
-        return sampler(z * math.hypot(*(float(v) for v in schedule(torch.tensor(1.0)))))
-
+    run = partial(azula_walk, azula, denoise)
     schedules = {
         "VP": noise.VPSchedule(),
         "cosine": noise.CosineSchedule(),
         "rectified": noise.RectifiedSchedule(),
         **{f"VE {low:g} to {high:g}": noise.VESchedule(low, high) for low, high in ranges},
     }
-    kinds = [("DDPM", "DDPM", {}), ("Euler", "Euler", {}), ("Heun", "Heun", {})]
-    for kind in ("zAB", "vAB", "zEAB", "xEAB", "REAB"):
-        kinds += [(f"{kind}-{order}", kind, {"order": order}) for order in (2, 3)]
+    kinds = [("DDIM", "DDIM", {}), ("Euler", "Euler", {}), ("Heun", "Heun", {})]
+    for kind, orders in (("zAB", (3,)), ("vAB", (2, 3)), ("zEAB", (2, 3)), ("xEAB", (2, 3))):
+        kinds += [(f"{kind}-{order}", kind, {"order": order}) for order in orders]
     return {
         f"{title}, {name}": counted(partial(run, kind, options, schedule))
         for title, kind, options in kinds
@@ -211,23 +210,25 @@ def of_azula(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
     }
 
 
+def small_walk(small, schedule, options: dict, oracle, z, calls: int):
+    "A walk by smalldiffusion's one sampler."
+
+    class Asks(torch.nn.Module, small.ModelMixin):
+        input_dims = z.shape[1:]
+
+        def forward(self, x, sigma, cond=None):
+            return (x - oracle(x, 1.0, sigma)) / sigma
+
+    sigmas = schedule.sample_sigmas(calls)
+    *_, x = small.samples(Asks(), sigmas, xt=z * sigmas[0], **options)
+    return x
+
+
 def of_smalldiffusion(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
     if (small := peer("smalldiffusion")) is None:
         return None
 
-    class Asks(torch.nn.Module, small.ModelMixin):
-        def __init__(self, oracle, shape):
-            super().__init__()
-            self.oracle, self.input_dims = oracle, shape
-
-        def forward(self, x, sigma, cond=None):
-            return (x - self.oracle(x, 1.0, sigma)) / sigma
-
-    def run(schedule, options, oracle, z, calls):
-        sigmas = schedule.sample_sigmas(calls)
-        *_, x = small.samples(Asks(oracle, z.shape[1:]), sigmas, xt=z * sigmas[0], **options)
-        return x
-
+    run = partial(small_walk, small)
     schedules = {"DDPM": small.ScheduleDDPM(1000)}
     for low, high in ranges:
         schedules[f"log-linear, {low:g} to {high:g}"] = small.ScheduleLogLinear(1000, low, high)
@@ -243,77 +244,144 @@ def of_smalldiffusion(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
     }
 
 
-def of_ddpm_pytorch(
-    ranges: Ranges = RANGES, rhos: Sequence[float] = RHOS
-) -> dict[str, Sampler] | None:
+def ddpm_pytorch_ddim(ddpm, options: dict, oracle, z, calls: int):
+    "A walk by GaussianDiffusion.sample, from z."
+    unet = ddpm.Unet(8, dim_mults=(1, 2), channels=z.shape[1])
+    size = tuple(z.shape[2:])
+    options = {
+        "objective": "pred_x0",
+        "sampling_timesteps": calls,
+        "auto_normalize": False,
+    } | options
+    model = ddpm.GaussianDiffusion(unet, image_size=size, **options)
+    bar = model.alphas_cumprod.double()
+    model.model.forward = lambda x, t, cond=None: oracle(
+        x, bar[t[0]].sqrt(), (1 - bar[t[0]]).sqrt()
+    )
+    with from_(z):
+        return model.sample(len(z))
+
+
+def from_(z: torch.Tensor):
+    "A package that draws its own first noise draws z."
+    return patch("torch.randn", lambda *shape, **more: z.clone())
+
+
+def of_ddpm_pytorch(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
     if (ddpm := peer("denoising_diffusion_pytorch")) is None:
         return None
-    first = lambda z: patch("torch.randn", lambda *shape, **more: z.clone())
 
-    def ddim(eta, oracle, z, calls):
-        unet = ddpm.Unet(8, dim_mults=(1, 2), channels=z.shape[1])
-        model = ddpm.GaussianDiffusion(
-            unet,
-            image_size=tuple(z.shape[2:]),
-            objective="pred_x0",
-            sampling_timesteps=calls,
-            ddim_sampling_eta=eta,
-            auto_normalize=False,
-        )
-        bar = model.alphas_cumprod.double()
-        model.model.forward = lambda x, t, cond=None: oracle(
-            x, bar[t[0]].sqrt(), (1 - bar[t[0]]).sqrt()
-        )
-        with first(z):
-            return model.sample(len(z))
-
-    def elucidated(name, ends, rho, oracle, z, calls):
+    def dpmpp(ends, oracle, z, calls):
         unet = ddpm.Unet(8, dim_mults=(1, 2), channels=z.shape[1], learned_sinusoidal_cond=True)
-        options = {"sigma_min": ends[0], "sigma_max": ends[1], "rho": rho}
+        options = {"sigma_min": ends[0], "sigma_max": ends[1], "rho": 7.0}
         model = ddpm.ElucidatedDiffusion(
             unet, image_size=z.shape[2], channels=z.shape[1], **options
         )
         model.preconditioned_network_forward = lambda x, sigma, *a, **k: oracle(x, 1.0, sigma)
-        with first(z):
-            if name == "dpmpp":
-                return model.sample_using_dpmpp(len(z), calls) * 2 - 1
-            return model.sample(len(z), (calls + 1) // 2) * 2 - 1
+        with from_(z):
+            return model.sample_using_dpmpp(len(z), calls) * 2 - 1
 
-    out = {f"DDIM, eta {eta:g}": counted(partial(ddim, eta)) for eta in (0.0, 1.0)}
-    for rho, ends in product(rhos, ranges):
-        words = "" if rho == 7 else f"rho {rho:g}, "
-        title = f"elucidated dpmpp, {words}{ends[0]:g} to {ends[1]:g}"
-        out[title] = counted(partial(elucidated, "dpmpp", ends, rho))
+    out = {"DDIM, eta 0": counted(partial(ddpm_pytorch_ddim, ddpm, {"ddim_sampling_eta": 0.0}))}
+    for low, high in ranges:
+        out[f"elucidated dpmpp, {low:g} to {high:g}"] = counted(partial(dpmpp, (low, high)))
     return out
 
 
-def of_ours(grids: dict[str, Callable[[int], torch.Tensor]], solvers=None) -> dict[str, Sampler]:
-    "Every solver of ours, or those named, on every grid: grids[name](steps) -> log SNR."
-    from diffusion_math.solvers import SOLVERS, solve
+def our_grids(ranges: Ranges = RANGES) -> dict[str, Callable[[int], torch.Tensor]]:
+    "The levels that the peers are handed too, with the data after the last or without."
+    return {
+        f"{title}, {low:g} to {high:g}{end}": partial(
+            grid, -2 * math.log(high), -2 * math.log(low), clean=clean
+        )
+        for title, grid in (("even", even_grid), ("rho 7", karras_grid))
+        for low, high in ranges
+        for end, clean in ((", then the data", True), ("", False))
+    }
+
+
+OURS = [SOLVERS[name] for name in ("2m", "3m", "ipndm", "unipc2", "unipc3")]
+
+
+def of_ours(grids: dict[str, Callable[[int], torch.Tensor]], solvers=OURS) -> dict[str, Sampler]:
+    "Solvers of ours on every grid: grids[name](steps) -> log SNR."
 
     def run(solver, grid, oracle, z, calls):
-        def ask(x, log_snr):
-            level = float(log_snr.flatten()[0])
-            return oracle(x, *(1 / math.sqrt(1 + math.exp(sign * level)) for sign in (-1, 1)))
-
-        return solve(ask, z, grid(calls // solver.calls), solver)
+        return solve(asked(oracle), z, grid(calls // solver.calls), solver)
 
     return {
         f"{solver.name}, {title}": counted(partial(run, solver, grid))
-        for solver in solvers or SOLVERS.values()
+        for solver in solvers
         for title, grid in grids.items()
     }
 
 
-def of_peers(
-    ranges: Ranges = RANGES, rhos: Sequence[float] = RHOS
-) -> dict[str, dict[str, Sampler]]:
+def asked(oracle: Counted):
+    "An oracle as a denoiser of ours."
+
+    def ask(x, log_snr):
+        level = float(log_snr.flatten()[0])
+        return oracle(x, *(1 / math.sqrt(1 + math.exp(sign * level)) for sign in (-1, 1)))
+
+    return ask
+
+
+def of_peers(ranges: Ranges = RANGES) -> dict[str, dict[str, Sampler]]:
     return without(
         {
             "diffusers": of_diffusers(ranges),
-            "k-diffusion": of_k_diffusion(ranges, rhos),
+            "k-diffusion": of_k_diffusion(ranges),
             "azula": of_azula(ranges),
             "smalldiffusion": of_smalldiffusion(ranges),
-            "denoising-diffusion-pytorch": of_ddpm_pytorch(ranges, rhos),
+            "denoising-diffusion-pytorch": of_ddpm_pytorch(ranges),
         }
     )
+
+
+def of_all() -> dict[str, dict[str, Sampler]]:
+    "What everybody offers: ours first, and nobody more than BUDGET."
+    out = {"diffusion_math": of_ours(our_grids())} | of_peers()
+    for who, samplers in out.items():
+        if len(samplers) > BUDGET:
+            raise ValueError(f"{who} offers {len(samplers)} samplers, more than {BUDGET}")
+    return out
+
+
+def defaults(schedule: Schedule, kind: str) -> dict[str, Sampler]:
+    """What the packages' own documentation has a reader type, nothing chosen: {who: sampler}.
+
+    schedule, of that kind ("linear" or "cosine") with 1,000 levels, is the network's own; a package that takes one is
+    told it, as its reader would. Ours: draw(p.respace(calls), n), which is 2m. diffusers: the pipeline's DDIMScheduler,
+    and DPMSolverMultistepScheduler as its page constructs it. k-diffusion: sample.py with the settings of
+    configs/config_mnist.json. azula: the README's VP schedule and its DDIMSampler. smalldiffusion: the README's ten lines.
+    denoising-diffusion-pytorch: the README's GaussianDiffusion with sampling_timesteps.
+    """
+
+    def ours(oracle, z, calls):
+        return solve(asked(oracle), z, schedule.respace(calls).log_snr.flip(0), "2m")
+
+    out = {"diffusion_math (2m)": counted(ours)}
+    if (d := peer("diffusers")) is not None:
+        told = {"beta_schedule": {"linear": "linear", "cosine": "squaredcos_cap_v2"}[kind]}
+        out["diffusers (DDIM)"] = counted(partial(diffusers_ddim, d, told))
+        dpm = partial(scheduled, d, "DPMSolverMultistepScheduler", told, False)
+        out["diffusers (DPM-Solver++)"] = counted(dpm)
+    if (k := peer("k_diffusion.sampling")) is not None:
+
+        def lms(oracle, z, calls):
+            sigmas = k.get_sigmas_karras(calls, 0.01, 80.0, rho=7.0)
+            denoise = lambda x, sigma: oracle(x, 1.0, sigma)
+            return k.sample_lms(denoise, z * sigmas[0], sigmas, disable=True)
+
+        out["k-diffusion (LMS)"] = counted(lms)
+    azula, denoise, noise = (peer(f"azula.{name}") for name in ("sample", "denoise", "noise"))
+    if None not in (azula, denoise, noise):
+        vp = noise.VPSchedule()
+        out["azula (DDIM)"] = counted(partial(azula_walk, azula, denoise, "DDIM", {}, vp))
+    if (small := peer("smalldiffusion")) is not None:
+        levels = small.ScheduleLogLinear(N=200, sigma_min=0.005, sigma_max=10)
+        out["smalldiffusion (gam=2)"] = counted(partial(small_walk, small, levels, {"gam": 2}))
+    if (ddpm := peer("denoising_diffusion_pytorch")) is not None:
+        told = {"beta_schedule": kind}
+        walk = counted(partial(ddpm_pytorch_ddim, ddpm, told))
+        out["denoising-diffusion-pytorch (DDIM)"] = walk
+    return out

@@ -118,49 +118,79 @@ def test_the_reference_in_fifty_digits_is_the_schedules_own():
         torch.testing.assert_close(law.var[:, 0], var, rtol=1e-9, atol=0)
 
 
-def test_errors_of_exact_draws_are_small_and_those_of_a_shrunk_law_are_not():
-    from known_distribution import ring, sliced, within_modes
+def test_the_deviation_in_a_mode_of_exact_draws_is_right_and_that_of_a_shrunk_law_is_not():
+    from known_distribution import ring, within_modes
 
     law, std = ring()
-    x, y = law.sample(2000), law.sample(2000)
-    assert within_modes(law, x, std) < 0.1 and sliced(x, y) < 0.15
+    x = law.sample(2000, torch.Generator().manual_seed(0))
+    assert within_modes(law, x, std) < 0.1
     nearest = law.means[torch.cdist(x.flatten(1), law.means.flatten(1)).argmin(1)]
     shrunk = nearest + (x - nearest) / 2
     assert within_modes(law, shrunk, std) == pytest.approx(0.5, abs=0.05)
-    moved = sliced(x + 0.5, x)  # along a line, (0.5, 0.5) is 0.5 on average
-    assert moved == pytest.approx(0.5 / x.flatten(1).var(0).mean().sqrt().item(), rel=0.2)
 
 
-LEADER = "diffusion_math"
+def test_the_verdict_tells_a_lead_from_a_tie_and_from_a_defeat():
+    from known_distribution import LEADER, level, verdict
+
+    around = lambda middle: [middle + 0.01 * (i % 5 - 2) for i in range(400)]
+    apart = lambda middle: [middle + 0.01 * (i % 7 - 3) for i in range(400)]
+    assert level(around(1.0), apart(1.0)) and not level(around(1.0), apart(1.1))
+    shown = {
+        "first": {LEADER: around(1.0), "azula": apart(1.5), "diffusers": apart(1.2)},
+        "second": {LEADER: around(1.0), "azula": apart(1.01), "diffusers": apart(1.2)},
+        "third": {LEADER: around(1.0), "azula": apart(0.5), "diffusers": apart(0.8)},
+        "alone": {LEADER: around(1.0)},
+    }
+    assert verdict(shown) == (
+        "Of walks, ours: ahead of every peer in 1 (first); level with the best peer in 1 (second); "
+        "behind in 1 (third, azula)."
+    )
 
 
-def row(case: str, **means: float) -> list[dict]:
-    "A case of the known law's row: 4 seeds each, the floor's of scatter 1, the others' in turns above and below."
-    apart = dict.fromkeys(means, (-1, 1, -1, 1)) | {"floor": (-1, -1, 1, 1), LEADER: (1, 1, -1, -1)}
-    return [
-        {"who": who, "case": case, "mean": mean, "std": 1.0, "seeds": 4, "each": each}
-        for who, mean in means.items()
-        for each in [[mean + d * 0.75**0.5 for d in apart[who]]]
-    ]
+def test_the_choice_is_drawn_again_with_the_pilot():
+    from known_distribution import REDRAWN, redrawn_choice, rows_of
+
+    rows = rows_of(100, 0)
+    assert rows.shape == (REDRAWN, 100) and torch.equal(rows, rows_of(100, 0))
+    clear = torch.stack([torch.full((100,), v) for v in (3.0, 1.0, math.inf)])
+    assert set(redrawn_choice(clear, rows)) == {1}
+    noise = torch.randn(2, 100, generator=torch.Generator().manual_seed(1))
+    near = noise - noise.mean(1, keepdim=True)  # two that a pilot of 100 cannot tell apart
+    share = sum(redrawn_choice(near, rows)) / REDRAWN
+    assert abs(share - 0.5) < 5 * 0.5 / REDRAWN**0.5
 
 
-def test_the_verdict_tells_a_lead_from_chance_and_from_a_defeat():
-    from known_distribution import above_floor, lead, verdict
+def test_nobody_chooses_among_more_samplers_than_the_budget(monkeypatch):
+    import samplers
 
-    own = "diffusion_math (exact covariance, placed)"
-    clear = row("first", **{"floor": 10, LEADER: 20, own: 5, "azula": 50, "diffusers": 22})
-    near = row("second", **{"floor": 10, LEADER: 20, own: 5, "azula": 21})
-    level = row("third", **{"floor": 10, LEADER: 11, "azula": 10.5})
-    behind = row("fourth", **{"floor": 10, LEADER: 20, own: 12, "azula": 15, "diffusers": 10})
-    bare = row("fifth", **{LEADER: 20, "azula": 10})  # a judge without a floor
-    assert above_floor(level[1], level[0]) == pytest.approx(2**0.5)  # 1 over the root of 1/4 + 1/4
-    # the differences of two such rows scatter by 2^(1/2), and their mean by half of that
-    assert lead(near[1], near[3]) == pytest.approx(2**0.5)
-    said = verdict(clear + near + level + behind + bare)
-    assert "more than two standard errors in 1 of 5 cases, by less in 1 (second);" in said
-    assert "cannot be told from exact draws (within 3 standard errors), in 1 (third)." in said
-    assert "Behind in 2: fourth (×2.00 of diffusers's); fifth (×2.00 of azula's)." in said
-    assert "Behind" not in verdict(clear) and "in 1 of 1 cases, by less in 0;" in verdict(clear)
+    offered = samplers.of_all()
+    assert max(map(len, offered.values())) <= samplers.BUDGET
+    assert len(offered["diffusion_math"]) == samplers.BUDGET
+    monkeypatch.setattr(samplers, "of_peers", lambda: {"greedy": dict.fromkeys(range(61))})
+    with pytest.raises(ValueError, match="greedy offers 61 samplers, more than 60"):
+        samplers.of_all()
+
+
+def test_the_defaults_walk_to_the_data():
+    "Ours is draw(p.respace(calls)) to the last digit; those of each package that is installed end near the flow."
+    from samplers import defaults
+
+    from diffusion_math import ForwardProcess, GaussianMixture, linear_schedule
+    from diffusion_math.solvers import even_grid, solve
+
+    means = torch.tensor([-0.4, 0.4])[:, None, None, None].expand(2, 1, 2, 2).contiguous()
+    law = GaussianMixture(torch.ones(2) / 2, means, torch.full((2,), 0.2**2))
+    z = torch.randn(64, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    truth = solve(law, z.double(), even_grid(-12.0, 12.0, 200), "rk4").float()
+    denoise = lambda x, level: law.denoise(x, torch.tensor(level))
+    schedule = linear_schedule(1000)
+    found = defaults(schedule, "linear")
+    grid = ForwardProcess(schedule.respace(8)).schedule.log_snr.flip(0)
+    ours = found["diffusion_math (2m)"](denoise, z, 8)
+    torch.testing.assert_close(ours, solve(law, z, grid, "2m"))
+    for who, sampler in found.items():
+        off = (sampler(denoise, z, 200) - truth).square().mean().sqrt().item()
+        assert off < 0.1, f"{who}: {off:.3f}"
 
 
 def test_the_quick_denoiser_is_the_law_s_own():
@@ -195,18 +225,6 @@ def test_across_the_means_the_flow_only_scales():
     torch.testing.assert_close(back(solve(smaller, x, grid, "ipndm")), whole, rtol=0, atol=1e-10)
     fine = solve(exact, z.double(), even_grid(-12.0, 12.0, 160), "rk4")
     torch.testing.assert_close(flow(exact, z), fine.float(), rtol=0, atol=1e-6)
-
-
-def test_a_grid_is_stretched_to_more_steps_and_keeps_its_ends():
-    from known_distribution import stretched
-
-    levels = torch.tensor([-6.0, -2.0, 0.0, 1.0], dtype=torch.float64)
-    torch.testing.assert_close(stretched(levels, 3), levels)
-    want = torch.tensor([-6.0, -4.0, -2.0, -1.0, 0.0, 0.5, 1.0], dtype=torch.float64)
-    torch.testing.assert_close(stretched(levels, 6), want)
-    clean = torch.cat([levels, torch.tensor([math.inf])])
-    assert len(stretched(clean, 7)) == 8
-    torch.testing.assert_close(stretched(clean, 7)[:-1], want)
 
 
 def test_a_sampler_asks_for_the_level_that_it_names_and_no_more_often_than_it_may():
@@ -260,49 +278,11 @@ def test_every_samplers_walk_ends_where_the_flow_does():
             assert off < 0.1, f"{who}, {name}: {off:.3f}"
 
 
-def test_a_package_may_send_again_what_it_sent_for_fewer_calls(monkeypatch):
-    import frechet_by_calls as row
-
-    class Pilot:
-        def distance(self, sampler, calls):
-            return sampler(calls)
-
-    best_in_five, steady = (lambda calls: 1.0 if calls == 5 else 3.0), (lambda calls: 2.0)
-    monkeypatch.setattr(row, "offered", lambda who: {"steady": steady, "quick": best_in_five})
-    few, said = [], []
-    for calls in (5, 10, 20):
-        few = row.chosen("a package", few, [Pilot(), Pilot()], calls)
-        said.append(str(few[0]))
-    assert said == ["quick, in 5 calls"] * 3
-    assert [one.distance for one in row.ranked(row.offered(""), [Pilot()], 10)] == [2.0, 3.0]
-
-
-def test_a_search_turns_the_ends_and_rho_of_the_sampler_that_it_begins_with():
-    from frechet_by_calls import kind, knobs
-
-    name = "elucidated dpmpp, rho 4, 0.05 to 80"
-    assert knobs(name) == pytest.approx([math.log(80), math.log(0.05), math.log(4)])
-    assert kind(name) == kind("elucidated dpmpp, rho 6.4, 0.1 to 400") != kind("EDM, 0.05 to 80")
-    assert knobs("vAB-2, VP") is None
-
-
 def test_the_distance_has_a_slope_by_the_second_pair_of_moments():
     "Beside differences of it."
     a, b, mean = random_cov(5), random_cov(5), torch.randn(2, 5, dtype=torch.float64)
     distance = lambda m, c: frechet_gaussians(mean[0], a, m, c @ c.T)
     assert torch.autograd.gradcheck(distance, (mean[1].requires_grad_(), b.requires_grad_()))
-
-
-def test_steps_placed_by_the_law_crowd_where_its_modes_part():
-    from known_distribution import even, placed, ring
-
-    law, std = ring()
-    for levels in (even(law, 40), placed(law, 40)):
-        assert levels.shape == (40,) and (levels.diff() < 0).all()
-    between = lambda levels: (
-        (levels > 0) & (levels < 6)
-    ).sum()  # noise of 0.05, a mode's own, to 1
-    assert between(placed(law, 40)) > 1.5 * between(even(law, 40))
 
 
 def test_the_same_noise_gives_the_floors_picture_exactly():

@@ -1,0 +1,92 @@
+"""What each package draws when its own documentation is followed, nothing chosen: how far that is from the exact flow.
+
+What is typed stands in samplers.defaults, with where it is from. Two laws are known exactly (known_distribution.py), and
+the third is the network that ships, told the class and guided: w = 1 is told alone, w = 2 and 4 go beyond. A network's
+own flow is by fine steps of its own. Same noise for all. The mean over walks of how far a walk ends from the flow's end
+for the same noise, in deviations of the data, and one standard error on either side.
+
+Where a walk begins counts as well: who begins at a noise of 10 deviations cannot come closer than that lets them.
+"""
+
+from collections.abc import Callable
+
+import torch
+from common import arguments, figure, say
+from known_distribution import CALLS, Case, blurred_digits, ring
+from samplers import Sampler, defaults
+
+from diffusion_math import as_denoiser, guided, linear_schedule, load_pretrained
+from diffusion_math.solvers import even_grid, solve
+
+SIZES, QUICK = (
+    {"ring": 2000, "784 pixels": 250, "digits": 10},
+    {"ring": 500, "784 pixels": 50, "digits": 4},
+)
+WEIGHTS = (1.0, 2.0, 4.0)
+FINE = 100  # steps of the network's own flow
+
+
+def rows(case: str, off: Callable, samplers: dict[str, Sampler], calls: int) -> list[dict]:
+    "A figure for everybody: off(sampler, calls) are the distances, (n,)."
+    figures = []
+    for who, sampler in samplers.items():
+        each = off(sampler, calls)
+        value, error = each.mean().item(), each.std().item() / len(each) ** 0.5
+        figures.append(
+            figure(who, f"{case}, {calls} calls", value, low=value - error, high=value + error)
+        )
+    return figures
+
+
+def of_laws(sizes: dict[str, int], calls_of: tuple[int, ...]) -> list[dict]:
+    samplers, figures = defaults(linear_schedule(1000), "linear"), []
+    for title, make in (("ring", ring), ("784 pixels", blurred_digits)):
+        case = Case(*make(), 1, sizes[title])
+        z, end = case.shown
+        off = lambda sampler, calls, case=case, z=z, end=end: case.off(
+            case.walked(sampler, calls, z), end
+        )
+        for calls in calls_of:
+            figures += rows(title, off, samplers, calls)
+    return figures
+
+
+@torch.inference_mode()
+def of_digits(n: int, calls_of: tuple[int, ...]) -> list[dict]:
+    "The network that ships, told the ten classes in turn."
+    p, figures = load_pretrained("ddpm_mnist"), []
+    schedule, samplers = p.q.schedule, defaults(p.q.schedule, "cosine")
+    z = torch.randn(n, 1, 28, 28, generator=torch.Generator().manual_seed(7))
+    last = schedule.log_snr[1].item()  # the least noise that it has seen
+    for w in WEIGHTS:
+        asked = as_denoiser(guided(p.given(y=torch.arange(n) % 10), p, w))
+        denoise = lambda x, log_snr, asked=asked: asked(
+            x, torch.as_tensor(log_snr).flatten()[0].clamp(max=last)
+        )
+        end = solve(denoise, z, even_grid(-12.0, last, FINE, clean=True), "3m")
+        size = end.var(0).mean().sqrt()
+        off = lambda sampler, calls, f=denoise, end=end, size=size: (
+            (sampler(f, z, calls) - end).square().flatten(1).mean(1).sqrt() / size
+        )
+        for calls in calls_of:
+            figures += rows(f"digits, w = {w:g}", off, samplers, calls)
+    return figures
+
+
+def main() -> None:
+    args = arguments(__doc__)
+    sizes, calls_of = (QUICK, CALLS[:2]) if args.quick else (SIZES, CALLS)
+    figures = of_laws(sizes, calls_of) + of_digits(sizes["digits"], calls_of)
+    say(
+        title="Defaults: what each package draws when its documentation is followed",
+        unit="distance to the flow",
+        figures=figures,
+        better="less",
+        samples=sizes,
+        target="ours the nearest in every case",
+        note="All rows are plain defaults, ours too: nothing is chosen, polished or learned.",
+    )
+
+
+if __name__ == "__main__":
+    main()
