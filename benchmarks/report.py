@@ -14,9 +14,9 @@ other, and writes this page and `results.json`. `make bench MODE=full` takes mor
 
 A ratio is taken repeat by repeat, with the contestants in turns (A B A B …): its median, and in brackets the quartiles.
 
-Everybody has the same chances: the same noise, the same calls, the same levels and the same number of samplers to choose
-from, and no row of ours has what a peer could not have had. "Defaults" is a table of plain defaults, where nothing was
-chosen. Each row says on which day it was measured; *former version* marks a row whose code of ours has been rewritten
+Where samplers are compared, everybody has the same chances: the same noise, calls and levels, and at most 60 samplers to
+choose from; no row of ours has what a peer could not have had. `defaults.py` is a table of plain defaults, where nothing
+was chosen. Each row says on which day it was measured; *former version* marks a row whose code of ours has been rewritten
 since and which has not been run again, so that its figures are those of the version of that day.
 """
 
@@ -116,7 +116,9 @@ def lines_picture(name: str, row: dict) -> Path | None:
     whos, marks = unique(f["who"] for f in row["figures"]), "osD^vP*Xd>"
     counts = row["figures"][0]["case"].split()[-1]
     with style():
-        for ax, kind in zip(axes.flat, kinds, strict=True):
+        for ax in list(axes.flat)[len(kinds) :]:
+            ax.set_axis_off()
+        for ax, kind in zip(axes.flat, kinds, strict=False):
             for i, who in enumerate(whos):
                 dots = [
                     (int(f["case"].rsplit(", ", 1)[1].split()[0]), f["value"])
@@ -221,6 +223,10 @@ def how(row: dict) -> str:
     return said + (" (former version)" if row.get("former") else "")
 
 
+def said_of_former(row: dict) -> str:
+    return f"*Former version*: {row['former']}"
+
+
 def section(name: str, row: dict) -> str:
     if "figures" not in row or row.get("skipped"):
         return (
@@ -232,11 +238,12 @@ def section(name: str, row: dict) -> str:
         f"Better is {row['better']}. `{name}.py`, {how(row)}.",
     ]
     if row.get("verdicts"):
-        return "\n\n".join([*parts, verdicts(row)]) + "\n"
+        parts += [verdicts(row)] + ([said_of_former(row)] if row.get("former") else [])
+        return "\n\n".join(parts) + "\n"
     parts.append(table(row))
     parts += more(row)
     if row.get("former"):
-        parts.append(f"*Former version*: {row['former']}")
+        parts.append(said_of_former(row))
     many = any(f["case"].endswith((" steps", " calls")) for f in row["figures"])
     path = (lines_picture if many else picture)(name, row)
     if path is not None:
