@@ -6,7 +6,7 @@ should fail. What none of them noticed is printed: an equation whose check is bl
 
 By default the learners' cells that execute a numbered equation are bent: those that name one, such as (3.4), or stand
 right below one. `--module` bends the functions of the module that the chapter exports, instead; the cells then ask
-the bent module also where they would define it anew, under "The source, for the curious".
+the bent module also where they would define it anew, under "The source".
 
 Chapters that train for minutes are bent as the tests run them, with smaller numbers: `--brief`.
 
