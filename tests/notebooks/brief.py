@@ -19,7 +19,6 @@ BRIEF = {
         "torch.arange(0.0005, 45, 0.001, dtype=f64)": "torch.arange(0.005, 45, 0.01, dtype=f64)",
         "landing(2) / 0.001}": "landing(2) / 0.01}",
         "drawn = q.sample(1000, gen)": "drawn = q.sample(200, gen)",
-        "torch.rand(1000, 1, 28, 28, generator=gen)": "torch.rand(100, 1, 28, 28, generator=gen)",
     },
     "04_reverse_process.ipynb": {
         "n = 60_000\n": "n = 10_000\n",
