@@ -29,10 +29,9 @@ def shares(data: Float[Tensor, "n *event"], x_t: Batch, log_snr: LogSNR) -> Floa
     """
     level = checks.log_snr("log_snr", log_snr, x_t)
     checks.refuse(level == math.inf, "log_snr must be below inf, got", level)
-    pile, x = (
-        data.flatten(1).double(),
-        checks.events("x_t", x_t, data.shape[1:]).flatten(1).double(),
-    )
+    pile = checks.finite("data", checks.some("data", data, "datum"))
+    x = checks.events("x_t", x_t, pile.shape[1:]).flatten(1).double()
+    pile = pile.flatten(1).double()
     a, s = signal_and_noise(level, x)
     # -|x - a x_i|^2 / (2 s^2), but for what all i have in common
     return ((a * x @ pile.T - a**2 / 2 * pile.square().sum(1)) / s**2).softmax(1)
@@ -46,7 +45,7 @@ def information(denoiser: Any, x0: Batch, log_snr: Tensor, generator: Random = N
     Where denoiser is the best one for the law of x0, the mean over b is I(x0; x_t) [Guo et al. 2005]. Errors as in
     noise_error; ValueError: levels that do not rise.
     """
-    level = checks.strictly_rising("log_snr", log_snr)
+    level, _ = checks.strictly_rising("log_snr", log_snr), checks.tensor("x0", x0)
     error = [noise_error(denoiser, x0, v, noise_like(wide(x0), generator)) for v in level.tolist()]
     error = torch.stack(error).double()
     area = torch.cumulative_trapezoid(error, level.to(error), dim=0)

@@ -346,7 +346,7 @@ X = one_hot(["ab", "ba"], "ab")
         (lambda: MarkovLaw(torch.ones(2), torch.ones(2, 2), 3), ValueError, "step must hold chances"),
         (lambda: MarkovLaw(torch.ones(2), torch.ones(2), 3), ValueError, "step must have shape"),
         (lambda: MarkovLaw(torch.ones(2, 2), torch.ones(2, 2, 2) / 2, 1), ValueError, "length must be 2"),
-        (lambda: MarkovLaw.fit("ABC", 4), ValueError, "words must be of the letters"),
+        (lambda: MarkovLaw.fit("ABC", 4), ValueError, "text must be of the letters"),
         (lambda: MarkovLaw.fit("ab", 4), ValueError, "text must have more than 2 letters"),
         (lambda: CoinMixture(torch.tensor([[0.0, 2]])), ValueError, "words must hold 0 and 1"),
         (lambda: CoinMixture(torch.zeros(1, 2), rate=1.5), ValueError, "rate must lie in"),

@@ -45,7 +45,7 @@ def ask(
     kind = torch.promote_types(dtype, torch.float32)
     level = torch.as_tensor(log_snr, dtype=kind, device=x_t.device).expand(x_t.shape[0])
     if cond:  # a class that is one for all, as one for each
-        each = {k: v for k, v in cond.items() if type(v) is int}
+        each = {k: v for k, v in cond.items() if type(v) is int and abs(v) < 2**63}
         cond = cond | {k: level.new_full(level.shape, v, dtype=torch.long) for k, v in each.items()}
     said = network(x_t.to(dtype), level, **cond or {})
     if not isinstance(said, Tensor) or said.shape != x_t.shape:

@@ -93,6 +93,14 @@ class Stream:
         )
 
 
+def _by_name(name: str, given: Any) -> dict[str, Any]:
+    "Conditions by name, or nothing."
+    given = {} if given is None else dict(checks.instance(name, given, Mapping))
+    for key in given:
+        checks.text(f"a name in {name}", key)
+    return given
+
+
 def _array(name: str, value: Any) -> Tensor:
     "A tensor or NumPy array of fractions or of levels, as a tensor."
     x = value
@@ -194,8 +202,8 @@ class Batches:
         self.T, self.event, self.classes = p.T, p.event_shape, getattr(network, "classes", None)
         self.takes_y = _takes_y(network)
         self.seed, self.dtype, self.drop = seed, dtype, drop
-        self.none, self.transform = dict(none or {}), transform
-        self.source = self._source(data, batch, dict(cond or {}))
+        self.none, self.transform = _by_name("none", none), transform
+        self.source = self._source(data, batch, _by_name("cond", cond))
         self.fingerprint = fingerprint(data, self.cond)
 
     def _source(self, data: Any, batch: int | None, cond: dict[str, Any]) -> Callable:

@@ -173,6 +173,8 @@ def save_model(
         raise TypeError(f"dtype must be one of {fits}, or None, got {checks.shown(dtype)}")
     if callable(p.variance):
         raise TypeError("save_model keeps a variance by its name, got a function")
+    if config is not None:
+        checks.instance("config", config, dict)
     network = getattr(p.network, "_orig_mod", p.network)  # torch.compile wraps it
     if not isinstance(network, nn.Module):
         got = type(network).__name__
