@@ -9,12 +9,13 @@ import torch
 from common import arguments, interleave, peer, ratios, say, without
 
 from diffusion_math import DDPM, ForwardProcess, linear_schedule
+from diffusion_math.forward import posterior_numbers
 
 SHAPE, T, STEP = (64, 1, 28, 28), 1000, 500
 
 
 def posterior_floor(q):
-    a, b, var = q.tables.exact["posterior"]
+    a, b, var = posterior_numbers(q.schedule)
     table = torch.stack([a, b, var.sqrt()]).float().view(3, -1, 1, 1, 1)
 
     def call(x_t, x0, t):
@@ -26,7 +27,7 @@ def posterior_floor(q):
 
 def ancestral_floor(q):
     "The whole step as one sum with ready numbers: of x_t, of eps, and of the noise."
-    s, (a, b, var) = q.schedule, q.tables.exact["posterior"]
+    s, (a, b, var) = q.schedule, posterior_numbers(q.schedule)
     of_x = (a / s.alpha_bar.sqrt() + b).tolist()
     of_eps = (-a * (s.noise_var / s.alpha_bar).sqrt()).tolist()
     std = var.sqrt().tolist()
