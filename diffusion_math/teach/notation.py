@@ -94,7 +94,7 @@ _add(
     (
         r"p(x_0)",
         "the likelihood, or evidence: how likely our model makes this datum",
-        "GridChain ; LinearChain",
+        "laws.grid.GridChain ; laws.linear.LinearChain",
         "5.3",
     ),
     (
@@ -112,7 +112,7 @@ _add(
     (
         r"\text{bits/dim}",
         "nats, in bits and per pixel",
-        "bits_per_dim ; elbo_estimate ; Estimate",
+        "bits_per_dim ; elbo_estimate ; likelihood.Estimate",
         "5b.2",
     ),
 )

@@ -95,8 +95,8 @@ class Linear(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, x_t, log_snr, y=0):
-        return self.net(x_t) + y
+    def forward(self, x_t, log_snr, y=None):
+        return self.net(x_t) + (0 if y is None else y[:, None])
 
 
 def test_what_was_given_is_told():

@@ -57,9 +57,11 @@ def objects():
     p = DDPM(mixture, q)
     x_t = q.marginal(x0, 3).sample()
     names = {name: getattr(diffusion_math, name) for name in diffusion_math.__all__}
+    for name in ("laws.grid", "laws.linear"):  # which stand in the room from then on
+        import_module(f"diffusion_math.{name}")
     names |= {
         name: import_module(f"diffusion_math.{name}")
-        for name in ("area", "guidance", "matching", "memory", "sde", "slopes")
+        for name in ("area", "guidance", "laws", "likelihood", "matching", "memory", "sde", "slopes")
     }
     return names | {
         "torch": torch, "x0": x0, "x_t": x_t, "t": 3, "log_snr": 1.0, "weights": weights, "means": means, "covs": covs,
