@@ -123,7 +123,7 @@ _add(
     (r"w_t", '"w t": the weight of the error of the noise in a term of the bound', "elbo_loss", "6.3"),
     (r"L_{\text{simple}}", '"L simple": the same without its weight', "simple_loss(p, x0)", "6.4"),
     (r"z", '"z": fresh noise in a step back', "p.sample(2)", "6.6"),
-    (r"g", '"g": how far guidance goes; 1 is the network as it is', "torch.lerp(x0, x0, 1.5)", "6.6"),
+    (r"g", '"g": how far guidance goes; 1 is the network as it is', "torch.lerp(x0, x0, 1.5)", "6.8"),
     (r"v", '"v": what a network may say in the place of ε', "p.predict(x_t, t).v", "6.8"),
     (r"\hat x_0 , \hat\varepsilon", "with a hat: the network's guess", "p.predict(x_t, t).x0", "6.9"),
     (r"\eta", '"eta": how much fresh noise a step takes', "p.sample(2, eta=0.0)", "6.9"),
