@@ -307,6 +307,10 @@ class DDPM(ReverseProcess, nn.Module):
         checks.lasting(self.variance)
         return self.changed(q=ForwardProcess(self.q.schedule.respace(T)))
 
+    def finer(self, x: Batch) -> tuple["DDPM", torch.dtype]:
+        "Itself, to be asked in float64 where the device has it; its network answers in x's dtype as before."
+        return self.changed(asked=x.dtype), checks.finest(x.device)
+
     def changed(self, **parts: Any) -> "DDPM":
         "A copy with some parts changed, such as q or images, which shares the network, unless it gets another."
         p = copy.copy(self)
@@ -363,8 +367,10 @@ def elbo_loss(
     pixels would teach nothing. Take .mean() of it to train. The exact sum of all terms is elbo(q, p, x0).
     """
     t, eps = draw_terms(p.T, x0, generator, t, eps)
-    x0, q, free = wide(x0), p.q, p.changed(images=False)
-    x_t = noised(q, x0, t, wide(eps))
+    q, like = p.q, wide(x0)
+    p, kind = p.finer(x0)
+    x0, free = x0.to(kind), p.changed(images=False)
+    x_t = noised(q, x0, t, eps.to(kind))
     law = free.step(x_t, t)
     cost = q.posterior(x_t, x0, t).kl(law)
     rows = checks.where_at_hand(t == 1)
@@ -375,4 +381,4 @@ def elbo_loss(
         else:
             last = with_density(Gaussian.made(mean, var), (t[rows] == 1).view(-1, *[1] * (x0.ndim - 1)))
         cost = torch.where(t == 1, cost.index_copy(0, rows, -last.log_prob(x0[rows])), cost)
-    return q.marginal(x0, q.T).kl(p.prior(x0)) + p.T * cost
+    return (q.marginal(x0, q.T).kl(p.prior(x0)) + p.T * cost).to(like)
