@@ -61,7 +61,16 @@ def objects():
         import_module(f"diffusion_math.{name}")
     names |= {
         name: import_module(f"diffusion_math.{name}")
-        for name in ("area", "guidance", "laws", "likelihood", "matching", "memory", "sde", "slopes")
+        for name in (
+            "area",
+            "guidance",
+            "laws",
+            "likelihood",
+            "matching",
+            "memory",
+            "sde",
+            "slopes",
+        )
     }
     return names | {
         "torch": torch, "x0": x0, "x_t": x_t, "t": 3, "log_snr": 1.0, "weights": weights, "means": means, "covs": covs,
