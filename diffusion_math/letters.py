@@ -412,7 +412,8 @@ def unmask(
 
         random    places by chance                  left      from the left
         sure      where the surest letter is surest
-        remask    draws a letter for every blank, keeps those with the largest chances [Nie et al. 2025 Algorithm 5]
+        remask    draws a letter for every blank, keeps those with the largest chances, as LLaDA's generate.py
+                  at temperature 1 [Nie et al. 2025]; its Algorithm 5 takes the likeliest letters
 
     One call of the denoiser a step; the letters of a step are drawn apart. A word of blanks is torch.zeros(n, l, v).
     ValueError: another pick; steps that leave a letter masked.
