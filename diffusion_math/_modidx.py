@@ -173,6 +173,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'diffusion_math/flow_likelihood.py'),
                                                 'diffusion_math.flow_likelihood.along': ( 'likelihood_by_flow.html#along',
                                                                                           'diffusion_math/flow_likelihood.py'),
+                                                'diffusion_math.flow_likelihood.arrive': ( 'likelihood_by_flow.html#arrive',
+                                                                                           'diffusion_math/flow_likelihood.py'),
                                                 'diffusion_math.flow_likelihood.carried': ( 'likelihood_by_flow.html#carried',
                                                                                             'diffusion_math/flow_likelihood.py'),
                                                 'diffusion_math.flow_likelihood.divergence': ( 'likelihood_by_flow.html#divergence',

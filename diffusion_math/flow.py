@@ -36,12 +36,19 @@ def velocity(denoiser: Denoiser, x: Batch, log_snr: Level) -> Batch:
     return (a / 2 * (denoiser(x, log_snr) - a * x)).to(x)
 
 
-HEUN = Solver("heun over log SNR", 2, "velocity", fixed((1.0,), (0.5, 0.5)), stages=((1.0, (1.0,)),))
+HEUN = Solver(
+    "heun over log SNR", 2, "velocity", fixed((1.0,), (0.5, 0.5)), stages=((1.0, (1.0,)),)
+)
 
 
 @guarded
 def flow(
-    denoiser: Denoiser, x: Batch, start: Start, end: End, steps: Steps = 100, trajectory: Flag = False
+    denoiser: Denoiser,
+    x: Batch,
+    start: Start,
+    end: End,
+    steps: Steps = 100,
+    trajectory: Flag = False,
 ) -> Numbers:
     """x carried along the probability flow from log SNR start to end, up to the data or down to the noise.
 

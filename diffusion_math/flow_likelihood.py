@@ -2,7 +2,7 @@
 
 # %% auto #0
 __all__ = ['FiniteLevel', 'Finite', 'Tolerance', 'finite_level', 'signs_of', 'numbers', 'divergence', 'along', 'FlowLogProb',
-           'log_prob_by_flow', 'carried', 'allowed', 'warn_of']
+           'log_prob_by_flow', 'arrive', 'carried', 'allowed', 'warn_of']
 
 # %% ../nbs/11_likelihood_by_flow.ipynb #9c71dd3d
 import math
@@ -29,7 +29,9 @@ __all__ = ["FlowLogProb", "divergence", "log_prob_by_flow"]
 def finite_level(name: str, value: Any, given: dict[str, Any]) -> Each:
     "A noise level that leaves signal and noise, in float64, for each of the batch."
     level = checks.noise_level(name, value, given)
-    checks.refuse(~(level.abs() <= LIMIT), f"{name} must lie in [{-LIMIT:g}, {LIMIT:g}], got", level)
+    checks.refuse(
+        ~(level.abs() <= LIMIT), f"{name} must lie in [{-LIMIT:g}, {LIMIT:g}], got", level
+    )
     return level.expand(len(checks.batch_of(given)[1]))
 
 
@@ -102,7 +104,10 @@ class FlowLogProb(NamedTuple):
     calls: int
 
     def __repr__(self) -> str:
-        mean, most = (f(v).item() if len(v) else math.nan for f, v in ((torch.mean, self.log_prob), (torch.amax, self.error)))
+        mean, most = (
+            f(v).item() if len(v) else math.nan
+            for f, v in ((torch.mean, self.log_prob), (torch.amax, self.error))
+        )
         return f"FlowLogProb(b={len(self.error)}, mean {mean:.6g} nats, error <= {most:.2g}, calls={self.calls})"
 
 # %% ../nbs/11_likelihood_by_flow.ipynb #ba0e8db7
@@ -141,7 +146,9 @@ def log_prob_by_flow(
     the first walk. progress=True shows a bar. ValueError: start not above end, either beyond -80 or 80; an x0 that is not
     finite; a tolerance above 1; a flow that no step is small enough for, such as that of a denoiser that says NaN.
     """
-    exact = isinstance(denoiser, Distribution) or isinstance(getattr(denoiser, "network", 0), Distribution)
+    exact = isinstance(denoiser, Distribution) or isinstance(
+        getattr(denoiser, "network", 0), Distribution
+    )
     tolerance = tolerance or (1e-10 if exact else 1e-4)
     ends = 32.0 if start is None else start, -64.0 if end is None else end
     checks.strictly_rising("end, start", ends[::-1])
@@ -149,18 +156,37 @@ def log_prob_by_flow(
     if probes is not None:
         coins = torch.randint(2, (probes, *x0.shape), generator=generator, device=x0.device)
         signs = (2 * coins - 1).to(x0)
-    each, last, used, done = carried(denoiser, x0, ends, signs, tolerance, calls, progress, start is None)
+    each, last, used, done = carried(
+        denoiser, x0, ends, signs, tolerance, calls, progress, start is None
+    )
     mean, k = each.mean(0), len(each)
     error = mean * math.nan if done else mean * 0 + math.inf
     if second and done:
         farther = 35.0 if start is None else start, -70.0 if end is None else end
         rough, _, _, done = carried(denoiser, x0, farther, signs, 10 * tolerance, calls, progress)
-        error = 2 * (rough.mean(0) - mean).abs() + 5 * d * tolerance if done else mean * 0 + math.inf
+        error = (
+            2 * (rough.mean(0) - mean).abs() + 5 * d * tolerance if done else mean * 0 + math.inf
+        )
         warn_of(error, error / (d + mean.abs()), tolerance)
     stderr = each.std(0) / k**0.5 if k > 1 else mean * (0.0 if probes is None else math.nan)
     return FlowLogProb(mean, stderr, error, last, used)
 
 # %% ../nbs/11_likelihood_by_flow.ipynb #bd48e98a
+def arrive(walk: Any, calls: int, tolerance: float, progress: bool, allowed_at: Callable) -> None:
+    "Step by step to the walk's end, or until it has made so many calls; what may be off follows the level."
+    from tqdm.auto import tqdm
+
+    start, end = walk.t, walk.t_bound
+    with tqdm(total=round(start - end, 2), desc="log SNR", disable=not progress) as bar:
+        while walk.status == "running" and walk.nfev < calls:
+            walk.step()
+            walk.atol = allowed_at(walk.t)
+            bar.update(round(start - walk.t - bar.n, 2))
+    if walk.status == "failed":
+        fits = f"denoiser must lead on to log_snr = {end:g}"
+        raise ValueError(f"{fits}, got no step small enough at tolerance = {tolerance:g}")
+
+
 def carried(
     denoiser: Any,
     x0: Batch,
@@ -173,7 +199,6 @@ def carried(
 ) -> tuple[Float[Tensor, "k b"], Batch, int, bool]:
     "log p of x0, one for each of the signs; where the flow carries x; the calls; and whether it came to the end."
     from scipy.integrate import DOP853
-    from tqdm.auto import tqdm
 
     (start, end), b = ends, len(x0)
     a = 1 / math.sqrt(1 + math.exp(-start))
@@ -193,17 +218,14 @@ def carried(
     if of_data and (loud := abs(walk.f[x.numel() :]).max()) > 0.1 * d:
         fits = f"x0 must be where the law has a density: at log_snr = {start:g} the trace has not gone quiet"
         raise ValueError(f"{fits}, got {loud:.3g}, as at a point mass; give a start of your own")
-    with tqdm(total=round(start - end, 2), desc="log SNR", disable=not progress) as bar:
-        while walk.status == "running" and walk.nfev < calls:
-            walk.step()
-            walk.atol = allowed(x, rows, walk.t, tolerance)
-            bar.update(round(start - walk.t - bar.n, 2))
-    if walk.status == "failed":
-        fits = f"denoiser must lead on to log_snr = {end:g}"
-        raise ValueError(f"{fits}, got no step small enough at tolerance = {tolerance:g}")
+    arrive(walk, calls, tolerance, progress, lambda level: allowed(x, rows, level, tolerance))
     if not (done := walk.status == "finished"):
-        says = f"the walk was stopped at log_snr = {walk.t:.3g}, after {walk.nfev} calls; error is inf"
-        warnings.warn(f"{says}: take a larger tolerance than {tolerance:g}, or more calls", stacklevel=5)
+        says = (
+            f"the walk was stopped at log_snr = {walk.t:.3g}, after {walk.nfev} calls; error is inf"
+        )
+        warnings.warn(
+            f"{says}: take a larger tolerance than {tolerance:g}, or more calls", stacklevel=5
+        )
     state = torch.from_numpy(walk.y).to(x.device)
     last, grown = state[: x.numel()].view(x.shape), state[x.numel() :].view(-1, b)
     unit = sum_event(log_normal(last, x.new_zeros(()), x.new_ones(())))
@@ -227,5 +249,9 @@ def warn_of(error: Each, share: Each, tolerance: float) -> None:
     "Say so where error, as a share of d + |log p|, is far above the tolerance: the flow is stiff, or an end is near."
     if len(error) and share.max() > 10 * tolerance:
         i, most = error.argmax().item(), error.max().item()
-        says = f"log_prob may be off by {most:.3g} nats (x0 {i}), much for tolerance = {tolerance:g}"
-        warnings.warn(f"{says}; the flow is stiff there, or the law reaches beyond the ends", stacklevel=5)
+        says = (
+            f"log_prob may be off by {most:.3g} nats (x0 {i}), much for tolerance = {tolerance:g}"
+        )
+        warnings.warn(
+            f"{says}; the flow is stiff there, or the law reaches beyond the ends", stacklevel=5
+        )

@@ -28,7 +28,11 @@ AnyLevel = Annotated[float, checks.number]
 # %% ../nbs/15_guidance.ipynb #15src005
 @guarded
 def guided(
-    told: Denoiser, untold: Denoiser, w: Weight, low: AnyLevel = -math.inf, high: AnyLevel = math.inf
+    told: Denoiser,
+    untold: Denoiser,
+    w: Weight,
+    low: AnyLevel = -math.inf,
+    high: AnyLevel = math.inf,
 ) -> Denoiser:
     """A denoiser that goes from the guess of one to the guess of another and beyond, for log_snr in [low, high]:
 

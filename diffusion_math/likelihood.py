@@ -53,12 +53,7 @@ class DiscretizedGaussian:
 
     @guarded
     def __init__(
-        self,
-        mean: Batch,
-        var: Variance,
-        levels: int = 256,
-        low: float = -1.0,
-        high: float = 1.0,
+        self, mean: Batch, var: Variance, levels: int = 256, low: float = -1.0, high: float = 1.0
     ):
         self.mean, self.var = mean, checks.nonzero(var, "var must be above 0, got 0")
         self.width = checks.grey_levels(levels, low, high)
@@ -83,13 +78,14 @@ class DiscretizedGaussian:
         return f"DiscretizedGaussian(mean {tuple(self.mean.shape)}, {where})"
 
 # %% ../nbs/05b_bits_per_dim.ipynb #d0138300
-def log_mass(
-    x: Batch, mean: Tensor, var: Tensor, low: float, high: float, levels: int
-) -> Batch:
+def log_mass(x: Batch, mean: Tensor, var: Tensor, low: float, high: float, levels: int) -> Batch:
     "log of the probability of x's level for each coordinate; the first and the last reach to -inf and inf."
     dtype = torch.float64 if x.is_cpu else wide_dtype(x.dtype, mean.dtype)
     x, mean, std = x.to(dtype), mean.to(dtype), var.to(dtype).sqrt()
-    width, exact = (high - low) / (levels - 1), torch.linspace(low, high, levels, dtype=torch.float64)
+    width, exact = (
+        (high - low) / (levels - 1),
+        torch.linspace(low, high, levels, dtype=torch.float64),
+    )
     k = level_of(x, low, width, levels)
     near, off = (v.to(x.device, non_blocking=True)[k] for v in
                  (exact.to(dtype), (exact - exact.to(dtype)).to(dtype)))  # and what that rounds off  # fmt: skip

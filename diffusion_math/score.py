@@ -24,9 +24,19 @@ from .numerics import noise_like, scales
 from .slopes import jacobian, value_and_trace
 from .sums import sum_event
 
-__all__ = ["annealed_langevin", "dsm_loss", "hyvarinen_loss", "langevin", "score_of", "tweedie", "tweedie_cov"]
+__all__ = [
+    "annealed_langevin",
+    "dsm_loss",
+    "hyvarinen_loss",
+    "langevin",
+    "score_of",
+    "tweedie",
+    "tweedie_cov",
+]
 
-Score = Annotated[Callable[[Tensor], Tensor], partial(checks.function, of="x")]  # score(x) -> like x
+Score = Annotated[
+    Callable[[Tensor], Tensor], partial(checks.function, of="x")
+]  # score(x) -> like x
 ScoreAt = Annotated[Callable[[Tensor, Tensor], Tensor], checks.of_level]  # of x_t and log_snr, (b,)
 
 # %% ../nbs/07_score_matching.ipynb #cf7eb5d2
@@ -173,7 +183,9 @@ def annealed_langevin(
     path, h = [x], step * torch.sigmoid(-log_snrs)  # (7.23)
     lost = "log_snrs must leave some noise, or step * (1 - alpha_bar) is 0; got"
     checks.refuse(h == 0, lost, log_snrs)
-    for level, stride in zip(log_snrs.to(x.device, checks.finest(x.device)), h.tolist(), strict=True):
+    for level, stride in zip(
+        log_snrs.to(x.device, checks.finest(x.device)), h.tolist(), strict=True
+    ):
         each = level.expand(len(x))
         x = langevin(lambda x, each=each: score(x, each), x, stride, n, generator)
         path.append(x)

@@ -31,7 +31,9 @@ __all__ = [
     "SOLVERS", "Solver", "draw", "even_grid", "karras_grid", "planned_grid", "polished_grid", "solve",
 ]  # fmt: skip
 
-LIMIT = 80.0  # of log SNR on either side: beyond it, signal or noise is below the last digit of float64
+LIMIT = (
+    80.0  # of log SNR on either side: beyond it, signal or noise is below the last digit of float64
+)
 Rule = Callable[[Sequence[float], float], Sequence[float]]  # (nodes, h) -> weights, which sum to 1
 
 # %% ../nbs/13_solvers.ipynb #d51495ad
@@ -144,7 +146,9 @@ class Solver:
             checks.function("corrects", self.corrects, "nodes and h")
         for k, stage in enumerate(checks.listed("stages", self.stages, "pairs"), 1):
             if not isinstance(stage, tuple) or len(stage) != 2 or not isinstance(stage[1], tuple):
-                raise TypeError(f"stages must be pairs of a place and weights, got {checks.got(stage)}")
+                raise TypeError(
+                    f"stages must be pairs of a place and weights, got {checks.got(stage)}"
+                )
             checks.within("stages: a place", stage[0], 1)
             of_one(f"stages, row {k},", stage[1], k)
 
@@ -154,14 +158,18 @@ class Solver:
         return 1 + len(self.stages)
 
 # %% ../nbs/13_solvers.ipynb #13cut001
-ADAMS = fixed((1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24))
+ADAMS = fixed(
+    (1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24)
+)
 KUTTA = fixed((1.0,), (0.5, 0.5), (1 / 6, 2 / 3, 1 / 6), (1 / 6, 1 / 3, 1 / 3, 1 / 6))
 TABLE = [
     Solver("euler", 1, "velocity"),
     # Song, Meng & Ermon 2021; DPM-Solver-1; Euler in x/a, as Karras et al. 2022 have it
     Solver("ddim", 1),
     Solver("heun", 2, "eps", stages=((1.0, (1.0,)),)),  # Karras et al. 2022, algorithm 1
-    Solver("rk4", 4, "eps", KUTTA, stages=((0.5, (1.0,)), (0.5, (0.0, 1.0)), (1.0, (0.0, 0.0, 1.0)))),
+    Solver(
+        "rk4", 4, "eps", KUTTA, stages=((0.5, (1.0,)), (0.5, (0.0, 1.0)), (1.0, (0.0, 0.0, 1.0)))
+    ),
     Solver("2m", 2, rule=midpoint, past=1),  # DPM-Solver++(2M), Lu et al. 2022b
     Solver("3m", 3, past=2),
     Solver("3m-half", 2, rule=half_bent, past=2),
@@ -176,7 +184,9 @@ SOLVERS = {solver.name: solver for solver in TABLE}
 # %% ../nbs/13_solvers.ipynb #13cut002
 def log_snrs(name: str, value: Any) -> list[float]:
     "The levels of a walk: all rise or all fall, within the limit but for ends that are all noise, or at last none."
-    levels = checks.real(name, value, "a list or a 1-d tensor of numbers", dtype=torch.float64, device="cpu")
+    levels = checks.real(
+        name, value, "a list or a 1-d tensor of numbers", dtype=torch.float64, device="cpu"
+    )
     if levels.ndim != 1 or len(levels) < 2:
         raise ValueError(f"{name} must hold two levels or more, got shape {tuple(levels.shape)}")
     row, last = levels.tolist(), len(levels) - 1
@@ -247,7 +257,9 @@ def solve(
         else:
             told = [(here, held_still(solver, x_t, guess, here))]
             if solver.corrects and known:  # the step that led here, once more
-                x_t = path[-1] = step(solver, start, known[0][0], here, told + known, solver.corrects)
+                x_t = path[-1] = step(
+                    solver, start, known[0][0], here, told + known, solver.corrects
+                )
             for place, weights in solver.stages:
                 level = level_at(solver, here, there, place)
                 y = step(solver, x_t, here, level, told, Rows((weights,)))
@@ -282,13 +294,20 @@ def draw(
     x = wide(like.new_empty((n, *checks.known_event(p.event_shape))))
     grid = log_snrs("p's levels", p.q.schedule.log_snr.flip(0)) if grid is None else grid
     says = p.denoise.body
-    clipped = (lambda x_t, level: says(p, x_t, level).clamp(-1, 1)) if p.images else partial(says, p)
+    clipped = (
+        (lambda x_t, level: says(p, x_t, level).clamp(-1, 1)) if p.images else partial(says, p)
+    )
     x_T = p.prior(x).sample(generator)
     return solve.body(clipped, x_T, grid, solver, generator, trajectory, progress).to(like)
 
 # %% ../nbs/13_solvers.ipynb #13500002
 def step(
-    solver: Solver, x: Batch, here: float, there: float, told: list[tuple[float, Tensor]], rule: Rule
+    solver: Solver,
+    x: Batch,
+    here: float,
+    there: float,
+    told: list[tuple[float, Tensor]],
+    rule: Rule,
 ) -> Batch:
     "x after the step from here to there (13.0), if the answers told, each with its level, count as rule says."
     (a, s), (a_next, s_next), d, h = a_and_s(here), a_and_s(there), (there - here) / 2, 0.0
