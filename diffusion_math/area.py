@@ -96,7 +96,10 @@ def error_curve(
     checks.room("nodes", 2 * nodes**dims * x.numel(), nodes)
     z = torch.linspace(-8.5, 8.5, nodes, dtype=x.dtype, device=x.device)
     eps = torch.cartesian_prod(*[z] * dims).view(-1, *x.shape[1:])
-    share, rows = (-0.5 * sum_event(eps.square())).softmax(0), x.repeat(len(eps), *[1] * (x.ndim - 1))
+    share, rows = (
+        (-0.5 * sum_event(eps.square())).softmax(0),
+        x.repeat(len(eps), *[1] * (x.ndim - 1)),
+    )
     eps, curve = eps.repeat_interleave(len(x), 0), x.new_zeros(len(log_snr), len(x))
     for row, level in zip(curve, log_snr.tolist(), strict=True):
         row.copy_(share @ noise_error(denoiser, rows, level, eps).view(-1, len(x)))
@@ -124,14 +127,19 @@ def log_prob_by_area(
     -80 or 80; a step that takes more than 100,000 to get from one to the other.
     """
     checks.strictly_rising("low, high", [low, high])
-    x, n = x0.double(), math.ceil((high - low) / checks.number("step", step, (high - low) / 10**5) / 2) * 2
+    x, n = (
+        x0.double(),
+        math.ceil((high - low) / checks.number("step", step, (high - low) / 10**5) / 2) * 2,
+    )
     levels = torch.linspace(low, high, n + 1, dtype=torch.float64)
     area, tails = excess_area(denoiser, x, levels, nodes)
     rough, _ = excess_area(denoiser, x, levels[::2], max(20, nodes // 2))
     off = (rough - area).abs() / 10 + tails
     if len(x) and not (most := off.max()) <= 1e-3:
         says = f"log_prob may be off by {most:.2g} nats (x0 {off.argmax()})"
-        warnings.warn(f"{says}: it takes more nodes, smaller steps, or ends farther out", stacklevel=4)
+        warnings.warn(
+            f"{says}: it takes more nodes, smaller steps, or ends farther out", stacklevel=4
+        )
     return sum_event(log_normal(x, x.new_zeros(()), x.new_ones(()))) - area / 2
 
 
@@ -166,9 +174,7 @@ class LogSNRLaw:
         self.shares = shares / shares.sum()
 
     @classmethod
-    def of(
-        cls, schedule: Schedule, low: float = -math.inf, high: float = math.inf
-    ) -> "LogSNRLaw":
+    def of(cls, schedule: Schedule, low: float = -math.inf, high: float = math.inf) -> "LogSNRLaw":
         """The levels of a schedule, its t = 1..T even in time, as far as they lie between low and high.
 
         ValueError: low not below high, or fewer than two levels between them.
@@ -187,7 +193,9 @@ class LogSNRLaw:
         return cls(edges, interpolate(edges, levels, place).diff().clamp(min=1e-12))
 
     @classmethod
-    def by_size(cls, edges: Sequence[float] | Tensor, size: Sequence[float] | Tensor) -> "LogSNRLaw":
+    def by_size(
+        cls, edges: Sequence[float] | Tensor, size: Sequence[float] | Tensor
+    ) -> "LogSNRLaw":
         "Density in proportion to size on each stretch: with the root of E[cost^2] the variance is the least."
         width = checks.strictly_rising("edges", edges).diff()
         return cls(edges, width * checks.weights("size", size, width, "stretch"))

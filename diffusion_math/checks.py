@@ -32,7 +32,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-
 def got(value: Any) -> str:
     "What came: a tensor's dtype, or the name of a class."
     return str(value.dtype) if isinstance(value, Tensor) else type(value).__name__
@@ -618,7 +617,12 @@ def own_events(name: str, value: Any, given: Mapping[str, Any]) -> Tensor:
 def same_event(name: str, x: Any, given: Mapping[str, Any]) -> Tensor:
     "A batch of self.mean's event; of its size, or of 1 on either side."
     mean = given["self"].mean
-    if isinstance(x, Tensor) and x.shape == mean.shape and x.dtype == mean.dtype and x.device == mean.device:
+    if (
+        isinstance(x, Tensor)
+        and x.shape == mean.shape
+        and x.dtype == mean.dtype
+        and x.device == mean.device
+    ):
         return x
     batches = {tensor(name, x).shape[:1], mean.shape[:1], (1,)}
     if x.shape[1:] != mean.shape[1:] or x.ndim != mean.ndim or len(batches) > 2:
@@ -846,10 +850,16 @@ Data = Annotated[Float[Tensor, "b *event"], chain_data]  # x_0 that q and p fit
 Like = Annotated[Float[Tensor, "b *event"], like]  # one more of them, for each x
 Each = Float[Tensor, " b"]  # one number for each
 Numbers = Float[Tensor, "..."]  # of any shape, as the text says
-Level = Annotated[float | Float[Tensor, ""] | Each, noise_level]  # log SNR: one for all, or one for each x
+Level = Annotated[
+    float | Float[Tensor, ""] | Each, noise_level
+]  # log SNR: one for all, or one for each x
 OneLevel = Annotated[float | Float[Tensor, ""], one_level]  # log SNR, where there is no x
-Signal = Annotated[float | Float[Tensor, ""], some_signal]  # the same, where something of x0 is left
-Time = Annotated[SupportsIndex | Int[Tensor, " b"], time]  # t in 1..T: one for all, or one for each x
+Signal = Annotated[
+    float | Float[Tensor, ""], some_signal
+]  # the same, where something of x0 is left
+Time = Annotated[
+    SupportsIndex | Int[Tensor, " b"], time
+]  # t in 1..T: one for all, or one for each x
 Time0 = Annotated[SupportsIndex | Int[Tensor, " b"], partial(time, first=0)]  # t in 0..T
 Random = Annotated[Generator | None, generator]  # where randomness comes from; None is torch's own
 Flag = Annotated[bool, flag]

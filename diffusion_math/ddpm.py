@@ -215,7 +215,10 @@ class DDPM(ReverseProcess, nn.Module):
             fits = f"predicts='eps' needs alpha_bar_T above 0, got 0 at T = {q.T}"
             checks.nonzero(q.schedule.alpha_bar[-1], f"{fits}: {NO_SIGNAL}")
         self.network, self.variance, self.images = network, variance, images
-        self.cond, self.asked = {}, None  # what the network is told besides, and its dtype if it shows none
+        self.cond, self.asked = (
+            {},
+            None,
+        )  # what the network is told besides, and its dtype if it shows none
 
     def __init_subclass__(cls, **more: Any):
         "A predict of one's own would be heard by some and not by others; a network of one's own is heard by all."
@@ -377,8 +380,12 @@ def elbo_loss(
     if len(rows):
         mean, var = law.mean[rows], law.var.expand(len(x0), *law.var.shape[1:])[rows]
         if p.images:
-            last = DiscretizedGaussian(mean, decoder_var(q.schedule))  # at t = 1 the mean is the network's x_0
+            last = DiscretizedGaussian(
+                mean, decoder_var(q.schedule)
+            )  # at t = 1 the mean is the network's x_0
         else:
-            last = with_density(Gaussian.made(mean, var), (t[rows] == 1).view(-1, *[1] * (x0.ndim - 1)))
+            last = with_density(
+                Gaussian.made(mean, var), (t[rows] == 1).view(-1, *[1] * (x0.ndim - 1))
+            )
         cost = torch.where(t == 1, cost.index_copy(0, rows, -last.log_prob(x0[rows])), cost)
     return (q.marginal(x0, q.T).kl(p.prior(x0)) + p.T * cost).to(like)

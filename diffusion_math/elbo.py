@@ -29,9 +29,7 @@ Decoder = Annotated[Callable[[Tensor], Any], partial(checks.function, of="x_1")]
 Nodes = Annotated[int, partial(checks.at_most, most=10**6, low=20)]
 
 # %% ../nbs/05_elbo.ipynb #807d61e1
-def step_cost(
-    q: ForwardProcess, p: ReverseProcess, x0: Batch, x_t: Batch, t: int | Tensor
-) -> Each:
+def step_cost(q: ForwardProcess, p: ReverseProcess, x0: Batch, x_t: Batch, t: int | Tensor) -> Each:
     "KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)) at each x_t, t in 2..T."
     return q.posterior(x_t, x0, t).kl(p.step(x_t, t))
 
@@ -80,7 +78,9 @@ def errors_of(name: str, value: Any, given: dict[str, Any]) -> tuple[Tensor, ...
     "Three standard errors, like prior, steps and reconstruction."
     terms = [given["prior"], given["steps"], given["reconstruction"]]
     if not isinstance(value, tuple) or len(value) != 3:
-        raise TypeError(f"{name} must be three tensors, like the three terms, got {checks.shown(value)}")
+        raise TypeError(
+            f"{name} must be three tensors, like the three terms, got {checks.shown(value)}"
+        )
     pairs = zip(value, terms, strict=True)
     return tuple(checks.same_shape(name, error, "its term", term) for error, term in pairs)
 
@@ -124,7 +124,10 @@ class Elbo:
         if not b or self.total.is_meta:
             return f"Elbo(b={b}, T={self.T})"
         unit = self.dims * math.log(2)
-        steps = f"steps, L_1 + ... + L_{self.T - 1}", (self.steps.sum(0), e.steps.square().sum(0).sqrt())
+        steps = (
+            f"steps, L_1 + ... + L_{self.T - 1}",
+            (self.steps.sum(0), e.steps.square().sum(0).sqrt()),
+        )
         rows = {
             f"prior, L_{self.T}": (self.prior, e.prior),
             **dict([steps] if self.T > 1 else []),
@@ -193,7 +196,9 @@ def all_terms(
     return prior, *(torch.cat([x0.new_zeros(0), *costs]).to(prior) for costs in (last, steps))
 
 
-def draws(q: ForwardProcess, x0: Batch, n: int, generator: Random, first: int, last: int) -> Iterator:
+def draws(
+    q: ForwardProcess, x0: Batch, n: int, generator: Random, first: int, last: int
+) -> Iterator:
     "x_0, x_t and t, row by row: for each t = first..last n draws of x_t for each x_0, in batches that fit into memory."
     b = max(1, len(x0))
     for row in rows(x0, n, last - first + 1):
@@ -211,7 +216,11 @@ def rows(x0: Batch, n: int, times: int) -> tuple[Tensor, ...]:
 # %% ../nbs/05_elbo.ipynb #b9fe827c
 @guarded
 def exact_elbo(
-    q: ForwardProcess, p: ReverseProcess, x0: Data, decoder: Decoder | None = None, nodes: Nodes = 200
+    q: ForwardProcess,
+    p: ReverseProcess,
+    x0: Data,
+    decoder: Decoder | None = None,
+    nodes: Nodes = 200,
 ) -> Elbo:
     """The expectation that elbo estimates, for data of one number each: a sum over strips of x_t instead of draws.
 

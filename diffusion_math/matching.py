@@ -55,7 +55,9 @@ def times_of(name: str, values: Any) -> Float[Tensor, " n"]:
     return t
 
 
-LineTime = Annotated[float | Float[Tensor, ""] | Each, time_of]  # on the line: 0 is data, 1 is noise
+LineTime = Annotated[
+    float | Float[Tensor, ""] | Each, time_of
+]  # on the line: 0 is data, 1 is noise
 Times = Annotated[Sequence[float] | Float[Tensor, " n"], times_of]
 
 
@@ -205,7 +207,10 @@ def pair_noise(x0: Batch, eps: Annotated[Float[Tensor, "b *event"], beside_x0]) 
     """
     from scipy.optimize import linear_sum_assignment
 
-    near = [checks.at_hand("x0", v).detach().flatten(1) if v.ndim > 1 else v.detach()[:, None] for v in (x0, eps)]
+    near = [
+        checks.at_hand("x0", v).detach().flatten(1) if v.ndim > 1 else v.detach()[:, None]
+        for v in (x0, eps)
+    ]
     cost = checks.finite("x0 and eps", near[0].double() @ near[1].double().T)
     _, order = linear_sum_assignment(cost.cpu().numpy(), maximize=True)
     return eps[torch.as_tensor(order, device=eps.device)]

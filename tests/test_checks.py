@@ -45,7 +45,9 @@ class Longer(Chain):
 
 
 @guarded
-def noised(x: Batch, log_snr: Level, more: Annotated[float, halved] = 8.0, like: Like | None = None):
+def noised(
+    x: Batch, log_snr: Level, more: Annotated[float, halved] = 8.0, like: Like | None = None
+):
     a = torch.sigmoid(log_snr).to(x).view(-1, *[1] * (x.ndim - 1))
     return a * x + more * (0 if like is None else like)
 
@@ -65,7 +67,10 @@ def test_arguments_come_by_place_or_name_in_the_order_of_the_signature():
 def test_python_says_what_is_missing_or_too_much():
     for call, words in (
         (lambda: Chain().step(X), "missing 1 required positional argument: 'other'"),
-        (lambda: Chain().step(X, X, 1, 2), "takes from 3 to 4 positional arguments but 5 were given"),
+        (
+            lambda: Chain().step(X, X, 1, 2),
+            "takes from 3 to 4 positional arguments but 5 were given",
+        ),
         (lambda: Chain().step(X, X, x=X), "multiple values for argument 'x'"),
         (lambda: Chain().step(X, X, u=1), "unexpected keyword argument 'u'"),
     ):
@@ -80,7 +85,10 @@ def test_the_first_argument_says_how_many_steps_there_are():
         (lambda: Chain().step(X, X, 0), r"t must lie in 1\.\.5, got 0"),
         (lambda: Chain().start(X, -1), r"t must lie in 0\.\.5, got -1"),
         (lambda: Chain().step(X, X, torch.tensor([1, 2, 9])), r"t must lie in 1\.\.5, got 9"),
-        (lambda: Chain().step(X, X, torch.tensor([1, 2])), r"t must be an int or have shape \(3,\)"),
+        (
+            lambda: Chain().step(X, X, torch.tensor([1, 2])),
+            r"t must be an int or have shape \(3,\)",
+        ),
         (lambda: Chain().step(X, X[:1]), r"other must have x's shape \(3, 2\), got \(1, 2\)"),
         (lambda: noised(X.long(), 0.0), "x must be a floating-point tensor, got torch.int64"),
         (lambda: noised(X, math.nan), "log_snr must be a number, got nan"),
@@ -168,7 +176,11 @@ def test_a_loop_of_more_steps_than_anyone_waits_for_is_refused():
     import numpy as np
 
     assert counted(np.int64(3)) == 3 and type(counted(np.int64(3))) is int
-    for wrong, words in ((10**8, "n must be at most 10,000,000"), (0, "1 or more"), (True, "whole")):
+    for wrong, words in (
+        (10**8, "n must be at most 10,000,000"),
+        (0, "1 or more"),
+        (True, "whole"),
+    ):
         with pytest.raises((ValueError, TypeError), match=words):
             counted(wrong)
     with pytest.raises(TypeError, match="flag must be True or False, got str"):

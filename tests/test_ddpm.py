@@ -252,7 +252,9 @@ class TestStep:
                 assert got.dtype == F32
                 assert (got / exact - 1).abs().max() < 4e-3
         bound = elbo(q, p, x0, lambda x_1: Gaussian(x_1, 1.0), generator=seed(3))
-        s = q.schedule  # the term does not depend on x_t: half a squared distance, by what the SNR falls
+        s = (
+            q.schedule
+        )  # the term does not depend on x_t: half a squared distance, by what the SNR falls
         shares = 0.5 * (s.snr[1:-1] - s.snr[2:])[:, None] * (x0 - guess).double().square().sum(1)
         assert (bound.steps / shares - 1).abs().max() < 1e-6  # elbo works them out in float64
 
@@ -641,7 +643,9 @@ class TestElboLoss:
         low, exact = elbo_loss(p, x0.float(), t=t, eps=eps.float()), elbo_loss(p, x0, t=t, eps=eps)
         assert ((low - exact).abs() < 1e-6 * exact.abs()).all()
 
-    @pytest.mark.parametrize("says, schedule", [("eps", linear_schedule(1000)), ("v", cosine_schedule(1000))])
+    @pytest.mark.parametrize(
+        "says, schedule", [("eps", linear_schedule(1000)), ("v", cosine_schedule(1000))]
+    )
     def test_its_gradient_in_float32_is_that_in_float64(self, says, schedule):
         "For pictures, from every noise level."
         q, t = ForwardProcess(schedule), torch.linspace(1, 1000, 40).long()

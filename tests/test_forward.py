@@ -893,11 +893,7 @@ T3 = torch.tensor([1, 2, 3])
         (ValueError, "T must be 1 or more, got -3", lambda: cosine_schedule(-3)),
         (ValueError, "T must be 1 or more, got 0", lambda: constant_schedule(0.1, 0)),
         (TypeError, "whole number", lambda: linear_schedule(10.0)),
-        (
-            ValueError,
-            r"beta must lie in \[0, 1\], got 1.2",
-            lambda: constant_schedule(1.2, 3),
-        ),
+        (ValueError, r"beta must lie in \[0, 1\], got 1.2", lambda: constant_schedule(1.2, 3)),
         (
             ValueError,
             r"beta_min.* must lie in \[0, 1\], got -1",

@@ -482,13 +482,21 @@ G = Gaussian(MEAN, 1.0)
             r"mean must have shape \(b, \*event\), got a single number",
             lambda: Gaussian(MEAN[0, 0], 1.0),
         ),
-        (TypeError, "var must be a number or a floating-point tensor, got str", lambda: Gaussian(MEAN, "1")),
+        (
+            TypeError,
+            "var must be a number or a floating-point tensor, got str",
+            lambda: Gaussian(MEAN, "1"),
+        ),
         (
             TypeError,
             "var must be a number or a floating-point tensor, got list",
             lambda: Gaussian(MEAN, [1.0, 1.0]),
         ),
-        (TypeError, "var must be a number or a floating-point tensor, got complex", lambda: Gaussian(MEAN, 1j)),
+        (
+            TypeError,
+            "var must be a number or a floating-point tensor, got complex",
+            lambda: Gaussian(MEAN, 1j),
+        ),
         (
             TypeError,
             "var must be .*, got torch.complex64",
@@ -523,11 +531,7 @@ G = Gaussian(MEAN, 1.0)
             "var must be held by torch.float16.*, got 1e-08",
             lambda: Gaussian(HALF, torch.tensor([1.0, 1e-8])),
         ),
-        (
-            ValueError,
-            "var must be held by torch.float16.*, got 70000",
-            lambda: Gaussian(HALF, 7e4),
-        ),
+        (ValueError, "var must be held by torch.float16.*, got 70000", lambda: Gaussian(HALF, 7e4)),
         (
             ValueError,
             "var must be held by torch.float16.*, got 70000",

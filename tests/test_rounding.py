@@ -217,9 +217,7 @@ def test_decoder_var_is_the_variance_of_x0_given_x1_where_all_x0_are_alike(sched
 
 
 def test_decoder_var_keeps_its_digits_where_next_to_nothing_is():
-    assert decoder_var(Schedule.from_beta([1e-18])) == pytest.approx(
-        1e-18, rel=1e-12
-    )
+    assert decoder_var(Schedule.from_beta([1e-18])) == pytest.approx(1e-18, rel=1e-12)
 
 
 @pytest.mark.parametrize("beta, got", [(0.0, "1"), (1.0, "0")])

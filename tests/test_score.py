@@ -79,7 +79,10 @@ class TestDictionary:
     @pytest.mark.parametrize("want", KINDS)
     def test_each_from_each(self, name, want, event):
         q = ForwardProcess(linear_schedule(1000))
-        for level in (*q.schedule.log_snr[[2, 30, 500, 1000]], torch.tensor([-3.0, -1.0, 0.5, 3.0])):
+        for level in (
+            *q.schedule.log_snr[[2, 30, 500, 1000]],
+            torch.tensor([-3.0, -1.0, 0.5, 3.0]),
+        ):
             x_t, truth = truth_at(event, level, draw=3)
             got = getattr(said(x_t, level, **{name: truth[name]}), want)
             assert error(got, truth[want]) < 1e-10
@@ -167,7 +170,9 @@ class TestDictionary:
     @pytest.mark.parametrize("level, table", [(-INF, NO_DATA), (INF, NO_NOISE)])
     @pytest.mark.parametrize("dtype", [F32, F64])
     @pytest.mark.parametrize("name", KINDS)
-    def test_at_the_ends_what_exists_is_right_and_the_rest_is_refused(self, level, table, dtype, name):
+    def test_at_the_ends_what_exists_is_right_and_the_rest_is_refused(
+        self, level, table, dtype, name
+    ):
         x, y = normal(3, 2, dtype=dtype), normal(3, 2, draw=1, dtype=dtype)
         for want in KINDS:
             rule = table[name].get(want)
@@ -253,9 +258,7 @@ class TestTweedie:
     def test_without_noise_it_is_x_t_and_without_data_an_error(self):
         x, score = normal(3, 2), normal(3, 2, draw=1)
         assert torch.equal(tweedie(score, x, INF), x)
-        with pytest.raises(
-            ValueError, match="alpha_bar is 0"
-        ):
+        with pytest.raises(ValueError, match="alpha_bar is 0"):
             tweedie(score, x, -INF)
 
     @pytest.mark.parametrize("event", [(), (2,), (1, 2, 2)])

@@ -260,6 +260,7 @@ def dual(f, x):
 def test_numbers_first_met_inside_a_transform_serve_in_and_out_of_others(first, then):
     "What is made inside torch.func.grad dies with it: kept, it stopped a second hessian, a copy and a pickle."
     x = torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
+
     def f(held):
         def ask(y):
             scale, var, std = held.at(y, 500, law)

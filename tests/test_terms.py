@@ -145,7 +145,9 @@ def test_a_term_is_the_kl_of_the_two_steps_back(make, variance, event):
         var = {"posterior": q.posterior(x, x, at).var, "beta": q.schedule.beta[at]}
         var = p.variance(at) if callable(p.variance) else var[p.variance]
         law = Gaussian(q.posterior(x, mean, at).mean, var)
-        want.append(torch.distributions.kl_divergence(normal(q.posterior(x, back, at)), normal(law)))
+        want.append(
+            torch.distributions.kl_divergence(normal(q.posterior(x, back, at)), normal(law))
+        )
     assert got.shape == (6,) and error(got, torch.cat(want)) < 1e-10
 
 
@@ -169,7 +171,11 @@ def test_a_bell_is_infinitely_far_from_a_point_and_two_points_are_0_or_infinitel
     p = model(linear_schedule(4), lambda t: torch.where(torch.as_tensor(t) == 3, 0.0, 0.5), x0)
     got = step_cost(p.q, p, x0, x_t, torch.tensor([2, 3, 4]))
     assert got[1] == INF and got[[0, 2]].isfinite().all()
-    later, still, t = Schedule.from_beta([0.0, 0.3, 0.2]), Schedule.from_beta([0.3, 0.0, 0.2]), torch.tensor([2] * 3)
+    later, still, t = (
+        Schedule.from_beta([0.0, 0.3, 0.2]),
+        Schedule.from_beta([0.3, 0.0, 0.2]),
+        torch.tensor([2] * 3),
+    )
     for schedule, variance, says, want in (
         (later, "posterior", x0, 0.0), (later, "posterior", guess, INF), (still, "beta", guess, 0.0),
     ):  # fmt: skip

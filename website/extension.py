@@ -154,7 +154,7 @@ class Places(SphinxTransform):
                 path = _COURSE["pages"].get(self.doc, {}).get("pictures", ())
                 if path and isinstance(section.parent.parent, nodes.document):
                     section["classes"].append("on-path" if found.group(1) in path else "off-path")
-            elif section[0].astext() .startswith("The source"):
+            elif section[0].astext().startswith("The source"):
                 section["classes"] += ["off-path"] if _COURSE["pages"][self.doc]["pictures"] else []
         for paragraph in self.document.findall(nodes.paragraph):
             found = re.match(r"Your turn, (\d+b?\.[a-z])\b", paragraph.astext())

@@ -232,11 +232,7 @@ class GridChain:
 
     @guarded
     def __init__(
-        self,
-        p: ReverseProcess,
-        low: Real = -5.0,
-        high: Real = 5.0,
-        fine: Real | None = None,
+        self, p: ReverseProcess, low: Real = -5.0, high: Real = 5.0, fine: Real | None = None
     ):
         if p.event_shape is not None and p.event_shape.numel() != 1:
             event = tuple(p.event_shape)

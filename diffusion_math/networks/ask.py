@@ -38,7 +38,9 @@ def ask(
     if isinstance(network, GaussianMixture):
         return network.denoise(x_t, log_snr)
     if isinstance(network, Distribution):
-        level = log_snr if isinstance(log_snr, Tensor) else torch.tensor(log_snr, dtype=torch.float64)
+        level = (
+            log_snr if isinstance(log_snr, Tensor) else torch.tensor(log_snr, dtype=torch.float64)
+        )
         return level_by_level(network.denoise, x_t, level)
     shows = asked or isinstance(network, nn.Module)
     dtype = own_dtype(network, x_t, asked) if shows else x_t.dtype

@@ -67,7 +67,10 @@ def test_help_tells_every_default(command, capsys):
 @pytest.mark.parametrize(
     "argv, words",
     [
-        ("train --steps 0", "train: argument --steps: must be a whole number from 1 to 10000000, got 0"),
+        (
+            "train --steps 0",
+            "train: argument --steps: must be a whole number from 1 to 10000000, got 0",
+        ),
         ("train --lr fast", "train: argument --lr: must be a number of 0 or more, got fast"),
         ("train --ema 2", "train: argument --ema: must be a number in [0, 1], got 2"),
         ("train --size 3x", "train: argument --size: must be a number of pixels"),
@@ -163,10 +166,7 @@ def test_options_that_do_not_fit(argv, words, capsys):
             f"sample --model m.safetensors --steps 2 --n 1 --out {300 * 'a'}.png",
             "File name too long: 'a+.png'",
         ),
-        (
-            "train --data huge.npz",
-            "argument --data: .*huge.npz: its images of .* would take",
-        ),
+        ("train --data huge.npz", "argument --data: .*huge.npz: its images of .* would take"),
     ],
 )
 def test_errors_that_have_a_reason(argv, words, tmp_path, capsys, monkeypatch):

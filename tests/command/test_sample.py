@@ -131,6 +131,8 @@ def test_words_take_no_options_of_pictures(capsys):
     ):
         assert main(["sample", "--letters", *options.split()]) == 1
         assert words in told(capsys)
+
+
 @pytest.mark.parametrize("how", ["--eta 0.5", "--solver 2m", "--sde 1"])
 def test_guidance(run, tmp_path, how, capsys):
     "1 is the class itself to the bit, 0 no class, and 3 what guided says."

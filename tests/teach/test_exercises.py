@@ -69,9 +69,7 @@ def answers(name, f, seed):
 
 
 def test_there_are_two_exercises_a_chapter():
-    assert NAMES == [
-        f"{int(path.stem[:2])}.{letter}" for path in CHAPTERS for letter in "ab"
-    ]
+    assert NAMES == [f"{int(path.stem[:2])}.{letter}" for path in CHAPTERS for letter in "ab"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -71,7 +71,9 @@ class Exercise:
     right: Callable  # the right function; its source is the last hint
     draw: Callable[[Dice], dict[str, Any]]  # fresh arguments by name, in their order
     hints: tuple[str, str]  # a nudge, and the formula
-    edges: tuple[tuple[str, Callable[[dict], dict]], ...] = ()  # what one should see; how to move there
+    edges: tuple[
+        tuple[str, Callable[[dict], dict]], ...
+    ] = ()  # what one should see; how to move there
     random: str = (
         "Two calls with the same input gave two answers: something random is drawn inside. Use what is "
         "passed in."
