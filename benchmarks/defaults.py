@@ -84,7 +84,9 @@ def main() -> None:
         better="less",
         samples=sizes,
         target="ours the nearest in every case",
-        note="All columns are plain defaults, ours too: nothing is chosen, polished or learned. DDIMScheduler and denoising-diffusion-pytorch clip x_0 unless told otherwise, and guided guesses leave [-1, 1]. The network's flow is not the digits' law.",
+        note="All columns are plain defaults, ours too: nothing is chosen, polished or learned. DDIMScheduler and "
+        "denoising-diffusion-pytorch clip x_0 unless told otherwise, and guided guesses leave [-1, 1]. "
+        "The network's flow is not the digits' law.",
     )
 
 

@@ -249,7 +249,9 @@ def main() -> None:
         better="less",
         samples={name: n[1] for name, n in sizes.items()},
         target="the same algorithm level in every package; ours never behind",
-        note=f"{verdict(shown)} Everybody chooses among at most {BUDGET} samplers on the same noise, and is handed the same levels, beside those that a package has of its own. A deviation is the mean of {SETS} sets of the walks.",
+        note=f"{verdict(shown)} Everybody chooses among at most {BUDGET} samplers on the same noise, and is handed "
+        "the same levels, beside those that a package has of its own. A deviation is the mean of "
+        f"{SETS} sets of the walks.",
         after=names(figures),
     )
 

@@ -14,10 +14,10 @@ other, and writes this page and `results.json`. `make bench MODE=full` takes mor
 
 A ratio is taken repeat by repeat, with the contestants in turns (A B A B …): its median, and in brackets the quartiles.
 
-Where samplers are compared, everybody has the same chances: the same noise and calls, the same levels
-beside those of its own, and at most 60 samplers to choose from; no row of ours has what a peer could not have had. `defaults.py` is a table of plain defaults, where nothing
-was chosen. Each row says on which day it was measured; *former version* marks a row whose code of ours has been rewritten
-since and which has not been run again, so that its figures are those of the version of that day.
+Where samplers are compared, everybody has the same chances: the same noise and calls, the same levels beside those of
+its own, and at most 60 samplers to choose from; no row of ours has what a peer could not have had. `defaults.py` is a
+table of plain defaults, where nothing was chosen. Each row says on which day it was measured; *former version* marks a
+row whose code of ours has been rewritten since and which has not been run again, so that its figures are those of the version of that day.
 """
 
 
@@ -142,6 +142,9 @@ def lines_picture(name: str, row: dict) -> Path | None:
                     linewidth=1.2,
                 )
             ax.set(xscale="log", yscale="log", xlabel=counts, title=kind.replace(", ", "\n"))
+            steps = sorted({int(f["case"].split()[-2]) for f in row["figures"]})
+            ax.set_xticks(steps, steps)
+            ax.set_xticks([], minor=True)
         axes[0, 0].set_ylabel("error")
         fig.legend(
             *axes[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False
