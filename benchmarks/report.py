@@ -17,7 +17,8 @@ A ratio is taken repeat by repeat, with the contestants in turns (A B A B …): 
 Where samplers are compared, everybody has the same chances: the same noise and calls, the same levels beside those of
 its own, and at most 60 samplers to choose from; no row of ours has what a peer could not have had. `defaults.py` is a
 table of plain defaults, where nothing was chosen. Each row says on which day it was measured; *former version* marks a
-row whose code of ours has been rewritten since and which has not been run again, so that its figures are those of the version of that day.
+row whose code of ours has been rewritten since and which has not been run again: its figures are that
+day's.
 """
 
 
