@@ -47,7 +47,7 @@ UNSHIPPED = (
     "imports.svg",
     "noising_explorer.png",
 )  # what README and CONTRIBUTING alone show
-MOST = 15e6  # bytes of the wheel
+MOST = 17e6  # bytes of the wheel
 
 
 def names(folder: Path, patterns: tuple[str, ...], under: str) -> set[str]:
@@ -476,11 +476,15 @@ def test_shapes_are_checked_while_the_tests_run(shape_checks_off):
     import jaxtyping
     import torch
 
+    from diffusion_math.sums import sum_event
+
+    whole = torch.ones(
+        2, 3, dtype=torch.int64
+    )  # it is for floating-point numbers, and would add these up, too
     with pytest.raises(jaxtyping.TypeCheckError):
-        diffusion_math.Gaussian([0.0], 1.0)
-    with shape_checks_off(), pytest.raises(TypeError) as error:
-        diffusion_math.Gaussian([0.0], 1.0)
-    assert not isinstance(error.value, jaxtyping.TypeCheckError)
+        sum_event(whole)
+    with shape_checks_off():
+        assert sum_event(whole).tolist() == [3, 3]
     assert diffusion_math.Gaussian(torch.zeros(1, 2), 1.0).sample().shape == (1, 2)
 
 
