@@ -79,7 +79,7 @@ def _law(mixture: GaussianMixture | None) -> dict[str, Any]:
     return {"_weights": weights, "_means": means, "_variances": variances}
 
 
-def _told(plans: Sequence[solvers.Grid]) -> dict[str, Any]:
+def _told(plans: Sequence[Any]) -> dict[str, Any]:
     "And of solvers, grids and walkers."
     table = [_sent(one) for one in _WALKED.values()]
     return {
@@ -126,7 +126,7 @@ class SolverExplorer(Explorable):
         calls: int = 6,
         start: float = -0.5,
         guess: str = "none",
-        plans: Sequence[solvers.Grid] = (),
+        plans: Sequence[Any] = (),
     ):
         shown = {"solver": solver, "grid": grid, "calls": calls, "start": start, "guess": guess}
         super().__init__(**_law(mixture), **_told(plans), **shown, _start=shown)

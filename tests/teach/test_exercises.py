@@ -941,4 +941,4 @@ def test_without_the_variable_it_is_the_systems_own_folder(monkeypatch, tmp_path
 
 
 def test_the_commands_are_public():
-    assert {"check", "hint", "mystery", "progress"} <= set(diffusion_math.__all__)
+    assert {"check", "hint"} <= set(diffusion_math.__all__)

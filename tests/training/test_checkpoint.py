@@ -395,7 +395,7 @@ def test_refuses_what_it_cannot_keep(tmp_path, make, error, words):
 @pytest.mark.parametrize("config", [{1, 2}, {"w": torch.ones(1)}, {"w": math.nan}, "width"])
 def test_a_config_that_json_cannot_hold(tmp_path, config):
     p = DDPM(Own(), ForwardProcess(linear_schedule(9)), (2,))
-    with pytest.raises(TypeError, match="config must be a dict that JSON can hold"):
+    with pytest.raises(TypeError, match="config must be a dict"):
         save_model(p, tmp_path / "m", config=config)
     assert not list(tmp_path.iterdir())
 
