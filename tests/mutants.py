@@ -18,6 +18,7 @@ import argparse
 import ast
 import contextlib
 import importlib
+import inspect
 import json
 import math
 import os
@@ -282,8 +283,9 @@ def function(module: types.ModuleType, path: list[str]) -> types.FunctionType | 
     found = module
     for name in path:
         found = vars(found).get(name)
-    for inside in ("fget", "func", "__func__", "__wrapped__"):
+    for inside in ("fget", "func", "__func__"):
         found = getattr(found, inside, found)
+    found = inspect.unwrap(found) if callable(found) else found
     return found if isinstance(found, types.FunctionType) else None
 
 

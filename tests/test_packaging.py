@@ -280,7 +280,9 @@ def test_the_wheel_hands_over_the_course(installed, tmp_path):
         },
     )
     stay = {f"nbs/images/{name}" for name in ("drag.webp", "imports.svg", "noising_explorer.png")}
-    assert names(tmp_path / "mine", NOTEBOOKS, "nbs") == names(ROOT / "nbs", NOTEBOOKS, "nbs") - stay
+    assert (
+        names(tmp_path / "mine", NOTEBOOKS, "nbs") == names(ROOT / "nbs", NOTEBOOKS, "nbs") - stay
+    )
     assert re.fullmatch(
         r"mine: .*\n.*JupyterLab answers at http\S*/lab/tree/00_the_hour.ipynb\n", said, re.S
     )
@@ -296,7 +298,9 @@ def test_the_readme_examples_run(installed, tmp_path):
     printed = call(installed, "-c", package + judged, cwd=tmp_path, OMP_NUM_THREADS="1")
     said = printed[printed.index("noising: wrong") :].strip()
     assert said in (ROOT / "README.md").read_text()  # its digits and all
-    assert [path.name for path in (tmp_path / "run").glob("step-*")] == ["step-00000005.safetensors"]
+    assert [path.name for path in (tmp_path / "run").glob("step-*")] == [
+        "step-00000005.safetensors"
+    ]
 
 
 WIDGETS = {

@@ -80,4 +80,6 @@ def test_arguments_that_do_not_fit(arguments, kind, words):
 def test_little_is_sent():
     state = made().get_state()
     assert sum(len(v) for v in state.values() if isinstance(v, bytes)) == 4 * 72 * 8
-    assert len(state["_esm"]) + len(state["_css"]) < 80_000  # the mathematics that all share is in it
+    assert (
+        len(state["_esm"]) + len(state["_css"]) < 80_000
+    )  # the mathematics that all share is in it
