@@ -151,10 +151,12 @@ function render({ model, el }) {
       context.textAlign = "center";
       context.textBaseline = "middle";
       context.fillStyle = colours.soft;
-      for (let v = 0; v < V; v++) context.fillText(v ? ALPHABET[v] : "\u2423", X(-0.35), Y(upTo(v)));
+      const apart = Math.ceil(15 / height); // where rows are low, every second letter stands beside them
+      for (let v = 0; v < V; v += apart) context.fillText(v ? ALPHABET[v] : "\u2423", X(-0.35), Y(upTo(v)));
       for (let i = 0; i < L; i++) {
-        for (let v = 0; v < V; v++) {
-          if (now.rows[i][v] < 0.1) continue;
+        for (let v = 0, last = -V; v < V; v++) {
+          if (now.rows[i][v] < 0.1 || v - last < apart) continue;
+          last = v;
           context.fillStyle = now.rows[i][v] > 0.35 ? colours.paper : colours.ink;
           context.fillText(v ? ALPHABET[v] : "\u2423", X(i + 0.5), Y(upTo(v)));
         }
@@ -189,6 +191,7 @@ function render({ model, el }) {
       button(ui, "Reset", ui.reset),
     ),
   );
+  ui.phone = { show: [table.canvas], move: [place.el] };
   ui.start(drawAll, words);
   return ui.close;
 }

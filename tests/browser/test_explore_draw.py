@@ -161,4 +161,4 @@ def test_the_course_s_network_stands_in_for_the_reader_s_own(show):
     page.wait_for_function(f"{STATE}.said")
     assert "answers in its place" in page.locator(".dm-explorable").inner_text()
     alone = show(network())
-    assert "Only Python can ask" in alone.locator(".dm-explorable").inner_text()
+    assert "The answer that was kept" in alone.locator(".dm-explorable").inner_text()

@@ -199,6 +199,7 @@ def test_what_python_has_set_is_not_painted_over(show):
 def test_all_views_told_and_empty(show, width, scheme):
     "Revealed, each stands in its place and is accessible; and with nothing painted it says so."
     page = show(*(PlaygroundExplorer(view, "spiral") for view in VIEWS), width=width, scheme=scheme)
+    page.locator(".dm-rest").evaluate_all("all => all.forEach(e => { e.open = true })")
     for root in page.locator(ROOT).all():
         root.get_by_role("button", name="Show").click()
         settled(page)

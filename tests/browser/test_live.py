@@ -122,7 +122,7 @@ def test_what_is_asked_is_what_torch_says(opened, p):
     for level in (-9.0, -2.0, 1.5, 9.0):
         ask = "([x, logSnr, label]) => new Promise(done => net.ask({ x, logSnr, label }, x0 => done([...x0])))"
         q = ForwardProcess(Schedule.from_log_snr(torch.tensor([level], dtype=torch.float64)))
-        for told, at in ((None, p.through(q)), (label, p.through(q).given(y=label))):
+        for told, at in ((None, p.changed(q=q)), (label, p.changed(q=q).given(y=label))):
             ours = torch.tensor(page.evaluate(ask, [x.flatten().tolist(), level, told]))
             with torch.inference_mode():
                 theirs = at.predict(x, 1).x0.flatten()
@@ -248,7 +248,7 @@ def test_noising_shows_what_the_network_says(show, p):
         t = int(page.get_by_label("t steps taken", exact=True).input_value())
         widget.t = t
         with torch.inference_mode():
-            x0 = p.through(widget.q).predict(widget.x_t[None], t).x0
+            x0 = p.changed(q=widget.q).predict(widget.x_t[None], t).x0
         assert abs(greys(page, ".dm-beside canvas") - as_grey(x0)).max() <= 1
         off = (x0 - widget.x0[0]).square().mean().sqrt()
         assert f"off by {off:.2f} a pixel" in page.locator(".dm-beside").inner_text()

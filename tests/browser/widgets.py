@@ -199,7 +199,10 @@ EVERY = {
         ("place", "letters a step"),
         "place",
         6,
-        ("w.chances.flatten().tolist()", "[].concat(...e.rows.map(row => Array.from(row)))"),
+        (
+            "[w.place, *w.chances.flatten().tolist()]",
+            "[e.state.place, ...e.rows.flatMap(row => Array.from(row))]",
+        ),
     ),
     "threads": Sample(
         lambda: ThreadsExplorer(start=-0.4),
@@ -226,7 +229,7 @@ EVERY = {
         lambda: MemoryExplorer(few(), window=5, level=2.0, collapse=-1.0, generator=seeded()),
         ("side of the window", "λ log SNR", "pixel, row", "pixel, column"),
         "window",
-        7,
+        6,
         (
             "[*w.quilt.flatten().tolist(), w.path[20, 3, 4].item()]",
             "[...e.quilt, e.path[20].x[3 * 9 + 4]]",
