@@ -31,7 +31,7 @@ def without_kernels(text: str) -> str:
             and "$$" not in paragraph
             and not paragraph.lstrip().startswith(("|", "<", "#"))
         ):
-            sentences = re.split(r"(?<=[.!?])(?:\*\*)?\s+(?=[A-Z*`(])", paragraph)
+            sentences = re.split(r"(?:(?<=[.!?])|(?<=[.!?]\*\*))\s+(?=[A-Z*`(])", paragraph)
             paragraph = " ".join(s for s in sentences if not _KERNEL.search(s))
         kept.append(paragraph)
     return "\n\n".join(p for p in kept if p.strip())

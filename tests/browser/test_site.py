@@ -201,6 +201,8 @@ def test_a_chapter_lives_from_a_file(open_):
     page.set_viewport_size({"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     page.evaluate("course.live()")
+    page.wait_for_selector(".dm-rest", state="attached")
+    page.evaluate("document.querySelectorAll('.dm-rest').forEach(e => { e.open = true })")
     page.wait_for_selector(".dm-readout dd")
     edges = (
         "dd => dd.getBoundingClientRect().x - dd.previousElementSibling.getBoundingClientRect().x"
@@ -295,14 +297,11 @@ def test_what_a_paper_numbers_is_no_link_into_the_course(site):
     assert "<em>Elements of Information Theory</em>, chapter 8: " in html
     html = (site / "01_data_distribution.html").read_text(encoding="utf-8")
     assert 'href="https://arxiv.org/abs/1503.03585">arXiv 1503.03585</a>' in html
-    assert re.search(
-        r'<em>autograd</em>, <a [^>]*href="07_score_matching.html">chapter 7</a>', html
-    )
 
 
 def test_pointing_at_a_number_shows_the_equation(open_):
     page = open_(CHAPTER)
-    away = page.locator('a.eqref[href^="02_gaussians.html#e2-8"]').first
+    away = page.locator('a.eqref[href^="02_gaussians.html#e2-"]:visible').first
     card = page.locator("#equation-card")
     assert card.is_hidden()
     away.focus()
