@@ -4,7 +4,6 @@ tests/wrong.py says what a row is. Whoever adds a public name adds a row, or a t
 """
 
 import importlib
-import inspect
 import types
 from collections.abc import Callable
 
@@ -23,6 +22,7 @@ from .wrong import (
     as_is,
     ask_all,
     count,
+    methods,
     number,
     one_of,
     parameters,
@@ -543,18 +543,6 @@ TRUSTED = {
 OWN_TESTS = {"Distribution", "GreyLevels", "GreyLevels.forward", "UNet", "UNet.forward", "as_denoiser", "denoiser_of",
              "jacobian", "slope", "value_and_trace"}  # of wrong arguments, in their own files  # fmt: skip
 RECORDS = {"Account"}  # hold what they are given
-
-
-def methods(public: type) -> dict[str, Callable]:
-    "The public methods of a class that are the package's own, by the class that defines them."
-    found = {}
-    for name in dir(public):
-        owner = next(c for c in public.__mro__ if name in vars(c))
-        said = inspect.getattr_static(public, name)
-        ours = owner.__module__.startswith("diffusion_math") and not name.startswith("_")
-        if ours and isinstance(said, types.FunctionType | classmethod):
-            found[f"{owner.__name__}.{name}"] = getattr(public, name)
-    return found
 
 
 def public() -> dict[str, Callable]:

@@ -4,8 +4,6 @@ tests/wrong.py says what a row is. Whoever adds a public name to these rooms add
 """
 
 import importlib
-import inspect
-import types
 from collections.abc import Callable
 
 import pytest
@@ -42,6 +40,7 @@ from .wrong import (
     as_is,
     ask_all,
     count,
+    methods,
     number,
     one_of,
     parameters,
@@ -627,18 +626,6 @@ TRUSTED = {
     "LocalDenoiser.pulls",
     "MarkovLaw.passes",
 }  # of what whoever calls it has checked
-
-
-def methods(public: type) -> dict[str, Callable]:
-    "The public methods of a class that are the package's own, by the class that defines them."
-    found = {}
-    for name in dir(public):
-        owner = next(c for c in public.__mro__ if name in vars(c))
-        said = inspect.getattr_static(public, name)
-        ours = owner.__module__.startswith("diffusion_math") and not name.startswith("_")
-        if ours and isinstance(said, types.FunctionType | classmethod):
-            found[f"{owner.__name__}.{name}"] = getattr(public, name)
-    return found
 
 
 def test_every_public_callable_of_the_rooms_and_each_of_its_arguments_has_its_row():

@@ -12,6 +12,7 @@ import math
 import re
 import resource
 import signal
+import types
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -245,3 +246,15 @@ def ask_all(name: str, given: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not found, "\n" + "\n".join(found)
     assert grown < 2**20, f"{name} took {grown / 2**20:.1f} GB more"  # it counts in kilobytes
     assert not list(tmp_path.iterdir())
+
+
+def methods(public: type) -> dict[str, Callable]:
+    "The public methods of a class that are the package's own, by the class that defines them."
+    found = {}
+    for name in dir(public):
+        owner = next(c for c in public.__mro__ if name in vars(c))
+        said = inspect.getattr_static(public, name)
+        ours = owner.__module__.startswith("diffusion_math") and not name.startswith("_")
+        if ours and isinstance(said, types.FunctionType | classmethod):
+            found[f"{owner.__name__}.{name}"] = getattr(public, name)
+    return found
