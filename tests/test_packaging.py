@@ -397,7 +397,7 @@ fi
 def run_make(folder: Path, *args: str, python: str = "fake/python3") -> subprocess.CompletedProcess:
     "Run make as from a fresh shell: what a make above this one was told must not reach it."
     own = {"PORT", "NO_BROWSER", "ONCE", "VENV", "PYTHON", "PYTEST_ARGS"}
-    own |= {"BASE", "FULL", "ONE", "ALL", "PY", "LOWEST", "CONSTRAINTS"}
+    own |= {"BASE", "FULL", "DIFFUSION_MATH_FULL", "ONE", "ALL", "PY", "LOWEST", "CONSTRAINTS"}
     own |= {"CHAPTER", "MODULE", "BRIEF"}
     env = {
         k: v

@@ -31,7 +31,7 @@ def nb(lab, lab_page):
     with lab_page() as page:
         nb = OpenNotebook(lab, page, notebook([CELL], lab.root / "network.ipynb").name)
         assert nb.run_all(), nb.errors()
-        page.wait_for_function(f"{STATE}.said")
+        page.wait_for_function("document.querySelector('.dm-explorable')?.explorable?.said")
         yield nb
         assert page.problems == []
 

@@ -241,8 +241,8 @@ BRIEF = {
         "torch.randint(1000, (1500,), generator=gen)": "torch.randint(1000, (400,), generator=gen)",
         "drawn = population.sample(1500, gen)": "drawn = population.sample(400, gen)",
         'digits("test")[:8]': 'digits("test")[:2]',
-        "{n: train(ours[n], 400 if n == 16 else 1500, looks) for n in ours}": "{n: train(ours[n], 50, looks) for n in ours}",
-        "train(others[n], 400 if n == 16 else 1500, ())": "train(others[n], 50, ())",
+        "{n: train(ours[n], 400 if n == 16 else 1500, looks)": "{n: train(ours[n], 50 if n == 16 else 50, looks)",
+        "train(others[n], 400 if n == 16 else 1500, ())": "train(others[n], 50 if n == 16 else 50, ())",
     },
 }
 TRAINED = {
