@@ -7,6 +7,7 @@ const ALPHABET = " abcdefghijklmnopqrstuvwxyz";
 const [L, V] = [16, ALPHABET.length];
 const SQUARE = V * V;
 const BLANK = "_";
+const LINE = 14; // pixels between letters that can be read
 const codes = (word) => Array.from(word, (letter) => ALPHABET.indexOf(letter)); // -1 for a blank
 
 function divided(values) {
@@ -67,6 +68,13 @@ function some(list, n, dice) {
   return Array.from({ length: Math.min(n, list.length) }, () => rest.splice(Math.floor(dice.uniform() * rest.length), 1)[0]);
 }
 
+// A letter of the alphabet in the middle of a place; the sign for a space would hang below its own line.
+function letter(context, v, x, y) {
+  const text = v ? ALPHABET[v] : "\u2423";
+  const { actualBoundingBoxAscent: above, actualBoundingBoxDescent: below } = context.measureText(text);
+  context.fillText(text, x, v ? y : y + (above - below) / 2);
+}
+
 export const set = (word, i, letter) => word.slice(0, i) + letter + word.slice(i + 1);
 
 function render({ model, el }) {
@@ -81,7 +89,7 @@ function render({ model, el }) {
   const sentences = { sentences: model.get("sentences") };
   const [changed, dice, now] = [memory(), random(19), {}];
   const lawOf = (name) => (name === "language" ? language : sentences);
-  const table = plot(ui, { alt: "the chance of every letter at every place, dark where it is large; set letters are framed", height: 430, left: 8, bottom: 34 });
+  const table = plot(ui, { alt: "the chance of every letter at every place, dark where it is large; set letters are framed", height: 470, left: 8, bottom: 8 });
   const upTo = (letter) => V - 1 - letter + 0.5; // the blank on top
 
   // A word is counted when its last blank goes.
@@ -131,7 +139,7 @@ function render({ model, el }) {
   }
 
   function paint(state, colours) {
-    const frame = { x: [-0.7, L], y: [0, V], xTicks: [], yTicks: [], xLabel: "place" }; // the rows' letters on the left
+    const frame = { x: [-0.7, L], y: [-1.2, V], xTicks: [], yTicks: [] }; // the rows' letters on the left, the places below
     table.area(frame, colours, (context, X, Y) => {
       const [width, height] = [X(1) - X(0), Y(0) - Y(1)];
       for (let i = 0; i < L; i++) {
@@ -151,14 +159,18 @@ function render({ model, el }) {
       context.textAlign = "center";
       context.textBaseline = "middle";
       context.fillStyle = colours.soft;
-      const apart = Math.ceil(15 / height); // where rows are low, every second letter stands beside them
-      for (let v = 0; v < V; v += apart) context.fillText(v ? ALPHABET[v] : "\u2423", X(-0.35), Y(upTo(v)));
+      const apart = Math.ceil(LINE / height); // where rows are low, every second letter stands beside them
+      for (let v = 0; v < V; v += apart) letter(context, v, X(-0.35), Y(upTo(v)));
+      const every = Math.ceil(LINE / width); // and below narrow columns every second number
+      for (let i = 0; i < L; i += every) context.fillText(i + 1, X(i + 0.5), Y(-0.7));
       for (let i = 0; i < L; i++) {
-        for (let v = 0, last = -V; v < V; v++) {
-          if (now.rows[i][v] < 0.1 || v - last < apart) continue;
-          last = v;
-          context.fillStyle = now.rows[i][v] > 0.35 ? colours.paper : colours.ink;
-          context.fillText(v ? ALPHABET[v] : "\u2423", X(i + 0.5), Y(upTo(v)));
+        const likely = Array.from(now.rows[i], (p, v) => [p, v]).filter(([p]) => p >= 0.1);
+        const written = []; // the likelier letter where two would touch
+        for (const [p, v] of likely.sort((a, b) => b[0] - a[0])) {
+          if (written.some((u) => Math.abs(u - v) < apart)) continue;
+          written.push(v);
+          context.fillStyle = p > 0.35 ? colours.paper : colours.ink;
+          letter(context, v, X(i + 0.5), Y(upTo(v)));
         }
       }
     });
