@@ -9,7 +9,7 @@
   const NAMED = { factor: "variances of p", shift: "means of p off", spread: "spread of all", start: "where the thick" };
   const PHRASE = /(variances (?:to|at) |off by |spread of all starts from |start, near |dial (?:down to|at) )([−-]?\d+(?:\.\d+)?)/g;
   const spoken = (words) => ({ variances: "factor", off: "shift", spread: "spread", "start,": "start", dial: "η" })[words.split(" ")[0]];
-  const SAID = new RegExp(`(?<![\\p{L}\\d])(${SYMBOL})(?:( = | to | from )([−-]?\\d[\\d,]*(?:\\.\\d+)?)(?![\\d%]))?(?![\\p{L}\\d₀-₉])`, "gu");
+  const SAID = new RegExp(`(?<![\\p{L}\\d'’])(${SYMBOL})(?:( = | to | from )([−-]?\\d[\\d,]*(?:\\.\\d+)?)(?![\\d%]))?(?![\\p{L}\\d₀-₉])`, "gu");
   const REACH = 3; // pixels before a press is a drag
   const WIDE = 320; // pixels from one end of a slider to the other
   const CLOSE = 3; // pixels beside a symbol of a formula that are still the symbol
