@@ -260,7 +260,7 @@ class Assembly:
             tags.append("exported")
         elif not cell["outputs"] and prepares(shown):
             tags.append("imports")
-        outputs = [self._output(doc, out, state, stills) for out in cell["outputs"]]
+        outputs = [self._output(doc, out, state, stills) for out in _joined(cell["outputs"])]
         if waits:
             tags.append("waits")
             for out in outputs:
@@ -358,6 +358,18 @@ class Assembly:
 
 def _text_cell(name: str, source: str) -> dict:
     return {"id": name[:64], "cell_type": "markdown", "metadata": {}, "source": source}
+
+
+def _joined(outputs: list[dict]) -> list[dict]:
+    "The outputs, with what was printed in pieces in one: a kernel may send a line and its end apart."
+    joined: list[dict] = []
+    for out in outputs:
+        if out["output_type"] == "stream" and joined and joined[-1].get("name") == out["name"]:
+            text = "".join(joined[-1]["text"]) + "".join(out["text"])
+            joined[-1] = joined[-1] | {"text": text}
+        else:
+            joined.append(out)
+    return joined
 
 
 def _without_words(content: bytes) -> bytes:
