@@ -151,7 +151,12 @@ class Assembly:
                     cells.append(_text_cell(f"guess-{i}", asked[i]))
                 cells += self._code(doc, cell, state, stills, waits=i in asked)
         metadata = {k: v for k, v in notebook["metadata"].items() if k != "widgets"}
-        stored = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+        stored = {
+            "cells": _in_runs(cells),
+            "metadata": metadata,
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
         write(self.out / f"{doc}.ipynb", json.dumps(stored, ensure_ascii=False))
         if state:
             saved = json.dumps({"state": state, "pieces": pieces}, ensure_ascii=False)
@@ -358,6 +363,19 @@ class Assembly:
 
 def _text_cell(name: str, source: str) -> dict:
     return {"id": name[:64], "cell_type": "markdown", "metadata": {}, "source": source}
+
+
+def _in_runs(cells: list[dict]) -> list[dict]:
+    "The cells; of folded ones in a row, those that show nothing join the next: a line to click on, and not seven."
+    kept: list[dict] = []
+    for cell in cells:
+        tags, before = cell["metadata"].get("tags", ()), kept[-1] if kept else {}
+        alike = "folded" in tags and tags == before.get("metadata", {}).get("tags")
+        if alike and not before["outputs"]:
+            kept[-1] = cell | {"source": f"{before['source']}\n\n\n{cell['source']}"}
+        else:
+            kept.append(cell)
+    return kept
 
 
 def _joined(outputs: list[dict]) -> list[dict]:

@@ -189,7 +189,8 @@ def _unsaid(cell: dict) -> dict:
 
 def proof_summary(marks: list[str]) -> str:
     "The line to click on, as HTML: a mark a line, or the word for code that is no proof."
-    marked = "".join(f'<span class="mark">{escape(mark)}</span>' for mark in marks)
+    lines = (re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(mark)) for mark in marks)
+    marked = "".join(f'<span class="mark">{line}</span>' for line in lines)
     return f"<summary>{marked or 'code'}</summary>"
 
 

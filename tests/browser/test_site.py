@@ -79,6 +79,8 @@ def test_every_notebook_has_its_page_and_every_link_leads_somewhere(site, read):
     notebooks = {p for p in notebooks if ".ipynb_checkpoints" not in p.parts}
     assert {p.with_suffix(".html").as_posix() for p in notebooks} <= read.keys()
     assert check.broken_links(site, read) == []
+    road = re.findall(r'class="stop-card">(.*?)</span>', (site / "index.html").read_text())
+    assert len(road) > 20 and all("<img" in card for card in road)
 
 
 def test_a_link_that_leads_nowhere_is_noticed(site, read):
