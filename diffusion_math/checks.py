@@ -1,4 +1,4 @@
-"A chapter should read as its equations, and bad input should still get a sentence that names the argument, says what ..."
+"What a signature may promise: the checks that annotations carry, and `guarded`, the door that looks once."
 
 import inspect
 import math

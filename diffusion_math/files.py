@@ -1,4 +1,4 @@
-"A program can be killed at any moment, inside a write too."
+"Files that are whole or as they were: written aside, synced and renamed; and a folder that one program writes to."
 
 import errno
 import os

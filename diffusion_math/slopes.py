@@ -1,4 +1,4 @@
-"A score is a slope, and so are the numbers in a Jacobian."
+"Slopes by automatic differentiation: a gradient, a Jacobian, and its trace."
 
 from collections.abc import Callable
 from functools import partial

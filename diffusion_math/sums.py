@@ -1,4 +1,4 @@
-"A log-density is a sum over the numbers of an event, and a bound is an average over thousands of $x_t$."
+"Sums over an event, and over a batch in pieces that fit into memory, in float32 at least."
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"Whoever installs the package with pip gets the command diffusion-math."
+"diffusion-math course: a copy of the notebooks that writes over nothing of the reader's, opened in JupyterLab."
 
 import argparse
 import contextlib

@@ -1,4 +1,4 @@
-"diffusion-math html NOTEBOOK ..."
+"diffusion-math html writes notebooks, as they are stored, as pages that need no network."
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"Whoever installs the package with pip gets a command, diffusion-math."
+"The command diffusion-math: its subcommands, and what goes wrong in one line."
 
 import argparse
 import sys

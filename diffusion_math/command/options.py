@@ -1,4 +1,4 @@
-"diffusion-math train, sample and evaluate have a page each."
+"What train, sample and evaluate share: the types of their options, kept settings, data, models and devices."
 
 import argparse
 import json

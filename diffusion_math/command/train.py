@@ -1,4 +1,4 @@
-"What chapter 6 does in cells, three commands do in a shell."
+"diffusion-math train does in a shell what chapter 6 does in cells."
 
 import json
 import math

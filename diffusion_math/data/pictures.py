@@ -1,4 +1,4 @@
-"The course learns from handwritten digits."
+"Pictures of your own as one tensor in [-1, 1], from a folder or an .npz file, and pictures written to a file."
 
 import io
 import math

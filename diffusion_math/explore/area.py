@@ -1,4 +1,4 @@
-"The explorable of chapter 12."
+"The explorable of chapter 12: the area beside a denoiser's error."
 
 import math
 

@@ -1,4 +1,4 @@
-"Two numbers say all about a Gaussian over one number."
+"The explorable of a Gaussian over one number."
 
 import torch
 from jaxtyping import Float

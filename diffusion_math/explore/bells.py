@@ -1,4 +1,4 @@
-"A mixture of a few bells over one number is the smallest thing that has a shape, and everything about it is exact."
+"Mixtures of a few bells over one number, for the explorables that show one."
 
 import math
 

@@ -1,4 +1,4 @@
-"The explorable of chapter 19."
+"The explorable of chapter 19: a word of blanks, and the chances of each letter."
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"Chapter 5 ends in an account."
+"The explorable of chapter 5: the bound's terms, and its account."
 
 import torch
 import traitlets

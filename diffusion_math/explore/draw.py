@@ -1,4 +1,4 @@
-"Chapter 4 noises a seven and walks back sixty times."
+"An explorable that noises a digit of the reader's own, and lets a network walk back."
 
 import torch
 import traitlets

@@ -1,4 +1,4 @@
-"A sample of a trained model on its way from noise to a digit, frame by frame, with the model's guess of the clean ..."
+"An explorable of a model's walk from noise to a digit, with its guess of the clean picture beside each frame."
 
 from collections.abc import Sequence
 

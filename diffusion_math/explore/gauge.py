@@ -1,4 +1,4 @@
-"Chapter 1 reads $log q(x_0)$ like a pressure gauge."
+"The explorable of chapter 1: log q(x_0), read like a pressure gauge."
 
 import torch
 import traitlets

@@ -1,4 +1,4 @@
-"Five numbers say all about a Gaussian in the plane."
+"The explorable of a Gaussian in the plane."
 
 import torch
 from jaxtyping import Float

@@ -1,4 +1,4 @@
-"The explorable of chapter 15."
+"The explorable of chapter 15: what guidance is said to draw, and what it draws."
 
 import torch
 import traitlets

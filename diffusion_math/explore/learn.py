@@ -1,4 +1,4 @@
-"Chapters 6 and 7 train networks and look at what comes out."
+"An explorable in which a small network learns, in the page, to tell the noise."
 
 from typing import Any
 

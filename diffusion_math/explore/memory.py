@@ -1,4 +1,4 @@
-"The explorable of chapter 16."
+"The explorable of chapter 16: a walk that sees a pile of pictures through windows."
 
 import torch
 import traitlets

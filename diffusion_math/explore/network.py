@@ -1,4 +1,4 @@
-"The explorables compute in the browser."
+"An explorable that asks a network of the reader's own about a noisy digit."
 
 import asyncio
 

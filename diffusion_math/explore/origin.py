@@ -1,4 +1,4 @@
-"The explorable at the heart of chapter 4."
+"The explorable at the heart of chapter 4: the starts that may lie behind one x_t, and the step back."
 
 import torch
 import traitlets

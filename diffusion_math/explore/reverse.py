@@ -1,4 +1,4 @@
-"The explorable of chapter 4."
+"The explorable of chapter 4's step back: a slice of a cloud, and how far it is from a Gaussian."
 
 import torch
 import traitlets

@@ -1,4 +1,4 @@
-"Four of the explorables let you choose the schedule."
+"The schedules that an explorable lets one choose from."
 
 import torch
 

@@ -1,4 +1,4 @@
-"Chapter 7 walks by the score."
+"The explorable of chapter 7: the score as arrows, and particles that walk by it."
 
 import torch
 import traitlets

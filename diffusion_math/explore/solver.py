@@ -1,4 +1,4 @@
-"The explorable of chapter 13."
+"The explorable of chapter 13: a solver's walk beside the exact flow."
 
 from collections.abc import Sequence
 from typing import Any

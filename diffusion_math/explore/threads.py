@@ -1,4 +1,4 @@
-"The explorable of chapters 9 and 10."
+"The explorable of chapters 9 and 10: threads from noise to data, with dice and without."
 
 import torch
 import traitlets

@@ -1,4 +1,4 @@
-"A trait is an attribute that Python and the browser keep equal."
+"Attributes that Python and the browser keep equal: a number in a range, one of a few names, an array as bytes."
 
 from numbers import Real
 from typing import Any

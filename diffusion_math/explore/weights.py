@@ -1,4 +1,4 @@
-"Some explorables ask the network that ships with the course."
+"What an explorable needs to ask a network in the browser: one that ships, by its name and file."
 
 from importlib.resources import files
 from typing import Any

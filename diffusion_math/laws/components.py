@@ -1,4 +1,4 @@
-"A mixture of Gaussians is one of the few densities that diffusion does not destroy, and it is the oracle that every ..."
+"The components of a Gaussian mixture: variances, full covariances, and fits to labels or by EM."
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"Chapter 5 bounds −log p(x₀) and asks how far the bound is off."
+"A chain over one number, by sums over a grid: its density, and the gap of its bound."
 
 import math
 from typing import Annotated, NamedTuple

@@ -1,4 +1,4 @@
-"Where the mean of every step is linear in $x_t$ and its variance is a constant, everything about the chain is ..."
+"A chain whose steps have means linear in x_t and constant variances: everything about it is in closed form."
 
 import math
 from typing import NamedTuple

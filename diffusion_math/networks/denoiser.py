@@ -1,4 +1,4 @@
-"Part II asks one thing of whatever it walks with: E[x_0 | x_t]."
+"What a denoiser is: whatever says E[x_0 | x_t], as a function of x_t and its log SNR."
 
 from collections.abc import Callable
 from functools import partial

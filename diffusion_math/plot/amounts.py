@@ -1,4 +1,4 @@
-"How often did a number come, how much of a sum is whose? Counts and amounts are areas and lengths, so they are bars ..."
+"Counts and amounts, which are areas and lengths: bars, histograms, marks on a line and rulers."
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"Whoever draws says much by name."
+"What plot's functions are told by name, in numbers or in texts."
 
 from collections.abc import Mapping, Sequence
 from numbers import Real

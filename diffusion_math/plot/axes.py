@@ -1,4 +1,4 @@
-"A cell that draws should spend its lines on what is drawn."
+"Axes in the house's style, with their look, their legend and a colour bar."
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"A map of what leads to what has no axes."
+"A map of what leads to what, of boxes and arrows, without axes."
 
 from typing import Any
 

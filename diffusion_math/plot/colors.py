@@ -1,4 +1,4 @@
-"The palette has six colours with a meaning."
+"Colours by their names in the palette, and shades of one."
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle

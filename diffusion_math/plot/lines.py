@@ -1,4 +1,4 @@
-"A chapter draws curves more often than anything else."
+"Curves, densities and schedules."
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle

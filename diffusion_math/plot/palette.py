@@ -1,4 +1,4 @@
-"Every picture of the course speaks one language."
+"The house's one visual language: its colours, each with a meaning, its sizes and its style."
 
 from contextlib import AbstractContextManager
 from typing import Any

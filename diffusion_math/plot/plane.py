@@ -1,4 +1,4 @@
-"Much of this course is easiest to see in two dimensions."
+"What lies in the plane: contours, fields, paths, points and clouds."
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"A picture needs words for whoever can't see it."
+"A figure as an output, with words for whoever can't see it; a film; one output shown again and again."
 
 import base64
 import html

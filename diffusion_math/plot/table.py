@@ -1,4 +1,4 @@
-"A table of numbers: heat gives each number of a table its shade."
+"A table of numbers, each in its shade."
 
 from typing import Any
 

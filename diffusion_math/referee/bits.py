@@ -1,4 +1,4 @@
-"Bits per dimension are compared across papers, so a constant that is lost there is a result that is wrong."
+"Bits per dimension from a density, and the likelihood of rounded grey levels: a constant lost there is a wrong result."
 
 import math
 from collections.abc import Callable

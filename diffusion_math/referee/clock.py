@@ -1,4 +1,4 @@
-"Every diffusion code has its own clock."
+"The clock of somebody's code: its table of alpha-bars, betas, sigmas or times, and the a and s that belong to each."
 
 from typing import Any
 

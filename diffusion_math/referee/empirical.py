@@ -1,4 +1,4 @@
-"The best denoiser of a pile of pictures is a softmax, and a softmax has one sum."
+"The best denoiser of a pile of pictures, a softmax over all of them, and how its one sum goes wrong."
 
 from collections.abc import Callable, Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"A network was asked twice about the same $x_t$, once told the class and once not, and one line mixes the two answers, ..."
+"Guidance: the line that mixes a told answer and an untold one, and the ways to write it that are not meant."
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"What does the optimum of a loss say? ε, or $x_0$, or $v$, or a velocity or a score."
+"A loss: which target it has, and what its optimum says."
 
 import math
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"The jump from $x_0$ to $x_t$ is one line, $x_t = a,x_0 + s,varepsilon$, and there are many ways to write it that ..."
+"The jump from x_0 to x_t = a x_0 + s eps, and the ways to write it that are wrong."
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"$q(x_{t-1} mid x_t, x_0)$ is where bars get lost."
+"The step back that knows x_0, q(x_{t-1} | x_t, x_0): its mean and variance, and where bars get lost."
 
 from collections.abc import Callable, Iterable
 from typing import Any

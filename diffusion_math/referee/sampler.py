@@ -1,4 +1,4 @@
-"The sampler gets a network that knows the answer."
+"A sampler gets a network that knows the answer: its draws are judged, and each of its steps."
 
 import math
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"A schedule is one list of numbers, and most of what can be wrong with it shows in the list alone."
+"A schedule's table: most of what can be wrong with it shows in the list alone."
 
 import math
 from collections.abc import Iterator

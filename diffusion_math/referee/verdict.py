@@ -1,4 +1,4 @@
-"check tells a learner which mistake a line makes."
+"A verdict in words, and the one judge: answers that are right, those of a known slip, or wrong by this much."
 
 import html
 import inspect

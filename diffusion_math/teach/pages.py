@@ -1,4 +1,4 @@
-"diffusion-math html nbs/03_forward_process.ipynb writes a chapter as one HTML file, to read where there is no Jupyter ..."
+"A notebook as one HTML page: explorables live, formulas set, and no kernel or network needed."
 
 import json
 import re

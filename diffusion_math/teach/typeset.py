@@ -1,4 +1,4 @@
-"A chapter as one page must show its formulas without asking a server, in any browser, as JupyterLab shows them."
+"TeX formulas as pictures that share their glyphs, set without a server, as JupyterLab shows them."
 
 import json
 import re

@@ -1,4 +1,4 @@
-"Bayes' rule, the step back and the bound."
+"The exercises of chapters 4 and 5: Bayes' rule, the step back and the bound."
 
 from collections.abc import Callable
 

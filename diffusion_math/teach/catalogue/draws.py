@@ -1,4 +1,4 @@
-"Solvers, straight lines and guidance."
+"The exercises of chapters 13 to 15: solvers, straight lines and guidance."
 
 from collections.abc import Callable
 

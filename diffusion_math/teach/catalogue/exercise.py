@@ -1,4 +1,4 @@
-"Each chapter asks its reader to write a line or two."
+"What an exercise is: its right function, fresh arguments for it, its hints, and its slips."
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

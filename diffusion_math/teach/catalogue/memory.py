@@ -1,4 +1,4 @@
-"Memory or novelty."
+"The exercises of chapter 16: the shares of a pile, and where it begins to copy."
 
 import math
 from collections.abc import Callable

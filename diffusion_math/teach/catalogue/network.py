@@ -1,4 +1,4 @@
-"A network that names the noise, a score, a loop that draws, and four films with a slip each."
+"The exercises of chapters 6 to 8: a network that names the noise, a score, a loop that draws, and four films with a slip each."
 
 from collections.abc import Callable
 

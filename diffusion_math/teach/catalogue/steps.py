@@ -1,4 +1,4 @@
-"Densities, bells, and one step forward or many."
+"The exercises of chapters 1 to 3: densities, bells, and one step forward or many."
 
 from collections.abc import Callable
 

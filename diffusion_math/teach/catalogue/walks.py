@@ -1,4 +1,4 @@
-"The walk without dice and the walk with them, and what a likelihood needs."
+"The exercises of chapters 9 to 12: the walk without dice and the walk with them, and what a likelihood needs."
 
 import math
 from collections.abc import Callable
