@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from ...forward import Schedule
 from ...referee.verdict import Slip
 
-__all__ = ["CATALOGUE", "KINDS", "Dice", "Exercise", "add", "number", "slip"]
+__all__ = ["CATALOGUE", "KINDS", "Dice", "Exercise", "add", "number"]
 
 KINDS = (  # of inputs that a check tries: a batch's shape, its dtype
     ((3, 1, 4, 4), torch.float64),
@@ -71,9 +71,7 @@ class Exercise:
     right: Callable  # the right function; its source is the last hint
     draw: Callable[[Dice], dict[str, Any]]  # fresh arguments by name, in their order
     hints: tuple[str, str]  # a nudge, and the formula
-    edges: tuple[
-        tuple[str, Callable[[dict], dict]], ...
-    ] = ()  # what one should see; how to move there
+    edges: tuple[tuple[str, Callable[[dict], dict]], ...] = ()  # what one sees; how to move there
     random: str = (
         "Two calls with the same input gave two answers: something random is drawn inside. Use what is "
         "passed in."
@@ -88,13 +86,7 @@ CATALOGUE: dict[str, Exercise] = {}
 def add(exercise: Exercise, *rows: tuple) -> None:
     "One more exercise of the catalogue, in the order of the course, and its slips: rows (words, one function or more)."
     CATALOGUE[exercise.name] = exercise
-    for says, *makes in rows:
-        slip(exercise.name, says, *makes)
-
-
-def slip(name: str, says: str, *makes: Callable) -> None:
-    "One more slip of an exercise, whose functions are called with the same arguments."
-    CATALOGUE[name].slips.append(Slip(name, says, makes))
+    exercise.slips.extend(Slip(exercise.name, says, tuple(makes)) for says, *makes in rows)
 
 
 def number(args: dict, value: float) -> Tensor:
