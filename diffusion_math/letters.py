@@ -18,8 +18,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from . import checks
-from .checks import Batch, Each, Random
-from .networks.denoiser import LogSNR, as_denoiser
+from .checks import Batch, Each, Level, Random
+from .networks.denoiser import as_denoiser
 
 # %% ../nbs/19_letters.ipynb #744dc441
 __all__ = [
@@ -69,7 +69,7 @@ def steps_of(when: Any, x0: Words) -> Int[Tensor, "b l"]:
     return when.to(x0.device).expand(x0.shape[:2])
 
 # %% ../nbs/19_letters.ipynb #3957fbc8
-def hide(x0: Words, log_snr: LogSNR, generator: Random = None) -> Words:
+def hide(x0: Words, log_snr: Level, generator: Random = None) -> Words:
     "x_t = m x0: each letter stays with chance sigmoid(log_snr), or is a row of zeros (19.5)."
     level = checks.log_snr("log_snr", log_snr, check_words("x0", x0), "x0")
     u = torch.rand(x0.shape[:2], generator=generator, dtype=level.dtype, device=x0.device)
@@ -178,7 +178,7 @@ class TableLaw:
         "E[-log q(x)], in nats."
         return -torch.special.xlogy(self.probs, self.probs).sum().item()
 
-    def denoise(self, x_t: Words, log_snr: LogSNR | None = None) -> Words:
+    def denoise(self, x_t: Words, log_snr: Level | None = None) -> Words:
         "E[x0 | x_t]: the chances of each letter given those that are shown. No clock is needed (19.6)."
         length, letters = self.event_shape
         checks.events("x_t", check_words("x_t", x_t), self.event_shape)
@@ -266,7 +266,7 @@ class MarkovLaw:
             state = (state[..., None] * self.step).sum(0)
         return total.item()
 
-    def denoise(self, x_t: Words, log_snr: LogSNR | None = None) -> Words:
+    def denoise(self, x_t: Words, log_snr: Level | None = None) -> Words:
         "E[x0 | x_t]: the chances of each letter given those that are shown. No clock is needed (19.6)."
         checks.events("x_t", check_words("x_t", x_t), self.event_shape)
         fits = x_t.double() + ~shown(x_t)[:, :, None]
@@ -316,7 +316,7 @@ class CoinMixture:
         "(l,)."
         return self.words.shape[1:]
 
-    def each_log_prob(self, x_t: Batch, log_snr: LogSNR) -> Float[Tensor, "b k"]:
+    def each_log_prob(self, x_t: Batch, log_snr: Level) -> Float[Tensor, "b k"]:
         "log q(x_t | word) of each word."
         level = checks.log_snr("log_snr", log_snr, checks.events("x_t", x_t, self.event_shape))
         checks.refuse((x_t != 0) & (x_t != 1), "x_t must hold 0 and 1, got", x_t)
@@ -324,11 +324,11 @@ class CoinMixture:
         one = a * self.words + (1 - a) * self.rate
         return torch.where(x_t[:, None] > 0.5, one, 1 - one).log().sum(2)
 
-    def log_prob(self, x_t: Batch, log_snr: LogSNR) -> Each:
+    def log_prob(self, x_t: Batch, log_snr: Level) -> Each:
         "log q(x_t), at a level of noise."
         return self.each_log_prob(x_t, log_snr).logsumexp(1) - math.log(len(self.words))
 
-    def denoise(self, x_t: Batch, log_snr: LogSNR) -> Batch:
+    def denoise(self, x_t: Batch, log_snr: Level) -> Batch:
         "E[x0 | x_t], which is the chance of a 1. 0.5 where no word can have become x_t."
         each = self.each_log_prob(x_t, log_snr)
         never = (each.amax(1) == -math.inf)[:, None]

@@ -14,15 +14,14 @@ from torch import Tensor
 
 from . import checks
 from .area import noise_error
-from .checks import Batch, Each, Random
-from .networks.denoiser import LogSNR
-from .numerics import noise_like, signal_and_noise
+from .checks import Batch, Each, Level, Random
+from .numerics import noise_like, scales
 from .sums import pieces, wide
 
 __all__ = ["LocalDenoiser", "information", "shares"]
 
 # %% ../nbs/16_memory.ipynb #642edbb8
-def shares(data: Float[Tensor, "n *event"], x_t: Batch, log_snr: LogSNR) -> Float[Tensor, "b n"]:
+def shares(data: Float[Tensor, "n *event"], x_t: Batch, log_snr: Level) -> Float[Tensor, "b n"]:
     """q(i | x_t): how likely each of data (n, *event) is to have become x_t, (b, n) [Kamb & Ganguli 2024 eq. 4].
 
     log_snr: one number or (b,), below inf. In float64. shares(data, x_t, v) @ data is Empirical(data).denoise(x_t, v).
@@ -32,7 +31,7 @@ def shares(data: Float[Tensor, "n *event"], x_t: Batch, log_snr: LogSNR) -> Floa
     pile = checks.finite("data", checks.some("data", data, "datum"))
     x = checks.events("x_t", x_t, pile.shape[1:]).flatten(1).double()
     pile = pile.flatten(1).double()
-    a, s = signal_and_noise(level, x)
+    a, s = scales(level, x)
     # -|x - a x_i|^2 / (2 s^2), but for what all i have in common
     return ((a * x @ pile.T - a**2 / 2 * pile.square().sum(1)) / s**2).softmax(1)
 
@@ -73,7 +72,7 @@ class LocalDenoiser:
         self.event, self.data = data.shape[1:], data.double().flatten(2)
         self.groups = windows(*data.shape[2:], self.patch, checks.flag("equivariant", equivariant))
 
-    def denoise(self, x_t: Float[Tensor, "b c h w"], log_snr: LogSNR) -> Float[Tensor, "b c h w"]:
+    def denoise(self, x_t: Float[Tensor, "b c h w"], log_snr: Level) -> Float[Tensor, "b c h w"]:
         "Each pixel's guess; x_t itself where log_snr is inf. ValueError: other pictures than the pile's."
         level = checks.log_snr("log_snr", log_snr, checks.events("x_t", x_t, self.event))
         guess = torch.zeros(len(x_t), *self.data.shape[1:], dtype=torch.float64, device=x_t.device)
@@ -83,7 +82,7 @@ class LocalDenoiser:
         clear = (level == math.inf).view(-1, 1, 1, 1)
         return torch.where(clear, x_t, guess.view(x_t.shape)).to(x_t)
 
-    def sources(self, x_t: Float[Tensor, "b c h w"], log_snr: LogSNR) -> Int[Tensor, "b h w"]:
+    def sources(self, x_t: Float[Tensor, "b c h w"], log_snr: Level) -> Int[Tensor, "b h w"]:
         "The quilt: for each pixel, which of data has the window of the largest share. log_snr below inf."
         level = checks.log_snr("log_snr", log_snr, checks.events("x_t", x_t, self.event))
         checks.refuse(level == math.inf, "log_snr must be below inf, got", level)
@@ -97,7 +96,7 @@ class LocalDenoiser:
     ) -> Iterator[tuple[Int[Tensor, " k"], Int[Tensor, " g"], Float[Tensor, "b k ng"]]]:
         "Some pixels, those that their windows compete with, and what stands under the softmax of (16.1)."
         x = x_t.double().flatten(2)
-        a, s = signal_and_noise(level, x)
+        a, s = scales(level, x)
         for middle, window in self.groups:
             pile = self.data[:, :, window].transpose(1, 2).flatten(2).flatten(0, 1)
             half = a**2 / 2 * pile.square().sum(1)

@@ -99,6 +99,3 @@ def scales(log_snr: Tensor | float, x: Tensor) -> tuple[Tensor, Tensor]:
     level = level.view(-1, *[1] * (x.ndim - 1))  # so that half precision times them is float32
     dtype = torch.promote_types(x.dtype, torch.float32)
     return torch.sigmoid(level).sqrt().to(dtype), torch.sigmoid(-level).sqrt().to(dtype)
-
-
-signal_and_noise = scales

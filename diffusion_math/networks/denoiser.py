@@ -10,8 +10,6 @@ from .ask import ask
 
 __all__ = ["Denoiser", "as_denoiser", "denoiser_of"]
 
-LogSNR = Level
-
 
 def denoiser_of(name: str, value: Any) -> Callable:
     "denoise(x_t, log_snr) -> E[x0 | x_t] of whatever as_denoiser takes; log_snr a number, or a tensor () or (b,)."
