@@ -22,13 +22,13 @@ __all__ = [
     "Amount", "Batch", "BesideMean", "Count", "Data", "Draws", "Each", "EventShape", "Events", "Flag",
     "Floats", "Fraction", "Level", "Like", "Numbers", "OneLevel", "Positive", "Random", "Signal", "Steps",
     "Time", "Time0", "Variance", "amount", "answer", "at_hand", "at_most", "axes", "batch_of", "chain_data", "count",
-    "each", "errors", "event", "event_shape", "events", "falling_values", "finest", "finite", "flag", "floating",
+    "each", "errors", "event_shape", "events", "falling_values", "finest", "finite", "flag", "floating",
     "function", "generator", "got", "grey_levels", "guarded", "holds", "how_many", "instance", "known", "known_event",
     "lasting", "level", "like", "listed", "log_snr", "matching", "memory", "nats", "noise_level", "nonzero", "number",
     "number_at_hand", "number_row", "of_level", "one_level", "one_number", "one_of", "only", "own_events", "parts",
     "path", "positive", "random", "real", "refuse", "room", "same_ends", "same_event", "same_shape", "schedule_table",
     "schedule_values", "shown", "some", "some_signal", "strictly_rising", "table", "tensor", "text", "time", "times",
-    "up_to_T", "variance", "ways", "weights", "where_at_hand", "whole", "whole_labels", "within",
+    "up_to_T", "variance", "weights", "where_at_hand", "whole", "whole_labels", "within",
 ]  # fmt: skip
 
 
@@ -398,7 +398,7 @@ def known_event(shape: torch.Size | None) -> torch.Size:
     return shape
 
 
-def event_shape(shape: Any) -> torch.Size | None:
+def event_shape(name: str, shape: Any) -> torch.Size | None:
     "The shape of one x as a torch.Size; None stays None."
     if shape is None:
         return None
@@ -407,12 +407,12 @@ def event_shape(shape: Any) -> torch.Size | None:
         sizes = tuple(shape if plain else None)
     except Exception:
         what = "a tuple such as (1, 28, 28)"
-        raise TypeError(f"event_shape must be {what}, got {type(shape).__name__}") from None
+        raise TypeError(f"{name} must be {what}, got {type(shape).__name__}") from None
     try:
-        return torch.Size([count("event_shape", size, 0) for size in sizes])
+        return torch.Size([count(name, size, 0) for size in sizes])
     except (TypeError, ValueError):
         fits = "whole numbers of 0 or more"
-        raise ValueError(f"event_shape must hold {fits}, got {sizes}") from None
+        raise ValueError(f"{name} must hold {fits}, got {sizes}") from None
 
 
 def times(t: Any, x: Tensor, first: int, last: int) -> int | Tensor:
@@ -554,20 +554,6 @@ def strictly_rising(name: str, values: Any) -> Tensor:
     return row
 
 
-def ways(name: str, values: Any) -> list[float]:
-    "Noise levels of a walk, two or more, that rise or fall at every step; the last may be inf, no noise at all."
-    row = number_row(name, values).tolist()
-    if len(row) < 2:
-        raise ValueError(f"{name} must hold two levels or more, got {len(row)}")
-    for level in row[:-1] if row[-1] == math.inf else row:
-        number(name, level, -700, 700)
-    for before, level in pairwise(row):
-        if (before < level) != (row[0] < row[1]) or before == level:
-            fits = "must rise at every step, or fall at every step"
-            raise ValueError(f"{name} {fits}, got {level:g} after {before:g}")
-    return row
-
-
 def same_ends(name: str, ends: Tensor, fits: Tensor) -> None:
     "The two ends of some noise levels, which must be those of a chain."
     if not torch.allclose(ends, fits, rtol=1e-9, atol=1e-9):
@@ -703,11 +689,6 @@ def how_many(name: str, value: Any, given: Mapping[str, Any]) -> int:
     n, event = count(name, value, 0), known_event(given["self"].event_shape)
     room(name, n * math.prod(event), n)
     return n
-
-
-def event(name: str, value: Any) -> torch.Size | None:
-    "The shape of one x; None stays None."
-    return event_shape(value)
 
 
 def chain_data(name: str, value: Any, given: Mapping[str, Any]) -> Tensor:
@@ -868,5 +849,5 @@ Positive = Annotated[float, positive]  # above 0, and finite
 Fraction = Annotated[float, partial(number, low=0, high=1)]
 Count = Annotated[int, count]  # 1 or more
 Draws = Annotated[int, how_many]  # 0 or more, of self.event_shape
-EventShape = Annotated[Iterable[int] | None, event]
+EventShape = Annotated[Iterable[int] | None, event_shape]
 Steps = Annotated[int, at_most]  # of a loop: 1 to ten million

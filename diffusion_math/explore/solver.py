@@ -61,7 +61,7 @@ def _crowd() -> Float[Tensor, "n 1"]:
 def _plans_of(plans: Sequence[solvers.Grid]) -> list[list[float]]:
     "plans as lists of numbers, the shortest first."
     grids = checks.listed("plans", plans, "grids")
-    found = [checks.ways(f"plans[{i}]", one) for i, one in enumerate(grids)]
+    found = [solvers.log_snrs(f"plans[{i}]", one) for i, one in enumerate(grids)]
     for i, (first, *_, last) in enumerate(found):
         if (first, last) != (_FROM, _TO):
             fits = f"plans[{i}] must lead from {_FROM:g} to {_TO:g}"

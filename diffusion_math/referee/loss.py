@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from .. import checks
 from .clock import Clock, clock_of
 from .noising import SLIPS as NOISING_SLIPS
-from .noising import beside, draw_cases, no_verdict
+from .noising import beside, draw_cases, event_of, no_verdict
 from .verdict import Case, NoAnswer, Slip, Verdict, as_numbers, ask, digits_of, gap, slips
 
 __all__ = ["KINDS", "Probe", "loss", "target"]
@@ -120,7 +120,7 @@ def target(
         clock_of(alphas_cumprod, betas, sigmas, flow_times),
     )
     wanted = None if predicts is None else checks.one_of("predicts", predicts, list(KINDS))
-    cases = draw_cases(clock, tuple(checks.known_event(checks.event_shape(event_shape))))
+    cases = draw_cases(clock, event_of(event_shape))
     try:
         came = [as_numbers(ask(f, case.args)) for case in cases]
     except NoAnswer as error:
@@ -326,7 +326,7 @@ def loss(
         clock_of(alphas_cumprod, betas, sigmas, flow_times),
     )
     wanted = None if predicts is None else checks.one_of("predicts", predicts, list(KINDS))
-    event = tuple(checks.known_event(checks.event_shape(event_shape)))
+    event = event_of(event_shape)
     try:
         return verdict_on(f, clock, wanted, event)
     except NoAnswer as error:

@@ -27,7 +27,8 @@ def noised(x0: Tensor, a: Tensor, s: Tensor, eps: Tensor, **_: Any) -> Tensor:
 
 def event_of(event_shape: Iterable[int]) -> tuple[int, ...]:
     "The shape of one x, as the user wants it."
-    return tuple(checks.known_event(checks.event_shape(event_shape)))
+    sizes = checks.listed("event_shape", event_shape, "whole numbers, such as (1, 28, 28)")
+    return tuple(checks.event_shape("event_shape", sizes))
 
 
 def draw_cases(clock: Clock, event: Sequence[int], n: int = 6) -> list[Case]:

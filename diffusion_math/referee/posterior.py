@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from .. import checks
 from ..gaussian import Gaussian
 from .clock import Clock, clock_of
-from .noising import beside, no_verdict, noised
+from .noising import beside, event_of, no_verdict, noised
 from .verdict import Case, NoAnswer, Slip, Verdict, as_numbers, ask, digits_of, judge, slips
 
 __all__ = ["Back", "numbers_back", "posterior"]
@@ -187,8 +187,7 @@ def posterior(
     index into the table that is given; entry t - 1 is the level before. Errors as in noising.
     """
     f, clock = checks.function("f", f, "x_t, x0 and t"), clock_of(alphas_cumprod, betas)
-    event = tuple(checks.known_event(checks.event_shape(event_shape)))
-    cases = draw_steps(clock, event)
+    cases = draw_steps(clock, event_of(event_shape))
     try:
         pairs = [two_numbers(ask(f, case.args), case.args[0]) for case in cases]
     except NoAnswer as error:
