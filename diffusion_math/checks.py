@@ -831,16 +831,13 @@ Data = Annotated[Float[Tensor, "b *event"], chain_data]  # x_0 that q and p fit
 Like = Annotated[Float[Tensor, "b *event"], like]  # one more of them, for each x
 Each = Float[Tensor, " b"]  # one number for each
 Numbers = Float[Tensor, "..."]  # of any shape, as the text says
-Level = Annotated[
-    float | Float[Tensor, ""] | Each, noise_level
-]  # log SNR: one for all, or one for each x
+# log SNR: one for all, or one for each x
+Level = Annotated[float | Float[Tensor, ""] | Each, noise_level]
 OneLevel = Annotated[float | Float[Tensor, ""], one_level]  # log SNR, where there is no x
-Signal = Annotated[
-    float | Float[Tensor, ""], some_signal
-]  # the same, where something of x0 is left
-Time = Annotated[
-    SupportsIndex | Int[Tensor, " b"], time
-]  # t in 1..T: one for all, or one for each x
+# the same, where something of x0 is left
+Signal = Annotated[float | Float[Tensor, ""], some_signal]
+# t in 1..T: one for all, or one for each x
+Time = Annotated[SupportsIndex | Int[Tensor, " b"], time]
 Time0 = Annotated[SupportsIndex | Int[Tensor, " b"], partial(time, first=0)]  # t in 0..T
 Random = Annotated[Generator | None, generator]  # where randomness comes from; None is torch's own
 Flag = Annotated[bool, flag]

@@ -80,9 +80,8 @@ def ratio_excess(var: Tensor, var_2: Tensor) -> Tensor:
     safe, safe_2 = torch.where(two, 1, var), torch.where(two, 1, var_2)
     d = (safe - safe_2) / safe_2  # r - 1, exact where r is near 1
     far = (d < -0.5) & ~one  # 1 + d has lost the digits of a small r
-    half = (
-        torch.where(far, safe, 1).sqrt() / torch.where(far, safe_2, 1).sqrt()
-    )  # does not underflow, as r may
+    # does not underflow, as r may
+    half = torch.where(far, safe, 1).sqrt() / torch.where(far, safe_2, 1).sqrt()
     each = torch.where(far, d - 2 * half.log(), log_excess(torch.where(far | one, 0, d)))
     return torch.where(one == two, torch.where(one, 0.0, each), math.inf)
 

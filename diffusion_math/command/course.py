@@ -54,13 +54,8 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-NO_NOTEBOOK = (
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    RecursionError,
-)  # of a file that is none
+# of a file that is none
+NO_NOTEBOOK = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def _fingerprint(content: bytes) -> str:
@@ -197,10 +192,8 @@ def _read_notes(folder: Path) -> dict[str, dict[str, Any]]:
         return {"sha256": {}, "cells": {}, "outputs": {}}
     try:
         notes = json.loads(file.read_bytes())
-        found = {
-            "sha256": notes["sha256"],
-            "cells": notes.get("cells", {}),
-        }  # the first edition wrote no cells
+        # the first edition wrote no cells
+        found = {"sha256": notes["sha256"], "cells": notes.get("cells", {})}
         found = {k: {str(name): str(sha) for name, sha in v.items()} for k, v in found.items()}
         return found | {"outputs": {str(k): dict(v) for k, v in notes.get("outputs", {}).items()}}
     except NO_NOTEBOOK:

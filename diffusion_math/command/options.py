@@ -145,9 +145,8 @@ def read_pictures(o: Namespace, size: Any, channels: int | None, split: str) -> 
 
 
 SETTINGS, MODEL = "settings.json", "model.safetensors"  # in the folder of a run
-MOST = (
-    10**7
-)  # steps of training, or pictures: far more than this is a slip, and would not come to its end
+# steps of training, or pictures: far more than this is a slip, and would not come to its end
+MOST = 10**7
 MOST_STEPS = 10**6  # of a chain: its tables take ten numbers a step
 
 

@@ -166,15 +166,8 @@ _SCHEDULES: dict[str, Callable[[int], Schedule]] = {
 }
 
 SAMPLES = "samples.png"
-_FREE = {
-    "data",
-    "root",
-    "quiet",
-    "out",
-    "every",
-    "accumulate",
-    "resume",
-}  # may differ when a run is resumed
+# may differ when a run is resumed
+_FREE = {"data", "root", "quiet", "out", "every", "accumulate", "resume"}
 
 
 def _resumed(args: Namespace, given: dict[str, Any], folder: Path) -> dict[str, Any]:

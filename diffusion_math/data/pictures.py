@@ -37,21 +37,12 @@ SUFFIXES = (
     ".pgm",
     ".pbm",
 )
-FORMATS = (
-    "PNG",
-    "JPEG",
-    "WEBP",
-    "GIF",
-    "BMP",
-    "TIFF",
-    "PPM",
-)  # others, such as EPS, start programs
+# others, such as EPS, start programs
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 
 MOST_PIXELS = 10**8  # of a file: more would take gigabytes before it is scaled
-LARGEST, USUAL = (
-    64,
-    32,
-)  # pictures of one size keep it up to LARGEST pixels a side; others become USUAL
+# pictures of one size keep it up to LARGEST pixels a side; others become USUAL
+LARGEST, USUAL = 64, 32
 
 
 class Pictures(NamedTuple):
@@ -131,9 +122,8 @@ def _opened(path: Path) -> Iterator[Any]:
             yield picture
 
 
-LARGE = (
-    10**7
-)  # pixels of a file from which on it is made smaller before anything else is done to it
+# pixels of a file from which on it is made smaller before anything else is done to it
+LARGE = 10**7
 
 
 def _smaller(picture: Any, size: tuple[int, int]) -> Any:
@@ -305,9 +295,8 @@ def _only(arrays: Any, split: str) -> str:
     "The only array of pictures, whatever its name, unless that says it is the other split's."
     other = "test" if split == "train" else "train"
     found = [key for key in arrays.files if getattr(arrays[key], "ndim", 0) in (3, 4)]
-    name = re.compile(
-        rf"(?<![a-z])[xy]?{other}(im|x|y|\b|[^a-z])", re.I
-    )  # "latest" is nobody's test
+    # "latest" is nobody's test
+    name = re.compile(rf"(?<![a-z])[xy]?{other}(im|x|y|\b|[^a-z])", re.I)
     foreign = [key for key in found if name.search(key)]
     if len(found) != 1 or foreign:
         what = f"{split} images" if foreign else "array named images"

@@ -28,9 +28,8 @@ def _compact(q: GaussianMixture, rank: int) -> tuple[Int8[Tensor, "k r d"], Gaus
     bytes_ = (top * 127 / top.abs().amax(1, keepdim=True)).round().to(torch.int8)
     Q, R = torch.linalg.qr(bytes_.double())
     Q = Q * R.diagonal(dim1=1, dim2=2).sign()[:, None]
-    along = torch.einsum(
-        "kdi,kdr->kri", U, Q
-    ).square()  # how much of Q lies along each direction of the bell
+    # how much of Q lies along each direction of the bell
+    along = torch.einsum("kdi,kdr->kri", U, Q).square()
     measured = along @ var[:, : U.shape[2], None]
     kept = measured[..., 0] + (1 - along.sum(2)) * floor
     total = var[:, : U.shape[2]].sum(1) + (c.d - U.shape[2]) * floor[:, 0]

@@ -63,9 +63,8 @@ class NetworkExplorer(AsksInPage):
         told = p.cond.get("y") if ships else None
         label = told if isinstance(told, int) and not isinstance(told, bool) else -1
         own = not ships or (bool(p.cond) and label < 0)
-        stands_in = (
-            DIGITS if 20 <= min(h, w) and max(h, w) <= 28 else ""
-        )  # cropped digits are set into a frame
+        # cropped digits are set into a frame
+        stands_in = DIGITS if 20 <= min(h, w) and max(h, w) <= 28 else ""
         self.asked, self._newest, self._task = 0, 0, None
         eps = torch.randn(h, w, generator=generator)
         sent = {"_x0": pack(self._images), "_levels": pack(p.q.schedule.log_alpha_bar)}

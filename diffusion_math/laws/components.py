@@ -87,9 +87,8 @@ class Components:
             every = join(self, self.var.sqrt(), *split(self, eps, eps.new_zeros(1, 1)))
             return every[torch.arange(len(eps), device=eps.device), which]
         out = torch.empty_like(eps)
-        for k in (
-            which.unique()
-        ):  # each component roots its own rows: all of them, then a choice, is k times the work
+        # each component roots its own rows: all of them, then a choice, is k times the work
+        for k in which.unique():
             rows = (which == k).nonzero().flatten()
             one = type(self)(self.means[k][None], self.var[k][None], self.U[k][None])
             out[rows] = join(one, one.var.sqrt(), *split(one, eps[rows], eps.new_zeros(1, 1)))[:, 0]

@@ -19,9 +19,8 @@ ZERO, ONE = torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.flo
 ROWS = 2**14  # x_t handed to p.step at once: a call costs as much as some thousands of numbers
 FAR = 1e100  # beyond it squares are infinite
 SPAN = 7.5  # standard deviations on either side of a Gaussian that a sum covers
-LEAST = (
-    -650.0
-)  # the smallest log-density that a grid of densities in float64 holds, with room for narrow steps
+# the smallest log-density that a grid of densities in float64 holds, with room for narrow steps
+LEAST = -650.0
 
 
 def _log_normal(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
@@ -52,26 +51,21 @@ def _moments(
 
 def _finest(p: ReverseProcess, ends: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
     "For each t = 0..T the standard deviation of the narrowest law that the grid of x_t, from end to end, will meet."
-    x = torch.lerp(
-        ends[1:, :1], ends[1:, 1:], torch.linspace(0, 1, 501, dtype=torch.float64)
-    )  # (T, 501)
+    # (T, 501)
+    x = torch.lerp(ends[1:, :1], ends[1:, 1:], torch.linspace(0, 1, 501, dtype=torch.float64))
     times = torch.arange(1, p.T + 1).repeat_interleave(501)
     mean, var = (v.view_as(x) for v in _moments(p, x.flatten(), times))
     if not bool((var > 0).all()):
         t = int((~(var > 0).all(1)).nonzero()[0]) + 1
         raise ValueError(f"p.step must have variances above 0 to have a density, got 0 at t = {t}")
     slope = torch.gradient(mean, dim=1)[0] / (x[:, 1] - x[:, 0])[:, None]
-    near, reach = (
-        var.amin(1).sqrt(),
-        (var.sqrt() / slope.abs().clamp(min=1)).amin(1),
-    )  # over x_{t-1}, and over x_t
+    # over x_{t-1}, and over x_t
+    near, reach = var.amin(1).sqrt(), (var.sqrt() / slope.abs().clamp(min=1)).amin(1)
     s = p.q.schedule
-    known = (s.beta * s.noise_var.roll(1) / s.noise_var)[
-        2:
-    ].sqrt()  # q(x_{t-1} | x_t, x_0), t = 2..T
-    below = torch.cat(
-        [near, torch.ones_like(near[:1])]
-    )  # a law over x_t that comes from t + 1; at T the prior
+    # q(x_{t-1} | x_t, x_0), t = 2..T
+    known = (s.beta * s.noise_var.roll(1) / s.noise_var)[2:].sqrt()
+    # a law over x_t that comes from t + 1; at T the prior
+    below = torch.cat([near, torch.ones_like(near[:1])])
     below[1:-1] = torch.minimum(below[1:-1], torch.where(known > 0, known, math.inf))
     return torch.minimum(below, torch.cat([below[:1], reach]))
 
@@ -85,9 +79,8 @@ def _levels(
             f"low and high must be finite with low < high, fine above 0, got {low}, {high} and {fine}"
         )
     s = p.q.schedule
-    noise = (
-        1.55 * SPAN * s.noise_var.sqrt()
-    )  # x_t within SPAN, x_{t-1} within SPAN of that: sqrt(2), and some room
+    # x_t within SPAN, x_{t-1} within SPAN of that: sqrt(2), and some room
+    noise = 1.55 * SPAN * s.noise_var.sqrt()
     ends = torch.stack([low * s.alpha_bar.sqrt() - noise, high * s.alpha_bar.sqrt() + noise], 1)
     count = ((ends[:, 1] - ends[:, 0]) * fine / _finest(p, ends)).ceil() + 2
     if not count.max() <= 2**17:

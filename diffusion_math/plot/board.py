@@ -99,9 +99,8 @@ class Board:
         self.ax.add_patch(FancyArrowPatch(a, b, lw=1.8, shrinkA=0, shrinkB=0, zorder=2, **look))
         if label is not None:
             a, b = np.array(a, float), np.array(b, float)
-            aside = (a + b) / 2 + bend * np.array(
-                [b[1] - a[1], a[0] - b[0]]
-            )  # what pulls the curve
+            # what pulls the curve
+            aside = (a + b) / 2 + bend * np.array([b[1] - a[1], a[0] - b[0]])
             place = (1 - at) ** 2 * a + 2 * at * (1 - at) * aside + at**2 * b
             disc = {"color": color_of(color), "markersize": 21, "mec": "white", "mew": 1.2}
             self.ax.plot(*place, "o", zorder=5, **disc)

@@ -81,10 +81,8 @@ class Knows:
         seed: int = 11,
         log: bool = False,
     ):
-        self.log, self.fractional = (
-            log,
-            False,
-        )  # how a table is read between its entries, and whether it was
+        # how a table is read between its entries, and whether it was
+        self.log, self.fractional = log, False
         self.law, self.clock, self.predicts, self.push = law, clock, predicts, push
         self.asked: list[tuple] = []
         self.dice = Generator().manual_seed(seed)
@@ -296,9 +294,8 @@ def told_wrong(knows: Sequence[Knows], tapes: Sequence[Tape]) -> Found | None:
     cases = []
     if tape.kind == "steps" and n > 2:
         top = len(tape.table) - 1
-        inner = [
-            i for i, place in enumerate(tape.places) if 0 < place < top
-        ]  # at the ends it may be clamped
+        # at the ends it may be clamped
+        inner = [i for i, place in enumerate(tape.places) if 0 < place < top]
         for name, by in ("the network is told t - 1", 1), ("the network is told t + 1", -1):
             levels = [tape.table[min(max(place + by, 0), top)] for place in tape.places]
             cases += [(BY_NAME[name], levels, inner[0], inner[-1])] if len(inner) > 2 else []
@@ -429,10 +426,8 @@ def sampler(
     checks.one_of("predicts", predicts, list(KINDS))
     known, n = law_of(law)
     try:
-        for log in (
-            False,
-            True,
-        ):  # how a table is read between its entries is not for the referee to choose
+        # how a table is read between its entries is not for the referee to choose
+        for log in (False, True):
             exact = Knows(known, clock, predicts, log=log)
             try:
                 draws = walk(f, exact, n, 21)

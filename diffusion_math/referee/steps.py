@@ -152,10 +152,8 @@ class Way:
         whole: bool,
     ) -> Iterator[Tensor]:
         "Where a step may lead: by as many answers as there are, and by fewer where the walk ends."
-        if there.s == 0 and self.holds in (
-            "x0",
-            "velocity",
-        ):  # the data: what the network sees of it
+        # the data: what the network sees of it
+        if there.s == 0 and self.holds in ("x0", "velocity"):
             yield told[0].x0
             return
         if self.stages and not whole:

@@ -155,10 +155,8 @@ def old_sigma(answer: Answer, x: Tensor, here: Level, there: Level) -> Answer:
 
 HEUN = of(SOLVERS["heun"], where="end")
 M2, SDE = of(SOLVERS["2m"]), of(SOLVERS["2m-sde"])
-PC, PC3 = (
-    of(SOLVERS["unipc2"], loose=4),
-    of(SOLVERS["unipc3"], loose=8),
-)  # the corrected x is not seen
+# the corrected x is not seen
+PC, PC3 = of(SOLVERS["unipc2"], loose=4), of(SOLVERS["unipc3"], loose=8)
 END = adams((1.0,), (0.0, 1.0))
 MIDPOINT = Way("eps", END, stages=((1.0,),), where="inside")
 FIRST = Way("x0", lambda nodes, h: (1.0, *[0.0] * (len(nodes) - 1)))

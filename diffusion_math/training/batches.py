@@ -290,9 +290,8 @@ class Batches:
         generator = Generator().manual_seed(mixed(self.seed, 2, step))
         t, eps = draw_terms(self.T, x0, generator, None, None)
         if cond and self.drop:
-            out = (
-                torch.rand(len(x0), generator=generator) < self.drop
-            )  # all of its conditions at once
+            # all of its conditions at once
+            out = torch.rand(len(x0), generator=generator) < self.drop
             for name, value in cond.items():
                 where = out.view(-1, *[1] * (value.ndim - 1))
                 cond[name] = torch.where(where, self.nothing(name, value), value)

@@ -127,11 +127,8 @@ def _cast(name: str, w: Tensor, dtype: torch.dtype | None) -> Tensor:
     return cast
 
 
-TABLES = {
-    "log_alpha": (-math.inf, 0),
-    "log_alpha_bar": (-math.inf, 0),
-    "beta": (0, 1),
-}  # their ranges
+# their ranges
+TABLES = {"log_alpha": (-math.inf, 0), "log_alpha_bar": (-math.inf, 0), "beta": (0, 1)}
 KINDS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # of weights in a file
 
 

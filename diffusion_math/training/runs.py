@@ -63,9 +63,8 @@ def told_of(
 ) -> dict[str, Any]:
     "What a checkpoint says of its run, so that no other goes on from it."
     level = p.q.schedule.log_snr.float().numpy().tobytes()  # to the digits that machines agree on
-    own = described(
-        network, {}
-    )  # shapes of weights do not tell all of a network, such as its heads
+    # shapes of weights do not tell all of a network, such as its heads
+    own = described(network, {})
     return plan | {
         "predicts": p.predicts,
         "variance": p.variance if isinstance(p.variance, str) else "function",

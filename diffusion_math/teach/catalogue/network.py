@@ -53,9 +53,8 @@ def noise_loss(network, x0, s, t, eps):
 
 def _toy(x, log_snr):
     "Stands for a network: any function of both will do."
-    level = torch.as_tensor(log_snr, dtype=x.dtype).reshape(
-        -1, *[1] * (x.ndim - 1)
-    )  # one for all, or one for each
+    # one for all, or one for each
+    level = torch.as_tensor(log_snr, dtype=x.dtype).reshape(-1, *[1] * (x.ndim - 1))
     return torch.tanh(1.5 * x) * (1 + 0.1 * level) + 0.2
 
 
