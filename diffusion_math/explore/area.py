@@ -9,9 +9,9 @@ from torch import Tensor
 
 from ..area import error_curve
 from ..laws.mixture import GaussianMixture
-from .bells import REACH, bells_of, mixture_of
+from .bells import bells_of, mixture_of
 from .explorable import Explorable, front_end
-from .traits import Number, check_range
+from .traits import Number
 
 __all__ = ["AreaExplorer"]
 
@@ -39,8 +39,6 @@ class AreaExplorer(Explorable):
         self, mixture: GaussianMixture | None = None, x: float = 1.5, log_snr: float = 16.0
     ):
         weights, means, variances = bells_of(mixture, 0.005)
-        for i, mean in enumerate(means):
-            check_range(f"means[{i}]", mean, -REACH, REACH)
         start = {"x": x, "log_snr": log_snr}
         sent = {"_weights": weights, "_means": means, "_variances": variances}
         super().__init__(**start, **sent, _start=start)

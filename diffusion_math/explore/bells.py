@@ -29,14 +29,12 @@ def bells_of(
         raise ValueError(
             f"mixture must have at most {_MOST} components, got {len(mixture.weights)}"
         )
-    var = mixture.components.var[:, 0].double()
-    for i, value in enumerate(var.tolist()):
-        check_range(f"variances[{i}]", value, narrow, wide)
-    return (
-        mixture.weights.double().tolist(),
-        mixture.means.double().flatten().tolist(),
-        var.tolist(),
-    )
+    c, weights = mixture.components, mixture.weights.double().tolist()
+    means, variances = mixture.means.double().flatten().tolist(), c.var[:, 0].double().tolist()
+    for i, (mean, var) in enumerate(zip(means, variances, strict=True)):
+        check_range(f"means[{i}]", mean, -REACH, REACH)
+        check_range(f"variances[{i}]", var, narrow, wide)
+    return weights, means, variances
 
 
 def mixture_of(weights: list[float], means: list[float], variances: list[float]) -> GaussianMixture:

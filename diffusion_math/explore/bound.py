@@ -11,7 +11,7 @@ from ..forward import ForwardProcess, Time
 from ..gaussian import Gaussian
 from ..laws.mixture import GaussianMixture
 from ..reverse import ExactReverse, ReverseProcess
-from .bells import REACH, bells_of, mixture_of
+from .bells import bells_of, mixture_of
 from .explorable import Explorable, front_end
 from .schedules import named_schedule
 from .traits import Number, OneOf, check_range
@@ -60,8 +60,6 @@ class BoundExplorer(Explorable):
         factor: float = 1.0,
     ):
         weights, means, variances = bells_of(mixture, 0.005, 100.0)
-        for i, mean in enumerate(means):
-            check_range(f"means[{i}]", mean, -REACH, REACH)
         start = {"T": T, "schedule": schedule, "shift": shift, "factor": factor}
         super().__init__(
             **start, _weights=weights, _means=means, _variances=variances, _start=start

@@ -53,8 +53,6 @@ class OriginExplorer(Explorable):
         x: float = 0.0,
     ):
         weights, means, variances = bells_of(mixture)
-        for i, mean in enumerate(means):
-            check_range(f"means[{i}]", mean, -REACH, REACH)
         s = self._schedule = _noisy(linear_schedule(20) if schedule is None else schedule)
         sent = {"_weights": weights, "_means": means, "_variances": variances}
         start = {"x": x, "t": (s.T + 1) // 2 if t is None else t}

@@ -3,6 +3,7 @@
 import torch
 
 from ..forward import Schedule, constant_schedule, cosine_schedule, linear_schedule
+from ..tables import read_at
 from .traits import pack
 
 __all__ = []
@@ -12,12 +13,7 @@ def stretched(schedule: Schedule, T: int) -> Schedule:
     "log alpha_bar of this schedule as a curve, read at T + 1 evenly spaced places: straight lines between its entries."
     if schedule.T == T:
         return schedule
-    curve, place = schedule.log_alpha_bar, schedule.T * torch.arange(T + 1, dtype=torch.float64) / T
-    left = place.floor().long()
-    share, here, there = place - left, curve[left], curve[(left + 1).clamp(max=schedule.T)]
-    at = torch.where((share == 0) | here.isneginf(), here, here + share * (there - here))
-    log_alpha = torch.where(at[1:].isneginf(), -torch.inf, at.diff())
-    return Schedule(torch.cat([at.new_zeros(1), log_alpha]), at)
+    return Schedule.from_log_alpha_bar(read_at(schedule.log_alpha_bar, T))
 
 
 def named_schedule(kind: str, T: int, given: Schedule | None = None, beta: float = 0.1) -> Schedule:

@@ -51,8 +51,6 @@ class ThreadsExplorer(Explorable):
         throw: int = 0,
     ):
         weights, means, variances = bells_of(mixture, _NARROW, _WIDE)
-        for i, mean in enumerate(means):
-            check_range(f"means[{i}]", mean, -3.5, 3.5)
         shown = {"start": start, "spread": spread, "dial": dial, "throw": throw}
         sent = {"_weights": weights, "_means": means, "_variances": variances}
         super().__init__(**shown, **sent, _start=shown)

@@ -16,6 +16,7 @@ from .clock import Clock, clock_of
 from .guidance import PICTURE
 from .loss import KINDS
 from .noising import no_verdict
+from .schedule import two_humps
 from .tape import CLEAN, Answer, Level, Tape, met, worst_of
 from .verdict import NoAnswer, Slip, Verdict, as_numbers, ask, slips
 from .ways import RIGHT, SLIPS
@@ -33,14 +34,6 @@ def ring() -> GaussianMixture:
     return GaussianMixture(torch.ones(8) / 8, means, torch.full((8,), 0.05**2, dtype=torch.float64))
 
 
-def humps() -> GaussianMixture:
-    "Shares 0.3 and 0.7 at -0.6 and 0.5, deviations 0.05 and 0.1."
-    kind = {"dtype": torch.float64}
-    return GaussianMixture(
-        [0.3, 0.7], torch.tensor([[-0.6], [0.5]], **kind), torch.tensor([0.0025, 0.01], **kind)
-    )
-
-
 def pixels() -> GaussianMixture:
     "Four patterns of 8 x 8 pixels with even shares; a deviation of 0.1 around each."
     ramp = torch.linspace(-0.6, 0.6, 8, dtype=torch.float64)
@@ -50,7 +43,7 @@ def pixels() -> GaussianMixture:
 
 
 LAWS: dict[str, tuple[Callable, int]] = {
-    "humps": (humps, 8192),
+    "humps": (two_humps, 8192),
     "ring": (ring, 8192),
     "pixels": (pixels, 512),
 }

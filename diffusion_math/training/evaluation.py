@@ -33,7 +33,7 @@ def with_steps(p: DDPM, T: int | None) -> DDPM:
         raise ValueError(f"T must be at most {p.T} for this model, got {T}")
     finer = np.interp(np.linspace(0, p.T - 1, T), np.arange(p.T), level)
     q = ForwardProcess(Schedule.from_log_snr(torch.from_numpy(finer)))
-    return DDPM(p.network, q, p.event_shape, p.predicts, p.variance, p.images)
+    return p.changed(q=q)
 
 
 def step_groups(T: int) -> list[tuple[int, int]]:

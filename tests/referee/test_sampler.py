@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from diffusion_math import DDPM, ForwardProcess, GaussianMixture, linear_schedule
-from diffusion_math.referee.sampler import LAWS, against, humps, largest, sampler
+from diffusion_math.referee.sampler import LAWS, against, largest, sampler
+from diffusion_math.referee.schedule import two_humps
 
 T = 60
 Q = ForwardProcess(linear_schedule(T))
@@ -226,7 +227,7 @@ def test_times_between_the_entries_of_a_table():
 
 
 def test_exact_draws_agree_and_others_do_not():
-    law = humps()
+    law = two_humps()
     x = law.sample(20_000, torch.Generator().manual_seed(1))
     assert abs(largest(against(law, x))[2]) < 5
     for bent in (x * 1.03, x + 0.02, torch.where(torch.rand(len(x), 1) < 0.1, x.flip(0).abs(), x)):
