@@ -28,6 +28,7 @@ from .solvers import SOLVERS, Solver, even_grid, karras_grid, solve
 if TYPE_CHECKING:
     from . import data, explore, laws, plot, referee, teach, training
     from .data.digits import digits, mnist
+    from .networks.dit import DiT
     from .networks.unet import UNet
     from .teach.agree import agree, agree_mc, mean_and_stderr
     from .teach.exercises import check, hint
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _LAZY = {  # name -> its module; a room is its own
     **dict.fromkeys(("data", "explore", "laws", "plot", "referee", "teach", "training"), ""),
     **dict.fromkeys(("digits", "mnist"), "data.digits"),
+    "DiT": "networks.dit",
     "UNet": "networks.unet",
     **dict.fromkeys(("agree", "agree_mc", "mean_and_stderr"), "teach.agree"),
     **dict.fromkeys(("check", "hint"), "teach.exercises"),
@@ -45,7 +47,7 @@ _LAZY = {  # name -> its module; a room is its own
 }
 
 __all__ = [
-    "DDPM", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical", "ExactReverse", "FlowMatching", "ForwardProcess",
+    "DDPM", "DiT", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical", "ExactReverse", "FlowMatching", "ForwardProcess",
     "Gaussian", "GaussianMixture", "Prediction", "ReverseProcess", "SOLVERS", "Schedule", "Solver", "UNet", "agree",
     "agree_mc", "annealed_langevin", "as_denoiser", "bits_per_dim", "bound_by_area", "check", "classified",
     "constant_schedule", "cosine_schedule", "data", "digits", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss",

@@ -19,7 +19,7 @@ PACKAGE = ROOT / "diffusion_math"
 ROOMS = {  # a page each: its title, and the modules whose names it has, where the room itself lists none
     "chapters": ("The chapters", ""),
     "laws": ("Laws that are known exactly", "mixture levels linear grid"),
-    "networks": ("Networks and denoisers", "unet denoiser"),
+    "networks": ("Networks and denoisers", "unet dit denoiser"),
     "data": ("Data", "digits pictures"),
     "training": ("Training, saving, evaluating", "fit checkpoint evaluation solver"),
     "convert": ("Models of other packages", ""),

@@ -18,6 +18,7 @@ from ..ddpm import DDPM
 from ..files import alone, write_file
 from ..forward import ForwardProcess, Schedule, cosine_schedule, linear_schedule
 from ..laws.levels import GreyLevels
+from ..networks.dit import DiT
 from ..networks.unet import UNet
 from ..training.checkpoint import save_model
 from ..training.runs import checkpoints
@@ -41,8 +42,9 @@ def _pixels(text: str) -> list[int]:
 _EXAMPLES = """examples:
   diffusion-math train --data digits
   diffusion-math train --data photos --size 64 --steps 20000 --out photos_run
+  diffusion-math train --data photos --network dit --patch 2 --recompute    (a transformer, in less memory)
   diffusion-math train --data digits --loss elbo --levels --schedule log_snr --ema 0.9995    (for few bits/dim)
-  diffusion-math train --out photos_run --resume
+  diffusion-math train --out photos_run --resume                      (with --steps, for longer)
 
 DIR gets settings.json, the two newest checkpoints, and at the end model.safetensors and samples.png.
 Pictures are kept in 8 bits, level k as x = 2k/255 - 1; a file that cannot be read is named and skipped."""
@@ -76,18 +78,15 @@ def _picture_options(option: Callable) -> None:
 
 def _network_options(option: Callable) -> None:
     "The network."
-    option(
-        "--width", 48, "channels of the U-Net at its largest size", type=whole(4, 4096), metavar="N"
-    )
-    option(
-        "--mults",
-        [1, 2],
-        "the width of each of its sizes, in widths",
-        type=whole(1, 64),
-        nargs="+",
-        metavar="N",
-    )
-    option("--blocks", 1, "its residual blocks a size", type=whole(1, 64), metavar="N")
+    a_count, mults = {"type": whole(1, 64), "metavar": "N"}, "the width of each size, in widths"
+    option("--network", "unet", "a U-Net, or a transformer over patches", choices=tuple(_NETWORKS))
+    widths = "channels of the unet at its largest size, numbers of a token of the dit"
+    option("--width", None, f"{widths} (default: 48, 128)", type=whole(4, 4096), metavar="N")
+    patch = "pixels a side of the blocks that it works on (default: 2 of a unet, 4 of a dit)"
+    option("--patch", None, patch, **a_count)
+    option("--mults", None, f"{mults}, of a unet (default: 1 2)", nargs="+", **a_count)
+    option("--blocks", None, "residual blocks a size, of a unet (default: 1)", **a_count)
+    option("--depth", None, "blocks of a dit (default: 4)", **a_count)
     option(
         "--levels",
         False,
@@ -131,6 +130,8 @@ def _fit_options(option: Callable) -> None:
     option("--seed", 0, "of the weights, the order, the noise and the samples", **from_0)
     option("--precision", "no", "no is float32, bf16 is autocast", choices=("no", "bf16"))
     option("--accumulate", 1, "pieces that a batch is split into, for less memory", **a_count)
+    recompute = "work out what the way back needs a second time, for less memory (default: off)"
+    option("--recompute", False, recompute, action="store_true")
 
 
 def add_train(subcommands: Any) -> None:
@@ -159,6 +160,12 @@ def add_train(subcommands: Any) -> None:
     )
 
 
+# how each network is made, what it is made with unless told, and what it has that the other has not
+_NETWORKS: dict[str, tuple[Callable, dict[str, Any]]] = {
+    "unet": (UNet, {"width": 48, "patch": 2, "mults": [1, 2], "blocks": 1}),
+    "dit": (DiT, {"width": 128, "patch": 4, "depth": 4}),
+}
+_SIZES = ("width", "patch", "mults", "blocks", "depth")
 _SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "cosine": cosine_schedule,
     "linear": linear_schedule,
@@ -167,14 +174,15 @@ _SCHEDULES: dict[str, Callable[[int], Schedule]] = {
 
 SAMPLES = "samples.png"
 # may differ when a run is resumed
-_FREE = {"data", "root", "quiet", "out", "every", "accumulate", "resume"}
+_FREE = {"data", "root", "quiet", "out", "every", "accumulate", "recompute", "resume"}
 
 
 def _resumed(args: Namespace, given: dict[str, Any], folder: Path) -> dict[str, Any]:
     "The options of the run in folder, with what was given; ValueError where the two contradict each other."
     saved = options.kept_options(args, folder)
     for name, value in given.items():
-        if name in saved and name not in _FREE and saved[name] != value:
+        longer = name == "steps" and value > saved.get(name, value)
+        if name in saved and name not in _FREE and saved[name] != value and not longer:
             raise ValueError(
                 f"argument --{name}: the run in {folder} has {saved[name]}, got {value}; "
                 "leave it out, or choose another --out"
@@ -205,6 +213,16 @@ def _check_free(folder: Path, resume: bool) -> None:
         raise ValueError(told) from None
 
 
+def _size_network(o: Namespace) -> None:
+    "The sizes that were not given; ValueError for one that the network does not have."
+    default = _NETWORKS[o.network][1]
+    for name in _SIZES:
+        if name not in default and getattr(o, name) is not None:
+            raise ValueError(f"argument --{name}: a {o.network} has none; leave it out")
+        if getattr(o, name) is None:
+            setattr(o, name, default.get(name))
+
+
 def _train_options(args: Namespace) -> Namespace:
     "All options of train, checked against each other."
     given = options.given_options(args)
@@ -226,6 +244,7 @@ def _train_options(args: Namespace) -> Namespace:
         raise ValueError(
             f"argument --batch: must be a multiple of --accumulate, {o.accumulate}, got {o.batch}"
         )
+    _size_network(o)
     o.predicts = o.predicts or ("x0" if o.levels else "v")
     o.warmup = min(100, o.steps // 10) if o.warmup is None else o.warmup
     if o.data not in ("digits", "mnist"):
@@ -238,16 +257,20 @@ FIT = 20  # bytes that a weight takes in training: itself, its gradient, AdamW's
 
 def _new_model(o: Namespace, shape: tuple[int, ...], classes: int | None) -> DDPM:
     "A network that has learnt nothing yet, and its process, for pictures of that shape."
+    make, sizes = _NETWORKS[o.network]
+    sizes = {name: getattr(o, name) for name in sizes}
+    sizes |= {"channels": shape[0], "out_channels": shape[0] * (10 if o.levels else 1)}
+    heads = math.gcd(4, o.width * (o.mults[-1] if o.mults else 1))
     torch.manual_seed(o.seed)
-    channels, last = shape[0], o.width * o.mults[-1]
-    said = 10 * channels if o.levels else channels
-    sizes = (channels, said, o.width, o.mults, o.blocks)
-    with torch.device("meta"):  # as a plan, without its numbers
-        plan = UNet(*sizes, heads=math.gcd(4, last), classes=classes)
+    try:
+        with torch.device("meta"):  # as a plan, without its numbers
+            plan = make(**sizes, heads=heads, classes=classes)
+    except ValueError as error:
+        raise ValueError(f"argument --width: {error}") from None
     weights = sum(w.numel() for w in plan.parameters())
     fit_in_memory("argument --width", f"a network of {weights:,} weights", weights, FIT)
-    unet = UNet(*sizes, heads=math.gcd(4, last), classes=classes)
-    network = (GreyLevels(unet) if o.levels else unet).to(memory_format=torch.channels_last)
+    network = make(**sizes, heads=heads, classes=classes)
+    network = (GreyLevels(network) if o.levels else network).to(memory_format=torch.channels_last)
     return DDPM(
         network,
         ForwardProcess(_SCHEDULES[o.schedule](o.T)),
@@ -282,7 +305,7 @@ def _fit(o: Namespace, p: DDPM, x: Tensor, labels: Tensor | None) -> None:
     "Train p; when it is stopped, say how to go on."
     from diffusion_math.training.fit import fit
 
-    same = "steps batch lr loss ema warmup drop seed every resume precision accumulate"
+    same = "steps batch lr loss ema warmup drop seed every resume precision accumulate recompute"
     settings = {name: getattr(o, name) for name in same.split()}
     try:
         fit(
@@ -314,11 +337,9 @@ def _draw_sheet(o: Namespace, p: DDPM, classes: int, path: Path) -> None:
     save_pictures(draw_samples(p, n, y, how, shows_progress(o)), path, cols=cols)
 
 
-def _settings_of(o: Namespace, classes: list[str]) -> bytes:
-    "What settings.json keeps."
-    left_out = ("resume", "quiet", "out")
-    kept = {name: value for name, value in vars(o).items() if name not in left_out}
-    return json.dumps({"options": kept, "classes": classes}, indent=1).encode()
+def _kept(o: Namespace) -> dict[str, Any]:
+    "The options that settings.json keeps."
+    return {k: v for k, v in vars(o).items() if k not in ("resume", "quiet", "out")}
 
 
 def _describe(p: DDPM, pictures: Pictures, classes: list[str]) -> str:
@@ -336,8 +357,9 @@ def _write_run(
     first, out = options.first_process(), Path(o.out)
     if first:
         print(_describe(p, pictures, classes), flush=True)
-        if not (out / SETTINGS).is_file() or not o.resume:
-            write_file(out / SETTINGS, _settings_of(o, classes))
+        if not (out / SETTINGS).is_file() or options.read_settings(out)["options"] != _kept(o):
+            told = json.dumps({"options": _kept(o), "classes": classes}, indent=1)
+            write_file(out / SETTINGS, told.encode())
     _fit(o, p, pictures.x, labels)
     if first:
         p.eval()

@@ -23,6 +23,7 @@ from ..ddpm import DDPM
 from ..files import write_file
 from ..forward import ForwardProcess, Schedule
 from ..laws.levels import GreyLevels
+from ..networks.dit import DiT
 from ..networks.unet import UNet
 from ..tables import from_zero
 
@@ -75,15 +76,16 @@ def read_sealed(path: Path, sealed: bool = True) -> tuple[dict[str, Tensor], dic
 
 def described(network: nn.Module, config: dict[str, Any] | None = None) -> dict[str, Any]:
     "How to build this network again: the package's own by their settings, another by its class and its config."
-    if isinstance(network, UNet):
-        return {"UNet": network.config}
+    for own in (UNet, DiT):
+        if isinstance(network, own):
+            return {own.__name__: network.config}
     if isinstance(network, GreyLevels):
         levels = {"levels": network.levels, "low": network.low, "high": network.high}
         levels |= {} if network.finest is None else {"finest": network.finest}
         return {"GreyLevels": levels, "of": described(network.network, config)}
     config = getattr(network, "config", None) if config is None else config
     if config is None:
-        fits = "a UNet, a GreyLevels of one, or your own network with config=, what builds it again"
+        fits = "a UNet, a DiT, a GreyLevels of one, or your own network with config=, what builds it again"
         raise TypeError(f"save_model keeps {fits}, got {type(network).__name__} without")
     try:
         json.dumps(checks.instance("config", config, dict), allow_nan=False)
@@ -96,8 +98,9 @@ def described(network: nn.Module, config: dict[str, Any] | None = None) -> dict[
 
 def _build(told: dict[str, Any], make: Callable | None) -> nn.Module:
     "The network that described told of. make, and nothing that a file names, builds somebody's own."
-    if "UNet" in told:
-        return UNet(**told["UNet"])
+    for own in (UNet, DiT):
+        if own.__name__ in told:
+            return own(**told[own.__name__])
     if "GreyLevels" in told:
         return GreyLevels(_build(told["of"], make), **told["GreyLevels"])
     if make is None:
@@ -154,7 +157,7 @@ def save_model(
 ) -> None:
     """Keep p in one safetensors file: its network, its schedule, and how it predicts; not what p.given told it.
 
-        save_model(p, "p.safetensors")                                     # a UNet
+        save_model(p, "p.safetensors")                                     # a UNet or a DiT
         save_model(p, "p.safetensors", config={"width": 64})               # Net(width=64), your own
         p = load_model("p.safetensors", network=Net)
 

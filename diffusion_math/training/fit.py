@@ -193,6 +193,23 @@ def _averaged(p: DDPM, network: nn.Module, ranks: int) -> Iterator[tuple[nn.Modu
         network.eval()
 
 
+@contextmanager
+def _recomputing(network: nn.Module, recompute: bool) -> Iterator[None]:
+    "While this lasts, the blocks keep nothing that can be worked out again."
+    there = [module for module in network.modules() if hasattr(module, "recompute")]
+    if recompute and not there:
+        fits = "a UNet, a DiT, or a network that goes by its attribute recompute"
+        raise TypeError(f"recompute=True needs {fits}, got {type(network).__name__}")
+    before = [module.recompute for module in there]
+    try:
+        for module in there:
+            module.recompute = recompute or module.recompute
+        yield
+    finally:
+        for module, was in zip(there, before, strict=True):
+            module.recompute = was
+
+
 def _optimizer(make: Callable | None, weights: list[Tensor], plan: Plan) -> torch.optim.Optimizer:
     "AdamW in one kernel, or the caller's own."
     if make is None:
@@ -361,6 +378,7 @@ def fit(
     log_every: int = 50,
     precision: str = "no",
     accumulate: int = 1,
+    recompute: bool = False,
     progress: bool = True,
 ) -> TrainingRun:
     """Train p's network on data; p ends with the averaged weights, in eval mode, ready to sample. Returns the TrainingRun.
@@ -384,8 +402,10 @@ def fit(
     to norm clip (0: not at all); AdamW with weight_decay, or optimizer(weights, lr=lr), such as torch.optim.SGD; the
     average of the weights forgets with ema. loss: "simple" [DDPM eq. 14], "elbo" (in bits/dim), "flow" (flow matching's,
     with T times on the line, whatever p's schedule), or a function of (p, x0, t=, eps=) with a (b,) result. Times come
-    from equal strata. precision="bf16" is autocast; accumulate splits each batch in pieces, for less memory. callback
-    gets a TrainingRun every log_every steps. The network goes to the device that accelerate finds.
+    from equal strata. precision="bf16" is autocast. For less memory, accumulate splits each batch in pieces, and recompute
+    lets a UNet, a DiT, or a network of your own that goes by its attribute recompute, work each block out again on the way
+    back [Chen et al. 2016]. callback gets a TrainingRun every log_every steps. The network goes to the device that
+    accelerate finds.
 
     Every random number of a step comes from (seed, step). So a run with a folder, which keeps a checkpoint every `every`
     steps, and one at Ctrl-C, goes on with resume=True to the bit, on the same CPU with as many threads; with more steps
@@ -414,6 +434,7 @@ def fit(
     device, rank, ranks = here.device, here.process_index, here.num_processes
     with (
         alone("folder", folder, ".fit.lock", here.is_main_process),
+        _recomputing(network, checks.flag("recompute", recompute)),
         _averaged(p.to(device), network, ranks) as (wrapped, ema),
         _ctrl_c(ranks) as stopped,
     ):

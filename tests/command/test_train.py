@@ -121,6 +121,14 @@ def test_what_train_says(tmp_path, photos, capsys):
                 and p.network.network.config["heads"] == 2
             ),
         ),
+        (
+            "--patch 4 --blocks 2",
+            lambda p: p.network.config["patch"] == 4 and len(p.network.up) == 0,
+        ),
+        (
+            "--mults 1 2 --blocks 2 --recompute",
+            lambda p: p.network.config["mults"] == [1, 2] and len(p.network.up[0]) == 2,
+        ),
     ],
 )
 def test_the_options_reach_the_model(tmp_path, photos, options, check):
@@ -137,6 +145,28 @@ def test_the_options_reach_the_model(tmp_path, photos, options, check):
     ]
     assert main(argv) == 0
     assert check(load_model(tmp_path / "run" / "model.safetensors"))
+
+
+def test_a_transformer(tmp_path, photos, capsys):
+    small = "--network dit --width 8 --T 20 --batch 8 --every 2 --quiet --steps 4".split()
+    argv = ["train", "--data", str(photos), "--out", str(tmp_path / "run"), *small]
+    assert main([*argv, "--patch", "2", "--recompute", "--levels"]) == 0
+    config = load_model(tmp_path / "run" / "model.safetensors").network.network.config
+    assert (config["width"], config["patch"], config["depth"], config["heads"]) == (8, 2, 4, 4)
+    resume = ["train", "--out", str(tmp_path / "run"), "--resume", "--quiet", "--steps", "6"]
+    assert main(resume) == 0 and main([*resume, "--network", "unet"]) == 1
+    assert re.search("argument --network: the run in .* has dit, got unet", capsys.readouterr().err)
+    for given, words in (
+        (["--mults", "1"], "argument --mults: a dit has none; leave it out"),
+        (
+            ["--width", "10"],
+            "argument --width: width must be a multiple of 4 and of heads, 2, got 10",
+        ),
+    ):
+        assert main([*argv[:-1], "4", "--out", str(tmp_path / "other"), *given]) == 1
+        assert words in capsys.readouterr().err
+    assert main([*resume[:2], str(tmp_path / "o"), "--data", str(photos), "--depth", "2"]) == 1
+    assert "argument --depth: a unet has none; leave it out" in capsys.readouterr().err
 
 
 def test_npz_in_and_the_digits_too(tmp_path):

@@ -19,6 +19,7 @@ import diffusion_math
 import diffusion_math.training.checkpoint as disk
 from diffusion_math import (
     DDPM,
+    DiT,
     ForwardProcess,
     Schedule,
     UNet,
@@ -64,6 +65,21 @@ def test_comes_back_as_it_was(kept):
     a, b = (d.sample(3, torch.Generator().manual_seed(1)) for d in (p, again))
     assert torch.equal(a, b) and not again.network.training
     assert sorted(path.name for path in kept.parent.iterdir()) == ["model.safetensors"]
+
+
+def test_a_transformer_comes_back_too(tmp_path):
+    torch.manual_seed(0)
+    network = DiT(1, 10, width=8, depth=2, classes=3)
+    with torch.no_grad():
+        for w in network.parameters():
+            w += 0.1 * torch.randn(w.shape)
+    p = DDPM(
+        GreyLevels(network), ForwardProcess(cosine_schedule(T=8)), (1, 6, 5), "x0", images=True
+    )
+    save_model(p, tmp_path / "m")
+    again = load_model(tmp_path / "m")
+    a, b = (d.given(y=1).sample(3, torch.Generator().manual_seed(1)) for d in (p.eval(), again))
+    assert torch.equal(a, b) and again.network.network.config == network.config
 
 
 @settings(max_examples=15)

@@ -12,6 +12,7 @@ from torch import nn
 
 from diffusion_math import (
     DDPM,
+    DiT,
     ForwardProcess,
     GaussianMixture,
     UNet,
@@ -486,6 +487,17 @@ def test_two_that_would_each_be_the_only_one(monkeypatch):
         fit(model(), points(), **SHORT)
 
 
+def test_recomputed_blocks_change_no_number():
+    "To the bit; and the network is left as it was."
+    x, runs = torch.rand(64, 1, 8, 8) * 2 - 1, []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        p = DDPM(DiT(1, width=8, depth=2), ForwardProcess(cosine_schedule(9)), (1, 8, 8), "v")
+        runs.append(fit(p, x, steps=4, batch=8, warmup=1, recompute=recompute, progress=False))
+        assert not p.network.recompute
+    assert runs[0].losses == runs[1].losses and digest(runs[0]) == digest(runs[1])
+
+
 # ---- what it refuses
 
 
@@ -521,6 +533,8 @@ def test_two_that_would_each_be_the_only_one(monkeypatch):
     (dict(log_every=0), ValueError, "log_every must be 1 or more, got 0"),
     (dict(accumulate=0), ValueError, "accumulate must be 1 or more, got 0"),
     (dict(accumulate=3), ValueError, "batch must be a multiple of accumulate times the number of processes, 3, got 16"),
+    (dict(recompute=1), TypeError, "recompute must be True or False, got int"),
+    (dict(recompute=True), TypeError, "recompute=True needs a UNet, a DiT, or .*, got "),
     (dict(precision="fp16"), ValueError, "precision must be 'no' or 'bf16', got 'fp16'"),
     (dict(loss="mse"), ValueError, "loss must be one of simple, elbo, flow, or a function of p and x0, got 'mse'"),
     (dict(loss=3), ValueError, "loss must be one of simple, elbo, flow, or a function of p and x0, got 3"),
