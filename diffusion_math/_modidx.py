@@ -75,6 +75,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'diffusion_math.ddpm.DDPM.denoise': ('ddpm.html#ddpm.denoise', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm.DDPM.finer': ('ddpm.html#ddpm.finer', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm.DDPM.given': ('ddpm.html#ddpm.given', 'diffusion_math/ddpm.py'),
+                                     'diffusion_math.ddpm.DDPM.guided': ('ddpm.html#ddpm.guided', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm.DDPM.predict': ('ddpm.html#ddpm.predict', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm.DDPM.predict_at': ('ddpm.html#ddpm.predict_at', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm.DDPM.respace': ('ddpm.html#ddpm.respace', 'diffusion_math/ddpm.py'),

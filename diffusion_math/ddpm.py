@@ -6,6 +6,7 @@ __all__ = ['PREDICTS', 'NO_SIGNAL', 'NO_NOISE', 'like_own', 'Prediction', 'ddim_
 
 # %% ../nbs/06_ddpm.ipynb #801baf06
 import copy
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from . import checks
+from . import checks, guidance
 from diffusion_math.checks import (
     Batch, Draws, Each, EventShape, Flag, Floats, Fraction, Level, Like, Numbers, Random, Time, Time0, guarded,
 )  # fmt: skip
@@ -22,6 +23,7 @@ from .distribution import Distribution
 from .elbo import with_density
 from .forward import ForwardProcess, Schedule, step_numbers
 from .gaussian import Gaussian
+from .guidance import AnyLevel, Weight
 from .likelihood import DiscretizedGaussian
 from .networks.ask import ask
 from .numerics import noise_like, scales
@@ -290,10 +292,15 @@ class DDPM(ReverseProcess, nn.Module):
         trajectory: Flag = False,
         like: Floats | None = None,
         eta: Fraction = 1.0,
+        guidance: Weight = 1.0,
     ) -> Numbers:
-        """ReverseProcess.sample without noise in its last step [DDPM algorithm 2]; for eta below 1, by ddim's steps."""
+        """ReverseProcess.sample without noise in its last step [DDPM algorithm 2]; for eta below 1, by ddim's steps.
+
+        guidance: the w of guided, for a p that was told something.
+        """
         like = self.like() if like is None else like
-        p, x = self.changed(asked=like.dtype), wide(like.new_empty(n, *self.event_shape))
+        p = (self if guidance == 1 else self.guided(guidance)).changed(asked=like.dtype)
+        x = wide(like.new_empty(n, *self.event_shape))
         path = [x := self.prior(x).sample(generator)]  # x_T
         for t in countdown(self.T, progress):
             law = p.step(x, t) if eta == 1 else p.ddim(x, t, eta)
@@ -304,6 +311,19 @@ class DDPM(ReverseProcess, nn.Module):
     def given(self, **cond: Any) -> "DDPM":
         "The same p, told something more: p.given(y=3) calls network(x_t, log_snr, y=3)."
         return self.changed(cond=self.cond | cond)
+
+    def guided(self, w: Weight, low: AnyLevel = -math.inf, high: AnyLevel = math.inf) -> "DDPM":
+        """Classifier-free guidance, (6.15), by what given told, where log_snr lies in [low, high] [Ho & Salimans 2022]:
+
+            p.given(y=3).guided(2).sample(16)
+
+        It guesses untold + w (told - untold), two answers a step: w = 1 is told alone, 0 untold; a paper's w may be
+        one less (chapter 15). ValueError where nothing was told.
+        """
+        if not self.cond:
+            raise ValueError("guided needs what to guide to: p.given(y=3).guided(2)")
+        both = guidance.guided(self, self.changed(cond={}), w, low, high)
+        return DDPM(both, self.q, self.event_shape, "x0", self.variance, self.images)
 
     def respace(self, T: int) -> "DDPM":
         "The same network on T of the noise levels: fewer and longer steps. ValueError: a variance that is a function."

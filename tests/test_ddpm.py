@@ -949,6 +949,25 @@ class TestModule:
         simple_loss(three, normal(1, 2))
         assert told[3:] == [(3, 1), (4, None), (3, None)]
 
+    def test_guided_is_two_answers(self):
+        "Against chapter 15's formula by hand, in and out of its interval; sample(guidance=) is the same."
+        net = lambda x_t, log_snr, y=0: 0.1 * x_t + torch.as_tensor(y).view(-1, 1)
+        p, x_t = DDPM(net, process(9), (2,), "eps"), normal(3, 2)
+        untold, told = (p.predict(x_t, 5).x0, p.given(y=2).predict(x_t, 5).x0)
+        guided = p.given(y=2).guided(1.7)
+        torch.testing.assert_close(guided.predict(x_t, 5).x0, untold + 1.7 * (told - untold))
+        level = p.q.schedule.log_snr[5].item()
+        outside = p.given(y=2).guided(1.7, low=level + 0.1).predict(x_t, 5).x0
+        torch.testing.assert_close(outside, told)
+        drawn = p.given(y=2).sample(4, seed(1), guidance=1.7)
+        assert torch.equal(drawn, guided.sample(4, seed(1)))
+        assert torch.equal(
+            p.given(y=2).sample(4, seed(1), guidance=1), p.given(y=2).sample(4, seed(1))
+        )
+        for call in (lambda: p.guided(2), lambda: p.sample(1, guidance=2)):
+            with pytest.raises(ValueError, match=r"guided needs what to guide to: p.given\(y=3\)"):
+                call()
+
     def test_given_classes(self):
         torch.manual_seed(0)
         net = UNet(width=8, classes=10)

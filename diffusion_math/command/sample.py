@@ -11,7 +11,6 @@ from torch import Generator, Tensor
 
 from ..data.pictures import fit_in_memory, need, save_pictures, sized
 from ..ddpm import DDPM
-from ..guidance import guided
 from ..letters import ALPHABET, MarkovLaw, prose, spell, unmask
 from ..networks.denoiser import as_denoiser
 from ..solvers import SOLVERS, Solver, draw, even_grid, solve
@@ -56,12 +55,6 @@ def _by_dice(p: DDPM, x_T: Tensor, generator: Generator, o: Namespace, shown: bo
     return as_denoiser(p)(x, end)
 
 
-def _guided(p: DDPM, y: Tensor, w: float) -> DDPM:
-    "Classifier-free guidance: from what p guesses, told nothing, to what it guesses, told y, and beyond."
-    toward = guided(p.given(y=y), p, w)
-    return DDPM(toward, p.q, p.event_shape, "x0", p.variance, p.images)
-
-
 @torch.no_grad()
 def draw_samples(
     p: DDPM, n: int, y: Int64[Tensor, " n"] | None, o: Namespace, shown: bool
@@ -73,7 +66,7 @@ def draw_samples(
     for i in range(0, n, o.batch):
         some = None if y is None else y[i : i + o.batch].to(device)
         told = p if y is None else p.given(y=some)
-        told = told if o.guidance == 1 else _guided(p, some, o.guidance)
+        told = told if o.guidance == 1 else told.guided(o.guidance)
         x_T = torch.empty(min(o.batch, n - i), *p.event_shape, device=device)
         x_T = x_T.normal_(generator=generator) if by is _by_dice else x_T
         drawn.append(by(told, x_T, generator, o, shown).cpu())

@@ -217,13 +217,13 @@ def load_model(path: str | Path, network: Callable | str | None = None) -> DDPM:
         raise ValueError(f"{cannot}: {error}") from error
 
 
-_ASSETS = files("diffusion_math") / "assets"
+ASSETS = files("diffusion_math") / "assets"
 
 
 def pretrained_names() -> list[str]:
     "The names that load_pretrained knows."
-    found = (Path(str(path)) for path in _ASSETS.iterdir())
-    return sorted(path.stem for path in found if path.suffix == ".safetensors")
+    found = (Path(str(path)) for path in ASSETS.iterdir())
+    return sorted(path.stem for path in found if path.match("ddpm_*.safetensors"))
 
 
 def load_pretrained(name: str) -> DDPM:
@@ -233,6 +233,6 @@ def load_pretrained(name: str) -> DDPM:
     diffusion_math/assets/MODEL_CARD.md. ValueError for another name.
     """
     checks.one_of("name", name, pretrained_names())
-    p = load_model(Path(str(_ASSETS / f"{name}.safetensors")))
+    p = load_model(Path(str(ASSETS / f"{name}.safetensors")))
     p.network.to(memory_format=torch.channels_last)  # in which a CPU convolves faster
     return p
