@@ -1,10 +1,13 @@
 "What a chapter owes its reader besides the text: exercises, questions, and the path of pictures alone."
 
 import ast
+import base64
 import json
 import re
+from io import BytesIO
 
 import pytest
+from PIL import Image, ImageChops, ImageStat
 
 from diffusion_math.teach.catalogue import CATALOGUE, Dice
 from tests import minutes
@@ -124,6 +127,41 @@ def test_the_front_page_marks_both_paths():
         says = [f"{sections}: {short}" for sections, short in PATH.findall(first)]
         assert says == ([path] if path else []) and (path or chapter not in CHAPTERS)
         assert re.search(rf"(?m)^About {whole} minutes\b", first)
+
+
+def test_the_front_page_adds_up():
+    "Its hours are the sums of its minutes, to an hour."
+    text = "\n".join(cell["source"] for cell in read("index.ipynb").markdown)
+    rows = re.findall(r"(?m)^\| \[[^]]*\]\((\d+)(b?)_.*\| (\d+) \| [^|]*\|$", text)
+    sums = dict.fromkeys(("I", "II", "III", "optional"), 0)
+    for number, b, whole in rows:
+        part = "I" if int(number) < 9 else "II" if int(number) < 16 else "III"
+        sums["optional" if b else part] += int(whole) if int(number) else 0
+    said = (
+        r"about (\d+) hours; (\d+) for Part II, (\d+) for Part III, (\d+) for all that is optional"
+    )
+    (hours,) = re.findall(said, text)
+    assert all(
+        abs(60 * int(h) - whole) <= 60 for h, whole in zip(hours, sums.values(), strict=True)
+    ), sums
+
+
+def test_the_front_page_has_the_map_of_chapter_8():
+    "images/map.png is the picture that chapter 8 draws."
+    stored = (
+        o.get("data", {}).get("text/html", "")
+        for c in read("08_recap.ipynb").code
+        for o in c["outputs"]
+    )
+    found = re.search(
+        r'base64,([^"]+)"',
+        next("".join(html) for html in stored if "The road. A pile" in "".join(html)),
+    )
+    drawn, kept = (
+        Image.open(file).convert("L").resize((480, 370))
+        for file in (BytesIO(base64.b64decode(found[1])), NBS / "images" / "map.png")
+    )
+    assert ImageStat.Stat(ImageChops.difference(drawn, kept)).mean[0] < 2
 
 
 def test_the_front_page_shows_an_untouched_course():

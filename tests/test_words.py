@@ -1,0 +1,258 @@
+"""The front page's table of words: each line run against diffusers and k-diffusion, where they are installed.
+
+They are in the benchmarks' environment: .bench/bin/python -m pytest tests/test_words.py (`make bench` makes it). Elsewhere
+only the table itself is looked at: that no line of it is left out here.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from diffusion_math import (
+    DDPM,
+    ForwardProcess,
+    GaussianMixture,
+    Prediction,
+    cosine_schedule,
+    guided,
+    karras_grid,
+    linear_schedule,
+)
+
+INDEX = Path(__file__).resolve().parents[1] / "nbs" / "index.ipynb"
+Q = ForwardProcess(linear_schedule(1000))
+MEANS = torch.tensor([[-1.5, 0.2], [1.0, -0.5]], dtype=torch.float64)
+LAW = GaussianMixture([0.4, 0.6], MEANS, torch.tensor([0.1, 0.3], dtype=torch.float64))
+TIMES = (2, 10, 300, 999)
+# their tables are float32, where 1 - alphas_cumprod loses digits at small t
+EXACT, TABLES = 1e-10, 1e-3
+
+
+@pytest.fixture
+def diffusers():
+    return pytest.importorskip("diffusers")
+
+
+@pytest.fixture
+def k():
+    return pytest.importorskip("k_diffusion")
+
+
+def agree(ours, theirs, tol=TABLES):
+    theirs = torch.as_tensor(theirs, dtype=torch.float64)
+    assert torch.allclose(
+        torch.as_tensor(ours, dtype=torch.float64), theirs, rtol=tol, atol=tol * 1e-2
+    )
+
+
+def noisy(t, n=5):
+    "x_0, eps and x_t of two numbers."
+    x0, eps = LAW.sample(n), torch.randn(n, 2, dtype=torch.float64)
+    return x0, eps, Q.schedule.alpha_bar[t].sqrt() * x0 + Q.schedule.noise_var[t].sqrt() * eps
+
+
+def says(name):
+    "A network that knows E[x_0 | x_t], and says it under a name of ours."
+    return lambda x, level: getattr(Prediction(x, level, x0=LAW.denoise(x, level)), name)
+
+
+def mean_and_var(scheduler, said, t, x_t):
+    "The law of diffusers' step: its mean is what the same noise, with its sign turned, leaves; its variance the rest."
+    draws = [
+        scheduler.step(said, t - 1, x_t, generator=torch.Generator().manual_seed(0)).prev_sample
+    ]
+    noise = torch.randn(x_t.shape, generator=torch.Generator().manual_seed(0), dtype=x_t.dtype)
+    if t == 1:
+        return draws[0], torch.zeros(())
+    std = float(scheduler._get_variance(t - 1)) ** 0.5
+    return draws[0] - std * noise, std**2
+
+
+class Heard:
+    "A network that keeps what it was asked."
+
+    def __call__(self, x, t):
+        self.x, self.t = x, t
+        return x
+
+
+def linear(diffusers):
+    agree(Q.schedule.beta[1:], diffusers.DDPMScheduler(beta_schedule="linear").betas, 1e-6)
+
+
+def cosine(diffusers):
+    agree(
+        cosine_schedule(1000).beta[1:],
+        diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2").betas,
+        1e-4,
+    )
+
+
+def alpha_bar(diffusers, k):
+    bar = diffusers.DDPMScheduler().alphas_cumprod
+    sigma = k.external.DiscreteEpsDDPMDenoiser(None, bar, quantize=False).sigmas
+    agree(Q.schedule.alpha_bar[1:], bar, 1e-4)
+    agree(Q.schedule.alpha_bar[1:], 1 / (1 + sigma.double() ** 2), 1e-4)
+
+
+def level(diffusers, k):
+    ours = Q.schedule.log_snr[1:]
+    agree(ours, 2 * diffusers.DPMSolverMultistepScheduler(beta_end=0.02).lambda_t.double())
+    sigma = k.external.DiscreteEpsDDPMDenoiser(
+        None, Q.schedule.alpha_bar[1:], quantize=False
+    ).sigmas
+    agree(ours, -2 * sigma.log(), EXACT)
+    euler = diffusers.EulerDiscreteScheduler(beta_end=0.02, beta_start=1e-4)
+    agree((-ours / 2).exp(), ((1 - euler.alphas_cumprod) / euler.alphas_cumprod).sqrt())
+
+
+def jump(diffusers):
+    for t in TIMES:
+        x0, eps, x_t = noisy(t)
+        agree(x_t, diffusers.DDPMScheduler().add_noise(x0, eps, torch.tensor([t - 1])), 1e-4)
+
+
+def scaled(k):
+    "k-diffusion's wrapper hands x / sqrt(1 + sigma^2) to the network: so its x is our x_t over sqrt(alpha_bar)."
+    bar = Q.schedule.alpha_bar[1:]
+    for t in TIMES:
+        _, _, x_t = noisy(t)
+        heard = Heard()
+        their = k.external.DiscreteEpsDDPMDenoiser(heard, bar, quantize=True)
+        sigma = their.sigmas[t - 1].expand(len(x_t))
+        their(x_t / bar[t - 1].sqrt(), sigma)
+        agree(heard.x, x_t, EXACT)
+        assert (heard.t == t - 1).all()
+
+
+def target(diffusers, k):
+    names = {"eps": "epsilon", "x0": "sample", "v": "v_prediction"}
+    bar = Q.schedule.alpha_bar[1:]
+    wraps = {"eps": k.external.DiscreteEpsDDPMDenoiser, "v": k.external.DiscreteVDDPMDenoiser}
+    for ours, theirs in names.items():
+        scheduler = diffusers.DDIMScheduler(prediction_type=theirs, clip_sample=False)
+        scheduler.set_timesteps(1000)
+        for t in TIMES:
+            _, _, x_t = noisy(t)
+            said = says(ours)(x_t, Q.schedule.log_snr[t])
+            x0 = DDPM(says(ours), Q, (2,), predicts=ours).predict(x_t, t).x0
+            agree(x0, scheduler.step(said, t - 1, x_t).pred_original_sample)
+            if ours in wraps:
+                wrapped = wraps[ours](lambda x, t, said=said: said, bar, quantize=True)
+                agree(
+                    x0,
+                    wrapped(x_t / bar[t - 1].sqrt(), wrapped.sigmas[t - 1].expand(len(x_t))),
+                    1e-8,
+                )
+
+
+def variance(diffusers):
+    for ours, theirs in {"posterior": "fixed_small", "beta": "fixed_large"}.items():
+        scheduler = diffusers.DDPMScheduler(variance_type=theirs)
+        p = DDPM(LAW, Q, variance=ours)
+        for t in TIMES:
+            agree(p.step(noisy(t)[2], t).var.flatten()[0], float(scheduler._get_variance(t - 1)))
+
+
+def clip(diffusers):
+    for images in (True, False):
+        scheduler = diffusers.DDPMScheduler(clip_sample=images)
+        p = DDPM(lambda x, level: -4 * x, Q, (2,), images=images)
+        x_t = noisy(300)[2]
+        agree(p.clean(x_t, 300), scheduler.step(-4 * x_t, 299, x_t).pred_original_sample)
+
+
+def step(diffusers):
+    scheduler = diffusers.DDPMScheduler(clip_sample=False)
+    p = DDPM(says("eps"), Q, (2,))
+    for t in (1, *TIMES):
+        _, _, x_t = noisy(t)
+        mean, var = mean_and_var(scheduler, says("eps")(x_t, Q.schedule.log_snr[t]), t, x_t)
+        agree(p.step(x_t, t).mean, mean)
+        agree(p.step(x_t, t).var.flatten()[0], var)
+
+
+def ddim(diffusers, k):
+    scheduler = diffusers.DDIMScheduler(clip_sample=False)
+    scheduler.set_timesteps(1000)
+    p, s = DDPM(says("eps"), Q, (2,)), Q.schedule
+    for t in TIMES:
+        _, _, x_t = noisy(t)
+        ours = p.ddim(x_t, t, eta=0.0).mean
+        agree(ours, scheduler.step(says("eps")(x_t, s.log_snr[t]), t - 1, x_t, eta=0.0).prev_sample)
+        sigmas = (-s.log_snr[[t, t - 1]] / 2).exp()
+
+        def denoiser(x, sigma, t=t):
+            return LAW.denoise(x * s.alpha_bar[t].sqrt(), s.log_snr[t])
+
+        there = k.sampling.sample_euler(denoiser, x_t / s.alpha_bar[t].sqrt(), sigmas, disable=True)
+        agree(ours, there * s.alpha_bar[t - 1].sqrt(), 1e-8)
+
+
+def respace(diffusers):
+    fewer = Q.schedule.respace(50)
+    scheduler = diffusers.DDPMScheduler(timestep_spacing="trailing", clip_sample=False)
+    scheduler.set_timesteps(50)
+    agree(fewer.alpha_bar[1:].flip(0), scheduler.alphas_cumprod[scheduler.timesteps], 1e-4)
+    # their default keeps other levels: it never begins at t = 1000
+    default = diffusers.DDPMScheduler()
+    default.set_timesteps(50)
+    assert default.config.timestep_spacing == "leading" and default.timesteps[0] == 980
+    p, x_t = DDPM(says("eps"), Q, (2,)).respace(50), noisy(600)[2]
+    mean, _ = mean_and_var(scheduler, says("eps")(x_t, Q.schedule.log_snr[600]), 600, x_t)
+    agree(p.step(x_t, 30).mean, mean)
+
+
+def karras(diffusers, k):
+    euler = diffusers.EulerDiscreteScheduler(beta_start=1e-4, beta_end=0.02, use_karras_sigmas=True)
+    euler.set_timesteps(10)
+    noise, clean = Q.schedule.log_snr[[1000, 1]]
+    ours = (-karras_grid(noise.item(), clean.item(), 9) / 2).exp()
+    agree(ours, euler.sigmas[:-1], 1e-3)
+    start, end = -2 * torch.tensor([80.0, 0.05], dtype=torch.float64).log()
+    theirs = k.sampling.get_sigmas_karras(10, 0.05, 80.0, rho=7.0)
+    agree((-karras_grid(start.item(), end.item(), 9) / 2).exp(), theirs[:-1], 1e-4)
+
+
+def guidance(diffusers):
+    guider = diffusers.guiders.ClassifierFreeGuidance(guidance_scale=3.0)
+    x = noisy(300)[2]
+    told, untold = (lambda x, level: 0.5 * x), (lambda x, level: x + 1)
+    ours = guided(told, untold, 3.0)(x, torch.tensor(0.0, dtype=torch.float64))
+    agree(ours, guider.forward(told(x, 0), untold(x, 0)).pred, EXACT)
+
+
+# by the first column of the table
+LINES = {
+    "`linear_schedule()`": (linear,),
+    "`cosine_schedule()`": (cosine,),
+    "`schedule.alpha_bar[t]`, t from 1": (alpha_bar,),
+    "`schedule.log_snr[t]`": (level,),
+    "`q.marginal(x0, t).sample()`": (jump, scaled),
+    '`predicts="eps"`, `"x0"`, `"v"`': (target,),
+    '`variance="posterior"`, `"beta"`': (variance,),
+    "`images=True`": (clip,),
+    "`p.step(x_t, t)`": (step,),
+    "`p.ddim(x_t, t, eta=0)`": (ddim,),
+    "`p.respace(50)`": (respace,),
+    "`karras_grid(start, end, 9)`": (karras,),
+    "`guided(p.given(y=3), p, w)`": (guidance,),
+}
+
+
+def test_every_line_of_the_table_is_run_here():
+    cells = json.loads(INDEX.read_text(encoding="utf-8"))["cells"]
+    text = next(c for c in map(lambda c: "".join(c["source"]), cells) if "| k-diffusion |" in c)
+    rows = re.findall(r"(?m)^\| (`[^|]*?) \|", text)
+    assert rows == list(LINES)
+
+
+@pytest.mark.parametrize(
+    "line", [line for lines in LINES.values() for line in lines], ids=lambda f: f.__name__
+)
+def test_words_of_others(line, request):
+    names = line.__code__.co_varnames[: line.__code__.co_argcount]
+    line(*map(request.getfixturevalue, names))
