@@ -256,3 +256,36 @@ def test_every_line_of_the_table_is_run_here():
 def test_words_of_others(line, request):
     names = line.__code__.co_varnames[: line.__code__.co_argcount]
     line(*map(request.getfixturevalue, names))
+
+
+# what chapter 8b's card says of diffusers
+
+
+def test_ddim_keeps_the_old_noise_of_a_clipped_guess(diffusers):
+    scheduler = diffusers.DDIMScheduler()
+    scheduler.set_timesteps(1000)
+    s, x_t = Q.schedule, noisy(300)[2]
+    eps = -4 * x_t
+    x0 = ((x_t - s.noise_var[300].sqrt() * eps) / s.alpha_bar[300].sqrt()).clamp(-1, 1)
+    again = (x_t - s.alpha_bar[300].sqrt() * x0) / s.noise_var[300].sqrt()
+    for option, kept in ((False, eps), (True, again)):
+        there = scheduler.step(eps, 299, x_t, use_clipped_model_output=option).prev_sample
+        agree(s.alpha_bar[299].sqrt() * x0 + s.noise_var[299].sqrt() * kept, there)
+    assert not torch.allclose(eps, again)
+    assert torch.equal(
+        scheduler.step(eps, 299, x_t).prev_sample,
+        scheduler.step(eps, 299, x_t, use_clipped_model_output=False).prev_sample,
+    )
+
+
+def test_fewer_training_steps_do_not_end_in_noise(diffusers):
+    assert diffusers.DDPMScheduler(num_train_timesteps=100).alphas_cumprod[-1] > 0.3
+    scheduler = diffusers.DDPMScheduler(timestep_spacing="trailing")
+    scheduler.set_timesteps(100)
+    assert scheduler.alphas_cumprod[scheduler.timesteps[0]] < 1e-4
+
+
+def test_one_minus_alpha_bar_is_subtracted_in_float32(diffusers):
+    bar = diffusers.DDPMScheduler().alphas_cumprod
+    off = ((1 - bar).double() / Q.schedule.noise_var[1:] - 1).abs()
+    assert bar.dtype == torch.float32 and 1e-4 < off[:10].max() < 3e-4
