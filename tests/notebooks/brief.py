@@ -146,8 +146,7 @@ BRIEF = {
         "flow(p, z, start, 6.0, 20)": "flow(p, z, start, 6.0, 6)",
         "walk(p, z, start, 6.0, 50, 1.0, seed(7))": "walk(p, z, start, 6.0, 12, 1.0, seed(7))",
         "fine = 96\n": "fine = 48\n",
-        "counts, errors = (4, 8, 16, 32), {}": "counts, errors = (3, 6, 12, 24), {}",
-        "for steps in (5, 10, 25):": "for steps in (5, 6, 7):",
+        "in (6, 12, 24, fine)}": "in (3, 6, 12, fine)}",
     },
     "11_likelihood_by_flow.ipynb": {
         "pictures = images[:4].double()\n": "pictures = images[:1].double()\n",
