@@ -55,7 +55,7 @@ class LocalDenoiser:
     """The pile's best guess when each pixel sees only a window of the noisy picture [Kamb & Ganguli 2024]: a denoiser.
 
         LocalDenoiser(data, 5)                     a window knows where it stands: their local score machine (LS)
-        LocalDenoiser(data, 5, equivariant=True)   it does not: equivariant and local, with borders (their ELS)
+        LocalDenoiser(data, 5, equivariant=True)   it does not: equivariant and local, their boundary-broken ELS
 
     data (n, c, h, w), the pile. patch: the side of the window, odd; what sticks out of the picture is cut off. A pixel's
     guess is the average of the middle pixels of the pile's windows, each by how likely it is to have become the noisy one.
