@@ -1,0 +1,381 @@
+"Chapter 17: the posterior of a mixture against Bayes' rule by other ways, and each assumption where it is exact."
+
+import math
+
+import pytest
+import torch
+
+from diffusion_math import Empirical, GaussianMixture, as_denoiser
+from diffusion_math.guidance import classified
+from diffusion_math.inverse import Measurement, steered
+
+f64 = torch.float64
+LEVELS = [-5.0, -1.0, 0.5, 3.0]
+KINDS = ["round", "diagonal", "full", "low rank"]
+MASK = torch.tensor([True, False, True, False])
+
+
+def seed(n):
+    return torch.Generator().manual_seed(n)
+
+
+def normal(*shape, gen=0):
+    return torch.randn(*shape, generator=seed(gen), dtype=f64)
+
+
+def covariances(kind, k=3, d=4):
+    "Covariances as GaussianMixture takes them, and as plain matrices."
+    var = 0.1 + torch.rand(k, d, generator=seed(5), dtype=f64)
+    eye = torch.eye(d, dtype=f64)
+    if kind == "round":
+        return var[:, 0], var[:, 0, None, None] * eye
+    if kind == "diagonal":
+        return var, torch.diag_embed(var)
+    if kind == "full":
+        B = normal(k, d, d, gen=6) / 2
+        return (full := B @ B.mT + 0.05 * eye), full
+    U = torch.linalg.qr(normal(k, d, 2, gen=7))[0]
+    of_U, floor = var[:, :2], var[:, 3] / 5
+    C = torch.einsum("kdr,kr,ker->kde", U, of_U - floor[:, None], U) + floor[:, None, None] * eye
+    return (U, of_U, floor), C
+
+
+def law_of(kind, k=3, d=4):
+    weights = torch.tensor([0.5, 0.3, 0.2], dtype=f64)[:k]
+    covs, C = covariances(kind, k, d)
+    means = normal(k, d, gen=8)
+    return GaussianMixture(weights / weights.sum(), means, covs), means, C
+
+
+def of_matrix(A):
+    "The matrix of a mask, row by row."
+    return torch.eye(A.numel(), dtype=f64)[A.flatten()] if A.dtype == torch.bool else A
+
+
+def seen(kind):
+    return MASK if kind == "mask" else normal(2, 4, gen=9)
+
+
+# ---- the measurement itself
+
+
+@pytest.mark.parametrize("what", ["mask", "matrix"])
+def test_a_measurement_is_its_matrix_and_its_noise(what):
+    A, x0 = seen(what), normal(5, 4)
+    measure = Measurement(A, 0.3)
+    assert measure.m == 2 and measure.std == 0.3 and measure.A is A
+    assert torch.allclose(measure(x0), x0 @ of_matrix(A).T, atol=1e-14)
+    y = normal(5, 2, gen=1)
+    truth = torch.distributions.MultivariateNormal(
+        x0 @ of_matrix(A).T, 0.09 * torch.eye(2, dtype=f64)
+    )
+    assert torch.allclose(measure.log_prob(y, x0), truth.log_prob(y), atol=1e-12)
+    assert torch.allclose(measure.log_prob(y[0], x0), truth.log_prob(y[:1]), atol=1e-12)
+    many = measure.sample(x0[:1].expand(40_000, -1), seed(2)) - measure(x0[:1])
+    assert (many.mean(0).abs() < 5 * 0.3 / 200).all()
+    assert ((many.var(0) / 0.09 - 1).abs() < 5 * (2 / 40_000) ** 0.5).all()
+    assert abs(many.T.corrcoef()[0, 1]) < 5 / 200
+
+
+def test_a_mask_lists_what_is_seen_in_the_event_s_order():
+    mask = torch.zeros(1, 2, 3, dtype=torch.bool)
+    mask[0, 1, 0] = mask[0, 0, 2] = True
+    x0 = torch.arange(6.0).view(1, 1, 2, 3)
+    assert Measurement(mask, 0.1)(x0).tolist() == [[2.0, 3.0]]
+    assert Measurement(torch.ones(1, 6), 0.1)(x0).tolist() == [[15.0]]
+    assert Measurement(mask, 0.1).sample(x0.half()).dtype == torch.float16
+
+
+def test_the_same_seed_gives_the_same_measurement():
+    measure, x0 = Measurement(MASK, 0.3), normal(5, 4)
+    assert torch.equal(measure.sample(x0, seed(1)), measure.sample(x0, seed(1)))
+
+
+# ---- the posterior
+
+
+@pytest.mark.parametrize("what", ["mask", "matrix"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_evidence_is_the_bells_seen_through_A(kind, what):
+    law, means, C = law_of(kind)
+    A, y = of_matrix(seen(what)), 2 * normal(6, 2, gen=3)
+    each = [
+        torch.distributions.MultivariateNormal(A @ m, A @ S @ A.T + 0.04 * torch.eye(2, dtype=f64))
+        for m, S in zip(means, C)
+    ]
+    truth = torch.stack([w.log() + q.log_prob(y) for w, q in zip(law.weights, each)]).logsumexp(0)
+    found = Measurement(seen(what), 0.2).log_evidence(law, y)
+    assert (found - truth).abs().max() < 1e-10
+    one = Measurement(seen(what), 0.2).log_evidence(law, y[0])
+    assert one.shape == () and abs(one - truth[0]) < 1e-10
+
+
+@pytest.mark.parametrize("what", ["mask", "matrix"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_bayes_rule_holds_at_every_point(kind, what):
+    "log p(x0 | y) + log p(y) = log p(x0) + log p(y | x0), for any x0."
+    law = law_of(kind)[0]
+    measure, x0, y = Measurement(seen(what), 0.2), normal(7, 4, gen=4), normal(2, gen=3)
+    left = measure.posterior(law, y).log_prob(x0) + measure.log_evidence(law, y)
+    right = law.log_prob(x0) + measure.log_prob(y, x0)
+    assert (left - right).abs().max() < 1e-9 * right.abs().max()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_moments_of_the_posterior_by_importance_sampling(kind):
+    law, measure, y = law_of(kind)[0], Measurement(seen("matrix"), 0.5), normal(2, gen=3)
+    x0 = law.sample(200_000, seed(1))
+    log_w = measure.log_prob(y, x0)
+    mean_w = log_w.exp().mean()
+    stderr = log_w.exp().std() / len(x0) ** 0.5
+    assert abs(mean_w - measure.log_evidence(law, y).exp()) < 5 * stderr
+    post = measure.posterior(law, y)
+    w = log_w.softmax(0)
+    for f in (lambda x: x, lambda x: x[:, :1] * x):  # means, and products
+        mean = (w[:, None] * f(x0)).sum(0)
+        err = (w[:, None].square() * (f(x0) - mean).square()).sum(0).sqrt()
+        own = f(post.sample(200_000, seed(2)))
+        own_err = own.std(0) / len(own) ** 0.5
+        assert ((mean - own.mean(0)).abs() < 5 * (err**2 + own_err**2).sqrt()).all()
+
+
+def test_the_posterior_on_a_grid():
+    "Two numbers of which the sum is measured: Bayes' rule on a grid, cell by cell."
+    means = torch.tensor([[-1.0, 0.5], [1.2, -0.3]], dtype=f64)
+    law = GaussianMixture([0.7, 0.3], means, torch.tensor([0.3, 0.5], dtype=f64))
+    measure, y = Measurement(torch.ones(1, 2, dtype=f64), 0.4), torch.tensor([0.6], dtype=f64)
+    edge = torch.linspace(-7, 7, 401, dtype=f64)
+    grid = torch.cartesian_prod(edge, edge)
+    log = law.log_prob(grid) + measure.log_prob(y, grid)
+    cell = (edge[1] - edge[0]) ** 2
+    assert abs(log.logsumexp(0) + cell.log() - measure.log_evidence(law, y)) < 1e-10
+    due = log.softmax(0) / cell
+    assert (measure.posterior(law, y).log_prob(grid).exp() - due).abs().max() < 1e-10
+
+
+def test_weights_say_which_component_it_was():
+    law, means, C = law_of("full")
+    measure, y = Measurement(MASK, 0.2), normal(2, gen=3)
+    post, A = measure.posterior(law, y), of_matrix(MASK)
+    each = torch.stack([
+        torch.distributions.MultivariateNormal(
+            A @ m, A @ S @ A.T + 0.04 * torch.eye(2, dtype=f64)
+        ).log_prob(y)
+        for m, S in zip(means, C)
+    ])  # fmt: skip
+    assert torch.allclose(post.weights, (law.weights.log() + each).softmax(0), atol=1e-12)
+    gain = C @ A.T @ torch.linalg.inv(A @ C @ A.T + 0.04 * torch.eye(2, dtype=f64))
+    due = means + torch.einsum("kdm,km->kd", gain, y - means @ A.T)
+    assert torch.allclose(post.means, due, atol=1e-12)
+
+
+@pytest.mark.parametrize("std", [1e-6, 1e-3, 30.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_noise_that_is_tiny_or_huge(kind, std):
+    law, _, C = law_of(kind)
+    measure, x0 = Measurement(MASK, std), law.sample(4, seed(3))
+    y = measure.sample(x0[:1], seed(4))[0]
+    post = measure.posterior(law, y)
+    drawn = post.sample(2000, seed(5))
+    assert ((measure(drawn) - y).std(0) < 1.3 * std).all()
+    near = torch.where(MASK, x0[0] + std * normal(4, 4), normal(4, 4, gen=2))
+    # what A sees, as a number of std: z^2 is up to some tens, and its digits are those of (y - x0) / std
+    left = post.log_prob(near) + measure.log_evidence(law, y)
+    right = law.log_prob(near) + measure.log_prob(y, near)
+    assert (left - right).abs().max() < 1e-5 if std == 1e-6 else 1e-8
+
+
+def test_points_stay_points_and_are_weighed_anew():
+    data = normal(30, 4)
+    for A in (MASK, seen("matrix")):
+        measure, y = Measurement(A, 0.3), normal(2, gen=3)
+        post = measure.posterior(Empirical(data), y)
+        assert torch.allclose(post.weights, measure.log_prob(y, data).softmax(0), atol=1e-12)
+        assert torch.equal(post.means, data) and not post.components.var.any()
+        evidence = measure.log_prob(y, data).logsumexp(0) - math.log(30)
+        assert abs(measure.log_evidence(Empirical(data), y) - evidence) < 1e-12
+
+
+def test_a_digit_s_size_and_any_event_shape():
+    gen, d = seed(1), 784
+    x = torch.rand(60, 1, 28, 28, generator=gen, dtype=f64)
+    law = GaussianMixture.fit(x, labels=torch.arange(60) % 2, floor=1e-2)
+    mask = torch.zeros(1, 28, 28, dtype=torch.bool)
+    mask[:, :14] = True
+    measure = Measurement(mask, 0.05)
+    x0 = law.sample(3, gen)
+    y = measure.sample(x0[:1], gen)[0]
+    post = measure.posterior(law, y)
+    assert post.event_shape == (1, 28, 28) and measure.m == d // 2
+    left = post.log_prob(x0) + measure.log_evidence(law, y)
+    right = law.log_prob(x0) + measure.log_prob(y, x0)
+    assert ((left - right).abs() < 1e-9 * right.abs()).all()
+    assert (measure(post.sample(5, gen)) - y).std() < 0.1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_float32_keeps_its_digits(kind):
+    law, measure, y = law_of(kind)[0], Measurement(MASK, 0.2), normal(2, gen=3)
+    half, post = measure.posterior(law.to(torch.float32), y.float()), measure.posterior(law, y)
+    assert half.means.dtype == torch.float32
+    x = normal(5, 4)
+    due = post.denoise(x, 0.5)
+    assert (half.denoise(x.float(), 0.5) - due).abs().max() < 1e-5 * due.abs().max()
+    said = measure.log_evidence(law.to(torch.float32), y.float())
+    assert said.dtype == torch.float32
+    assert abs(said - measure.log_evidence(law, y)) < 1e-5 * abs(said)
+
+
+# ---- a denoiser that is told y
+
+
+def log_prob_of_y(law, A, std, y):
+    "x_t, log_snr -> log p(y | x_t), exactly: (y, x_t) are one measurement of x0, of noise 1."
+
+    def log_prob(x_t, level):
+        a, s = torch.sigmoid(level[0]).sqrt(), torch.sigmoid(-level[0]).sqrt()
+        both = Measurement(torch.cat([A / std, a / s * torch.eye(A.shape[1], dtype=f64)]), 1.0)
+        ahead = Measurement(a / s * torch.eye(A.shape[1], dtype=f64), 1.0)
+        z = torch.cat([(y / std).expand(len(x_t), -1), x_t / s], 1)
+        return both.log_evidence(law, z) - ahead.log_evidence(law, x_t / s)
+
+    return log_prob
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("what", ["mask", "matrix"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_posterior_s_denoiser_is_the_law_s_and_a_slope(kind, what, level):
+    law, y, x = law_of(kind)[0], normal(2, gen=3), normal(6, 4, gen=4)
+    told = classified(law, log_prob_of_y(law, of_matrix(seen(what)), 0.3, y))
+    due = Measurement(seen(what), 0.3).posterior(law, y).denoise(x, level)
+    assert (told(x, level) - due).abs().max() < 1e-10 * max(1, due.abs().max())
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("what", ["mask", "matrix"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_moments_are_exact_for_any_one_bell(kind, what, level):
+    law, y, x = law_of(kind, k=1)[0], normal(2, gen=3), normal(6, 4, gen=4)
+    measure = Measurement(seen(what), 0.3)
+    due = measure.posterior(law, y).denoise(x, level)
+    assert (steered(law, measure, y, "moments")(x, level) - due).abs().max() < 1e-9
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("what", ["mask", "matrix"])
+def test_unit_is_exact_where_the_data_are_noise_alone(what, level):
+    mean = torch.zeros(1, 4, dtype=f64)
+    law = GaussianMixture([1.0], mean, torch.ones(1, dtype=f64))
+    measure, y, x = Measurement(seen(what), 0.3), normal(2, gen=3), normal(6, 4, gen=4)
+    due = measure.posterior(law, y).denoise(x, level)
+    assert (steered(law, measure, y, "unit")(x, level) - due).abs().max() < 1e-10
+    assert (steered(law, measure, y, "point")(x, level) - due).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_point_pulls_too_hard_by_its_missing_variance(level):
+    "One bell, one number: (std^2 + V) / std^2 times the pull that is due."
+    law = GaussianMixture([1.0], torch.tensor([[0.4]], dtype=f64), torch.tensor([0.7], dtype=f64))
+    measure, x = Measurement(torch.ones(1, 1, dtype=f64), 0.3), normal(6, 1)
+    y = torch.tensor([1.1], dtype=f64)
+    D, due = law.denoise(x, level), measure.posterior(law, y).denoise(x, level)
+    V = law.denoise_cov(x, level, diag=True)
+    point = steered(law, measure, y)(x, level)
+    assert ((point - D) / (due - D) - (0.09 + V) / 0.09).abs().max() < 1e-9
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("what", ["mask", "matrix"])
+@pytest.mark.parametrize("assume", ["point", "unit"])
+def test_steered_is_the_slope_of_what_it_assumes(assume, what, level):
+    "Against a classifier that says N(y; A D, std^2 I + A V A') itself."
+    law, y, x = law_of("full")[0], normal(2, gen=3), normal(6, 4, gen=4)
+    A = of_matrix(seen(what))
+    cov = 0.09 * torch.eye(2, dtype=f64)
+    if assume == "unit":
+        cov = cov + A @ A.T / (1 + math.exp(level))
+
+    def assumed(x_t, v):
+        q = torch.distributions.MultivariateNormal(law.denoise(x_t, v) @ A.T, cov)
+        return q.log_prob(y)
+
+    due = classified(law, assumed)(x, level)
+    found = steered(law, Measurement(seen(what), 0.3), y, assume)(x, level)
+    assert (found - due).abs().max() < 1e-10 * due.abs().max()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("what", ["mask", "matrix"])
+def test_moments_are_kalman_s_gain_of_the_true_covariance(what, level):
+    law, y, x = law_of("full")[0], normal(2, gen=3), normal(6, 4, gen=4)
+    A, D, V = of_matrix(seen(what)), law.denoise(x, level), law.denoise_cov(x, level)
+    noisy = A @ V @ A.T + 0.09 * torch.eye(2, dtype=f64)
+    due = D + torch.einsum("ndm,nm->nd", V @ A.T @ torch.linalg.inv(noisy), y - D @ A.T)
+    measure = Measurement(seen(what), 0.3)
+    assert (steered(law, measure, y, "moments")(x, level) - due).abs().max() < 1e-9
+    # with one pass of two the gain is another
+    assert (steered(law, measure, y, "moments", 1)(x, level) - due).abs().max() > 1e-4
+
+
+def test_steered_takes_a_y_and_a_level_for_each_and_any_event():
+    law, x = law_of("diagonal")[0], normal(3, 4, gen=4)
+    measure, y = Measurement(MASK, 0.3), normal(3, 2, gen=3)
+    levels = torch.tensor([-1.0, 0.5, 3.0], dtype=f64)
+    for assume in ("point", "unit", "moments"):
+        each = steered(law, measure, y, assume)(x, levels)
+        for i in range(3):
+            one = steered(law, measure, y[i], assume)(x[i : i + 1], levels[i])
+            assert (each[i] - one[0]).abs().max() < 1e-11
+    pictures = lambda x_t, v: law.denoise(x_t.flatten(1), v).view(x_t.shape)
+    as_picture = steered(pictures, Measurement(MASK.view(1, 2, 2), 0.3), y)
+    flat = steered(law, measure, y)(x, levels)
+    assert (as_picture(x.view(3, 1, 2, 2), levels).flatten(1) - flat).abs().max() < 1e-12
+
+
+def test_steered_in_float32_without_noise_and_without_a_slope():
+    law, x = law_of("full")[0], normal(3, 4, gen=4)
+    measure, y = Measurement(MASK, 0.3), normal(2, gen=3)
+    for assume in ("point", "unit", "moments"):
+        told = steered(law, measure, y, assume)
+        single = told(x.float(), 0.5)
+        assert single.dtype == torch.float32 and not single.requires_grad
+        assert (single - told(x, 0.5)).abs().max() < 2e-5 * told(x, 0.5).abs().max()
+        assert torch.equal(told(x, math.inf), x)
+        with torch.no_grad():
+            assert torch.equal(as_denoiser(told)(x, 0.5), told(x, 0.5))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "make, kind, words",
+    [
+        (lambda: Measurement(MASK, 0.0), ValueError, "std must be above 0 and finite, got 0"),
+        (lambda: Measurement(MASK, "small"), TypeError, "std must be a number, got str"),
+        (lambda: Measurement(MASK & False, 0.1), ValueError, "A must show at least one number"),
+        (lambda: Measurement(torch.zeros(4), 0.1), ValueError, "A must have 2 dimensions"),
+        (lambda: Measurement(torch.ones(2, 4) / 0, 0.1), ValueError, "A must be finite, got inf"),
+        (lambda: Measurement([[1.0]], 0.1), TypeError, "A must be a floating-point tensor"),
+        (lambda: Measurement(MASK, 0.1)(normal(3, 5)), ValueError, "x0 must have shape (n, 4), got (3, 5)"),
+        (lambda: Measurement(normal(2, 4), 0.1)(normal(3, 5)), ValueError, "x0 must hold events of 4 numbers, got shape (3, 5)"),
+        (lambda: Measurement(MASK, 0.1).sample(normal(3, 4), 7), TypeError, "generator must be"),
+        (lambda: Measurement(MASK, 0.1).log_prob(normal(3), normal(5, 4)), ValueError, "y must have shape (2,) or (n, 2), got (3,)"),
+        (lambda: Measurement(MASK, 0.1).log_prob(normal(3, 2), normal(5, 4)), ValueError, "y must be one for all x0, or 5, got 3"),
+        (lambda: Measurement(MASK, 0.1).posterior(law_of("full")[0], normal(3, 2)), ValueError, "y must be one measurement, (2,), got (3, 2)"),
+        (lambda: Measurement(MASK, 0.1).posterior(law_of("full")[0], normal(2) / 0), ValueError, "y must be finite"),
+        (lambda: Measurement(MASK, 0.1).posterior("law", normal(2)), TypeError, "law must be a GaussianMixture, got str"),
+        (lambda: Measurement(MASK, 0.1).posterior(law_of("full", d=3)[0], normal(2)), ValueError, "x0 must have shape (n, 4)"),
+        (lambda: Measurement(torch.ones(2, 4, dtype=f64), 1e-9).log_evidence(law_of("full")[0], normal(2)), ValueError, "std is too small for float64"),
+        (lambda: steered(law_of("full")[0], Measurement(MASK, 0.1), normal(2), "none"), ValueError, "assume must be one of point, unit, moments, got 'none'"),
+        (lambda: steered(law_of("full")[0], MASK, normal(2)), TypeError, "measurement must be a Measurement"),
+        (lambda: steered(law_of("full")[0], Measurement(MASK, 0.1), [1.0]), TypeError, "y must be a floating-point tensor"),
+        (lambda: steered(law_of("full")[0], Measurement(MASK, 0.1), normal(3)), ValueError, "y must have shape (2,)"),
+        (lambda: steered(law_of("full")[0], Measurement(MASK, 0.1), normal(2))(normal(3, 4), -math.inf), ValueError, "nothing of x0 is left"),
+        (lambda: steered(3, Measurement(MASK, 0.1), normal(2)), TypeError, "denoiser must be"),
+        (lambda: steered(law_of("full")[0], Measurement(MASK, 0.1), normal(2), "moments", 0), ValueError, "passes must be 1 or more, got 0"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_named(make, kind, words):
+    with pytest.raises(kind) as error:
+        make()
+    assert words in str(error.value)
