@@ -7,7 +7,8 @@ import torch
 
 from diffusion_math import Empirical, GaussianMixture, as_denoiser
 from diffusion_math.guidance import classified
-from diffusion_math.inverse import Measurement, steered
+from diffusion_math.inverse import Measurement, particles, replaced, steered
+from diffusion_math.sde import walk
 
 f64 = torch.float64
 LEVELS = [-5.0, -1.0, 0.5, 3.0]
@@ -101,9 +102,11 @@ def test_the_evidence_is_the_bells_seen_through_A(kind, what):
     A, y = of_matrix(seen(what)), 2 * normal(6, 2, gen=3)
     each = [
         torch.distributions.MultivariateNormal(A @ m, A @ S @ A.T + 0.04 * torch.eye(2, dtype=f64))
-        for m, S in zip(means, C)
+        for m, S in zip(means, C, strict=True)
     ]
-    truth = torch.stack([w.log() + q.log_prob(y) for w, q in zip(law.weights, each)]).logsumexp(0)
+    truth = torch.stack(
+        [w.log() + q.log_prob(y) for w, q in zip(law.weights, each, strict=True)]
+    ).logsumexp(0)
     found = Measurement(seen(what), 0.2).log_evidence(law, y)
     assert (found - truth).abs().max() < 1e-10
     one = Measurement(seen(what), 0.2).log_evidence(law, y[0])
@@ -161,7 +164,7 @@ def test_weights_say_which_component_it_was():
         torch.distributions.MultivariateNormal(
             A @ m, A @ S @ A.T + 0.04 * torch.eye(2, dtype=f64)
         ).log_prob(y)
-        for m, S in zip(means, C)
+        for m, S in zip(means, C, strict=True)
     ])  # fmt: skip
     assert torch.allclose(post.weights, (law.weights.log() + each).softmax(0), atol=1e-12)
     gain = C @ A.T @ torch.linalg.inv(A @ C @ A.T + 0.04 * torch.eye(2, dtype=f64))
@@ -346,6 +349,187 @@ def test_steered_in_float32_without_noise_and_without_a_slope():
             assert torch.equal(as_denoiser(told)(x, 0.5), told(x, 0.5))
 
 
+# ---- pasting
+
+
+def bell_2d(mean=(0.3, -0.6), rho=0.8):
+    C = torch.tensor([[1.0, rho], [rho, 1.3]], dtype=f64)
+    return GaussianMixture([1.0], torch.tensor([mean], dtype=f64), C[None]), C
+
+
+def affine(C, mean, level):
+    "D = G x + b of a bell."
+    a, s2 = torch.tensor(level, dtype=f64).sigmoid().sqrt(), 1 / (1 + math.exp(level))
+    G = a * C @ torch.linalg.inv(a**2 * C + s2 * torch.eye(2, dtype=f64))
+    return G, mean - a * G @ mean
+
+
+def step_of(C, mean, here, there):
+    "x' = P x + c + dice xi: the posterior's step [DDPM eqs. 6, 7], with a bell's guess."
+    a, b = (torch.tensor(v, dtype=f64).sigmoid().sqrt() for v in (here, there))
+    share = a / b  # sqrt(alpha)
+    of_x0 = b * (1 - share**2) / (1 - a**2)
+    of_x = share * (1 - b**2) / (1 - a**2)
+    G, shift = affine(C, mean, here)
+    dice = ((1 - b**2) / (1 - a**2) * (1 - share**2)).sqrt()
+    return of_x * torch.eye(2, dtype=f64) + of_x0 * G, of_x0 * shift, dice
+
+
+@pytest.mark.parametrize("again", [1, 2, 5])
+@pytest.mark.parametrize("steps", [3, 12])
+def test_pasting_is_a_recursion_of_means_and_variances(steps, again):
+    "Of a bell of two numbers, one unseen (u) and one pasted: all of it stays Gaussian."
+    law, C = bell_2d()
+    mean, y = law.means[0], 1.4
+    grid = torch.linspace(-5, 5, steps + 1).tolist()
+    m, v = (
+        torch.zeros(2, dtype=f64),
+        torch.ones(2, dtype=f64),
+    )  # u and the pasted one, never correlated
+    for here, there in zip(grid[:-1], grid[1:], strict=True):
+        P, c, dice = step_of(C, mean, here, there)
+        a, b = (torch.tensor(x, dtype=f64).sigmoid().sqrt() for x in (here, there))
+        for k in range(again):
+            m, v = P @ m + c, P.square() @ v + dice**2
+            m, v = torch.stack([m[0], b * y]), torch.stack([v[0], 1 - b**2])
+            if k < again - 1:
+                keep = a / b
+                m, v = keep * m, keep**2 * v + 1 - keep**2
+    G, shift = affine(C, mean, grid[-1])
+    due, var = (G @ m + shift)[0], (G.square() @ v)[0]
+    measure = Measurement(torch.tensor([False, True]), 0.1)
+    gen, n = seed(3), 40_000
+    x = torch.randn(n, 2, generator=gen, dtype=f64)
+    found = replaced(law, measure, torch.tensor([y], dtype=f64), x, -5.0, 5.0, steps, again, gen)
+    assert torch.equal(found[:, 1], torch.full((n,), y, dtype=f64))
+    assert abs(found[:, 0].mean() - due) < 5 * (var / n).sqrt()
+    assert abs(found[:, 0].var() / var - 1) < 5 * (2 / n) ** 0.5
+
+
+def test_going_back_brings_pasting_near_the_posterior():
+    law, _ = bell_2d()
+    measure, y = Measurement(torch.tensor([False, True]), 1e-4), torch.tensor([1.4], dtype=f64)
+    due = measure.posterior(law, y).means[0, 0]
+    off = []
+    for again in (1, 4, 16):
+        x = normal(20_000, 2, gen=again)
+        drawn = replaced(law, measure, y, x, -6.0, 6.0, 40, again, seed(again))
+        off.append(abs(drawn[:, 0].mean() - due))
+    assert off[0] > 2 * off[1] > 4 * off[2] and off[2] > 0
+
+
+def test_pasting_where_nothing_hangs_together_is_the_walk_s_own():
+    "Of two numbers that are independent, the unseen one is drawn as if nobody had measured."
+    law = GaussianMixture(
+        [1.0], torch.zeros(1, 2, dtype=f64), torch.tensor([[0.5, 2.0]], dtype=f64)
+    )
+    measure, y = Measurement(torch.tensor([False, True]), 0.1), torch.tensor([3.0], dtype=f64)
+    drawn = replaced(law, measure, y, normal(20_000, 2), -6.0, 8.0, 60, 1, seed(2))[:, 0]
+    plain = walk(law, normal(20_000, 2), -6.0, 8.0, 60, 1.0, seed(4))[:, 0]
+    assert abs(drawn.mean()) < 5 * drawn.std() / 20_000**0.5
+    assert abs(drawn.var() / plain.var() - 1) < 5 * 2 / 20_000**0.5
+
+
+def test_pasting_keeps_pictures_precision_and_seed():
+    pictures = lambda x, v: law_of("diagonal")[0].denoise(x.flatten(1), v).view(x.shape)
+    measure, y = Measurement(MASK.view(1, 2, 2), 0.1), normal(3, 2).float()
+    x = normal(3, 1, 2, 2).float()
+    one, two = (replaced(pictures, measure, y, x, -3.0, 3.0, 4, 2, seed(1)) for _ in range(2))
+    assert one.dtype == torch.float32 and one.shape == x.shape and torch.equal(one, two)
+    assert torch.equal(measure(one), y)
+
+
+# ---- particles
+
+
+@pytest.mark.parametrize("assume", ["point", "unit"])
+@pytest.mark.parametrize("n", [2, 16])
+def test_the_mean_weight_is_the_evidence_of_a_chain_known_in_closed_form(n, assume):
+    "One bell: the walk's draws are Gaussian, and so p(y) is known, whatever the steps and n."
+    law, C = bell_2d()
+    mean, y, steps = law.means[0], torch.tensor([0.9], dtype=f64), 5
+    grid = torch.linspace(-5, 5, steps + 1).tolist()
+    m, V = torch.zeros(2, dtype=f64), torch.eye(2, dtype=f64)
+    for here, there in zip(grid[:-1], grid[1:], strict=True):
+        P, c, dice = step_of(C, mean, here, there)
+        m, V = P @ m + c, P @ V @ P.T + dice**2 * torch.eye(2, dtype=f64)
+    G, shift = affine(C, mean, grid[-1])
+    A = torch.tensor([[0.5, 1.0]], dtype=f64)
+    m, V = A @ (G @ m + shift), A @ G @ V @ G.T @ A.T + 2.25 * torch.eye(1, dtype=f64)
+    due = torch.distributions.MultivariateNormal(m, V).log_prob(y).exp()
+    measure, gen, runs = Measurement(A, 1.5), seed(n), 150
+    said = []
+    for _ in range(runs):
+        x = torch.randn(n, 2, generator=gen, dtype=f64)
+        out = particles(law, measure, y, x, -5.0, 5.0, steps, assume, gen)
+        said.append(out.log_evidence)
+    said = torch.tensor(said, dtype=f64).exp()
+    stderr = said.std() / runs**0.5
+    assert abs(said.mean() - due) < 5 * stderr and stderr < 0.1 * due
+    assert out.draws.shape == (n, 2) and out.ess.shape == (steps + 1,)
+    assert ((out.ess >= 1 / n - 1e-9) & (out.ess <= 1 + 1e-9)).all()
+
+
+def test_particles_weigh_any_function_without_bias():
+    "E[p_hat f(draws)] = E[f(x0) p(y | x0)] over the walk's own draws, of two humps."
+    law = law_of("diagonal")[0]
+    measure, y, gen = Measurement(MASK, 0.7), torch.tensor([0.4, -0.2], dtype=f64), seed(7)
+    ends = walk(law, torch.randn(60_000, 4, generator=gen, dtype=f64), -5.0, 5.0, 8, 1.0, gen)
+    x0 = law.denoise(ends, 5.0)
+    plain = measure.log_prob(y, x0).exp()[:, None] * torch.cat([torch.ones_like(x0[:, :1]), x0], 1)
+    runs = []
+    for _ in range(120):
+        x = torch.randn(32, 4, generator=gen, dtype=f64)
+        out = particles(law, measure, y, x, -5.0, 5.0, 8, "unit", gen)
+        mean = torch.cat([torch.ones(1, dtype=f64), out.draws.mean(0)])
+        runs.append(math.exp(out.log_evidence) * mean)
+    runs = torch.stack(runs)
+    stderr = (runs.var(0) / len(runs) + plain.var(0) / len(plain)).sqrt()
+    assert ((runs.mean(0) - plain.mean(0)).abs() < 5 * stderr).all()
+    assert (stderr < 0.15 * runs.std(0) + 0.01).all()
+
+
+def test_many_particles_draw_the_posterior():
+    means = torch.tensor([[-1.0, -0.5], [1.0, 0.8]], dtype=f64)
+    law = GaussianMixture([0.6, 0.4], means, torch.tensor([0.2, 0.3], dtype=f64))
+    measure, y = Measurement(torch.tensor([True, False]), 0.5), torch.tensor([0.2], dtype=f64)
+    due = measure.posterior(law, y).weights[1].item()
+    shares, said = [], []
+    for k in range(8):
+        out = particles(law, measure, y, normal(1000, 2, gen=k), -8.0, 8.0, 100, "unit", seed(k))
+        shares.append(law.responsibilities(out.draws)[:, 1].mean().item())
+        said.append(out.log_evidence)
+    shares = torch.tensor(shares)
+    assert abs(shares.mean() - due) < 5 * shares.std() / 8**0.5 + 0.01
+    said = torch.tensor(said).exp().mean().log()
+    assert abs(said - measure.log_evidence(law, y)) < 0.05
+
+
+def test_particles_keep_pictures_precision_and_seed():
+    pictures = lambda x, v: law_of("diagonal")[0].denoise(x.flatten(1), v).view(x.shape)
+    measure, y = Measurement(MASK.view(1, 2, 2), 0.4), normal(2).float()
+    x = normal(6, 1, 2, 2).float()
+    one, two = (
+        particles(pictures, measure, y, x, -3.0, 3.0, 4, generator=seed(1)) for _ in range(2)
+    )
+    assert one.draws.dtype == torch.float32 and one.draws.shape == x.shape
+    assert torch.equal(one.draws, two.draws) and one.log_evidence == two.log_evidence
+
+
+LAW, SEEN, SAME = law_of("full")[0], Measurement(MASK, 0.1), torch.ones(2, 4, dtype=f64)
+
+
+def paste(measure=None, y=None, x=None, start=-3.0, end=3.0, steps=2, **more):
+    measure = SEEN if measure is None else measure
+    y, x = normal(2) if y is None else y, normal(3, 4) if x is None else x
+    return replaced(LAW, measure, y, x, start, end, steps, **more)
+
+
+def vote(y=None, x=None, start=-3.0, **more):
+    y, x = normal(2) if y is None else y, normal(3, 4) if x is None else x
+    return particles(LAW, SEEN, y, x, start, 3.0, 2, **more)
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     "make, kind, words",
@@ -356,23 +540,34 @@ def test_steered_in_float32_without_noise_and_without_a_slope():
         (lambda: Measurement(torch.zeros(4), 0.1), ValueError, "A must have 2 dimensions"),
         (lambda: Measurement(torch.ones(2, 4) / 0, 0.1), ValueError, "A must be finite, got inf"),
         (lambda: Measurement([[1.0]], 0.1), TypeError, "A must be a floating-point tensor"),
-        (lambda: Measurement(MASK, 0.1)(normal(3, 5)), ValueError, "x0 must have shape (n, 4), got (3, 5)"),
+        (lambda: SEEN(normal(3, 5)), ValueError, "x0 must have shape (n, 4), got (3, 5)"),
         (lambda: Measurement(normal(2, 4), 0.1)(normal(3, 5)), ValueError, "x0 must hold events of 4 numbers, got shape (3, 5)"),
-        (lambda: Measurement(MASK, 0.1).sample(normal(3, 4), 7), TypeError, "generator must be"),
-        (lambda: Measurement(MASK, 0.1).log_prob(normal(3), normal(5, 4)), ValueError, "y must have shape (2,) or (n, 2), got (3,)"),
-        (lambda: Measurement(MASK, 0.1).log_prob(normal(3, 2), normal(5, 4)), ValueError, "y must be one for all x0, or 5, got 3"),
-        (lambda: Measurement(MASK, 0.1).posterior(law_of("full")[0], normal(3, 2)), ValueError, "y must be one measurement, (2,), got (3, 2)"),
-        (lambda: Measurement(MASK, 0.1).posterior(law_of("full")[0], normal(2) / 0), ValueError, "y must be finite"),
-        (lambda: Measurement(MASK, 0.1).posterior("law", normal(2)), TypeError, "law must be a GaussianMixture, got str"),
-        (lambda: Measurement(MASK, 0.1).posterior(law_of("full", d=3)[0], normal(2)), ValueError, "x0 must have shape (n, 4)"),
-        (lambda: Measurement(torch.ones(2, 4, dtype=f64), 1e-9).log_evidence(law_of("full")[0], normal(2)), ValueError, "std is too small for float64"),
-        (lambda: steered(law_of("full")[0], Measurement(MASK, 0.1), normal(2), "none"), ValueError, "assume must be one of point, unit, moments, got 'none'"),
-        (lambda: steered(law_of("full")[0], MASK, normal(2)), TypeError, "measurement must be a Measurement"),
-        (lambda: steered(law_of("full")[0], Measurement(MASK, 0.1), [1.0]), TypeError, "y must be a floating-point tensor"),
-        (lambda: steered(law_of("full")[0], Measurement(MASK, 0.1), normal(3)), ValueError, "y must have shape (2,)"),
-        (lambda: steered(law_of("full")[0], Measurement(MASK, 0.1), normal(2))(normal(3, 4), -math.inf), ValueError, "nothing of x0 is left"),
-        (lambda: steered(3, Measurement(MASK, 0.1), normal(2)), TypeError, "denoiser must be"),
-        (lambda: steered(law_of("full")[0], Measurement(MASK, 0.1), normal(2), "moments", 0), ValueError, "passes must be 1 or more, got 0"),
+        (lambda: SEEN.sample(normal(3, 4), 7), TypeError, "generator must be"),
+        (lambda: SEEN.log_prob(normal(3), normal(5, 4)), ValueError, "y must have shape (2,) or (n, 2), got (3,)"),
+        (lambda: SEEN.log_prob(normal(3, 2), normal(5, 4)), ValueError, "y must be one for all x0, or 5, got 3"),
+        (lambda: SEEN.posterior(LAW, normal(3, 2)), ValueError, "y must be one measurement, (2,), got (3, 2)"),
+        (lambda: SEEN.posterior(LAW, normal(2) / 0), ValueError, "y must be finite"),
+        (lambda: SEEN.posterior("law", normal(2)), TypeError, "law must be a GaussianMixture, got str"),
+        (lambda: SEEN.posterior(law_of("full", d=3)[0], normal(2)), ValueError, "x0 must have shape (n, 4)"),
+        (lambda: Measurement(SAME, 1e-9).log_evidence(LAW, normal(2)), ValueError, "std is too small for float64"),
+        (lambda: steered(LAW, SEEN, normal(2), "none"), ValueError, "assume must be one of point, unit, moments, got 'none'"),
+        (lambda: steered(LAW, MASK, normal(2)), TypeError, "measurement must be a Measurement"),
+        (lambda: steered(LAW, SEEN, [1.0]), TypeError, "y must be a floating-point tensor"),
+        (lambda: steered(LAW, SEEN, normal(3)), ValueError, "y must have shape (2,)"),
+        (lambda: steered(LAW, SEEN, normal(2))(normal(3, 4), -math.inf), ValueError, "nothing of x0 is left"),
+        (lambda: steered(3, SEEN, normal(2)), TypeError, "denoiser must be"),
+        (lambda: steered(LAW, SEEN, normal(2), "moments", 0), ValueError, "passes must be 1 or more, got 0"),
+        (lambda: paste(Measurement(normal(1, 4), 0.1)), ValueError, "measurement must be by a mask"),
+        (lambda: paste(MASK), TypeError, "measurement must be a Measurement, got Tensor"),
+        (lambda: paste(y=normal(2, 2)), ValueError, "y must be one for all x, or 3, got 2"),
+        (lambda: paste(x=normal(3, 5)), ValueError, "x must have shape (n, 4), got (3, 5)"),
+        (lambda: paste(again=0), ValueError, "again must be 1 or more, got 0"),
+        (lambda: paste(end=-3.0), ValueError, "end must differ from start"),
+        (lambda: vote(x=normal(1, 4)), ValueError, "x must hold two particles or more, got 1"),
+        (lambda: vote(y=normal(3, 2)), ValueError, "y must be one measurement, (2,), got (3, 2)"),
+        (lambda: vote(assume="moments"), ValueError, "assume must be one of point, unit, got 'moments'"),
+        (lambda: vote(start=math.inf), ValueError, "start must be at most 80, got inf"),
+        (lambda: vote(generator=3), TypeError, "generator must be a torch.Generator or None, got int"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(make, kind, words):
