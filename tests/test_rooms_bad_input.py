@@ -448,6 +448,14 @@ row(
     generator=GENERATOR,
 )
 row(
+    "PosteriorExplorer",
+    explore.PosteriorExplorer,
+    mixture=ONE_D,
+    y=number(-0.2, -2.5, 2.5),
+    std=number(0.5, 0.3, 2),
+    method=one_of("point", "exact"),
+)
+row(
     "MemoryExplorer",
     explore.MemoryExplorer,
     pile=tensor(PICTURES, wrong=(PICTURES[:1], PICTURES[0], PICTURES * NAN)),

@@ -23,6 +23,7 @@ from diffusion_math.explore.noising import NoisingExplorer
 from diffusion_math.explore.origin import OriginExplorer
 from diffusion_math.explore.pixels import PixelsExplorer
 from diffusion_math.explore.playground import PlaygroundExplorer
+from diffusion_math.explore.posterior import PosteriorExplorer
 from diffusion_math.explore.reverse import ReverseExplorer
 from diffusion_math.explore.score import ScoreExplorer
 from diffusion_math.explore.solver import SolverExplorer
@@ -233,6 +234,16 @@ EVERY = {
         (
             "[*w.quilt.flatten().tolist(), w.path[20, 3, 4].item()]",
             "[...e.quilt, e.path[20].x[3 * 9 + 4]]",
+        ),
+    ),
+    "posterior": Sample(
+        lambda: PosteriorExplorer(y=0.3, std=0.4, method="unit"),
+        ("y what was measured", "r standard deviation of its noise"),
+        "y",
+        4,
+        (
+            "[*w.places.tolist(), *w.posterior.weights]",
+            "[...e.places, ...e.exact.map(c => c.weight)]",
         ),
     ),
     "gauge": Sample(gauge, ("σ noise added",), "noise", 10, ("w.log_q", "e.logQ")),

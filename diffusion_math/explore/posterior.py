@@ -1,0 +1,88 @@
+"An explorable of chapter 17: a measurement of two humps, their posterior, and what steered walks draw."
+
+import torch
+import traitlets
+from jaxtyping import Float
+from torch import Tensor
+
+from ..inverse import Measurement, steered
+from ..laws.mixture import GaussianMixture
+from ..networks.denoiser import Denoiser
+from ..sde import walk
+from .bells import bells_of, mixture_of
+from .explorable import Explorable, front_end
+from .traits import Number, OneOf
+
+__all__ = ["PosteriorExplorer"]
+
+_EDGE, _FROM, _TO, _STEPS = 2.5, -12.0, 10.0, 176
+_STARTS = torch.linspace(-4, 4, 641, dtype=torch.float64)
+_NARROW, _WIDE = 0.02, 2.0  # variances of humps whose walks posterior.js can follow
+
+
+class PosteriorExplorer(Explorable):
+    """Drag a measurement over two humps: their exact posterior, what a steered walk draws instead, and both odds.
+
+        PosteriorExplorer()                                 # y = -0.2, between the humps, by DPS
+        PosteriorExplorer(mixture, y=-0.5, std=0.3, method="moments")
+
+    mixture: a GaussianMixture over one number, two components, means in [-3.5, 3.5], variances in [0.02, 2]. y, in [-2.5, 2.5]:
+    what was measured of x0; std, in [0.3, 2]: the standard deviation of its noise. method: "point", "unit" or "moments",
+    as in steered, or "exact". The traits y, std and method follow the controls, and move them when set. Raises ValueError
+    for a value that does not fit, TypeError or traitlets.TraitError for a wrong kind.
+    """
+
+    _esm = front_end("posterior")
+    _words = "two humps, their posterior given y, what a method draws of it, and controls for y, its noise and the method"
+
+    y, std = Number(-_EDGE, _EDGE), Number(0.3, 2.0)
+    method = OneOf("point", "unit", "moments", "exact")
+    _weights, _means, _variances = (traitlets.List().tag(sync=True) for _ in range(3))
+
+    def __init__(
+        self,
+        mixture: GaussianMixture | None = None,
+        y: float = -0.2,
+        std: float = 0.5,
+        method: str = "point",
+    ):
+        if mixture is None:
+            mixture = mixture_of([0.4, 0.6], [-1.2, 1.0], [0.06, 0.12])
+        weights, means, variances = bells_of(mixture, _NARROW, _WIDE)
+        if len(weights) != 2:
+            raise ValueError(f"mixture must have two components, got {len(weights)}")
+        self.law = mixture_of(weights, means, variances)
+        sent = {"_weights": weights, "_means": means, "_variances": variances}
+        start = {"y": y, "std": std, "method": method}
+        super().__init__(**start, **sent, _start=start)
+
+    @property
+    def posterior(self) -> GaussianMixture:
+        "q(x0 | y), exactly."
+        return self._measurement.posterior(self.law, self._told)
+
+    @property
+    def denoiser(self) -> Denoiser:
+        "E[x0 | x_t, y] as the method has it."
+        if self.method == "exact":
+            return self.posterior.denoise
+        return steered(self.law, self._measurement, self._told, self.method)
+
+    @property
+    def places(self) -> Float[Tensor, " n"]:
+        "Where the walk without dice carries 641 numbers, evenly from -4 to 4."
+        return walk(self.denoiser, _STARTS[:, None], _FROM, _TO, _STEPS, 0.0)[:, 0]
+
+    @property
+    def left(self) -> float:
+        "The probability of the first hump, averaged over what is drawn."
+        shares = (-_STARTS.square() / 2).softmax(0)
+        return (shares @ self.law.responsibilities(self.places[:, None])[:, 0]).item()
+
+    @property
+    def _measurement(self) -> Measurement:
+        return Measurement(torch.ones(1, dtype=torch.bool), self.std)
+
+    @property
+    def _told(self) -> Float[Tensor, " 1"]:
+        return torch.tensor([self.y], dtype=torch.float64)

@@ -1,0 +1,77 @@
+"A measurement under the finger: exact odds, what each method makes of them, and what the explorable refuses."
+
+import math
+
+import pytest
+import torch
+
+from diffusion_math import GaussianMixture
+from diffusion_math.explore.posterior import PosteriorExplorer
+from tests.truth import F64, TWO, refuses
+
+METHODS = ("point", "unit", "moments", "exact")
+
+
+def on_a_grid(law, y, std):
+    "The mean and the standard deviation of q(x0 | y), and the share of the law's first component, by sums."
+    x = torch.linspace(-9, 9, 20001, dtype=F64)[:, None]
+    log = law.log_prob(x) - (y - x[:, 0]) ** 2 / (2 * std**2)
+    w = log.softmax(0)
+    mean = w @ x[:, 0]
+    return mean, (w @ (x[:, 0] - mean) ** 2).sqrt(), w @ law.responsibilities(x)[:, 0]
+
+
+@pytest.mark.parametrize("y, std", [(-0.2, 0.5), (0.6, 0.3), (-2.5, 1.4), (2.5, 2.0)])
+def test_the_exact_walk_draws_the_posterior(y, std):
+    ours = PosteriorExplorer(y=y, std=std, method="exact")
+    mean, sd, left = on_a_grid(ours.law, y, std)
+    assert (ours.posterior.weights[0] - left).abs() < 1e-9
+    shares = (-torch.linspace(-4, 4, 641, dtype=F64).square() / 2).softmax(0)
+    assert abs(shares @ ours.places - mean) < 5e-3
+    assert (
+        abs((shares @ (ours.places - mean) ** 2).sqrt() - sd) < 2e-2
+    )  # of first order, in steps of an eighth
+    assert abs(ours.left - left) < 5e-3  # a start is an eightieth wide
+
+
+def test_between_the_humps_no_assumption_gives_their_odds_and_dps_pulls_hardest():
+    said = {name: PosteriorExplorer(method=name).left for name in METHODS}
+    assert abs(said["exact"] - 0.504) < 5e-3
+    assert said["point"] < 0.1 and said["unit"] < 0.4 and said["moments"] < 0.48
+    near = PosteriorExplorer(std=0.3).places  # what y and DPS say, and no hump
+    assert (near + 0.2).abs().max() < 0.05
+    assert PosteriorExplorer(y=2.5, std=0.3).places.min() > 2.8  # beyond y, where the humps end
+
+
+def test_of_one_bell_the_moments_are_exact_and_dps_pulls_too_hard():
+    "Two bells on one place: V does not depend on x_t, so TMPD draws the posterior, and DPS one with a variance too small."
+    law = GaussianMixture([0.5, 0.5], torch.tensor([[0.3], [0.3]]).double(), torch.tensor([0.5, 0.5]).double())  # fmt: skip
+    draws = {m: PosteriorExplorer(law, y=1.0, std=0.6, method=m).places for m in METHODS}
+    assert (draws["moments"] - draws["exact"]).abs().max() < 1e-10
+    spread = lambda x: (x[400] - x[240]).item()
+    assert spread(draws["point"]) < 0.8 * spread(draws["exact"])
+    unit = GaussianMixture([0.5, 0.5], torch.zeros(2, 1).double(), torch.ones(2).double())
+    one, other = (PosteriorExplorer(unit, y=1.0, method=m).places for m in ("unit", "exact"))
+    assert (one - other).abs().max() < 1e-10  # the law that PiGDM assumes
+
+
+def test_what_does_not_fit():
+    ours = PosteriorExplorer()
+    refuses(ours, "y", 3.5, r"y must lie in \[-2.5, 2.5\], got 3.5", "left")
+    refuses(ours, "std", 0.2, r"std must lie in \[0.3, 2.0\]", "small")
+    refuses(ours, "method", "best", "method must be one of point, unit, moments, exact", 3)
+    three = GaussianMixture([0.2, 0.3, 0.5], torch.zeros(3, 1), torch.ones(3))
+    with pytest.raises(ValueError, match="mixture must have two components, got 3"):
+        PosteriorExplorer(three)
+    with pytest.raises(ValueError, match=r"variances\[0\] must lie in \[0.02, 2.0\], got 0.015625"):
+        PosteriorExplorer(
+            GaussianMixture([0.5, 0.5], torch.zeros(2, 1), torch.tensor([0.015625, 1]))
+        )
+    with pytest.raises(ValueError, match="y must lie in"):
+        PosteriorExplorer(TWO, y=math.nan)
+
+
+@pytest.mark.bad_input
+def test_no_mixture():
+    with pytest.raises(TypeError, match="mixture must be a GaussianMixture, got int"):
+        PosteriorExplorer(3)
