@@ -448,6 +448,14 @@ row(
     generator=GENERATOR,
 )
 row(
+    "InpaintExplorer",
+    explore.InpaintExplorer,
+    x0=tensor(DIGIT, wrong=(DIGIT * NAN, DIGIT + 2, PICTURES)),
+    rubbed=Kind(None, as_is("None"), (torch.zeros(28, 28), torch.zeros(27, 28).bool())),
+    times=count(2, 1, 4),
+    digit=count(0, 0, 1),
+)
+row(
     "PosteriorExplorer",
     explore.PosteriorExplorer,
     mixture=ONE_D,

@@ -5,7 +5,7 @@ from importlib import import_module
 _HOME = {
     f"{name.title()}Explorer": name
     for name in (
-        "area bell blanks bound draw film gauge gaussian guide learn melting memory network noising origin "
+        "area bell blanks bound draw film gauge gaussian guide inpaint learn melting memory network noising origin "
         "pixels playground posterior reverse score solver threads"
     ).split()
 }

@@ -19,6 +19,7 @@ HEED = "s => { s.heeded = []; s.addEventListener('keyup', ({ key }) => s.heeded.
 GREY = (
     "draw",
     "network",
+    "inpaint",
 )  # all that they draw is pictures, which no theme changes, and nothing clears
 SIZES = [(320, "dark", "Home End"), (360, "light", "Home"), (760, "dark", "End"), (1000, "light", "Home")]  # fmt: skip
 
@@ -147,7 +148,7 @@ def test_reset_restores_every_trait(root, name, whole):
     if name == "gauge":  # its picture and its noise are no sliders
         root.locator(".dm-draw").click()
         root.get_by_role("button", name="New noise").click()
-    if name == "draw":
+    if name in ("draw", "inpaint"):
         root.locator(".dm-draw").click()
     if name in ("draw", "network"):
         root.get_by_role("button", name="New noise").click()

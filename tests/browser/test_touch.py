@@ -152,6 +152,20 @@ def test_a_finger_paints_in_any_direction(handset, tmp_path):
     assert all(abs(x) < 0.05 and -0.6 < y < 2.1 for x, y in painted)
 
 
+def test_a_finger_rubs_out_in_any_direction(handset, tmp_path):
+    page = phone(handset, tmp_path, "inpaint")
+    pad = page.locator(".dm-draw")
+    pad.evaluate("e => e.scrollIntoView({ block: 'center' })")
+    settled(page)
+    box, top, before = pad.bounding_box(), scrolled(page), state(page)["rubbed"]
+    at = lambda x, y: (box["x"] + box["width"] * x / 28, box["y"] + box["height"] * y / 28)  # noqa: E731
+    page.finger(at(5, 2), at(5, 12), moves=8)
+    rubbed = state(page)["rubbed"]
+    fresh = [i for i in range(784) if rubbed[i] > before[i]]
+    assert {i // 28 for i in fresh} >= set(range(2, 12)) and scrolled(page) == top
+    assert all(2 <= i % 28 <= 8 for i in fresh)
+
+
 def test_a_drag_to_the_side_moves_x_of_the_origin(handset, tmp_path):
     page = phone(handset, tmp_path, "origin")
     plot = page.locator(".dm-plot").nth(1)

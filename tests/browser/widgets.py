@@ -15,6 +15,7 @@ from diffusion_math.explore.film import FilmExplorer
 from diffusion_math.explore.gauge import GaugeExplorer
 from diffusion_math.explore.gaussian import GaussianExplorer
 from diffusion_math.explore.guide import GuideExplorer
+from diffusion_math.explore.inpaint import InpaintExplorer
 from diffusion_math.explore.learn import LearnExplorer
 from diffusion_math.explore.melting import MeltingExplorer
 from diffusion_math.explore.memory import MemoryExplorer
@@ -235,6 +236,13 @@ EVERY = {
             "[*w.quilt.flatten().tolist(), w.path[20, 3, 4].item()]",
             "[...e.quilt, e.path[20].x[3 * 9 + 4]]",
         ),
+    ),
+    "inpaint": Sample(
+        lambda: InpaintExplorer(images(), times=3),
+        ("rows rubbed out from below", "times through each level"),
+        "rubbed",
+        7,
+        ("w.x0[w.seen]", "Array.from(e.known).filter(v => !Number.isNaN(v))"),
     ),
     "posterior": Sample(
         lambda: PosteriorExplorer(y=0.3, std=0.4, method="unit"),
