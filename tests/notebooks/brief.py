@@ -202,6 +202,11 @@ BRIEF = {
         "torch.full((32,), 3)": "torch.full((16,), 3)",
         "sample(32, gen, eta=0.0)": "sample(16, gen, eta=0.0)",
     },
+    "17_inverse_problems.ipynb": {
+        "((0.1, 100), (0.3, 100), (0.1, 400))": "((0.1, 20), (0.3, 20), (0.1, 40))",
+        "noise(n), -8.0, 4.0, 16, 1.0, gen), 4.0)": "noise(n), -8.0, 4.0, 3, 1.0, gen), 4.0)",
+        "noise(120), -8.0, 4.0, 16, 1, gen)": "noise(120), -8.0, 4.0, 3, 1, gen)",
+    },
     "19_letters.ipynb": {
         "net, rounds = mlp(L + 2, 50, L), 4000": "net, rounds = mlp(L + 2, 50, L), 20",
         "x0, t, x_t = noised(40_000)": "x0, t, x_t = noised(2_000)",
