@@ -179,6 +179,11 @@ _add(
     (r"I(x_0; x_\lambda)", "how many nats a noisy picture says about the clean one",
      "memory.information(mixture, x0, torch.tensor([-1.0, 0.0]))", "16.2"),
     (r"\lambda_C", "where a perfect memory of n pictures has chosen: there that information is log n", "", "16.2"),
+    (r"y = A x_0 + r\varepsilon", "what was measured of a picture, with noise r", "inverse.Measurement(seen, 0.1).sample(x0)", "17.1"),
+    (r"p(x_0 \mid y)", "all that the picture may have been: the posterior",
+     "inverse.Measurement(seen, 0.1).posterior(mixture, y)", "17.1"),
+    (r"V", "the covariance of x_0 given x_λ, or what stands for it",
+     "inverse.steered(p, inverse.Measurement(seen, 0.1), y, 'unit')(x_t, log_snr)", "17.3"),
 )  # fmt: skip
 
 _add((r"m \odot x_0", '"m times x zero": letters that are hidden are rows of zeros', "", "19.2"))
@@ -189,7 +194,7 @@ _CHAPTERS = {
     "6": "06_ddpm", "6b": "06b_fewer_freedoms", "7": "07_score_matching", "7b": "07b_dictionary",
     "8": "08_recap", "8b": "08b_famous_slips", "9": "09_noise_free_walk", "10": "10_noisy_walk",
     "11": "11_likelihood_by_flow", "12": "12_area_under_the_error", "13": "13_solvers", "14": "14_flow_matching",
-    "15": "15_guidance", "16": "16_memory", "19": "19_letters",
+    "15": "15_guidance", "16": "16_memory", "17": "17_inverse_problems", "19": "19_letters",
 }  # fmt: skip
 
 

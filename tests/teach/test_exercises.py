@@ -450,6 +450,10 @@ OTHERWISE = [
      - a**2 / 2 * data.flatten(1).square().sum(1)) / s**2, 1)),
     ("16.b", lambda error, log_snr, n: float(np.interp(math.log(n), np.concatenate([[0.0], np.cumsum(
         (error[1:] + error[:-1]).double().numpy() / 4 * log_snr.diff().double().numpy())]), log_snr.double().numpy()))),
+    ("17.a", lambda mean, cov, A, r, y: torch.linalg.solve(torch.linalg.inv(cov) + A.T @ A / r**2,
+     torch.linalg.solve(cov, mean) + A.T @ y / r**2)),
+    ("17.b", lambda guess, J, A, r, y, a2: guess + (1 / a2.sqrt() - a2.sqrt())
+     * torch.autograd.functional.vjp(lambda z: -((y - A @ (guess + J @ z)) / r).square().sum() / 2, torch.zeros_like(guess))[1]),
     ("19.a", lambda words, p, x, seen: (k := p * (((words - x).abs() * seen).sum(1) == 0)) @ words / k.sum()),
     ("19.b", lambda chance, seen, t: -torch.where(seen > 0, 1, chance).log().mean(1) / (t * math.log(2))),
     ("13.a", lambda u, v, w: ((1 + (w - v) / (v - u) / 2).item(), (-(w - v) / (v - u) / 2).item())),

@@ -64,6 +64,7 @@ def objects():
         for name in (
             "area",
             "guidance",
+            "inverse",
             "laws",
             "likelihood",
             "matching",
@@ -77,6 +78,7 @@ def objects():
         "mixture": mixture, "distribution": mixture, "mean": x0, "var": 0.3, "law": Gaussian(x0, 0.3), "q": q, "p": p,
         "schedule": q.schedule, "network": torch.nn.Linear(2, 2), "h": 0.1,
         "bound": diffusion_math.elbo(q, diffusion_math.ExactReverse(q, mixture), x0),
+        "seen": torch.tensor([True, False]), "y": torch.tensor([0.3], dtype=torch.float64),
         "score": mixture.noised(1.0).score, "eps": torch.randn_like(x0),
     }  # fmt: skip
 

@@ -3,7 +3,7 @@
 Importing it fills `CATALOGUE` in the order of the course.
 """
 
-from . import steps, back, network, walks, draws, memory, letters  # noqa: F401, I001  the order of the course
+from . import steps, back, network, walks, draws, memory, inverse, letters  # noqa: F401, I001  the order of the course
 from .exercise import CATALOGUE, KINDS, Dice, Exercise
 
 __all__ = ["CATALOGUE", "KINDS", "Dice", "Exercise"]
