@@ -441,6 +441,14 @@ row(
     plans=Kind((), as_is("nothing", "empty"), ([[0, 6]], [[-8, 7, 6]], [-8, 6], [range(-8, 7), 3])),
 )
 row(
+    "StraightExplorer",
+    explore.StraightExplorer,
+    mixture=ONE_D,
+    start=number(0.0, -3, 3),
+    t=number(0.5, 0.02, 1),
+    steps=count(3, 1, 20),
+)
+row(
     "GuideExplorer",
     explore.GuideExplorer,
     w=number(1.0, 0, 8),

@@ -5,8 +5,8 @@ from importlib import import_module
 _HOME = {
     f"{name.title()}Explorer": name
     for name in (
-        "area bell blanks bound draw film gauge gaussian guide inpaint learn melting memory network noising origin "
-        "pixels playground posterior reverse score solver threads"
+        "area bell blanks bound draw film gauge gaussian guide inpaint learn melting memory network noising "
+        "origin pixels playground posterior reverse score solver straight threads"
     ).split()
 }
 __all__ = sorted(_HOME)

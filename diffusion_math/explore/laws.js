@@ -146,6 +146,34 @@ export function noisedMixture(mixture, logAlphaBar) {
   return mixture.map(({ weight, mean, variance }) => ({ weight, mean: a * mean, variance: a * a * variance + b * b }));
 }
 
+// The share of a law that lies to the right of x, or to its left where side is -1.
+function massBeside(law, x, side) {
+  let sum = 0;
+  for (const { weight, mean, variance } of law) sum += weight * right((side * (x - mean)) / Math.sqrt(variance));
+  return sum;
+}
+
+// Where in the law `to` the rank is that x has in the law `from`: the smaller of both shares stays as it is. By Newton's
+// steps from `near`, and by halves where one would leave what is known to hold the place.
+export function byRank(from, to, x, near = x) {
+  const [before, after] = [massBeside(from, x, -1), massBeside(from, x, 1)];
+  const [side, rank] = before < after ? [-1, before] : [1, after];
+  const off = from.map((c) => (x - c.mean) / Math.sqrt(c.variance));
+  let low = Math.min(...to.map((c) => c.mean + Math.sqrt(c.variance) * Math.min(...off)));
+  let high = Math.max(...to.map((c) => c.mean + Math.sqrt(c.variance) * Math.max(...off)));
+  let place = Math.min(high, Math.max(low, near));
+  for (let i = 0; i < 100 && low < high; i++) {
+    const off = massBeside(to, place, side) - rank;
+    if (off < 0 === side < 0) low = place;
+    else high = place;
+    const step = (side * off) / Math.exp(logMixture(to, place));
+    const next = place + step > low && place + step < high ? place + step : (low + high) / 2;
+    if (off === 0 || Math.abs(next - place) <= 2e-16 * Math.abs(place)) break;
+    place = next;
+  }
+  return place;
+}
+
 // KL(q || N(0, 1)) in nats, as a sum over strips of r log r - r + 1, never negative: r is the ratio of the densities.
 // The strips cover both, 9 standard deviations of every bell, and are fine enough for the narrowest.
 export function fromNormal(mixture) {

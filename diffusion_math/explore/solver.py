@@ -155,7 +155,8 @@ class SolverExplorer(Explorable):
     @property
     def exact(self) -> float:
         "Where the walker's exact flow ends."
-        return quantile_flow(self.law, torch.tensor([[self.start]]).double(), _FROM, _TO).item()
+        x = torch.tensor([[self.start]], dtype=torch.float64)
+        return quantile_flow(self.law, x, _FROM, _TO).item()
 
     @property
     def off(self) -> float:

@@ -18,7 +18,7 @@ import {
   readout,
   ticks,
 } from "./common.js";
-import { guess, logMixture, logNormal, logSigmoid, noise, noisedMixture, random, right, sentMixture, signal } from "./laws.js";
+import { byRank, guess, logMixture, logNormal, logSigmoid, noise, noisedMixture, random, sentMixture, signal } from "./laws.js";
 
 const EDGE = 4; // the pictures show x from -4 to 4
 const [FROM, TO, STRETCHES] = [-8, 8, 160];
@@ -29,34 +29,6 @@ const FARTHEST = 3; // where a thread may start
 const LEVELS = Array.from({ length: STRETCHES + 1 }, (_, i) => FROM + ((TO - FROM) * i) / STRETCHES);
 const LOGS = LEVELS.map(logSigmoid); // log alpha_bar
 const [A, S] = [LOGS.map(signal), LOGS.map(noise)];
-
-// The share of a law that lies to the right of x, or to its left where side is -1.
-function share(law, x, side) {
-  let sum = 0;
-  for (const { weight, mean, variance } of law) sum += weight * right((side * (x - mean)) / Math.sqrt(variance));
-  return sum;
-}
-
-// Where in the law `to` the rank is that x has in the law `from`: the smaller of both shares stays as it is. By Newton's
-// steps from `near`, and by halves where one would leave what is known to hold the place.
-export function carried(from, to, x, near = x) {
-  const [before, after] = [share(from, x, -1), share(from, x, 1)];
-  const [side, rank] = before < after ? [-1, before] : [1, after];
-  const off = from.map((c) => (x - c.mean) / Math.sqrt(c.variance));
-  let low = Math.min(...to.map((c) => c.mean + Math.sqrt(c.variance) * Math.min(...off)));
-  let high = Math.max(...to.map((c) => c.mean + Math.sqrt(c.variance) * Math.max(...off)));
-  let place = Math.min(high, Math.max(low, near));
-  for (let i = 0; i < 100 && low < high; i++) {
-    const off = share(to, place, side) - rank;
-    if (off < 0 === side < 0) low = place;
-    else high = place;
-    const step = (side * off) / Math.exp(logMixture(to, place));
-    const next = place + step > low && place + step < high ? place + step : (low + high) / 2;
-    if (off === 0 || Math.abs(next - place) <= 2e-16 * Math.abs(place)) break;
-    place = next;
-  }
-  return place;
-}
 
 // Each walker in x one step on, from level i: the guessed noise keeps the share rho, and the rest is fresh.
 export function step(clean, i, x, dial, fresh) {
@@ -84,12 +56,12 @@ function computation(model) {
   const now = { start, laws };
   now.thread = (x) => {
     let near = x;
-    return laws.map((law) => (near = carried(first, law, x, near)));
+    return laws.map((law) => (near = byRank(first, law, x, near)));
   };
   // where each place of the data came from, and by how much the flow has squeezed what came there
   const places = Array.from({ length: 401 }, (_, i) => {
     const y = EDGE * (i / 200 - 1);
-    const x = carried(last, first, y);
+    const x = byRank(last, first, y);
     return { x, y, ratio: Math.exp(logMixture(last, y) - logMixture(first, x)) };
   });
 

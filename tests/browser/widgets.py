@@ -28,6 +28,7 @@ from diffusion_math.explore.posterior import PosteriorExplorer
 from diffusion_math.explore.reverse import ReverseExplorer
 from diffusion_math.explore.score import ScoreExplorer
 from diffusion_math.explore.solver import SolverExplorer
+from diffusion_math.explore.straight import StraightExplorer
 from diffusion_math.explore.threads import ThreadsExplorer
 from diffusion_math.forward import ForwardProcess, linear_schedule
 from diffusion_math.laws.mixture import GaussianMixture
@@ -219,6 +220,13 @@ EVERY = {
         "calls",
         6,
         ("[*w.path.tolist(), w.off]", "[...e.path, e.off]"),
+    ),
+    "straight": Sample(
+        lambda: StraightExplorer(start=0.7, t=0.4),
+        ("Euler’s steps", "where the walker starts", "t time of the lines"),
+        "steps",
+        4,
+        ("[*w.path.tolist(), *w.lines.tolist(), w.guess]", "[...e.path, ...e.lines, e.guess]"),
     ),
     "guide": Sample(
         lambda: GuideExplorer(w=2.0, generator=seeded()),

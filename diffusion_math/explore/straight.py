@@ -1,0 +1,112 @@
+"The explorable of chapter 14: straight lines through a walker, and the bent way along their average."
+
+import math
+
+import torch
+import traitlets
+from jaxtyping import Float
+from torch import Tensor
+
+from .. import checks
+from ..flow import quantile_flow
+from ..laws.mixture import GaussianMixture
+from ..matching import line_walk, time_to_log_snr
+from .bells import bells_of, mixture_of
+from .explorable import Explorable, front_end
+from .traits import Number, check_range
+
+__all__ = ["StraightExplorer"]
+
+_WALKERS, _MOST = 24, 20  # lines through a walker, and starts of the crowd; Euler's steps
+_FIRST = 0.02  # the least t: at 0 all lines end
+_NARROW, _WIDE = 1e-3, 4.0  # variances of bells
+
+
+class StraightExplorer(Explorable):
+    """Flow matching over one number: the straight lines through a walker, and the way that their average takes.
+
+        StraightExplorer()                                  # two humps, Euler's walk in three steps
+        StraightExplorer(mixture, start=-0.5, t=0.4, steps=1)
+
+    mixture: q(x_0), a GaussianMixture over one number with at most 6 components, means in [-3.5, 3.5] and variances in
+    [0.001, 4]. Data is at time 0, N(0, 1) at time 1. The traits start, in [-3, 3], t, in [0.02, 1], the time of the lines,
+    and steps, in 1..20, follow the controls, and move them when set. Raises ValueError for a value out of range, TypeError
+    or traitlets.TraitError for a wrong kind.
+    """
+
+    _esm = front_end("straight")
+    _words = (
+        "the straight lines from data to noise through a walker, the bent way that it takes along their "
+        "average, and sliders for its start, for the time and for Euler's steps"
+    )
+
+    start, t = Number(-3, 3), Number(_FIRST, 1)
+    steps = traitlets.Int(1).tag(sync=True)
+    _weights, _means, _variances, _crowd = (traitlets.List().tag(sync=True) for _ in range(4))
+
+    def __init__(
+        self,
+        mixture: GaussianMixture | None = None,
+        start: float = -0.5,
+        t: float = 0.5,
+        steps: int = 3,
+    ):
+        weights, means, variances = bells_of(mixture, _NARROW, _WIDE)
+        shown = {"start": start, "t": t, "steps": steps}
+        shares = (torch.arange(_WALKERS, dtype=torch.float64) + 0.5) / _WALKERS
+        sent = {"_weights": weights, "_means": means, "_variances": variances}
+        sent["_crowd"] = torch.special.ndtri(shares).tolist()
+        super().__init__(**shown, **sent, _start=shown)
+
+    @property
+    def law(self) -> GaussianMixture:
+        "q(x_0)."
+        return mixture_of(self._weights, self._means, self._variances)
+
+    def curve(self, times: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        "Where the exact flow brings start, at each of times."
+        x = torch.tensor([[self.start]], dtype=torch.float64)
+        levels = time_to_log_snr(times).tolist()
+        places = torch.cat([quantile_flow(self.law, x, -math.inf, level) for level in levels])
+        return places.flatten() * torch.hypot(1 - times, times)
+
+    @property
+    def seen(self) -> GaussianMixture:
+        "q(x_0 | x_t) of the walker at t, by Bayes' rule."
+        t, law = self.t, self.law
+        x = self.curve(torch.tensor([t], dtype=torch.float64))
+        mean, var = law.means[:, 0], law.components.var[:, 0]
+        both = (1 - t) ** 2 * var + t**2
+        log = law.weights.log() - 0.5 * ((x - (1 - t) * mean) ** 2 / both + both.log())
+        means, variances = (t**2 * mean + (1 - t) * var * x) / both, var * t**2 / both
+        return mixture_of(log.softmax(0).tolist(), means.tolist(), variances.tolist())
+
+    @property
+    def lines(self) -> Float[Tensor, " n"]:
+        "The data at which 24 lines through the walker at t end, each as likely as the others."
+        z = torch.tensor(self._crowd, dtype=torch.float64)[:, None]
+        return quantile_flow(self.seen, z, -math.inf, math.inf)[:, 0]
+
+    @property
+    def guess(self) -> float:
+        "E[x_0 | x_t] of the walker at t: where the average of all lines through it ends."
+        return (self.seen.weights @ self.seen.means[:, 0]).item()
+
+    @property
+    def path(self) -> Float[Tensor, " n"]:
+        "Euler's walk from start at t = 1 to t = 0."
+        x = torch.tensor([[self.start]], dtype=torch.float64)
+        return line_walk(self.law, x, self._stops(), trajectory=True).flatten()
+
+    @property
+    def ends(self) -> Float[Tensor, " n"]:
+        "Where Euler's walk brings 24 starts, as many in each part of the bell."
+        x = torch.tensor(self._crowd, dtype=torch.float64)[:, None]
+        return line_walk(self.law, x, self._stops())[:, 0]
+
+    def _stops(self) -> Float[Tensor, " n"]:
+        return torch.linspace(1, 0, self.steps + 1, dtype=torch.float64)
+
+    @traitlets.validate("steps")
+    def _check(self, proposal: dict) -> int:
+        return check_range("steps", checks.whole("steps", proposal["value"]), 1, _MOST)
