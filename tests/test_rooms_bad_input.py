@@ -441,6 +441,14 @@ row(
     plans=Kind((), as_is("nothing", "empty"), ([[0, 6]], [[-8, 7, 6]], [-8, 6], [range(-8, 7), 3])),
 )
 row(
+    "SqueezeExplorer",
+    explore.SqueezeExplorer,
+    mixture=ONE_D,
+    start=number(0.0, -3, 3),
+    width=number(0.3, 0.02, 1),
+    log_snr=number(0.0, -8, 8),
+)
+row(
     "StraightExplorer",
     explore.StraightExplorer,
     mixture=ONE_D,

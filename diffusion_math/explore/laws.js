@@ -147,7 +147,7 @@ export function noisedMixture(mixture, logAlphaBar) {
 }
 
 // The share of a law that lies to the right of x, or to its left where side is -1.
-function massBeside(law, x, side) {
+export function massBeside(law, x, side) {
   let sum = 0;
   for (const { weight, mean, variance } of law) sum += weight * right((side * (x - mean)) / Math.sqrt(variance));
   return sum;
@@ -172,6 +172,18 @@ export function byRank(from, to, x, near = x) {
     place = next;
   }
   return place;
+}
+
+// The densities of laws over one number, at most 1: a column for each law, rows from -edge to edge; for a heat map.
+export function densityGrid(laws, edge, rows) {
+  const shares = new Float64Array(laws.length * rows);
+  laws.forEach((law, i) => {
+    for (let j = 0; j < rows; j++) {
+      const x = edge * ((2 * j + 1) / rows - 1);
+      shares[j * laws.length + i] = Math.min(1, Math.exp(logMixture(law, x)));
+    }
+  });
+  return shares;
 }
 
 // KL(q || N(0, 1)) in nats, as a sum over strips of r log r - r + 1, never negative: r is the ratio of the densities.

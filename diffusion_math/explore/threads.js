@@ -18,11 +18,11 @@ import {
   readout,
   ticks,
 } from "./common.js";
-import { byRank, guess, logMixture, logNormal, logSigmoid, noise, noisedMixture, random, sentMixture, signal } from "./laws.js";
+import { byRank, densityGrid, guess, logMixture, logNormal, logSigmoid, noise, noisedMixture, random, sentMixture, signal } from "./laws.js";
 
 const EDGE = 4; // the pictures show x from -4 to 4
 const [FROM, TO, STRETCHES] = [-8, 8, 160];
-const [COLUMNS, ROWS, FULL] = [STRETCHES + 1, 160, 1]; // of the heat map; the density that has the full colour
+const [COLUMNS, ROWS] = [STRETCHES + 1, 160]; // of the heat map
 const [SHOWN, WALKERS, BARS] = [16, 400, 48];
 const FARTHEST = 3; // where a thread may start
 
@@ -96,17 +96,6 @@ function computation(model) {
   return now;
 }
 
-function densities(now) {
-  const shares = new Float64Array(COLUMNS * ROWS);
-  now.laws.forEach((law, i) => {
-    for (let j = 0; j < ROWS; j++) {
-      const x = EDGE * ((2 * j + 1) / ROWS - 1);
-      shares[j * COLUMNS + i] = Math.min(1, Math.exp(logMixture(law, x)) / FULL);
-    }
-  });
-  return shares;
-}
-
 // One way to walk: the density at every level with threads over it, and the density of all ends beside it.
 function view(ui, now, { alt, threads, own, paintEnds }) {
   const whole = plot(ui, { alt: `threads from noise at the left to data at the right, ${alt}`, height: 230, left: 40 });
@@ -132,7 +121,7 @@ function view(ui, now, { alt, threads, own, paintEnds }) {
   function draw(state, colours) {
     if (!colours.ink) return; // not on a page yet
     if (changed("heat", colours.data, colours.paper)) {
-      hot.fill(densities(now), [colours.paper, colours.q]);
+      hot.fill(densityGrid(now.laws, EDGE, ROWS), [colours.paper, colours.q]);
       filled++;
     }
     const ticksX = [-8, -4, 0, 4, 8];

@@ -75,6 +75,7 @@ SWIPES = {  # where a finger may swipe over each: the plot, and a point of it at
     "guide": (0, (4, 1)),
     "posterior": (0, (2, 0.5)),
     "solver": (0, (2, 3)),
+    "squeeze": (0, (3, 3.5)),
     "straight": (1, (0.3, 3)),
     "learn": (1, (1, -1)),
     "playground": (1, (-2, 2)),

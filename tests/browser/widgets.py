@@ -28,6 +28,7 @@ from diffusion_math.explore.posterior import PosteriorExplorer
 from diffusion_math.explore.reverse import ReverseExplorer
 from diffusion_math.explore.score import ScoreExplorer
 from diffusion_math.explore.solver import SolverExplorer
+from diffusion_math.explore.squeeze import SqueezeExplorer
 from diffusion_math.explore.straight import StraightExplorer
 from diffusion_math.explore.threads import ThreadsExplorer
 from diffusion_math.forward import ForwardProcess, linear_schedule
@@ -220,6 +221,13 @@ EVERY = {
         "calls",
         6,
         ("[*w.path.tolist(), w.off]", "[...e.path, e.off]"),
+    ),
+    "squeeze": Sample(
+        lambda: SqueezeExplorer(start=-0.7, log_snr=2.0),
+        ("λ how far the flow has come", "where the piece starts", "its length in the noise"),
+        "log_snr",
+        4,
+        ("[*w.lengths.tolist(), *w.summed.tolist()]", "[...e.lengths, ...e.summed]"),
     ),
     "straight": Sample(
         lambda: StraightExplorer(start=0.7, t=0.4),
