@@ -441,6 +441,18 @@ row(
     plans=Kind((), as_is("nothing", "empty"), ([[0, 6]], [[-8, 7, 6]], [-8, 6], [range(-8, 7), 3])),
 )
 row(
+    "RoadExplorer",
+    explore.RoadExplorer,
+    mixture=ONE_D,
+    walked=Kind(
+        ("data", "jump"),
+        as_is("nothing", "empty"),
+        (("jump",), ("data", "nope"), ("data",) * 25, (3,)),
+    ),
+    t=count(250, 2, 1000),
+    generator=GENERATOR,
+)
+row(
     "SqueezeExplorer",
     explore.SqueezeExplorer,
     mixture=ONE_D,

@@ -6,7 +6,7 @@ _HOME = {
     f"{name.title()}Explorer": name
     for name in (
         "area bell blanks bound draw film gauge gaussian guide inpaint learn melting memory network noising "
-        "origin pixels playground posterior reverse score solver squeeze straight threads"
+        "origin pixels playground posterior reverse road score solver squeeze straight threads"
     ).split()
 }
 __all__ = sorted(_HOME)

@@ -26,6 +26,7 @@ from diffusion_math.explore.pixels import PixelsExplorer
 from diffusion_math.explore.playground import PlaygroundExplorer
 from diffusion_math.explore.posterior import PosteriorExplorer
 from diffusion_math.explore.reverse import ReverseExplorer
+from diffusion_math.explore.road import RoadExplorer
 from diffusion_math.explore.score import ScoreExplorer
 from diffusion_math.explore.solver import SolverExplorer
 from diffusion_math.explore.squeeze import SqueezeExplorer
@@ -221,6 +222,17 @@ EVERY = {
         "calls",
         6,
         ("[*w.path.tolist(), w.off]", "[...e.path, e.off]"),
+    ),
+    "road": Sample(
+        lambda: RoadExplorer(walked=("data", "jump", "guess", "p"), generator=seeded()),
+        ("t step on the way to noise",),
+        "t",
+        10,
+        (
+            "[*w.places.values(), *(v for bell in w.bells.values() for v in bell), w.kl]",
+            "[...Object.values(e.known), "
+            "...Object.values(e.bells).flatMap(b => [b.mean, b.variance]), e.kl]",
+        ),
     ),
     "squeeze": Sample(
         lambda: SqueezeExplorer(start=-0.7, log_snr=2.0),
