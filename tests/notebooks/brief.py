@@ -13,7 +13,10 @@ from pathlib import Path
 
 FULL = os.environ.get("DIFFUSION_MATH_FULL", "0") not in ("", "0")
 BRIEF = {
-    "00_the_hour.ipynb": {"steps = 3000\n": "steps = 100\n"},
+    "00_the_hour.ipynb": {
+        "steps = 3000\n": "steps = 100\n",
+        "torch.linspace(-6, 5, 100, dtype=f64)": "torch.linspace(-6, 5, 10, dtype=f64)",
+    },
     "01_data_distribution.ipynb": {
         "respace(50)": "respace(5)",
         "torch.arange(0.0005, 45, 0.001, dtype=f64)": "torch.arange(0.005, 45, 0.01, dtype=f64)",
