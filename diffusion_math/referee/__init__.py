@@ -9,6 +9,7 @@ Each function calls the code on inputs of its own and compares it with the exact
 from .bits import bits, decoder
 from .empirical import empirical
 from .guidance import guidance
+from .inverse import inverse
 from .known import known, known_steps
 from .loss import loss, target
 from .masked import masked_loss
@@ -24,6 +25,7 @@ __all__ = [
     "decoder",
     "empirical",
     "guidance",
+    "inverse",
     "known",
     "known_steps",
     "loss",

@@ -5,6 +5,7 @@ from .bits import NAMED as BITS_NAMED
 from .empirical import BATCHES, CURE
 from .empirical import SLIPS as EMPIRICAL
 from .guidance import SLIPS as GUIDANCE
+from .inverse import SLIPS as INVERSE
 from .loss import NAMED as LOSS_NAMED
 from .loss import TARGET_SLIPS
 from .masked import CURES as MASKED
@@ -39,6 +40,7 @@ def known() -> dict[str, tuple[Slip, ...]]:
         "decoder": DECODER_SLIPS,
         "masked_loss": tuple(Slip(name, says, ()) for name, says in MASKED.items()),
         "empirical": (Slip(BATCHES, CURE, ()), *EMPIRICAL),
+        "inverse": INVERSE,
     }
 
 
