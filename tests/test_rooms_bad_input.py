@@ -186,6 +186,14 @@ row(
     cols=count(2, 1, 10**12, also=as_is("None")),
 )
 row(
+    "load_masked",
+    quiet(pictures.load_masked),
+    path=Kind("/nowhere/x.png", {}, ("a\0b",), skip=TEXTS),
+    size=Kind(4, as_is("3"), ((4,), (4, 0))),
+    channels=Kind(1, {"3": 3, "numpy 3": 3, "0-dim integer": 3}, (2,)),
+    mask=Kind(None, as_is("None"), ("a\0b",), skip=TEXTS),
+)
+row(
     "load_model",
     quiet(checkpoint.load_model),
     path=Kind("nowhere/x", as_is(*TEXTS), ("a\0b",)),
@@ -482,6 +490,12 @@ row(
     rubbed=Kind(None, as_is("None"), (torch.zeros(28, 28), torch.zeros(27, 28).bool())),
     times=count(2, 1, 4),
     digit=count(0, 0, 1),
+)
+row(
+    "InpaintExplorer.fillings",
+    explore.InpaintExplorer(DIGIT, times=1).fillings,
+    n=count(1, 1, 3, wrong=(10**9,)),
+    generator=GENERATOR,
 )
 row(
     "PosteriorExplorer",

@@ -9,13 +9,14 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Generator, Tensor
 
-from ..data.pictures import fit_in_memory, need, save_pictures, sized
+from ..data.pictures import fit_in_memory, load_masked, need, save_pictures, sized
 from ..ddpm import DDPM
+from ..inverse import Measurement, replaced
 from ..letters import ALPHABET, MarkovLaw, prose, spell, unmask
 from ..networks.denoiser import as_denoiser
 from ..solvers import SOLVERS, Solver, draw, even_grid, solve
 from . import options
-from .options import number, shows_progress, whole
+from .options import number, shows_progress, whole, words
 
 __all__ = []
 
@@ -44,15 +45,27 @@ def _by_solver(p: DDPM, x_T: Tensor, generator: Generator, o: Namespace, shown: 
     return draw(p, len(x_T), o.solver, generator=generator, progress=shown)
 
 
+def _ends(p: DDPM) -> tuple[float, float]:
+    "Where a walk in log SNR begins and ends: the model's own levels, within 10."
+    levels = p.q.schedule.log_snr
+    return max(-10.0, levels[p.T].item()), min(10.0, levels[1].item())
+
+
 def _by_dice(p: DDPM, x_T: Tensor, generator: Generator, o: Namespace, shown: bool) -> Tensor:
     "Evenly in log SNR with dice: o.steps calls of the network, the last of them the guess."
-    levels = p.q.schedule.log_snr
-    start, end = max(-10.0, levels[p.T].item()), min(10.0, levels[1].item())
+    start, end = _ends(p)
     if o.steps == 1:
         return as_denoiser(p)(x_T, start)
     dice = Solver("ddim with dice", 1, dial=o.sde)
     x = solve(p, x_T, even_grid(start, end, o.steps - 1), dice, generator, progress=shown)
     return as_denoiser(p)(x, end)
+
+
+def _by_pasting(p: DDPM, x_T: Tensor, generator: Generator, o: Namespace, shown: bool) -> Tensor:
+    "RePaint: what is known of o.known, a picture and where it is seen, is pasted in at every level."
+    x0, seen = (part.to(x_T.device) for part in o.known)
+    by_mask, steps = Measurement(seen, 1e-3), max(1, o.steps - 1)  # replaced takes y as it is
+    return replaced(p, by_mask, x0[0][seen], x_T, *_ends(p), steps, o.again, generator)
 
 
 @torch.no_grad()
@@ -62,13 +75,14 @@ def draw_samples(
     "n draws of p, each of its class in y, o.batch at a time; they come back on the CPU. shown: with a progress bar."
     device = next(p.parameters()).device
     by = _by_dice if o.sde is not None else _by_chain if o.solver is None else _by_solver
+    by = by if o.inpaint is None else _by_pasting
     generator, drawn = Generator(device).manual_seed(o.seed), []
     for i in range(0, n, o.batch):
         some = None if y is None else y[i : i + o.batch].to(device)
         told = p if y is None else p.given(y=some)
         told = told if o.guidance == 1 else told.guided(o.guidance)
         x_T = torch.empty(min(o.batch, n - i), *p.event_shape, device=device)
-        x_T = x_T.normal_(generator=generator) if by is _by_dice else x_T
+        x_T = x_T.normal_(generator=generator) if by in (_by_dice, _by_pasting) else x_T
         drawn.append(by(told, x_T, generator, o, shown).cpu())
     return torch.cat(drawn)
 
@@ -101,11 +115,34 @@ def _write_letters(o: Namespace, given: dict[str, Any]) -> None:
     )
 
 
+FILLINGS = 16  # of a picture, unless --n says how many
+
+
+def _read_known(o: Namespace, p: DDPM) -> tuple[Tensor, Tensor]:
+    "What --inpaint names, and where it is known."
+    channels, *size = p.event_shape
+    try:
+        return load_masked(o.inpaint, tuple(size), channels, o.mask)
+    except (ValueError, OSError) as error:
+        more = "" if o.mask or "nowhere" not in str(error) else "; or give --mask"
+        raise ValueError(f"argument --inpaint: {error}{more}") from error
+
+
+def _check_inpaint(o: Namespace, given: dict[str, Any]) -> None:
+    "ValueError for options that do not go together with --inpaint, or not without."
+    if o.inpaint is None:
+        if other := sorted(given.keys() & {"mask", "again"}):
+            raise ValueError(f"argument --{other[0]}: goes with --inpaint")
+    elif other := sorted(given.keys() & {"eta", "solver", "sde"}):
+        raise ValueError(f"argument --inpaint: pastes at each step, and takes no --{other[0]}")
+
+
 def _sample(args: Namespace) -> None:
     "diffusion-math sample"
     o = options.all_options(args)
     if o.letters:
         return _write_letters(o, options.given_options(args))
+    _check_inpaint(o, options.given_options(args))
     if o.out.suffix.lower() == ".png":
         need("a .png", "cli", "torchvision", "PIL")
     if "out" not in options.given_options(args) and o.out.exists():
@@ -117,10 +154,15 @@ def _sample(args: Namespace) -> None:
         other = "--eta" if "eta" in given else "--sde"
         raise ValueError(f"argument --solver: takes the steps in place of {other}; leave one out")
     p, names = options.load_named(o.model, o.device)
-    if o.sde is None and o.steps > p.T:
+    by_pasting = o.inpaint is not None
+    by_level = o.sde is not None or by_pasting
+    if not by_level and o.steps > p.T:
         raise ValueError(
             f"argument --steps: must be at most {p.T}, the steps of the model, got {o.steps}"
         )
+    if by_pasting:
+        o.known, o.n = _read_known(o, p), given.get("n", FILLINGS)
+        setattr(o, "class", getattr(o, "class") or "none")
     what, numbers = sized(o.n, p.event_shape), o.n * p.event_shape.numel()
     fit_in_memory("argument --n", what, numbers, SAMPLE)
     y = _class_numbers(getattr(o, "class"), names, o.n)
@@ -128,10 +170,11 @@ def _sample(args: Namespace) -> None:
         raise ValueError(
             "argument --guidance: needs --class, and a model that was trained with classes"
         )
-    p = p.respace(o.steps) if o.sde is None else p
+    p = p if by_level else p.respace(o.steps)
     x = draw_samples(p, o.n, y, o, shows_progress(o))
     save_pictures(x, o.out, y, o.cols)
-    print(f"{o.out}: {o.n} pictures by {o.steps} steps" + (f" of {o.solver}" if o.solver else ""))
+    more = f" of {o.solver}" if o.solver else f", each taken {o.again} times" * by_pasting
+    print(f"{o.out}: {o.n} pictures by {o.steps} steps{more}")
 
 
 _EXAMPLES = """examples:
@@ -140,6 +183,7 @@ _EXAMPLES = """examples:
   diffusion-math sample --model run --class 3 --steps 250 --eta 1 --out threes.npz
   diffusion-math sample --guidance 2 --out clearer.png
   diffusion-math sample --sde 1 --steps 100 --out walked.png
+  diffusion-math sample --inpaint torn.png --out mended.png
   diffusion-math sample --letters --n 8 --steps 4
 
 A .png shows all pictures on one sheet; an .npz keeps each (images, and labels if it has classes), and can be
@@ -154,7 +198,7 @@ def add_sample(subcommands: Any) -> None:
     fresh = "the share of fresh noise a step: 0 is DDIM, 1 is DDPM"
     dial = "walk evenly in log SNR with this much dice instead: 0 is the flow, 1 the reverse SDE"
     which = "the class to draw, by its name; all of them in turn, or none, which leaves it open"
-    option("--n", 64, "how many", **a_count)
+    option("--n", 64, f"how many (default: 64; {FILLINGS} with --inpaint)", **a_count)
     option("--out", Path("samples.png"), "FILE.png or FILE.npz", type=_picture_file, metavar="FILE")
     option("--steps", 50, "steps from noise to a picture", **a_count)
     ways = "how the steps are taken, chapter 13 (default: the model's own steps, and --eta)"
@@ -164,6 +208,13 @@ def add_sample(subcommands: Any) -> None:
     option("--class", None, f"{which} (default: all, if the model has classes)", metavar="NAME")
     weight = "how far beyond what no class says: 1 is the class itself, 0 none, 2 to 5 clearer and less varied"
     option("--guidance", 1.0, weight, type=number(0, 1000), metavar="W")
+    part = "fill in what is transparent of a picture, chapter 17: what is known is pasted in at each step"
+    option("--inpaint", None, f"{part} (default: whole pictures)", type=words, metavar="FILE")
+    white = "of --inpaint, what is not known: a picture as large, black where it is known"
+    option("--mask", None, f"{white} (default: what is transparent)", type=words, metavar="FILE")
+    option(
+        "--again", 4, "of --inpaint, how often each step is taken, noised again between", **a_count
+    )
     option("--cols", None, "columns of the sheet (default: as many as make a square)", **a_count)
     spelled = "words in place of pictures: 16 letters of this course, from blanks, printed; takes --n, --steps, --seed"
     option("--letters", False, f"{spelled} (default: pictures)", action="store_true")

@@ -333,7 +333,8 @@ def _draw_sheet(o: Namespace, p: DDPM, classes: int, path: Path) -> None:
     p, n = p.respace(min(50, p.T)), 8 * cols
     if not (o.quiet or shows_progress(o)):
         options.say(f"drawing {n} samples in {p.T} steps")
-    how = Namespace(eta=0.0, solver=None, sde=None, guidance=1.0, seed=o.seed, batch=n)
+    ways = {"eta": 0.0, "solver": None, "sde": None, "inpaint": None, "guidance": 1.0}
+    how = Namespace(**ways, seed=o.seed, batch=n)
     save_pictures(draw_samples(p, n, y, how, shows_progress(o)), path, cols=cols)
 
 

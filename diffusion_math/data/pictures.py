@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from .. import checks
 from ..files import write_file
 from .digits import digits, from_levels, mnist, to_levels
 
-__all__ = ["Pictures", "load_pictures", "save_pictures"]
+__all__ = ["Pictures", "load_masked", "load_pictures", "save_pictures"]
 
 SUFFIXES = (
     ".png",
@@ -198,6 +198,58 @@ def _read(path: Path, size: tuple[int, int], channels: int) -> UInt8[Tensor, "c 
     with _opened(path) as picture:
         levels = torch.from_numpy(_eight_bits(picture, channels, size))
     return _fitted(levels[None] if levels.ndim == 2 else levels.movedim(-1, 0), size)
+
+
+def _hidden(path: Path, size: tuple[int, int]) -> Any:
+    "A picture's file as an alpha channel: 0 where it is white, 255 where it is black."
+    from PIL import ImageOps
+
+    with _opened(path) as picture:
+        picture = ImageOps.exif_transpose(picture).convert("L")
+        if picture.size != size:
+            (w, h), (W, H) = picture.size, size
+            raise ValueError(f"{path} must be as large as the picture, {W} x {H}, got {w} x {h}")
+        return ImageOps.invert(picture)
+
+
+def load_masked(
+    path: str | PathLike,
+    size: int | tuple[int, int],
+    channels: int,
+    mask: str | PathLike | None = None,
+) -> tuple[Float[Tensor, "1 c h w"], Bool[Tensor, "c h w"]]:
+    """A picture of which a part is not known: x0 in [-1, 1], and seen, True where it is known.
+
+    Not known is what is transparent, however little, and, with mask, what is not black in that file, which is as large.
+    Both are scaled to cover size (h, w), and cropped around the middle. ValueError, OSError: files that cannot be read, a
+    mask of another size, all of it known or nothing.
+    """
+    path, mask = checks.path("path", path), mask if mask is None else checks.path("mask", mask)
+    (h, w), channels = _checked_size(size), checks.whole("channels", channels)
+    if channels not in (1, 3):
+        raise ValueError(f"channels must be 1 or 3, got {channels}")
+    fit_in_memory("size", sized(1, (channels, h, w)), channels * h * w, 8)
+    need("pictures", "cli", "torchvision", "PIL")
+    from PIL import Image, ImageChops, ImageOps
+
+    with _opened(path) as picture:
+        if picture.mode == "F":
+            raise ValueError("its pixels are floats, whose range is not known")
+        upright = ImageOps.exif_transpose(picture)
+        whole = (_from_wide(upright) if picture.mode.startswith("I") else upright).convert("RGBA")
+    if mask is not None:
+        hidden = _hidden(mask, whole.size)
+        whole.putalpha(ImageChops.darker(whole.getchannel("A"), hidden))
+    fitted = whole if whole.size == (w, h) else ImageOps.fit(whole, (w, h), Image.Resampling.BOX)
+    seen = torch.from_numpy(np.array(fitted.getchannel("A"))) == 255
+    if bool(seen.all()):
+        raise ValueError(f"{path} is transparent nowhere, so nothing is left to be filled in")
+    if not bool(seen.any()):
+        raise ValueError(f"{path} is known nowhere at {w} x {h}")
+    colours = fitted.convert("RGB")
+    levels = torch.from_numpy(np.array(colours if channels == 3 else colours.convert("L")))
+    levels = levels[None] if channels == 1 else levels.movedim(-1, 0)
+    return from_levels(levels[None]), seen.expand(channels, h, w)
 
 
 def _each(paths: Iterable[Path], look: Callable, skip: Callable) -> list[tuple[Path, Any]]:
@@ -430,8 +482,11 @@ def _checked(
         raise ValueError(
             f'channels must be 1 or 3 and split "train" or "test", got {channels!r} and {split!r}'
         )
-    if size is None:
-        return None, channels
+    return None if size is None else _checked_size(size), channels
+
+
+def _checked_size(size: Any) -> tuple[int, int]:
+    "size as (h, w)."
     pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
     if len(pair) != 2 or not all(
         isinstance(s, int) and not isinstance(s, bool) and s >= 1 for s in pair
@@ -439,7 +494,7 @@ def _checked(
         raise ValueError(
             f"size must be a whole number of pixels or a pair (h, w), got {checks.shown(size)}"
         )
-    return pair, channels
+    return pair
 
 
 def _named(

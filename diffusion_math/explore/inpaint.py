@@ -78,7 +78,9 @@ class InpaintExplorer(AsksInPage):
         self, n: int = 6, generator: Generator | None = None
     ) -> Float[Tensor, "n 1 28 28"]:
         "n fillings as the page makes them, with torch's dice."
-        x = torch.randn(n, 1, _SIDE, _SIDE, generator=checks.random(generator))
+        x = torch.randn(
+            checks.at_most("n", n, 10**4), 1, _SIDE, _SIDE, generator=checks.random(generator)
+        )
         by_mask, p = Measurement(self.seen, _NOISE), load_pretrained(DIGITS).eval()
         told = self.x0[self.seen]
         return replaced(p, by_mask, told, x, *_ENDS, _STEPS, self.times, generator)

@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from diffusion_math import DDPM, as_denoiser, guided, load_model, walk
 from diffusion_math.command.main import main
+from diffusion_math.data.digits import from_levels
 from diffusion_math.data.pictures import load_pictures
+from diffusion_math.inverse import Measurement, replaced
 from diffusion_math.letters import MarkovLaw, one_hot, prose
 from diffusion_math.solvers import draw
-from tests.command.small import told
+from tests.command.small import shades, told
 
 
 def sample(model: Path, out: Path, options: str) -> int:
@@ -163,6 +166,74 @@ def test_guidance(run, tmp_path, how, capsys):
 def test_guidance_without_a_class(run, tmp_path, more, words, capsys):
     assert sample(run, tmp_path / "a.npz", f"--n 1 --steps 2 {more}") == 1
     assert words in told(capsys)
+
+
+def torn(folder: Path, alpha: int = 0, rows: int = 3) -> Path:
+    "A picture of 8 x 8 whose lowest rows have this opacity."
+    picture = Image.fromarray(shades(1, 60, 200)[0]).convert("RGBA")
+    picture.putalpha(255)
+    picture.paste((255, 0, 0, alpha), (0, 8 - rows, 8, 8))
+    picture.save(folder / "torn.png")
+    return folder / "torn.png"
+
+
+def test_a_torn_picture_is_filled_in(run, tmp_path, capsys):
+    "What is known stays to the level; the rest is what replaced draws; the same of a file with a mask."
+    file, out = run / "model.safetensors", tmp_path / "a.npz"
+    paper = torn(tmp_path)
+    few = "--n 3 --steps 4 --again 2 --seed 5"
+    assert sample(file, out, f"--inpaint {paper} {few}") == 0
+    assert "3 pictures by 4 steps, each taken 2 times" in capsys.readouterr().out
+    drawn = load_pictures(out)
+    known = from_levels(torch.from_numpy(shades(1, 60, 200)[0]).movedim(-1, 0))
+    assert drawn.labels is None and torch.equal(
+        drawn.x[:, :, :5], known[:, :5].expand(3, -1, -1, -1)
+    )
+    p, generator = load_model(file), torch.Generator().manual_seed(5)
+    seen = (torch.arange(8) < 5)[None, :, None].expand(3, 8, 8)
+    noise, levels = torch.randn(3, 3, 8, 8, generator=generator), p.q.schedule.log_snr
+    ends = max(-10.0, levels[p.T].item()), min(10.0, levels[1].item())
+    due = replaced(p, Measurement(seen, 1.0), known[seen], noise, *ends, 3, 2, generator)
+    assert (drawn.x - due.clamp(-1, 1)).abs().max() <= 1 / 255 + 1e-6
+    Image.open(paper).convert("RGB").save(tmp_path / "whole.png")
+    hidden = np.zeros((8, 8), np.uint8)
+    hidden[5:] = 255
+    Image.fromarray(hidden).save(tmp_path / "mask.png")
+    by_mask = f"--inpaint {tmp_path / 'whole.png'} --mask {tmp_path / 'mask.png'}"
+    assert sample(file, tmp_path / "b.npz", f"{by_mask} {few}") == 0
+    assert torch.equal(load_pictures(tmp_path / "b.npz").x, drawn.x)
+
+
+def test_a_sheet_of_fillings_of_a_class(run, tmp_path):
+    paper, out = torn(tmp_path), tmp_path / "a.png"
+    assert sample(run, out, f"--inpaint {paper} --steps 2 --again 1") == 0
+    assert Image.open(out).size == (4 * 10 + 2, 4 * 10 + 2)  # sixteen
+    for name, more in (("a", "--class night"), ("b", "--class day"), ("c", "--class night --guidance 3")):  # fmt: skip
+        few = f"--inpaint {paper} --n 2 --steps 3 {more}"
+        assert sample(run, tmp_path / f"{name}.npz", few) == 0
+    a, b, c = (load_pictures(tmp_path / f"{name}.npz") for name in "abc")
+    assert len(a.x) == 2 and not torch.equal(a.x, b.x) and not torch.equal(a.x, c.x)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("more, words", [
+    ("--mask x.png", "argument --mask: goes with --inpaint"),
+    ("--again 3", "argument --again: goes with --inpaint"),
+    ("--inpaint TORN --eta 1", "argument --inpaint: pastes at each step, and takes no --eta"),
+    ("--inpaint TORN --solver 2m", "argument --inpaint: pastes at each step, and takes no --solver"),
+    ("--inpaint nowhere.png", "argument --inpaint: [Errno 2] No such file"),
+    ("--inpaint TORN --mask TORN", "torn.png is known nowhere at 8 x 8"),
+    ("--inpaint TORN --mask WIDE", "must be as large as the picture, 8 x 8, got 9 x 8"),
+    ("--inpaint WIDE", "wide.png is transparent nowhere, so nothing is left to be filled in; or give --mask"),
+    ("--inpaint TORN --guidance 2", "argument --guidance: needs --class"),
+])  # fmt: skip
+def test_what_cannot_be_filled_in(run, tmp_path, more, words, capsys):
+    paper, wide = torn(tmp_path), tmp_path / "wide.png"
+    Image.new("L", (9, 8), 200).save(wide)
+    more = more.replace("TORN", str(paper)).replace("WIDE", str(wide))
+    assert sample(run, tmp_path / "a.npz", f"--n 1 --steps 2 {more}") == 1
+    assert words in told(capsys)
+    assert not (tmp_path / "a.npz").exists()
 
 
 @pytest.mark.bad_input

@@ -19,7 +19,13 @@ from torchvision.transforms.v2 import functional as v2
 from diffusion_math import digits
 from diffusion_math.data import pictures
 from diffusion_math.data.digits import to_levels
-from diffusion_math.data.pictures import SUFFIXES, Pictures, load_pictures, save_pictures
+from diffusion_math.data.pictures import (
+    SUFFIXES,
+    Pictures,
+    load_masked,
+    load_pictures,
+    save_pictures,
+)
 from tests.data.test_digits import write_idx
 
 RNG = np.random.RandomState(0)
@@ -654,3 +660,55 @@ def test_which_split_it_is(tmp_path):
     assert load_pictures(tmp_path / "photos", split="test").split == "all"
     assert load_pictures(tmp_path / "parts", split="test").split == "test"
     assert load_pictures("digits", split="test").split == "test"
+
+
+# ---------------------------------------------------------------- a picture of which a part is not known
+
+
+def test_what_is_transparent_is_not_known(tmp_path):
+    "However little transparent; the rest keeps its levels, in colour and in grey."
+    picture = Image.fromarray(np.dstack([COLOUR, np.full((12, 12), 255, np.uint8)]))
+    picture.putpixel((3, 2), (9, 9, 9, 254))
+    picture.paste((9, 9, 9, 0), (0, 8, 12, 12))
+    x0, seen = load_masked(put(tmp_path / "a.png", picture), (12, 12), 3)
+    due = np.ones((12, 12), bool)
+    due[2, 3], due[8:] = False, False
+    assert x0.shape == (1, 3, 12, 12) and np.array_equal(seen, np.stack([due] * 3))
+    assert np.array_equal(levels(x0)[0][:, due], COLOUR.transpose(2, 0, 1)[:, due])
+    grey = put(
+        tmp_path / "g.png", Image.fromarray(np.dstack([GREY, 255 * due.astype(np.uint8)]), "LA")
+    )
+    x0, seen = load_masked(grey, 12, 1)
+    assert np.array_equal(seen[0], due) and np.array_equal(levels(x0)[0, 0][due], GREY[due])
+
+
+def test_a_large_one_is_scaled_and_no_hidden_colour_bleeds(tmp_path):
+    "Twice as wide as it is high: its middle is cropped; what lies under the hole is not mixed into what is seen."
+    picture = Image.new("RGBA", (80, 40), (0, 0, 255, 255))
+    picture.paste((255, 0, 0, 0), (0, 0, 80, 17))
+    x0, seen = load_masked(put(tmp_path / "a.png", picture), (10, 10), 3)
+    assert not seen[:, :5].any() and seen[:, 5:].all()  # row 4 is a quarter hidden
+    assert (levels(x0)[0][:, 5:] == np.array([0, 0, 255])[:, None, None]).all()
+
+
+def test_a_mask_hides_what_is_not_black(tmp_path):
+    mask = np.zeros((12, 12), np.uint8)
+    mask[:, 6:], mask[0, 0] = 255, 1
+    files = put(tmp_path / "a.png", GREY), put(tmp_path / "m.png", mask)
+    x0, seen = load_masked(files[0], (12, 12), 1, mask=files[1])
+    assert np.array_equal(seen[0], mask == 0) and np.array_equal(levels(x0)[0, 0], GREY)
+
+
+@pytest.mark.bad_input
+def test_parts_that_make_no_sense(tmp_path):
+    whole = put(tmp_path / "a.png", GREY)
+    with pytest.raises(ValueError, match="is transparent nowhere"):
+        load_masked(whole, (12, 12), 1)
+    with pytest.raises(ValueError, match="is known nowhere at 12 x 12"):
+        load_masked(whole, (12, 12), 1, put(tmp_path / "m.png", GREY | 1))
+    with pytest.raises(ValueError, match="must be as large as the picture, 12 x 12, got 12 x 11"):
+        load_masked(whole, (12, 12), 1, put(tmp_path / "n.png", GREY[1:]))
+    with pytest.raises(ValueError, match="channels must be 1 or 3, got 2"):
+        load_masked(whole, (12, 12), 2)
+    with pytest.raises(OSError):
+        load_masked(put(tmp_path / "b.png", GREY).with_suffix(".jpg"), (12, 12), 1)
