@@ -7,6 +7,7 @@ The Fréchet distance of two sets is that of two Gaussians with the means and co
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -57,10 +58,12 @@ def _shifted(x: Tensor, generator: torch.Generator) -> Tensor:
     return padded[..., 2 + down : 30 + down, 2 + right : 30 + right]
 
 
-def train(x: Tensor, y: Tensor, epochs: int = EPOCHS, seed: int = 0) -> Classifier:
+def train(
+    x: Tensor, y: Tensor, epochs: int = EPOCHS, seed: int = 0, make: Callable = Classifier
+) -> nn.Module:
     "A few epochs of Adam; the learning rate goes up and down once."
     torch.manual_seed(seed)
-    generator, model = torch.Generator().manual_seed(seed), Classifier()
+    generator, model = torch.Generator().manual_seed(seed), make()
     optimizer = torch.optim.Adam(model.parameters(), LR)
     rate = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LR, total_steps=epochs * (len(x) // BATCH)
@@ -75,7 +78,7 @@ def train(x: Tensor, y: Tensor, epochs: int = EPOCHS, seed: int = 0) -> Classifi
 
 
 @torch.no_grad()
-def accuracy(model: Classifier, x: Tensor, y: Tensor) -> float:
+def accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
     right = sum(
         (model(a).argmax(1) == b).sum().item()
         for a, b in zip(x.split(500), y.split(500), strict=True)
