@@ -21,7 +21,7 @@ ROOMS = {  # a page each: its title, and the modules whose names it has, where t
     "laws": ("Laws that are known exactly", "mixture levels linear grid"),
     "networks": ("Networks and denoisers", "unet dit denoiser"),
     "data": ("Data", "digits pictures"),
-    "training": ("Training, saving, evaluating", "fit checkpoint evaluation solver"),
+    "training": ("Training, saving, evaluating", "fit checkpoint evaluation merit"),
     "convert": ("Models of other packages", ""),
     "plot": ("Pictures", ""),
     "explore": ("Explorables", ""),

@@ -36,14 +36,15 @@ def _features(name: str, x: Tensor, features: Features | None, least: int) -> Fl
 @dataclass(frozen=True)
 class Frechet:
     """What frechet says: the distance of x from y; its standard error; and the distance that as many samples of y's own
-    law would have, on average. A distance near its floor is as good as such a number can be."""
+    law would have, on average: no better is to be hoped for."""
 
     distance: float
     stderr: float
     floor: float
 
     def __str__(self) -> str:
-        return f"{self.distance:.4g} ± {self.stderr:.2g}, where {self.floor:.4g} is the least that can be hoped for"
+        floor = f"as many draws of the data's own law are at {self.floor:.3g}"
+        return f"{self.distance:.3g} ± {self.stderr:.1g}; {floor}"
 
 
 def gaussian_distance(f: Float[Tensor, "n d"], g: Float[Tensor, "m d"]) -> float:

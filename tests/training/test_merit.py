@@ -54,7 +54,7 @@ def test_the_error_is_what_repeated_draws_spread_by():
     true = 3 * (0.3**2 + 0.2**2)  # and what it spreads around, once its bias is off
     off = torch.tensor([f.distance - f.floor for f in said]).mean().item() - true
     assert abs(off) < 5 * spread / math.sqrt(60) + 0.1 * said[0].floor
-    assert "±" in str(said[0]) and f"{said[0].floor:.4g}" in str(said[0])
+    assert "±" in str(said[0]) and f"{said[0].floor:.3g}" in str(said[0])
 
 
 def test_the_features_are_any_function_of_x_and_the_generator_decides():
@@ -117,10 +117,10 @@ def test_the_judge_knows_digits_that_it_never_saw():
 
 def test_drawn_digits_are_told_from_digits_and_digits_are_not():
     x, features = digits("test"), digit_judge().features
-    seen = frechet(x[:500], x[500:1000], features)
+    seen = frechet(x[::4], x[1::4], features)
     assert seen.distance < seen.floor + 5 * seen.stderr
     drawn = load_pretrained("ddpm_mnist").respace(4).sample(200, torch.Generator().manual_seed(0))
-    poor = frechet(drawn, x[500:1000], features)
+    poor = frechet(drawn, x[1::4], features)
     assert poor.distance > poor.floor + 5 * poor.stderr
 
 
