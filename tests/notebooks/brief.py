@@ -203,7 +203,6 @@ BRIEF = {
         "step=0.04)": "step=0.1)",
         "torch.randn(32, 1, 28, 28, generator=gen)": "torch.randn(16, 1, 28, 28, generator=gen)",
         "torch.full((32,), 3)": "torch.full((16,), 3)",
-        "sample(32, gen, eta=0.0)": "sample(16, gen, eta=0.0)",
     },
     "17_inverse_problems.ipynb": {
         "((0.1, 100), (0.3, 100), (0.1, 400))": "((0.1, 20), (0.3, 20), (0.1, 40))",
