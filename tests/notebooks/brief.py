@@ -239,6 +239,7 @@ BRIEF = {
 }
 TRAINED = {
     "06_ddpm.ipynb": ['assert sure["the paper\'s loop"] < sure["helped"]'],
+    "17_inverse_problems.ipynb": ['assert mean_rank["DPS"] < 2.5 - 5 * 0.35'],
     "16_memory.ipynb": [
         "assert first[16][0] < first[64][0] and not first[256]",
         "assert to_truth[16] > to_truth[64] > to_truth[256]",
