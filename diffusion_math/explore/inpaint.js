@@ -129,7 +129,7 @@ function fillings(ui, now, net) {
 }
 
 const ANSWER =
-  "The more is gone, the more digits fit what is left; each filling is one of them, and what you know of the digit stays as it is. Once through each level, strokes may end at the edge: what is pasted brings noise that knows nothing of the rest. Going back and forth lets both parts agree.";
+  "The more is gone, the more digits fit what is left, and what is known stays as it is. Once through each level, some strokes do not meet at the edge: early the network hears of what is known through much noise, and when it hears it well, the rest is settled. Each time back lets the rest give way.";
 
 function controls(ui, now, change) {
   const lower = (rows) => Uint8Array.from({ length: now.d }, (_, i) => Number(i >= now.d - rows * now.width));

@@ -116,7 +116,7 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "A measurement, and what is drawn from it",
     task: "Drag {y} between the humps. Which method gives them the right odds? Then make {r} larger: which one becomes right, and why not sooner?",
-    answer: "None but the exact posterior. DPS leaves the covariance out and pulls too hard: what it draws lies about {y}, in the gap if need be, and beyond {y} where the humps end. With one the pull is nearly right, yet one bell still stands for two humps. As {r} grows, {y} says less, and all errors shrink.",
+    answer: "None but the exact posterior. DPS leaves the covariance out and pulls too hard: what it draws lies about {y}, in the gap if need be, and beyond {y} where the humps end. With one the pull is nearly right, yet one bell still stands for two humps. With a large {r} little is said by {y}, and all come near the truth.",
     traits: ["y", "std", "method"],
     marks: { prior: "prior", exact: "exact", drawn: "drawn" },
   });
