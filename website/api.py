@@ -16,7 +16,7 @@ from website.assemble import ROOT, number, write
 from website.letters import inline, lines_of
 
 PACKAGE = ROOT / "diffusion_math"
-ROOMS = {  # a page each: its title, and the modules whose names it has, where the room itself lists none
+ROOMS = {  # its title, and the modules whose names it has, where the room itself lists none
     "chapters": ("The chapters", ""),
     "laws": ("Laws that are known exactly", "mixture levels linear grid"),
     "networks": ("Networks and denoisers", "unet dit denoiser"),
@@ -52,6 +52,8 @@ The objects and verbs of the chapters come from `diffusion_math` itself, the res
 course that ran it.
 
 """
+SPLIT = ("chapters", "plot", "explore")  # rooms of many names: a page for each of their modules
+_TREE = "```{{toctree}}\n:hidden:\n:maxdepth: 1\n\n{}\n```"
 _EXAMPLE = 14  # lines of a cell that may stand as an example
 _KINDS: dict[str, str] = {}  # what the aliases of the annotations stand for, read once
 _NUMBER = re.compile(r"\((\d+b?\.\d+[a-z]?)\)")
@@ -382,47 +384,127 @@ def _example(entry: Entry, cells: list) -> str:
     return "\n\n".join(parts)
 
 
+def _pages(rooms: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
+    "The pages of the reference by their name: one of each room, or of each of its modules; where an entry is, it is told."
+    pages: dict[str, list[Entry]] = {}
+    for room, found in rooms.items():
+        for entry in found:
+            own = entry.path.stem if room == "chapters" else f"{room}-{entry.path.stem}"
+            pages.setdefault(own if room in SPLIT else room, []).append(entry)
+    for page, found in pages.items():
+        slugs: Counter = Counter()
+        for entry in found:
+            slug = entry.name.lower()  # Elbo and elbo: the second one's place is elbo-1
+            entry.uri = f"{page}.md#{slug}-{slugs[slug]}" if slugs[slug] else f"{page}.md#{slug}"
+            slugs[slug] += 1
+    return pages
+
+
+def _title(room: str, found: list[Entry], course: dict) -> str:
+    "What a page is called: a module by its name and its chapter, an explorable by its class, a room by its own title."
+    if room not in SPLIT:
+        return ROOMS[room][0]
+    if room == "explore":
+        return found[0].name
+    page = course["pages"].get(found[0].notebook, {}).get("title", "")
+    told = page.split(" · ")[-1] if page else ROOMS[room][0].lower()
+    return f"`{found[0].path.stem}`: {told}"
+
+
+def _whole(entry: Entry, course: dict, known: dict[str, str], cells: list) -> list[str]:
+    "All that is told of a name, below its heading."
+    place = entry.path.relative_to(ROOT).as_posix()
+    lines = f"#L{entry.node.lineno}-L{entry.node.end_lineno}"
+    code = f"[source]({course['git_url']}/blob/main/{place}{lines})"
+    head = f"`from {entry.said} import {entry.name}` · {code}"
+    told = [head, _body(entry, known), _equations(entry, course), _example(entry, cells)]
+    return list(filter(None, told))
+
+
+def _page(title: str, found: list[Entry], course: dict, known: dict[str, str], cells: list) -> str:
+    "A page: its modules and, below them, its names; of one module its names alone; of one name that alone."
+    parts, home = [f"# {title}"], None
+    one = len({entry.path for entry in found}) == 1
+    for entry in found:
+        if entry.path != home:
+            home = entry.path
+            if not one:
+                parts.append(f"## `{'.'.join(home.relative_to(ROOT).with_suffix('').parts)}`")
+            if entry.notebook in course["pages"]:
+                page = course["pages"][entry.notebook]["title"]
+                parts.append(f"Derived and made in [{page}](../{entry.notebook}.ipynb).")
+        if title != entry.name:
+            parts.append(f"{'##' if one else '###'} {entry.name}")
+        parts += _whole(entry, course, known, cells)
+    return "\n\n".join(parts) + "\n"
+
+
+def _moved(found: list[Entry]) -> dict[int, str]:
+    "For each entry of a room that was one page: the places that it, and its module, had there, as marks that lead on."
+    slugs, ids, again, marks, home = Counter(), set(), 0, {}, None
+    for entry in found:
+        slug = entry.name.lower()
+        place = re.sub(r"[^a-z0-9]+", "-", slug).strip("-")
+        if place in ids:  # docutils numbers what it has had
+            again += 1
+            place = f"id{again}"
+        ids.add(place)
+        old = [place, f"{slug}-{slugs[slug]}" if slugs[slug] else slug]
+        slugs[slug] += 1
+        if entry.path != home:
+            home = entry.path
+            module = home.relative_to(ROOT).with_suffix("").parts
+            old += ["-".join(module).replace("_", "-"), "".join(module)]
+        marks[id(entry)] = "".join(
+            f'<i id="{one}" class="moved"></i>' for one in dict.fromkeys(old)
+        )
+    return marks
+
+
+def _names(found: list[Entry], marks: dict[int, str]) -> str:
+    "A table of names, each with its first sentence."
+    lines = ["| name | what it is |", "| --- | --- |"]
+    for entry in found:
+        first = inline(re.sub(r"\s+", " ", re.split(r"\n\s*\n", entry.doc)[0]))
+        first = first.replace("|", "\\|")
+        lines.append(f"| {marks[id(entry)]}[{entry.name}]({entry.uri}) | {first} |")
+    return "\n".join(lines)
+
+
+def _index_of(room: str, mine: dict[str, list[Entry]], titles: dict[str, str]) -> str:
+    "The page of a room that has a page for each of its modules."
+    found = [entry for own in mine.values() for entry in own]
+    marks, parts = _moved(found), [f"# {ROOMS[room][0]}"]
+    if room == "explore":
+        parts.append(_names(found, marks))
+    else:
+        parts += [f"## [{titles[p]}]({p}.md)\n\n{_names(own, marks)}" for p, own in mine.items()]
+    return "\n\n".join([*parts, _TREE.format("\n".join(mine))]) + "\n"
+
+
 def reference(course: dict, source: Path, notebooks: Path = ROOT / "nbs") -> None:
     "Write the pages of the reference, with a list of all names."
     rooms = {room: entries(room, course) for room in ROOMS}
     rooms = {room: found for room, found in rooms.items() if found}
-    known: dict[str, str] = {}
-    for room, found in rooms.items():
-        slugs: Counter = Counter()
+    pages, known, cells = _pages(rooms), {}, _ran(notebooks, course)
+    for found in rooms.values():
         for entry in found:
-            slug = entry.name.lower()  # Elbo and elbo: the second one's place is elbo-1
-            entry.uri = f"{room}.md#{slug}-{slugs[slug]}" if slugs[slug] else f"{room}.md#{slug}"
-            slugs[slug] += 1
             known.setdefault(entry.name, entry.uri)
-    cells, listed = _ran(notebooks, course), []
+    listed = []
     for room, found in rooms.items():
-        title, parts, home = ROOMS[room][0], [f"# {ROOMS[room][0]}"], None
-        listed.append(f"## {title}\n\n| name | what it is |\n| --- | --- |")
-        for entry in found:
-            if entry.path != home:
-                home = entry.path
-                where = ".".join(home.relative_to(ROOT).with_suffix("").parts)
-                parts.append(f"## `{where}`")
-                if entry.notebook in course["pages"]:
-                    page = course["pages"][entry.notebook]["title"]
-                    parts.append(f"Derived and made in [{page}](../{entry.notebook}.ipynb).")
-            place = entry.path.relative_to(ROOT).as_posix()
-            lines = f"#L{entry.node.lineno}-L{entry.node.end_lineno}"
-            code = f"[source]({course['git_url']}/blob/main/{place}{lines})"
-            head = f"`from {entry.said} import {entry.name}` · {code}"
-            told = [
-                f"### {entry.name}",
-                head,
-                _body(entry, known),
-                _equations(entry, course),
-                _example(entry, cells),
-            ]
-            parts += filter(None, told)
-            short = inline(re.sub(r"\s+", " ", re.split(r"\n\s*\n", entry.doc)[0])).replace(
-                "|", "\\|"
-            )
-            listed[-1] += f"\n| [{entry.name}]({entry.uri}) | {short} |"
-        write(source / "api" / f"{room}.md", "\n\n".join(parts) + "\n")
-    pages = "\n".join(rooms)
-    text = _ENGINEERS + f"```{{toctree}}\n:hidden:\n:maxdepth: 1\n\n{pages}\n```\n\n"
+        mine = {page: own for page, own in pages.items() if own[0] in found}
+        titles = {page: _title(room, own, course) for page, own in mine.items()}
+        for page, own in mine.items():
+            text = _page(titles[page], own, course, known, cells)
+            if page != room:  # the way up
+                up = f"[The package](index.md) \u203a [{ROOMS[room][0]}]({room}.md)"
+                text = text.replace("\n\n", f"\n\n{up}\n\n", 1)
+            write(source / "api" / f"{page}.md", text)
+        if room in SPLIT:
+            write(source / "api" / f"{room}.md", _index_of(room, mine, titles))
+        listed.append(f"## [{ROOMS[room][0]}]({room}.md)")
+        for page, own in (mine if room == "chapters" else {room: found}).items():
+            links = ", ".join(f"[{entry.name}]({entry.uri})" for entry in own)
+            listed.append(f"[{titles[page]}]({page}.md): {links}." if page != room else f"{links}.")
+    text = _ENGINEERS + _TREE.format("\n".join(rooms)) + "\n\n"
     write(source / "api" / "index.md", text + "\n\n".join(listed) + "\n")

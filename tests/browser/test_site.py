@@ -489,6 +489,23 @@ def test_the_search_finds_sections_and_equations_without_a_server(open_):
     assert "No section" in page.locator(".found-many").text_content()
 
 
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("chapters.html#exact-elbo", "elbo.html#exact-elbo"),
+        ("chapters.html#id2", "elbo.html#id2"),  # elbo, after Elbo
+        ("chapters.html#diffusion-math-flow-likelihood", "flow_likelihood.html"),
+        ("explore.html#areaexplorer", "explore-area.html#areaexplorer"),
+    ],
+)
+def test_a_name_that_moved_to_a_page_of_its_own_is_found_where_it_was(open_, old, new):
+    page = open_(f"api/{old}")
+    page.wait_for_url(re.compile(re.escape(f"api/{new.split('#')[0]}")))
+    if "#" in new:
+        name = new.split("#")[1]
+        assert page.url.endswith(new) and page.locator(f"[id='{name}']").count() == 1
+
+
 def test_a_guess_is_made_before_the_answer_is_shown(open_):
     page = open_("13_solvers.html")
     reveal = page.locator("details.reveal").first

@@ -245,6 +245,14 @@
     for (const fold of closed) fold.open = false;
   });
 
+  // A name of the package that has moved to a page of its own leads there.
+  const forward = () => {
+    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target?.matches?.(".moved")) location.replace(target.parentElement.querySelector("a").href);
+  };
+  addEventListener("hashchange", forward);
+  forward();
+
   // And stays in place while what stands above it comes alive and grows, until the reader moves on.
   let led = null;
   const lead = () => (led = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null);
