@@ -239,7 +239,10 @@ EVERY = {
         ("λ how far the flow has come", "where the piece starts", "its length in the noise"),
         "log_snr",
         4,
-        ("[*w.lengths.tolist(), *w.summed.tolist()]", "[...e.lengths, ...e.summed]"),
+        (
+            "[w.lengths[round(10 * (w.log_snr + 8))].item(), *w.summed.tolist()]",
+            "[e.lengths[e.at], ...e.summed]",
+        ),
     ),
     "straight": Sample(
         lambda: StraightExplorer(start=0.7, t=0.4),
