@@ -5,6 +5,7 @@ Read from the sources, not from the running package: an annotation stands as it 
 """
 
 import ast
+import copy
 import json
 import re
 from collections import Counter
@@ -174,13 +175,22 @@ def _aliases() -> dict[str, str]:
     return found
 
 
+class _Bare(ast.NodeTransformer):
+    "An annotation without what only checks it: of Annotated[X, ...] the X."
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        if ast.unparse(node.value) == "Annotated" and isinstance(node.slice, ast.Tuple):
+            return self.visit(node.slice.elts[0])
+        return self.generic_visit(node)
+
+
 def _kind(annotation: ast.expr | None, known: dict[str, str]) -> str:
     "An annotation in words: the kind of a tensor and its shape; names of the package as links."
     if annotation is None:
         return ""
     if not _KINDS:
         _KINDS.update(_aliases())
-    text = ast.unparse(annotation).strip("'\"")
+    text = ast.unparse(_Bare().visit(copy.deepcopy(annotation))).strip("'\"")
     told = []
     for one in (
         text.split(" | ") if "[" not in re.sub(r"\w+\[Tensor, '[^']*'\]", "", text) else [text]
