@@ -103,7 +103,7 @@ class Measurement:
         return torch.stack([log for log, *_ in parts], -1).logsumexp(-1).to(wide(y).dtype)
 
     def posterior(self, law: GaussianMixture, y: Float[Tensor, " m"]) -> GaussianMixture:
-        """p(x0 | y) where x0 ~ law, exactly: a mixture of as many components, in law's precision (17.1, 17.2).
+        """p(x0 | y) where x0 ~ law, exactly: a mixture of as many components, in law's precision (17.2, 17.3).
 
         Each component is moved and narrowed by Kalman's gain, and weighed by how well it foretells y, (m,) or (1, m).
         Worked out in float64. Variances along the coordinates stay so under a mask; other covariances come as (U, var,
@@ -221,7 +221,7 @@ def steered(
     assume: Assumed = "point",
     passes: Steps = 5,
 ) -> Denoiser:
-    """A denoiser (x_t, log_snr) -> E[x0 | x_t, y] under an assumption on V = Cov[x0 | x_t] (17.4):
+    """A denoiser (x_t, log_snr) -> E[x0 | x_t, y] under an assumption on V = Cov[x0 | x_t] (17.0, 17.5):
 
         "point"     V = 0, x0 is the guess D: DPS [Chung et al. 2023]
         "unit"      V = s^2 I, as data of variance 1 would have it: PiGDM [Song et al. 2023]
