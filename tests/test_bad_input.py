@@ -326,13 +326,21 @@ row("DDPM.decode", P.decode, x_1=tensor(X, *ALONE))
 row("DDPM.respace", P.respace, T=count(2, 1, 4))
 row(
     "DDPM.sample",
-    P.sample,
+    P.given(y=1).sample,
     n=NSAMPLE,
     generator=GENERATOR,
     progress=FLAG,
     trajectory=FLAG,
     like=Kind(None, as_is("None", "0-dim", "half", "empty", "meta")),
     eta=number(0.5, 0, 1),
+    guidance=number(1.5, -1e6, 1e6, also={"0-dim": 2.5, "0-dim integer": 3.0}),
+)
+row(
+    "DDPM.guided",
+    lambda w, low, high: P.given(y=1).guided(w, low, high).denoise(X, 0.5),
+    w=number(1.5, -1e6, 1e6, also={"0-dim": 2.5, "0-dim integer": 3.0}),
+    low=number(-3.0, -INF, 3.0, also=as_is("-inf"), skip=("10**12", "inf", "1e300")),  # above high
+    high=number(3.0, -3.0, INF, also=as_is("inf")),
 )
 row("DDPM.given", lambda y: P.given(y=y).sample(1), y=Kind(1, as_is(*POOL)))
 row(
@@ -533,6 +541,7 @@ NET4 = dm.UNet(1, 10, width=4, mults=(1,), heads=1)
 # ---- the tests
 
 TRUSTED = {
+    "Recomputing.through",
     "Gaussian.made",
     "Prediction.made",
     "DDPM.changed",
@@ -540,8 +549,8 @@ TRUSTED = {
     "ReverseProcess.finer",
     "Mixture.to",
 }  # of what whoever calls it has checked
-OWN_TESTS = {"Distribution", "GreyLevels", "GreyLevels.forward", "UNet", "UNet.forward", "as_denoiser", "denoiser_of",
-             "jacobian", "slope", "value_and_trace"}  # of wrong arguments, in their own files  # fmt: skip
+OWN_TESTS = {"DiT", "DiT.forward", "Distribution", "GreyLevels", "GreyLevels.forward", "UNet", "UNet.forward",
+             "as_denoiser", "denoiser_of", "jacobian", "slope", "value_and_trace"}  # in their own files  # fmt: skip
 RECORDS = {"Account"}  # hold what they are given
 
 

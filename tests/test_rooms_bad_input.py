@@ -254,6 +254,7 @@ row(
     log_every=count(1, 1),
     precision=one_of("no"),
     accumulate=count(1, 1, 2),
+    recompute=Kind(False, {}),
     progress=FLAG,
 )
 
@@ -683,6 +684,9 @@ TRUSTED = {
     "Explorable.unpacked",
     "LocalDenoiser.pulls",
     "MarkovLaw.passes",
+    "Recomputing.through",
+    "SqueezeExplorer.carried",
+    "StraightExplorer.curve",
 }  # of what whoever calls it has checked
 
 

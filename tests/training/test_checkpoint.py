@@ -497,8 +497,9 @@ def test_an_unknown_name():
 SHIPPED = ["ddpm_mnist", "ddpm_mnist_bits"]
 
 
-def test_what_ships_is_two_models_and_their_card():
-    assert sorted(path.stem for path in ASSETS.glob("*.safetensors")) == SHIPPED
+def test_what_ships_is_two_models_and_their_card_and_a_judge():
+    found = sorted(path.stem for path in ASSETS.glob("*.safetensors"))
+    assert found == [*SHIPPED, "digit_judge"] and disk.pretrained_names() == SHIPPED
     card = (ASSETS / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert all(f"`{name}`" in card for name in SHIPPED)
 
