@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from tests.test_house import ROOT, room
+from tests.test_house import FILES, ROOT, room
 
 SETTINGS = {
     "oldest": {
