@@ -198,7 +198,7 @@ class OpenNotebook:
         const app = window.jupyterapp, panel = app.shell.currentWidget;
         const silence = new Error(`no answer in ${seconds} s`);
         const late = new Promise((_, reject) => setTimeout(() => reject(silence), 1000 * seconds));
-        const todo = {
+        const calls = {
             all: () => app.commands.execute('notebook:run-all-cells'),
             cells: () => Array.from(panel.content.model.cells, cell => cell.toJSON()),
             run: async () => {
@@ -212,7 +212,7 @@ class OpenNotebook:
                 return {status: reply.content.status, text};
             },
         };
-        return await Promise.race([todo[call](), late]);
+        return await Promise.race([calls[call](), late]);
     }"""
 
     def __init__(self, lab: Lab, page, path: str):

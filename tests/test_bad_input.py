@@ -541,7 +541,8 @@ NET4 = dm.UNet(1, 10, width=4, mults=(1,), heads=1)
 # ---- the tests
 
 TRUSTED = {
-    "Recomputing.through",
+    "PictureNetwork.through",
+    "PictureNetwork.told",
     "Gaussian.made",
     "Prediction.made",
     "DDPM.changed",

@@ -684,7 +684,8 @@ TRUSTED = {
     "Explorable.unpacked",
     "LocalDenoiser.pulls",
     "MarkovLaw.passes",
-    "Recomputing.through",
+    "PictureNetwork.through",
+    "PictureNetwork.told",
     "SqueezeExplorer.carried",
     "StraightExplorer.curve",
 }  # of what whoever calls it has checked

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from .. import checks
-from .unet import MOST, LevelEmbedding, Recomputing, class_rows, pictures
+from .unet import MOST, LevelEmbedding, PictureNetwork
 
 __all__ = ["DiT"]
 
@@ -63,7 +63,7 @@ def _config(**c: Any) -> dict[str, Any]:
     return c
 
 # %% ../../nbs/workshop/networks/dit.ipynb #5e16e32e
-class DiT(Recomputing):
+class DiT(PictureNetwork):
     """A small diffusion transformer [Peebles & Xie 2023]: network(x_t, log_snr) -> (b, out_channels, h, w).
 
         network = DiT(3, width=256, depth=8, classes=10)   # colour, told a class: network(x_t, log_snr, y=3)
@@ -92,12 +92,12 @@ class DiT(Recomputing):
         self.level = LevelEmbedding(128, self.classes)
         self.stem = nn.Linear(c["channels"] * self.patch**2, width)
         self.blocks = nn.ModuleList(Block(width, c["heads"], 128) for _ in range(c["depth"]))
-        self.norm, self.told = (
+        self.norm, self.last = (
             nn.LayerNorm(width, elementwise_affine=False),
             nn.Linear(128, 2 * width),
         )
         self.head = nn.Linear(width, c["out_channels"] * self.patch**2)
-        for layer in (*(block.told for block in self.blocks), self.told, self.head):
+        for layer in (*(block.told for block in self.blocks), self.last, self.head):
             nn.init.zeros_(layer.weight), nn.init.zeros_(layer.bias)
 
     def forward(
@@ -106,10 +106,7 @@ class DiT(Recomputing):
         log_snr: float | Float[Tensor, "..."],
         y: int | Int[Tensor, "..."] | None = None,
     ) -> Float[Tensor, "b out h w"]:
-        pictures(x, self.config["channels"])
-        y = self.classes if y is None else y
-        y = None if y is None else class_rows(y, self.classes, x)
-        level = self.level(checks.each("log_snr", log_snr, x), y)
+        level = self.told(x, log_snr, y)
         if not len(x):  # pixel_unshuffle leaves an empty batch as it is
             return x.new_zeros(0, self.config["out_channels"], *x.shape[2:])
         down, right = (-n % self.patch for n in x.shape[-2:])
@@ -119,6 +116,6 @@ class DiT(Recomputing):
         h = h + places(*size, h)
         for block in self.blocks:
             h = self.through(block, h, level)
-        scale, shift = self.told(level)[:, None].chunk(2, 2)
+        scale, shift = self.last(level)[:, None].chunk(2, 2)
         h = self.head(shift + (1 + scale) * self.norm(h)).mT.unflatten(2, size)
         return F.pixel_shuffle(h, self.patch)[..., : x.shape[-2], : x.shape[-1]]
