@@ -68,6 +68,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'diffusion_math.ddpm.DDPM.__init__': ('ddpm.html#ddpm.__init__', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm.DDPM.__init_subclass__': ( 'ddpm.html#ddpm.__init_subclass__',
                                                                                      'diffusion_math/ddpm.py'),
+                                     'diffusion_math.ddpm.DDPM.at_rows': ('ddpm.html#ddpm.at_rows', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm.DDPM.changed': ('ddpm.html#ddpm.changed', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm.DDPM.clean': ('ddpm.html#ddpm.clean', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm.DDPM.ddim': ('ddpm.html#ddpm.ddim', 'diffusion_math/ddpm.py'),

@@ -37,7 +37,7 @@ from .likelihood import Estimate
 from .networks.denoiser import Denoiser
 from .numerics import log_normal, noise_like, scales
 from .solvers import Start
-from .sums import pieces, sum_event, wide
+from .sums import at_rows, pieces, sum_event, wide
 
 __all__ = [
     "LogSNRLaw", "area_estimate", "best_variance", "bound_by_area", "error_curve", "learn_levels", "log_prob_by_area",
@@ -254,9 +254,10 @@ def area_estimate(
                 len(k), len(x0), generator=generator, dtype=torch.float64, device=x0.device
             )
             level = levels.at((k[:, None] + u) / each).flatten()
-            rows = x0.expand(len(k), *x0.shape).flatten(0, 1)
+            i = torch.arange(len(x0), device=x0.device).repeat(len(k))
+            rows, told = x0[i], at_rows(denoiser, i, len(x0))
             eps = noise_like(rows, generator)
-            cost = noise_error(denoiser, rows, level, eps)
+            cost = noise_error(told, rows, level, eps)
             cost = cost - normal_error(rows, level, eps) if normal else cost
             cost = cost / (2 * each * levels.density(level)).to(cost)
             mean = mean + cost.view(len(k), -1).sum(0)
@@ -288,8 +289,9 @@ def bound_by_area(
     levels = LogSNRLaw.of(q.schedule) if levels is None else levels
     checks.same_ends("levels", levels.edges[[0, -1]], q.schedule.log_snr[[q.T, 1]])
     middle = area_estimate(p, x0, levels, n, replicates, generator=generator)
-    rows = x0.expand(len(middle.replicates), *x0.shape).flatten(0, 1)
-    last = last_cost(p, decoder, rows, q.marginal(rows, 1).sample(generator))
+    i = torch.arange(len(x0), device=x0.device).repeat(len(middle.replicates))
+    rows, (told, decoder) = x0[i], (at_rows(of, i, len(x0)) for of in (p, decoder))
+    last = last_cost(told, decoder, rows, q.marginal(rows, 1).sample(generator))
     prior = q.marginal(x0, q.T).kl(p.prior(x0))
     total = prior + middle.replicates + last.view_as(middle.replicates)
     return Estimate(total, middle.dims, levels.shares)

@@ -309,9 +309,18 @@ class DDPM(ReverseProcess, nn.Module):
         return (torch.stack(path[::-1]) if trajectory else x).to(like)
 
     def given(self, **cond: Any) -> "DDPM":
-        "The same p, told something more: p.given(y=3) calls network(x_t, log_snr, y=3)."
+        """The same p, told something more: p.given(y=3) calls network(x_t, log_snr, y=3).
+
+        y=3 is one for all; y=torch.tensor([3, 1, 4]) one for each of three x_t.
+        """
         return self.changed(cond=self.cond | cond)
 
+    def at_rows(self, i: Tensor, b: int) -> "DDPM":
+        "The same p, told of each row what it was told, one for each of b x_0, of the i-th; what is one for all stays."
+        each = {k: v for k, v in self.cond.items() if isinstance(v, Tensor) and v.shape[:1] == (b,)}
+        return self.given(**{k: v[i.to(v.device)] for k, v in each.items()}) if each else self
+
+    @guarded
     def guided(self, w: Weight, low: AnyLevel = -math.inf, high: AnyLevel = math.inf) -> "DDPM":
         """Classifier-free guidance, (6.15), by what given told, where log_snr lies in [low, high] [Ho & Salimans 2022]:
 
@@ -322,8 +331,14 @@ class DDPM(ReverseProcess, nn.Module):
         """
         if not self.cond:
             raise ValueError("guided needs what to guide to: p.given(y=3).guided(2)")
-        both = guidance.guided(self, self.changed(cond={}), w, low, high)
-        return DDPM(both, self.q, self.event_shape, "x0", self.variance, self.images)
+        checks.number("high", high, low)
+
+        def both(x_t: Tensor, log_snr: Tensor, **cond: Any) -> Tensor:
+            told, untold = (self.changed(cond=c) for c in (cond, {}))
+            return guidance.guided(told, untold, w, low, high)(x_t, log_snr)
+
+        p = DDPM(both, self.q, self.event_shape, "x0", self.variance, self.images)
+        return p.changed(cond=self.cond)
 
     def respace(self, T: int) -> "DDPM":
         "The same network on T of the noise levels: fewer and longer steps. ValueError: a variance that is a function."

@@ -21,7 +21,7 @@ from .forward import ForwardProcess
 from .gaussian import Gaussian
 from .laws.grid import GridChain
 from .reverse import ReverseProcess
-from .sums import BUDGET
+from .sums import BUDGET, at_rows
 
 __all__ = ["Account", "Elbo", "account", "elbo", "exact_elbo"]
 
@@ -167,8 +167,9 @@ def elbo(
     Every KL is in closed form; x_t is drawn n times a term, anew for each. So every number is unbiased: one draw of the
     total may lie below -log p(x_0), its expectation does not. decoder(x_1) returns an object with log_prob(x0) -> (b,);
     without one it is p.step(x_1, 1), whose variance must not be 0. Costs n T rows of p.step a datum, in pieces that fit
-    into memory; no gradients are kept unless grad=True, and then all pieces are. ValueError, TypeError: arguments that
-    don't fit, an x0 that is not finite.
+    into memory; what p.given told, one for each x0, goes with its rows, in decoder=p.decode too. No gradients are kept
+    unless grad=True, and then those of all pieces are. ValueError, TypeError: arguments that don't fit, an x0 that is
+    not finite.
     """
     with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
         prior, last, steps = all_terms(q, p, x0, decoder, partial(draws, q, x0, n, generator))
@@ -188,22 +189,23 @@ def mean_and_error(costs: Float[Tensor, "t n b"]) -> tuple[Tensor, Tensor]:
 def all_terms(
     q: ForwardProcess, p: ReverseProcess, x0: Batch, decoder: Decoder | None, noised: Callable
 ) -> tuple[Each, Tensor, Tensor]:
-    "L_T, and the costs that L_0 and the L_{t-1} are means of; noised(first, last) yields rows x_0, x_t, t for these t."
+    "L_T, and the costs that L_0 and the L_{t-1} are means of; noised(first, last) yields i, x_t, t of rows of x_0's i."
     prior = Gaussian.kl.body(ForwardProcess.marginal.body(q, x0, q.T), p.prior(x0))
-    last = [last_cost(p, decoder, data, x_1) for data, x_1, _ in noised(1, 1)]
-    fine, kind = p.finer(x0)
-    steps = [step_cost(q, fine, data.to(kind), x_t.to(kind), t) for data, x_t, t in noised(2, q.T)]
+    of, (fine, kind) = partial(at_rows, b=len(x0)), p.finer(x0)
+    last = [last_cost(of(p, i), of(decoder, i), x0[i], x_1) for i, x_1, _ in noised(1, 1)]
+    x = x0.to(kind)
+    steps = [step_cost(q, of(fine, i), x[i], x_t.to(kind), t) for i, x_t, t in noised(2, q.T)]
     return prior, *(torch.cat([x0.new_zeros(0), *costs]).to(prior) for costs in (last, steps))
 
 
 def draws(
     q: ForwardProcess, x0: Batch, n: int, generator: Random, first: int, last: int
 ) -> Iterator:
-    "x_0, x_t and t, row by row: for each t = first..last n draws of x_t for each x_0, in batches that fit into memory."
+    "i, x_t and t, row by row: for each t = first..last n draws of x_t for each x_0[i], in batches that fit into memory."
     b = max(1, len(x0))
     for row in rows(x0, n, last - first + 1):
-        data, t = x0[row % b], first + row // (n * b)
-        yield data, Gaussian.sample.body(ForwardProcess.marginal.body(q, data, t), generator), t
+        i, t = row % b, first + row // (n * b)
+        yield i, Gaussian.sample.body(ForwardProcess.marginal.body(q, x0[i], t), generator), t
 
 
 def rows(x0: Batch, n: int, times: int) -> tuple[Tensor, ...]:
@@ -243,9 +245,9 @@ def strips(q: ForwardProcess, x0: Batch, eps: Tensor, first: int, last: int) -> 
     "The same, at x_t with each eps in turn instead of draws."
     b, n = max(1, len(x0)), len(eps)
     for row in rows(x0, n, last - first + 1):
-        data, t = x0[row % b], first + row // (n * b)
-        law = q.marginal(data, t)
-        yield data, law.mean + law.std * eps[row // b % n].view_as(data), t
+        i, t = row % b, first + row // (n * b)
+        law = q.marginal(x0[i], t)
+        yield i, law.mean + law.std * eps[row // b % n].view_as(law.mean), t
 
 # %% ../nbs/05_elbo.ipynb #b9fe8300
 class Account(NamedTuple):

@@ -21,7 +21,7 @@ from .distribution import Distribution
 from .networks.denoiser import as_denoiser
 from .numerics import beside, log_normal
 from .solvers import LIMIT, Start
-from .sums import sum_event, wide_dtype
+from .sums import at_rows, sum_event, wide_dtype
 
 __all__ = ["FlowLogProb", "divergence", "log_prob_by_flow"]
 
@@ -72,20 +72,21 @@ def divergence(
         mean, var = denoiser.denoise_moments(x.to(a), log_snr)
         slopes = (log_snr.exp() / a * sum_event(var))[None]
     else:
-        mean, slopes = along(as_denoiser(denoiser), x, log_snr, signs)
+        mean, slopes = along(denoiser, x, log_snr, signs)
     velocity = beside(a, x) / 2 * (mean - beside(a, x) * x)
     return velocity.to(x), (a / 2 * (slopes - a * d)).to(wide_dtype(x.dtype))
 
 # %% ../nbs/11_likelihood_by_flow.ipynb #b73fec19
 def along(
-    denoise: Callable, x: Batch, level: Each, signs: Tensor | None
+    denoiser: Any, x: Batch, level: Each, signs: Tensor | None
 ) -> tuple[Batch, Float[Tensor, "k b"]]:
-    "denoise(x), and v . J v for each of the signs, or the trace of J where there are none."
+    "denoiser's guess, and v . J v for each of the signs, or the trace of J where there are none."
     if exact := signs is None:
         d = x.shape[1:].numel()
         signs = torch.eye(d, dtype=x.dtype, device=x.device).view(d, 1, *x.shape[1:])
         signs = signs.expand(d, *x.shape)
-    k = len(signs)
+    k, i = len(signs), torch.arange(len(x), device=x.device)
+    denoise = as_denoiser(at_rows(denoiser, i.repeat(k), len(x)))
     with torch.inference_mode(False), torch.enable_grad():
         at = x.detach().repeat(k, *[1] * (x.ndim - 1)).requires_grad_()
         mean = denoise(at, level.repeat(k)) + 0 * at

@@ -22,7 +22,7 @@ from .elbo import Decoder, elbo, last_cost, step_cost
 from .forward import ForwardProcess
 from .gaussian import Gaussian
 from .reverse import ReverseProcess
-from .sums import pieces, total_log, wide_dtype
+from .sums import at_rows, pieces, total_log, wide_dtype
 
 __all__ = ["DiscretizedGaussian", "Estimate", "bits_per_dim", "elbo_estimate"]
 
@@ -162,9 +162,9 @@ def replicate(
     "The sum of the steps' terms, from n of them for each datum, each over its share; t (n, b), shares (T-1,)."
     total = x0.new_zeros(len(x0))
     for some in pieces(t, x0.numel()) if len(shares) else ():
-        rows, times = x0.expand(len(some), *x0.shape).flatten(0, 1), some.flatten()
-        x_t = q.marginal(rows, times).sample(generator)
-        cost = step_cost(q, p, rows, x_t, times).view(some.shape)
+        i, times = torch.arange(len(x0), device=x0.device).repeat(len(some)), some.flatten()
+        x_t = q.marginal(x0[i], times).sample(generator)
+        cost = step_cost(q, at_rows(p, i, len(x0)), x0[i], x_t, times).view(some.shape)
         total = total + (cost / shares[some - 2].to(cost)).sum(0) / len(t)
     return total
 
@@ -205,7 +205,8 @@ def pilot(
     "How often to ask for each t = 2..T: by its root mean square over one draw for some data, and evenly for a tenth."
     some = x0[:PILOT]
     unit = Gaussian(torch.zeros_like(some), 1.0)  # the term of t = 1 plays no part
-    steps = elbo(q, p, some, lambda x_1: unit, generator=generator).steps
+    told = at_rows(p, torch.arange(len(some), device=x0.device), len(x0))
+    steps = elbo(q, told, some, lambda x_1: unit, generator=generator).steps
     size = steps.to(checks.finest(x0.device)).square().mean(1).sqrt()
     size = torch.where(size.isfinite(), size, 0)
     return 0.9 * size / size.sum().clamp(min=torch.finfo(size.dtype).tiny) + 0.1 / max(1, len(size))

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 __all__ = [
-    "BUDGET", "all_wide", "level_by_level", "mean_event", "pieces", "sum_event", "total", "total_log", "wide", "wide_dtype",
+    "BUDGET", "all_wide", "at_rows", "level_by_level", "mean_event", "pieces", "sum_event", "total", "total_log", "wide",
+    "wide_dtype",
 ]  # fmt: skip
 
 
@@ -64,6 +67,16 @@ BUDGET = 2**18  # numbers in one batch that is handed to a process
 def pieces(times: Tensor, width: int) -> tuple[Tensor, ...]:
     "times in pieces, so that a row of width numbers for each stays within BUDGET."
     return times.split(max(1, BUDGET // max(1, width))) if len(times) else ()
+
+
+def at_rows(of: Any, i: Tensor, b: int) -> Any:
+    "What asks a DDPM, its method or a denoiser made of it, for rows that belong to the i-th of b data: told what those were."
+    if isinstance(of, partial) and of.args:
+        return partial(of.func, at_rows(of.args[0], i, b), *of.args[1:], **of.keywords)
+    if hasattr(of, "at_rows"):
+        return of.at_rows(i, b)
+    owner = getattr(of, "__self__", None)
+    return getattr(owner.at_rows(i, b), of.__name__) if hasattr(owner, "at_rows") else of
 
 
 def level_by_level(f: Callable, x: Tensor, level: Tensor, dim: int = 0) -> Tensor:

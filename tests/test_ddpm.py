@@ -4,6 +4,7 @@
 """
 
 import math
+import sys
 
 import pytest
 import torch
@@ -23,7 +24,9 @@ from diffusion_math import (
     exact_elbo,
     simple_loss,
 )  # fmt: skip
+from diffusion_math.area import bound_by_area
 from diffusion_math.elbo import step_cost
+from diffusion_math.flow_likelihood import divergence, log_prob_by_flow
 from diffusion_math.forward import (
     ForwardProcess,
     Schedule,
@@ -31,6 +34,7 @@ from diffusion_math.forward import (
     cosine_schedule,
     linear_schedule,
 )
+from diffusion_math.likelihood import pilot
 from diffusion_math.reverse import ExactReverse, ReverseProcess
 from tests.truth import Wrapped, error, seed, within
 
@@ -921,6 +925,108 @@ class TestWhatTheNetworkGets:
         for eta in (0.0, 1.0):
             assert p.sample(3, like=torch.empty(0, dtype=BF16), eta=eta).dtype == BF16
         assert seen == {(BF16, F32)}
+
+
+class TestOneClassEach:
+    "p told one class for each x_0: row by row what p says that is told of that class alone."
+
+    Y = torch.tensor([3, 1, 10, 3])
+
+    def model(self):
+        torch.manual_seed(0)
+        net = UNet(width=8, classes=10).double()
+        for w in net.parameters():
+            nn.init.normal_(w, std=0.1)  # a new one ends in zeros, and says nothing of y
+        levels = torch.randint(256, (4, 1, 6, 6), generator=seed(2))
+        p = DDPM(net, process(12), (1, 6, 6), "v", images=True)
+        return p, levels.double() * 2 / 255 - 1
+
+    def agrees(self, ask):
+        "ask(p, x0, generator) -> (..., b): of all classes together, and of each of them in turn."
+        p, x0 = self.model()
+        together = ask(p.given(y=self.Y), x0)
+        for y in self.Y.unique().tolist():
+            alone = ask(p.given(y=y), x0)[..., self.Y == y]
+            assert error(together[..., self.Y == y], alone) < 1e-10
+        assert error(together, ask(p, x0)) > 1e-6
+
+    @pytest.mark.parametrize("budget", [1, 36 * 3, 36 * 9, 2**18])
+    @pytest.mark.parametrize("n", [1, 3])
+    @pytest.mark.parametrize("guidance", [None, 2.5])
+    def test_its_bound(self, budget, n, guidance, monkeypatch):
+        "However the rows are packed, with p.decode, which knows the classes too."
+        monkeypatch.setattr(sys.modules["diffusion_math.elbo"], "BUDGET", budget)
+
+        def ask(p, x0):
+            p = p.guided(guidance) if guidance and p.cond else p
+            bound = elbo(p.q, p, x0, p.decode, n, seed(1))
+            return torch.cat([bound.steps, bound.reconstruction[None], bound.total[None]])
+
+        self.agrees(ask)
+
+    @pytest.mark.parametrize("times", ["stratified", "both"])
+    @pytest.mark.parametrize("budget", [1, 36 * 9, 2**18])
+    def test_its_estimated_bound(self, times, budget, monkeypatch):
+        monkeypatch.setattr(sys.modules["diffusion_math.sums"], "BUDGET", budget)
+        weights = None if times == "stratified" else torch.arange(1.0, 12.0)
+        how = dict(weights=weights, replicates=2)
+        self.agrees(
+            lambda p, x0: (
+                elbo_estimate(
+                    p.q, p, x0, 6, times, decoder=p.decode, generator=seed(1), **how
+                ).replicates
+            )
+        )
+
+    def test_a_pilot_asks_for_the_first_ones_classes(self):
+        p, x0 = self.model()
+        x0, y = x0.repeat(5, 1, 1, 1), self.Y.repeat(5)  # 20 of them; a pilot takes 16
+        several = pilot(p.q, p.given(y=y), x0, seed(1))
+        assert torch.equal(several, pilot(p.q, p.given(y=y[:16]), x0[:16], seed(1)))
+
+    def test_its_bound_by_area(self):
+        self.agrees(
+            lambda p, x0: (
+                bound_by_area(
+                    p, x0, 6, replicates=2, decoder=p.decode, generator=seed(1)
+                ).replicates
+            )
+        )
+
+    @pytest.mark.parametrize("probes", [None, 3])
+    def test_its_divergence(self, probes):
+        "Of 36 copies of the rows, or of one for each of the signs."
+        signs = None
+        if probes:
+            signs = torch.randint(2, (probes, 4, 1, 6, 6), generator=seed(3)).double() * 2 - 1
+        self.agrees(lambda p, x0: divergence(p, x0, 0.5, signs)[1])
+
+    def test_its_likelihood(self):
+        p, x0 = self.model()
+        how = dict(start=2.0, end=-3.0, probes=2, tolerance=1e-3, second=False)
+        together = log_prob_by_flow(p.given(y=self.Y), x0, generator=seed(1), **how).log_prob
+        for i, y in enumerate(self.Y.tolist()):
+            alone = log_prob_by_flow(p.given(y=y), x0, generator=seed(1), **how).log_prob
+            assert (together - alone)[i].abs() < 36 * 1e-2  # ten tolerances a dimension
+
+    def test_what_is_one_for_all_stays(self):
+        told = []
+
+        def network(x_t, log_snr, y, z, w):
+            told.append((y.tolist(), z.shape, w))
+            return x_t
+
+        p = DDPM(network, process(3), (2,)).given(y=self.Y, z=torch.ones(7, 2), w="left")
+        rows = torch.tensor([2, 2, 0])
+        p.at_rows(rows, 4).predict(normal(3, 2), 2)
+        assert told == [([10, 10, 3], (7, 2), "left")] and p.cond["y"] is self.Y
+
+    def test_the_wrong_number_of_them(self):
+        p, x0 = self.model()
+        with pytest.raises(
+            ValueError, match=r"y must be one number or have shape \(4,\), got \(3,\)"
+        ):
+            elbo(p.q, p.given(y=self.Y[:3]), x0, p.decode)
 
 
 class TestModule:

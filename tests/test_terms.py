@@ -95,7 +95,7 @@ def test_rows_are_every_draw_of_every_t_of_every_datum(event, n, b, budget, monk
     x0 = torch.randn(b, *event, generator=seed(1), dtype=F64)
     batches, d = list(draws(Q, x0, n, seed(3), 2, 4)), math.prod(event)
     assert all(len(t) == 1 or len(t) * d <= budget for _, _, t in batches)
-    got = [(x, int(t)) for data, _, times in batches for x, t in zip(data, times, strict=True)]
+    got = [(x, int(t)) for i, _, times in batches for x, t in zip(x0[i], times, strict=True)]
     want = [(x, t) for t in (2, 3, 4) for _ in range(n) for x in x0]
     assert len(got) == len(want)
     assert all(torch.equal(a[0], b[0]) and a[1] == b[1] for a, b in zip(got, want, strict=True))
