@@ -938,7 +938,7 @@ class TestOneClassEach:
         for w in net.parameters():
             nn.init.normal_(w, std=0.1)  # a new one ends in zeros, and says nothing of y
         levels = torch.randint(256, (4, 1, 6, 6), generator=seed(2))
-        p = DDPM(net, process(12), (1, 6, 6), "v", images=True)
+        p = DDPM(net, process(7), (1, 6, 6), "v", images=True)
         return p, levels.double() * 2 / 255 - 1
 
     def agrees(self, ask):
@@ -950,10 +950,9 @@ class TestOneClassEach:
             assert error(together[..., self.Y == y], alone) < 1e-10
         assert error(together, ask(p, x0)) > 1e-6
 
-    @pytest.mark.parametrize("budget", [1, 36 * 3, 36 * 9, 2**18])
-    @pytest.mark.parametrize("n", [1, 3])
-    @pytest.mark.parametrize("guidance", [None, 2.5])
-    def test_its_bound(self, budget, n, guidance, monkeypatch):
+    @pytest.mark.parametrize("n, guidance", [(1, None), (3, 2.5)])
+    @pytest.mark.parametrize("budget", [36 * 3, 36 * 9, 2**18])
+    def test_its_bound(self, n, guidance, budget, monkeypatch):
         "However the rows are packed, with p.decode, which knows the classes too."
         monkeypatch.setattr(sys.modules["diffusion_math.elbo"], "BUDGET", budget)
 
@@ -965,10 +964,10 @@ class TestOneClassEach:
         self.agrees(ask)
 
     @pytest.mark.parametrize("times", ["stratified", "both"])
-    @pytest.mark.parametrize("budget", [1, 36 * 9, 2**18])
+    @pytest.mark.parametrize("budget", [36 * 9, 2**18])
     def test_its_estimated_bound(self, times, budget, monkeypatch):
         monkeypatch.setattr(sys.modules["diffusion_math.sums"], "BUDGET", budget)
-        weights = None if times == "stratified" else torch.arange(1.0, 12.0)
+        weights = None if times == "stratified" else torch.arange(1.0, 7.0)
         how = dict(weights=weights, replicates=2)
         self.agrees(
             lambda p, x0: (
@@ -1026,7 +1025,7 @@ class TestOneClassEach:
         with pytest.raises(
             ValueError, match=r"y must be one number or have shape \(4,\), got \(3,\)"
         ):
-            elbo(p.q, p.given(y=self.Y[:3]), x0, p.decode)
+            elbo(p.q, p, x0, p.decode)
 
 
 class TestModule:
