@@ -1002,11 +1002,11 @@ class TestOneClassEach:
 
     def test_its_likelihood(self):
         p, x0 = self.model()
-        how = dict(start=2.0, end=-3.0, probes=2, tolerance=1e-3, second=False)
+        how = dict(start=1.0, end=-2.0, probes=2, tolerance=1e-2, second=False)
         together = log_prob_by_flow(p.given(y=self.Y), x0, generator=seed(1), **how).log_prob
         for i, y in enumerate(self.Y.tolist()):
             alone = log_prob_by_flow(p.given(y=y), x0, generator=seed(1), **how).log_prob
-            assert (together - alone)[i].abs() < 36 * 1e-2  # ten tolerances a dimension
+            assert (together - alone)[i].abs() < 36 * 0.1  # ten tolerances a dimension
 
     def test_what_is_one_for_all_stays(self):
         told = []
@@ -1022,9 +1022,8 @@ class TestOneClassEach:
 
     def test_the_wrong_number_of_them(self):
         p, x0 = self.model()
-        with pytest.raises(
-            ValueError, match=r"y must be one number or have shape \(4,\), got \(3,\)"
-        ):
+        p, fits = p.given(y=self.Y[:3]), r"y must be one number or have shape \(4,\), got \(3,\)"
+        with pytest.raises(ValueError, match=fits):
             elbo(p.q, p, x0, p.decode)
 
 
