@@ -122,19 +122,38 @@ def _opened(path: Path) -> Iterator[Any]:
             yield picture
 
 
-# pixels of a file from which on it is made smaller before anything else is done to it
-LARGE = 10**7
+LARGE = (
+    10**7
+)  # pixels of a file from which on it is made smaller before anything else is done to it
+BAND = 2**20  # of these pixels at once: the file is in memory already, and once is enough
 
 
 def _smaller(picture: Any, size: tuple[int, int]) -> Any:
-    "A large picture as means of whole blocks, at least four times size along each side, as it takes memory else."
-    (w, h), modes = picture.size, ("L", "RGB", "RGBA", "RGBa")
-    k = min(h, w) // (4 * max(size))
-    if w * h <= LARGE or k < 2 or picture.mode not in (*modes, "P", "LA", "1"):
+    "A large picture as means of whole blocks, at least four times size along each side; worked out in bands."
+    from PIL import Image
+
+    (w, h), k = picture.size, min(picture.size) // (4 * max(size))
+    if w * h <= LARGE or k < 2:
         return picture
-    if picture.has_transparency_data:  # what cannot be seen has no colour
-        return picture.convert("RGBA").convert("RGBa").reduce(k).convert("RGBA")
-    return (picture if picture.mode in modes else picture.convert("RGB")).reduce(k)
+    small, rows = None, k * max(1, BAND // (k * w))
+    for top in range(0, h, rows):
+        band = picture.crop((0, top, w, min(h, top + rows)))
+        band.info = picture.info  # it may say which colour cannot be seen
+        band = _plain(band).reduce(k)
+        small = Image.new(band.mode, (-(-w // k), -(-h // k))) if small is None else small
+        small.paste(band, (0, top // k))
+    small = small.convert("RGBA") if small.mode == "RGBa" else small
+    small.getexif()[0x0112] = picture.getexif().get(0x0112, 1)  # which way it is held
+    return small
+
+
+def _plain(picture: Any) -> Any:
+    "8 bits of which means can be taken: grey or colour, weighed by how much can be seen, as what is hidden has no colour."
+    if picture.mode.startswith("I"):
+        return _from_wide(picture)
+    if picture.has_transparency_data:
+        return picture.convert("RGBA").convert("RGBa")
+    return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
 
 
 def _from_wide(picture: Any) -> Any:
@@ -157,9 +176,8 @@ def _eight_bits(picture: Any, channels: int, size: tuple[int, int]) -> UInt8[np.
 
     if picture.mode == "F":
         raise ValueError("its pixels are floats, whose range is not known")
-    wide = picture.mode.startswith("I")
-    picture = ImageOps.exif_transpose(picture if wide else _smaller(picture, size))
-    picture = _from_wide(picture) if wide else picture
+    picture = ImageOps.exif_transpose(_smaller(picture, size))
+    picture = _from_wide(picture) if picture.mode.startswith("I") else picture
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
@@ -524,10 +542,11 @@ def load_pictures(
     .npz file its arrays train_images or x_train, else images; never the other split's. root: where MNIST lies.
 
     A folder is read with all below it (png, jpeg, webp, gif, bmp, tiff, ppm), in the order of the names; its
-    sub-folders are classes where every file lies in one. A file that cannot be read is left out: skip(path, why) hears
-    of it, by default a warning says so. An .npz file holds images, (n, h, w), (n, h, w, c) or (n, c, h, w): whole
-    numbers in 0..255, floats in [0, 1], or in [-1, 1] where one is negative; and maybe labels, (n,). All is rounded to
-    256 levels. A file of more than 100 million pixels counts as one that cannot be read.
+    sub-folders are classes where every file lies in one. 16 bits become the nearest of 8, and what is transparent lies on
+    white. A file that cannot be read is left out: skip(path, why) hears of it, by default a warning says so. An .npz file
+    holds images, (n, h, w), (n, h, w, c) or (n, c, h, w): whole numbers in 0..255, floats in [0, 1], or in [-1, 1] where
+    one is negative; and maybe labels, (n,). All is rounded to 256 levels. A file of more than 100 million pixels counts as
+    one that cannot be read.
     ValueError: nothing readable, or an array that does not fit. FileNotFoundError. ImportError.
     """
     path = checks.path("source", source)

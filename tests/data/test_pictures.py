@@ -2,9 +2,12 @@
 
 import io
 import re
+import struct
 import subprocess
+import sys
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +86,32 @@ def test_sixteen_bits_become_eight(tmp_path):
     put(tmp_path / "deep.png", deep)
     x = levels(read(tmp_path, size=(3, deep.shape[1]))[0].x)
     assert x.shape[1] == 1 and np.array_equal(x[0, 0], np.rint(deep / 257).astype(np.uint8))
+
+
+def png(path: Path, array: np.ndarray) -> None:
+    "A PNG file of 16 bits a channel, of which Pillow writes grey alone: (h, w, 2 to 4)."
+    h, w, c = array.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
+    head = struct.pack(">IIBBBBB", w, h, 16, {2: 4, 3: 2, 4: 6}[c], 0, 0, 0)
+    chunks = (b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
+    parts = [
+        struct.pack(">I", len(of)) + name + of + struct.pack(">I", zlib.crc32(name + of))
+        for name, of in chunks
+    ]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_sixteen_bits_of_colour_and_see_through(tmp_path, channels):
+    "Grey or colour, over white by its alpha: no level is cut off, and none is off by more than one."
+    deep = RNG.randint(0, 65536, (9, 7, channels))
+    deep[0, 0], deep[0, 1] = 0, 65535
+    png(tmp_path / "a.png", deep)
+    x = levels(read(tmp_path, channels=1 if channels == 2 else 3)[0].x)[0].transpose(1, 2, 0)
+    share = deep[..., -1:] / 65535 if channels != 3 else 1
+    colour = deep[..., : channels - (channels != 3)] / 257
+    assert x.shape == colour.shape
+    assert np.abs(x - (colour * share + 255 * (1 - share))).max() <= 2
 
 
 def test_what_is_see_through_lies_on_white(tmp_path):
@@ -611,7 +640,7 @@ def test_an_empty_name_is_not_the_folder_one_stands_in(source):
 # ---- what is small on the disk and large in memory
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "I;16"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "LA", "I;16", "CMYK"])
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_large_picture_is_what_it_is(tmp_path, mode, turned):
     "Four quarters of 16 million pixels, scaled to 8 x 8: read in blocks, and turned as it is meant to be held."
@@ -624,10 +653,32 @@ def test_a_large_picture_is_what_it_is(tmp_path, mode, turned):
     )
     exif = Image.Exif()
     exif[0x0112] = 6 if turned else 1  # a quarter to the right
-    picture.save(tmp_path / "a.png", exif=exif)
+    picture.save(tmp_path / ("a.tiff" if mode == "CMYK" else "a.png"), exif=exif)
     x = to_levels(load_pictures(tmp_path, 8, 1).x)[0, 0]
     want = torch.tensor([[160, 0], [240, 80]] if turned else [[0, 80], [160, 240]])
     assert ((x[::7, ::7].int() - want).abs() <= 1).all()
+
+
+TAKES = """
+import resource, sys
+from diffusion_math.data.pictures import load_pictures
+load_pictures(sys.argv[1] + "/small", 8)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+load_pictures(sys.argv[1] + "/large", 8)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize("mode, each", [("RGBA", 4), ("I;16", 2)])
+def test_a_large_picture_takes_its_own_memory_and_a_little(tmp_path, mode, each):
+    "36 million pixels, of which Pillow holds `each` bytes; twice that would be a copy of all of it."
+    of = Image.new("L", (6000, 6000), 90)
+    of = of.convert("I").convert(mode) if mode == "I;16" else of.convert(mode)
+    for name, picture in (("small", of.crop((0, 0, 9, 9))), ("large", of)):
+        put(tmp_path / name / "a.png", picture)
+    ran = subprocess.run([sys.executable, "-c", TAKES, tmp_path], capture_output=True, text=True)
+    assert not ran.returncode, ran.stderr
+    assert int(ran.stdout) * 1024 < 1.5 * each * 36e6
 
 
 @pytest.mark.bad_input
