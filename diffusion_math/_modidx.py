@@ -101,6 +101,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'diffusion_math.ddpm.network_of': ('ddpm.html#network_of', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm.noised': ('ddpm.html#noised', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm.own_variance': ('ddpm.html#own_variance', 'diffusion_math/ddpm.py'),
+                                     'diffusion_math.ddpm.short_enough': ('ddpm.html#short_enough', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm.simple_loss': ('ddpm.html#simple_loss', 'diffusion_math/ddpm.py'),
                                      'diffusion_math.ddpm.variance_of': ('ddpm.html#variance_of', 'diffusion_math/ddpm.py')},
             'diffusion_math.distribution': { 'diffusion_math.distribution.Distribution': ( 'data_distribution.html#distribution',

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from . import checks
 from .checks import Batch, Each, Flag, Random, Steps, guarded
+from .ddpm import DDPM
 from .distribution import Distribution
 from .networks.denoiser import as_denoiser
 from .numerics import beside, log_normal
@@ -135,7 +136,8 @@ def log_prob_by_flow(
 
     The flow carries a x0 from log_snr = start to end, where the noise is. start=None is 32, for the density of the data
     itself, and it is refused where the trace has not gone quiet there: a point mass has none. With a start of your own
-    it is exactly the density of x_start / a. end=None is -64. probes=None takes the exact trace, probes=k random signs, k
+    it is exactly the density of x_start / a. end=None is -64. A DDPM's network is asked at no level that it was not
+    trained for: None are those of t = 1 and of T. probes=None takes the exact trace, probes=k random signs, k
     of them for each x0, the same all along its path. tolerance: how far off a step of SciPy's DOP853 may be, for each x0
     on its own, in nats for each of its d dimensions, and in x as a share of the noise in it; in float64. None: 1e-10 for
     an exact law, 1e-4 for whatever was learned, in float32.
@@ -151,6 +153,9 @@ def log_prob_by_flow(
         getattr(denoiser, "network", 0), Distribution
     )
     tolerance = tolerance or (1e-10 if exact else 1e-4)
+    if isinstance(denoiser, DDPM) and not exact and denoiser.T > 1:
+        own = denoiser.q.schedule.log_snr[[1, -1]].clamp(-64, 32).tolist()
+        start, end = (v if u is None else u for u, v in zip((start, end), own, strict=True))
     ends = 32.0 if start is None else start, -64.0 if end is None else end
     checks.strictly_rising("end, start", ends[::-1])
     x0, d, signs = x0.double(), x0.shape[1:].numel(), None

@@ -16,12 +16,13 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from . import checks
 from .checks import Batch, Flag, Floats, Numbers, Positive, Random, Steps, guarded
-from .ddpm import DDPM
+from .ddpm import DDPM, short_enough
 from .networks.denoiser import Denoiser
 from .numerics import noise_like
 from .sums import wide
@@ -288,11 +289,12 @@ def draw(
     """n draws of p by solve, (n, *event): from p's noise along grid, or through p's own levels to the data.
 
     The x_0 that the network says is clipped to [-1, 1] where p.images. like: whose kind the draws are of; the network's
-    without it. Else as solve. ValueError: p has no event_shape.
+    without it. Else as solve. ValueError: p has no event_shape, or says eps and steps are too long for it, see DDPM.
     """
     like = p.like() if like is None else like
     x = wide(like.new_empty((n, *checks.known_event(p.event_shape))))
     grid = log_snrs("p's levels", p.q.schedule.log_snr.flip(0)) if grid is None else grid
+    short_enough(p, -F.logsigmoid(torch.tensor(grid, **EXACT)).diff().abs())
     says = p.denoise.body
     clipped = (
         (lambda x_t, level: says(p, x_t, level).clamp(-1, 1)) if p.images else partial(says, p)

@@ -36,6 +36,7 @@ from diffusion_math.forward import (
 )
 from diffusion_math.likelihood import pilot
 from diffusion_math.reverse import ExactReverse, ReverseProcess
+from diffusion_math.solvers import draw
 from tests.truth import Wrapped, error, seed, within
 
 F32, F64, BF16 = torch.float32, torch.float64, torch.bfloat16
@@ -1025,6 +1026,41 @@ class TestOneClassEach:
         p, fits = p.given(y=self.Y[:3]), r"y must be one number or have shape \(4,\), got \(3,\)"
         with pytest.raises(ValueError, match=fits):
             elbo(p.q, p, x0, p.decode)
+
+
+class TestEpsWhereLittleIsLeft:
+    "An error of eps counts s / a times in x_0: a step that brings much more of a is refused, unless x_0 is clipped."
+
+    def far(self, T, **kind):
+        return lambda: DDPM(wave, ForwardProcess(cosine_schedule(1000).respace(T)), (2,), **kind)
+
+    def test_a_walk_of_few_steps_is_refused_by_name(self):
+        whole = DDPM(wave, ForwardProcess(cosine_schedule()), (2,))  # 1,000 steps do well
+        grid = [-19.8, -2.0, 9.0]
+        for call in (self.far(50), lambda: whole.respace(50), lambda: draw(whole, 2, grid=grid)):
+            with pytest.raises(ValueError, match="predicts='eps' needs steps in which its errors"):
+                call()
+        with pytest.raises(ValueError, match=r"got 632 times: let the network predict v, or take"):
+            whole.respace(50)
+
+    def test_what_bears_it(self):
+        for kind in (dict(predicts="v"), dict(predicts="x0"), dict(images=True)):
+            assert self.far(3, **kind)().sample(2, seed(1)).isfinite().all()
+        assert DDPM(mixture(), ForwardProcess(cosine_schedule().respace(3))).T == 3
+        assert DDPM(wave, process()).respace(2).T == 2
+
+    def test_so_it_is(self):
+        "eps off by 0.01 in 8 steps: tens away from the data. v is not."
+        law, fine = bell(0.5), ForwardProcess(cosine_schedule())
+        off = lambda says: lambda x_t, level: oracle(law, says)(x_t, level) + 0.01
+        ends = {}
+        for says in ("eps", "v"):
+            p = DDPM(off(says), fine, (1,), says)
+            p = p.changed(q=ForwardProcess(fine.schedule.respace(8)))
+            ends[says] = (
+                p.sample(500, seed(1), eta=0.0, like=torch.empty(0, dtype=F64)).abs().mean()
+            )
+        assert ends["eps"] > 10 > 2 > ends["v"]
 
 
 class TestModule:

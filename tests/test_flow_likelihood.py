@@ -119,6 +119,25 @@ def test_a_network_comes_back_soon_and_a_limit_stops_what_does_not():
     assert cut.error.isinf().all() and cut.log_prob.isfinite().all() and 50 <= cut.calls < 70
 
 
+@pytest.mark.parametrize("says", ["eps", "x0", "v"])
+def test_a_network_is_asked_at_no_level_that_it_was_not_trained_for(says):
+    "Whatever it says beyond t = 1 and T; an exact law is asked from end to end."
+    q, asked = ForwardProcess(linear_schedule(50)), []
+
+    def network(x, level):
+        asked.append(level.aminmax())
+        return x / (1 + level.exp().sqrt().view(-1, 1))
+
+    x, ends = torch.randn(3, 2, generator=seed(), dtype=f64), q.schedule.log_snr[[1, -1]].tolist()
+    p, loose = DDPM(network, q, (2,), says), dict(tolerance=1e-3, second=False)
+    ours = log_prob_by_flow(p, x, **loose)
+    assert torch.equal(ours.log_prob, log_prob_by_flow(p, x, *ends, **loose).log_prob)
+    low, high = (f(v) for f, v in zip((min, max), zip(*asked, strict=True), strict=True))
+    assert ends[1] - 1e-6 <= low < ends[1] + 1 and ends[0] - 1 < high <= ends[0] + 1e-6
+    exact = log_prob_by_flow(DDPM(PLANE, q), x, **loose).log_prob
+    assert (exact - PLANE.log_prob(x)).abs().max() < 0.1
+
+
 def test_a_bar_is_shown(capsys):
     log_prob_by_flow(TWO, torch.zeros(1, 1, dtype=f64), tolerance=1e-2, second=False, progress=True)
     assert "log SNR" in capsys.readouterr().err
