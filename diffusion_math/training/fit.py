@@ -6,8 +6,9 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,8 @@ def _conditions(data: Any, labels: Any, cond: Any) -> dict[str, Any]:
         return cond
     if "y" in cond:
         raise ValueError("labels is cond's y: give one of them, got both")
-    labels = torch.as_tensor(labels) if isinstance(labels, np.ndarray) else labels
+    with suppress(TypeError, ValueError, RuntimeError):  # which whole_labels refuses by name
+        labels = torch.as_tensor(labels) if isinstance(labels, np.ndarray | list) else labels
     n = len(data) if hasattr(data, "__len__") else None
     return cond | {"y": labels if n is None else checks.whole_labels("labels", labels, n)}
 
@@ -326,6 +328,17 @@ def _check_contract(p: DDPM, batch: tuple, batches: Batches, device: Any) -> Non
             module.training = mode
 
 
+def _warn_of(p: DDPM, batch: tuple, batches: Batches) -> None:
+    "Say so where the first batch is one that trains well and was hardly meant."
+    x0, cond = batch[:2]
+    if p.images and not x0.is_meta and 0 <= x0.min() < x0.max():
+        says = "data has no number below 0, and pictures lie in [-1, 1] where p was made with images=True"
+        warnings.warn(f"{says}: 2 x - 1 takes [0, 1] there", stacklevel=3)
+    if batches.classes is not None and "y" not in cond:
+        says = "p.network was made with classes and is told none, so what it draws of a class stays untrained"
+        warnings.warn(f"{says}: give labels, or data of pairs (x, y)", stacklevel=3)
+
+
 @contextmanager
 def _ctrl_c(ranks: int) -> Iterator[list]:
     "While this lasts, the first Ctrl-C lets the step come to its end; a second one stops at once."
@@ -360,7 +373,7 @@ def fit(
     batch: int | None = None,
     lr: float = 2e-3,
     loss: str | Callable = "simple",
-    labels: Tensor | np.ndarray | None = None,
+    labels: Tensor | np.ndarray | list[int] | None = None,
     cond: Mapping[str, Any] | None = None,
     drop: float = 0.1,
     none: Mapping[str, Any] | None = None,
@@ -412,6 +425,7 @@ def fit(
     than it was begun with, it goes on along their schedule of lr. Several processes (torchrun --nproc_per_node 2
     script.py) together see the batch that one would, in parts; folder must be one that all of them see.
 
+    Warns where pictures have no number below 0, and where a network with classes is told none.
     Raises FloatingPointError where a loss or gradient is not finite, naming the step: p then holds the averaged weights
     from before it. ValueError, TypeError: an argument that does not fit; a folder that holds a run (without resume),
     another run (with it) or a damaged checkpoint. OSError: a checkpoint cannot be written; those before stay.
@@ -441,7 +455,8 @@ def fit(
         optimizer = _optimizer(optimizer, weights, plan)
         first, losses = begin(folder, resume, told, network, ema, optimizer, here)
         if first < plan.steps:
-            _check_contract(p.changed(network=network), batches(first), batches, device)
+            _check_contract(p.changed(network=network), start := batches(first), batches, device)
+            _warn_of(p, start, batches)
         log, bad = Losses(losses, folder, plan), torch.full((), -1, device=device)
 
         def now(step: int, raw: nn.Module = network) -> TrainingRun:

@@ -498,7 +498,31 @@ def test_recomputed_blocks_change_no_number():
     assert runs[0].losses == runs[1].losses and digest(runs[0]) == digest(runs[1])
 
 
-# ---- what it refuses
+# ---- what it refuses, and what it warns of
+
+
+def test_labels_are_any_row_of_whole_numbers():
+    x, y = torch.rand(8, 1, 8, 8) * 2 - 1, [0, 1, 2, 1, 0, 2, 2, 1]
+    runs = []
+    for labels in (y, np.array(y), torch.tensor(y)):
+        torch.manual_seed(0)
+        p = DDPM(UNet(width=8, classes=3), ForwardProcess(cosine_schedule(9)), (1, 8, 8), "v")
+        runs.append(fit(p, x, steps=2, batch=4, labels=labels, progress=False).losses)
+    assert runs[0] == runs[1] == runs[2]
+
+
+def test_it_warns_of_what_was_hardly_meant(recwarn):
+    "Pictures in [0, 1], and classes that nobody says; not of what is meant."
+    x, y = torch.rand(8, 1, 8, 8), torch.arange(8) % 2
+    q, how = ForwardProcess(cosine_schedule(9)), dict(steps=1, batch=8, progress=False)
+    net = lambda classes=None: DDPM(UNet(width=8, classes=classes), q, (1, 8, 8), "v", images=True)
+    fit(net(), 2 * x - 1, **how), fit(net(2), 2 * x - 1, labels=y, **how)
+    fit(net(), torch.zeros(8, 1, 8, 8), **how)  # grey all over
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match=r"no number below 0, .* 2 x - 1 takes \[0, 1\] there"):
+        fit(net(), x, **how)
+    with pytest.warns(UserWarning, match=r"made with classes and is told none, .* give labels"):
+        fit(net(2), 2 * x - 1, **how)
 
 
 @pytest.mark.bad_input
@@ -515,7 +539,8 @@ def test_recomputed_blocks_change_no_number():
     (dict(data=torch.zeros(0, 2)), ValueError, r"data must have shape \(n, 2\) with n of 1 or more, got \(0, 2\)"),
     (dict(data=torch.zeros(5, 3)), ValueError, r"data must have shape \(n, 2\) .* got \(5, 3\)"),
     (dict(data=torch.tensor([[0.0, math.nan]])), ValueError, "data must be finite, got nan"),
-    (dict(labels=[1, 2]), TypeError, "labels must be a tensor of whole numbers, got list"),
+    (dict(labels=["a", "b"]), TypeError, "labels must be a tensor of whole numbers, got list"),
+    (dict(labels=[1, 2]), ValueError, r"labels must have shape \(300,\), .* got \(2,\)"),
     (dict(labels=torch.zeros(300)), TypeError, "labels must be a tensor of whole numbers, got torch.float32"),
     (dict(labels=torch.zeros(7, dtype=torch.long)), ValueError, r"labels must have shape \(300,\), .* got \(7,\)"),
     (dict(labels=torch.zeros(300).long()), ValueError, "labels with drop > 0 need a network made with classes"),
