@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial, wraps
+from importlib.util import find_spec
 from itertools import pairwise
 from numbers import Real
 from operator import index
@@ -275,6 +276,21 @@ def events(name: str, x: Any, event: Sequence[int]) -> Tensor:
         fits = f"(n, {', '.join(map(str, event))})"
         raise ValueError(f"{name} must have shape {fits}, got {tuple(x.shape)}")
     return x
+
+
+def need(what: str, install: str, *modules: str) -> None:
+    "ImportError that says what to install, before anything begins, where one of the modules is not there."
+    if missing := [name for name in modules if not there(name)]:
+        lack = f"{what} needs {' and '.join(missing)}, which this installation lacks"
+        raise ImportError(f'{lack}: pip install "{install}"')
+
+
+def there(module: str) -> bool:
+    "Can it be imported?"
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # sys.modules says None: as good as missing
+        return False
 
 
 def whole_labels(name: str, labels: Any, n: int) -> Tensor:

@@ -5,6 +5,7 @@ What each kind of argument refuses, and in which words, is the matter of test_ba
 
 import inspect
 import math
+import sys
 from typing import Annotated
 
 import pytest
@@ -12,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_math import checks
+from diffusion_math import GaussianMixture, checks, plot
 from diffusion_math.checks import Batch, Flag, Level, Like, Random, Steps, Time, Time0, guarded
 from tests.truth import seed
 
@@ -185,3 +186,21 @@ def test_a_loop_of_more_steps_than_anyone_waits_for_is_refused():
             counted(wrong)
     with pytest.raises(TypeError, match="flag must be True or False, got str"):
         counted(3, "no")
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("call, words", [
+    (lambda: plot.images(torch.rand(2, 1, 4, 4)), 'a picture needs matplotlib, .*: pip install "matplotlib"'),
+    (lambda: plot.curves([1, 2], {"a": torch.rand(2)}), "a picture needs matplotlib"),
+    (lambda: plot.points(torch.rand(3, 2)), "a picture needs matplotlib"),
+    (lambda: plot.heat(torch.rand(3, 3)), "a picture needs matplotlib"),
+    (lambda: plot.shades("data", 3), "a picture needs matplotlib"),
+    (plot.figure, "a picture needs matplotlib"),
+    (plot.Board, "a picture needs matplotlib"),
+    (lambda: GaussianMixture.fit(torch.rand(9, 2), k=2), 'needs sklearn, .*: pip install "scikit-learn"'),
+])  # fmt: skip
+def test_what_is_not_installed_is_named_with_its_cure(call, words, monkeypatch):
+    for missing in ("matplotlib", "sklearn"):
+        monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ImportError, match=words):
+        call()

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from ..data.pictures import need
 from ..ddpm import DDPM
 from ..files import write_file
 from ..training import evaluation
@@ -77,8 +76,6 @@ def _evaluate(args: Namespace) -> None:
     "diffusion-math evaluate"
     o = options.all_options(args)
     _check_fit(o, options.given_options(args))
-    if o.bound == "flow":
-        need("--bound flow", "course", "scipy")
     p, names = options.load_named(o.model, o.device)
     try:
         p = evaluation.with_steps(p, o.T)

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from ..data.pictures import need
+from .. import checks
 from ..teach.pages import write_page
 
 __all__ = []
@@ -59,7 +59,7 @@ def _places(notebooks: list[Path], out: Path) -> list[Path]:
 
 def _html(args: argparse.Namespace) -> None:
     "diffusion-math html"
-    need("a page", "course", "nbconvert", "nbformat")
+    checks.need("a page", "diffusion_math[course]", "nbconvert", "nbformat")
     if len({path.resolve() for path in args.notebooks}) == 1 or args.out is None:
         places = [args.out] * len(args.notebooks)
     else:

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Generator, Tensor
 
-from ..data.pictures import fit_in_memory, load_masked, need, save_pictures, sized
+from .. import checks
+from ..data.pictures import fit_in_memory, load_masked, save_pictures, sized
 from ..ddpm import DDPM
 from ..inverse import Measurement, replaced
 from ..letters import ALPHABET, MarkovLaw, prose, spell, unmask
@@ -144,7 +145,7 @@ def _sample(args: Namespace) -> None:
         return _write_letters(o, options.given_options(args))
     _check_inpaint(o, options.given_options(args))
     if o.out.suffix.lower() == ".png":
-        need("a .png", "cli", "torchvision", "PIL")
+        checks.need("a .png", "diffusion_math[cli]", "torchvision", "PIL")
     if "out" not in options.given_options(args) and o.out.exists():
         raise ValueError(f"argument --out: {o.out} is there already; --out {o.out} writes over it")
     given = options.given_options(args)

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.pictures import Pictures, fit_in_memory, need, save_pictures, sized
+from .. import checks
+from ..data.pictures import Pictures, fit_in_memory, save_pictures, sized
 from ..ddpm import DDPM
 from ..files import alone, write_file
 from ..forward import ForwardProcess, Schedule, cosine_schedule, linear_schedule
@@ -374,7 +375,9 @@ BATCH = 12  # bytes that a number of a batch takes at least: as it is, as noise,
 
 def _train(args: Namespace) -> None:
     "diffusion-math train"
-    need(f"{SAMPLES}, the sheet of samples at the end,", "cli", "torchvision", "PIL")
+    checks.need(
+        f"{SAMPLES}, the sheet of samples at the end,", "diffusion_math[cli]", "torchvision", "PIL"
+    )
     o = _train_options(args)
     pictures, first, out = (
         options.read_pictures(o, o.size, o.channels, "train"),

@@ -8,7 +8,6 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,24 +78,9 @@ def sized(n: int, shape: Iterable[int]) -> str:
     return f"{n:,} pictures of {' x '.join(f'{size:,}' for size in shape)}"
 
 
-def need(what: str, extra: str, *modules: str) -> None:
-    "ImportError that says what to install, before anything begins, where one of the modules is not there."
-    missing = [name for name in modules if not _there(name)]
-    if missing:
-        lack = f"{what} needs {' and '.join(missing)}, which this installation lacks"
-        raise ImportError(f'{lack}: pip install "diffusion_math[{extra}]"')
-
-
-def _there(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ValueError:  # sys.modules says None: as good as missing
-        return False
-
-
 def _torchvision() -> Any:
     "torchvision's functions of pictures, or how to get them."
-    need("pictures", "cli", "torchvision", "PIL")
+    checks.need("reading pictures", "diffusion_math[cli]", "torchvision", "PIL")
     from torchvision.transforms.v2 import functional
 
     return functional
@@ -247,7 +231,7 @@ def load_masked(
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 or 3, got {channels}")
     fit_in_memory("size", sized(1, (channels, h, w)), channels * h * w, 8)
-    need("pictures", "cli", "torchvision", "PIL")
+    checks.need("reading pictures", "diffusion_math[cli]", "torchvision", "PIL")
     from PIL import Image, ImageChops, ImageOps
 
     with _opened(path) as picture:
@@ -583,7 +567,7 @@ def load_pictures(
 
 def _sheet(levels: UInt8[Tensor, "n c h w"], cols: int) -> bytes:
     "All pictures on one, row by row, as the bytes of a PNG file."
-    need("a .png", "cli", "torchvision", "PIL")
+    checks.need("a .png", "diffusion_math[cli]", "torchvision", "PIL")
     from PIL import Image
     from torchvision.utils import make_grid
 

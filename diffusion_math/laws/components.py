@@ -302,6 +302,7 @@ def fit_labels(
 
 def fit_em(x: Float[Tensor, "n d"], k: int, floor: float, seed: int) -> tuple[Tensor, Components]:
     "k Gaussians by expectation maximisation; scikit-learn adds floor to every variance."
+    checks.need("a mixture of unlabelled data", "scikit-learn", "sklearn")
     from sklearn.mixture import GaussianMixture as EM
 
     em = EM(k, reg_covar=floor, random_state=seed).fit(x.cpu().numpy())

@@ -67,6 +67,7 @@ def _set(ax: Any, key: str, value: Any) -> None:
 
 def _place_known(place: str | bool | None) -> None:
     "ValueError for a place that matplotlib has not."
+    checks.need("a picture", "matplotlib", "matplotlib")
     from matplotlib.legend import Legend
 
     if place not in ("above", "beside", True, False, None, *Legend.codes):

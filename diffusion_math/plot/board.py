@@ -31,6 +31,7 @@ class Board:
     """
 
     def __init__(self, units: tuple[float, float] = (100.0, 60.0), width: float = 10.0):
+        checks.need("a picture", "matplotlib", "matplotlib")
         from matplotlib.figure import Figure
 
         units = several("units", units, 2, "(wide, high)")

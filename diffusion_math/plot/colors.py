@@ -16,6 +16,7 @@ PARTS = {"entropy": "data", "model's error": "accent", "gap": "noise"}  # the pa
 
 def color_of(name: Any, what: str = "color") -> Any:
     "A colour of the palette by its name, or matplotlib's own as it is."
+    checks.need("a picture", "matplotlib", "matplotlib")
     from matplotlib.colors import is_color_like
 
     color = PALETTE.get(name, name) if isinstance(name, str) else name
@@ -56,6 +57,7 @@ def colors_of(names: Sequence[str], colors: Mapping | Sequence | None) -> list:
 
 def shades(color: str, n: int) -> list[str]:
     "`n` shades of a colour of the palette or of matplotlib's, from a light one to the colour itself."
+    checks.need("a picture", "matplotlib", "matplotlib")
     from matplotlib.colors import to_hex, to_rgb
 
     full, n = np.array(to_rgb(color_of(color))), checks.at_most("n", n, 10**4, 0)

@@ -32,6 +32,7 @@ STYLE = {
 
 def style() -> AbstractContextManager:
     "The house style as a context, `with style(): ...`; on leaving it matplotlib's settings are what they were."
+    checks.need("a picture", "matplotlib", "matplotlib")
     import matplotlib
 
     return matplotlib.rc_context(STYLE)
@@ -45,6 +46,7 @@ def figure(
     `width` and `height` are inches of 96 page pixels; without `height` each row has 2.8. Other arguments go to
     `Figure.subplots` (`sharex=True`, `squeeze=False`, ...). Draw on the axes, then `show(fig, alt)`.
     """
+    checks.need("a picture", "matplotlib", "matplotlib")
     from matplotlib.figure import Figure
 
     rows, cols = checks.at_most("rows", rows, 100), checks.at_most("cols", cols, 100)

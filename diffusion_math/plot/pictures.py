@@ -54,6 +54,7 @@ def _spoken(text: str) -> str:
 
 def _extent(texts: Sequence[str]) -> tuple[int, int]:
     "The width and height in pixels of the largest of the texts; an empty text takes no room."
+    checks.need("a picture", "matplotlib", "matplotlib")
     from matplotlib.textpath import TextPath
 
     size = STYLE["font.size"]
@@ -87,6 +88,7 @@ def _fitting(n: int, room: float) -> float:
 
 def _canvas(width: float, height: float) -> tuple:
     "An empty page of that many pixels, y downwards: (fig, ax)."
+    checks.need("a picture", "matplotlib", "matplotlib")
     from matplotlib.figure import Figure
 
     fig = Figure(figsize=(width / DPI, height / DPI))

@@ -30,6 +30,7 @@ def heat(
     `limits`: what is drawn lightest and darkest, else the least and the greatest number; where they begin below 0 the
     shades go from blue over white to red. A pair of colours goes from one to the other. `bar`: as in `field`.
     """
+    checks.need("a picture", "matplotlib", "matplotlib")
     from matplotlib.colors import LinearSegmentedColormap
 
     table, bar = as_reals(values, "values").numpy(), bar if bar is None else checks.text("bar", bar)
