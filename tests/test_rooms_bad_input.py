@@ -15,6 +15,7 @@ from diffusion_math import (
     Empirical,
     ForwardProcess,
     GaussianMixture,
+    Schedule,
     explore,
     linear_schedule,
 )
@@ -260,7 +261,12 @@ row(
 
 # ---- explorables
 
-ONE_D, TWO_D = a(HUMPS, "None", wrong=(PLANE,)), a(PLANE, "None", wrong=(HUMPS,))
+ONE_D = a(HUMPS, "None", wrong=(PLANE,))
+POINT, NINE = (
+    GaussianMixture([1 / k] * k, torch.zeros(k, 2), v * torch.ones(k))
+    for k, v in ((1, 0.0), (9, 1.0))
+)
+TWO_D = a(PLANE, "None", wrong=(HUMPS, POINT, NINE))
 T, UNTIL_20 = count(20, 1, 1000, also=as_is("None")), count(0, 0, 20, also=as_is("None"))
 row(
     "BoundExplorer",
@@ -313,7 +319,7 @@ row(
     "GaugeExplorer",
     explore.GaugeExplorer,
     q=a(FITTED, wrong=(PLANE,)),
-    held_out=tensor(PICTURES, wrong=(PICTURES[0], PICTURES * NAN)),
+    held_out=tensor(PICTURES, wrong=(PICTURES[0], PICTURES * NAN, PICTURES[..., :2])),
     labels=Kind(
         torch.tensor([3, 5]),
         {},
@@ -341,7 +347,7 @@ row(
     "OriginExplorer",
     explore.OriginExplorer,
     mixture=ONE_D,
-    schedule=a(SCHEDULE, "None", wrong=(Q,)),
+    schedule=a(SCHEDULE, "None", wrong=(Q, Schedule.from_beta([0.1, 0.0]), linear_schedule(1001))),
     t=count(1, 1, SCHEDULE.T, also=as_is("None")),
     x=number(0.0, -3.5, 3.5),
 )
@@ -384,7 +390,11 @@ row(
     ask=a(False, "None", wrong=("yes",)),
     plain=FLAG,
 )
-POINTS = Kind(X, as_is("None"), ("nope", X.long(), X[0], X * 9, X * NAN, X[:0], X.repeat(400, 1)))
+POINTS = Kind(
+    X,
+    as_is("None"),
+    ("nope", X.long(), X[0], X * 9, X * NAN, X[:0], X.repeat(400, 1), torch.zeros(3, 3)),
+)
 row(
     "LearnExplorer",
     explore.LearnExplorer,
@@ -401,11 +411,15 @@ row(
     place=Kind((0.5, 1.0), as_is("None", "list", "tuple"), ((1.0,), (9.0, 0.0), (0.5, NAN), 0.5)),
     seed=count(0, 0, 999),
 )
+WIDE = torch.zeros(2, 1, 64, 64)
 SPOT = Kind((1, 2), as_is("None"), ((1,), (9, 9), (0.5, 1), (1, -1), (1, NAN)))
 row(
     "PixelsExplorer",
     explore.PixelsExplorer,
-    images=tensor(PICTURES, wrong=(PICTURES * 2, PICTURES * NAN, PICTURES[:1])),
+    images=tensor(
+        PICTURES,
+        wrong=(PICTURES * 2, PICTURES * NAN, PICTURES[:1], PICTURES.repeat(301, 1, 1, 1), WIDE),
+    ),
     first=SPOT,
     second=SPOT,
 )
@@ -438,6 +452,7 @@ row(
     dial=number(1.0, 0, 2),
     throw=count(0, 0, 999),
 )
+LONG = torch.linspace(-8, 6, 401)
 row(
     "SolverExplorer",
     explore.SolverExplorer,
@@ -447,7 +462,9 @@ row(
     calls=count(6, 4, 40),
     start=number(0.0, -3, 3),
     guess=one_of("none", "euler"),
-    plans=Kind((), as_is("nothing", "empty"), ([[0, 6]], [[-8, 7, 6]], [-8, 6], [range(-8, 7), 3])),
+    plans=Kind(
+        (), as_is("nothing", "empty"), ([[0, 6]], [[-8, 7, 6]], [-8, 6], [range(-8, 7), 3], [LONG])
+    ),
 )
 row(
     "RoadExplorer",
@@ -509,7 +526,10 @@ row(
 row(
     "MemoryExplorer",
     explore.MemoryExplorer,
-    pile=tensor(PICTURES, wrong=(PICTURES[:1], PICTURES[0], PICTURES * NAN)),
+    pile=tensor(
+        PICTURES,
+        wrong=(PICTURES[:1], PICTURES[0], PICTURES * NAN, WIDE, PICTURES.repeat(33, 1, 1, 1)),
+    ),
     window=Kind(3, {"3": 3, "numpy 3": 3, "0-dim integer": 3}, (2, 19)),
     level=number(8.0, -8, 8),
     collapse=number(None, -8, 8, also=as_is("None", "0-dim", "0-dim integer")),

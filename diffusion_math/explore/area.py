@@ -3,14 +3,13 @@
 import math
 
 import torch
-import traitlets
 from jaxtyping import Float
 from torch import Tensor
 
 from ..area import error_curve
 from ..laws.mixture import GaussianMixture
-from .bells import bells_of, mixture_of
-from .explorable import Explorable, front_end
+from .bells import BellsExplorable
+from .explorable import front_end
 from .traits import Number
 
 __all__ = ["AreaExplorer"]
@@ -18,7 +17,7 @@ __all__ = ["AreaExplorer"]
 _LOW, _HIGH, _STEP = -16.0, 20.0, 0.25  # log SNR of the sum, as in area.js
 
 
-class AreaExplorer(Explorable):
+class AreaExplorer(BellsExplorable):
     """The best denoiser's error at a datum x over all log SNR, and how the area beside it grows into -log q(x).
 
         AreaExplorer()                                      # two bells, the datum on the right one
@@ -30,29 +29,22 @@ class AreaExplorer(Explorable):
     """
 
     _esm = front_end("area")
+    _narrow = 0.005
     _words = "a density with a datum, the error of the best denoiser at it against log SNR, and sliders for both"
 
     x, log_snr = Number(-4, 4), Number(-12, 16)
-    _weights, _means, _variances = (traitlets.List().tag(sync=True) for _ in range(3))
 
     def __init__(
         self, mixture: GaussianMixture | None = None, x: float = 1.5, log_snr: float = 16.0
     ):
-        weights, means, variances = bells_of(mixture, 0.005)
         start = {"x": x, "log_snr": log_snr}
-        sent = {"_weights": weights, "_means": means, "_variances": variances}
-        super().__init__(**start, **sent, _start=start)
-
-    @property
-    def law(self) -> GaussianMixture:
-        "q(x_0)."
-        return mixture_of(self._weights, self._means, self._variances)
+        super().__init__(mixture, **start, _start=start)
 
     @property
     def errors(self) -> Float[Tensor, " n"]:
         "The error at x for log SNR -16, -15.75, ..., 20."
         levels = torch.arange(_LOW, _HIGH + _STEP / 2, _STEP, dtype=torch.float64)
-        return error_curve(self.law, torch.tensor([[self.x]], dtype=torch.float64), levels, 193)[
+        return error_curve(self.data, torch.tensor([[self.x]], dtype=torch.float64), levels, 193)[
             :, 0
         ]
 

@@ -1,10 +1,13 @@
 "Mixtures of a few bells over one number, for the explorables that show one."
 
 import math
+from typing import Any
 
 import torch
+import traitlets
 
 from ..laws.mixture import GaussianMixture
+from .explorable import Explorable
 from .traits import check_range
 
 __all__ = []
@@ -41,6 +44,22 @@ def mixture_of(weights: list[float], means: list[float], variances: list[float])
     "The mixture over one number in float64, with event_shape (1,)."
     means, variances = (torch.tensor(v, dtype=torch.float64) for v in (means, variances))
     return GaussianMixture(weights, means[:, None], variances)
+
+
+class BellsExplorable(Explorable):
+    "An explorable of a mixture over one number, which both sides know by its weights, means and variances."
+
+    _weights, _means, _variances = (traitlets.List().tag(sync=True) for _ in range(3))
+    _narrow, _wide = _NARROW, _WIDE  # of the bells' variances: what its picture can show
+
+    def __init__(self, mixture: GaussianMixture | None, **values: Any):
+        weights, means, variances = bells_of(mixture, self._narrow, self._wide)
+        super().__init__(_weights=weights, _means=means, _variances=variances, **values)
+
+    @property
+    def data(self) -> GaussianMixture:
+        "q(x_0)."
+        return mixture_of(self._weights, self._means, self._variances)
 
 
 def kl_from_normal(law: GaussianMixture) -> float:

@@ -11,8 +11,8 @@ from ..forward import ForwardProcess, Time
 from ..gaussian import Gaussian
 from ..laws.mixture import GaussianMixture
 from ..reverse import ExactReverse, ReverseProcess
-from .bells import bells_of, mixture_of
-from .explorable import Explorable, front_end
+from .bells import BellsExplorable
+from .explorable import front_end
 from .schedules import named_schedule
 from .traits import Number, OneOf, check_range
 
@@ -31,7 +31,7 @@ class _Spoilt(ReverseProcess):
         return Gaussian(law.mean + self.shift * law.std, self.factor * law.var)
 
 
-class BoundExplorer(Explorable):
+class BoundExplorer(BellsExplorable):
     """The bound's terms as bars, and entropy + model's error + gap on a ruler, while T and what is wrong are dragged.
 
         BoundExplorer()                                     # two bells, exact steps, the linear schedule, T = 10
@@ -44,12 +44,12 @@ class BoundExplorer(Explorable):
     """
 
     _esm = front_end("bound")
+    _narrow, _wide = 0.005, 100.0
     _words = "the terms of the bound as bars, a ruler of entropy, error and gap, and sliders for T and what is wrong"
 
     T = traitlets.Int().tag(sync=True)
     schedule = OneOf("linear", "cosine")
     shift, factor = Number(0, 0.5), Number(0.5, 2)
-    _weights, _means, _variances = (traitlets.List().tag(sync=True) for _ in range(3))
 
     def __init__(
         self,
@@ -59,21 +59,13 @@ class BoundExplorer(Explorable):
         shift: float = 0.0,
         factor: float = 1.0,
     ):
-        weights, means, variances = bells_of(mixture, 0.005, 100.0)
         start = {"T": T, "schedule": schedule, "shift": shift, "factor": factor}
-        super().__init__(
-            **start, _weights=weights, _means=means, _variances=variances, _start=start
-        )
+        super().__init__(mixture, **start, _start=start)
 
     @property
     def q(self) -> ForwardProcess:
         "The forward process."
         return ForwardProcess(named_schedule(self.schedule, self.T))
-
-    @property
-    def data(self) -> GaussianMixture:
-        "q(x_0)."
-        return mixture_of(self._weights, self._means, self._variances)
 
     @property
     def p(self) -> ReverseProcess:

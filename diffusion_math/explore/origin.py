@@ -9,8 +9,8 @@ from ..forward import ForwardProcess, Schedule, linear_schedule
 from ..gaussian import Gaussian
 from ..laws.mixture import GaussianMixture
 from ..reverse import ExactReverse
-from .bells import REACH, bells_of, kl_from_normal, mixture_of
-from .explorable import Explorable, front_end
+from .bells import REACH, BellsExplorable, kl_from_normal
+from .explorable import front_end
 from .traits import Number, Packed, check_range, pack
 
 __all__ = ["OriginExplorer"]
@@ -25,7 +25,7 @@ def _noisy(schedule: Schedule) -> Schedule:
     return schedule
 
 
-class OriginExplorer(Explorable):
+class OriginExplorer(BellsExplorable):
     """What x_t says about x_0, and the step back that comes of it: the weights q(x_0 | x_t), their mean, and the bell.
 
         OriginExplorer()                                    # two bells, 20 steps of the linear schedule
@@ -42,7 +42,6 @@ class OriginExplorer(Explorable):
 
     x = Number(-REACH, REACH)
     t = traitlets.Int().tag(sync=True)
-    _weights, _means, _variances = (traitlets.List().tag(sync=True) for _ in range(3))
     _table = Packed()
 
     def __init__(
@@ -52,22 +51,15 @@ class OriginExplorer(Explorable):
         t: int | None = None,
         x: float = 0.0,
     ):
-        weights, means, variances = bells_of(mixture)
         s = self._schedule = _noisy(linear_schedule(20) if schedule is None else schedule)
-        sent = {"_weights": weights, "_means": means, "_variances": variances}
         start = {"x": x, "t": (s.T + 1) // 2 if t is None else t}
         table = pack(torch.stack([s.log_alpha_bar, s.beta]))
-        super().__init__(**start, **sent, _table=table, _start=start)
+        super().__init__(mixture, **start, _table=table, _start=start)
 
     @property
     def q(self) -> ForwardProcess:
         "The forward process that is shown."
         return ForwardProcess(self._schedule)
-
-    @property
-    def data(self) -> GaussianMixture:
-        "q(x_0)."
-        return mixture_of(self._weights, self._means, self._variances)
 
     @property
     def x_t(self) -> Tensor:

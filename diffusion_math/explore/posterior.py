@@ -1,7 +1,6 @@
 "An explorable of chapter 17: a measurement of two humps, their posterior, and what steered walks draw."
 
 import torch
-import traitlets
 from jaxtyping import Float
 from torch import Tensor
 
@@ -9,18 +8,17 @@ from ..inverse import Measurement, steered
 from ..laws.mixture import GaussianMixture
 from ..networks.denoiser import Denoiser
 from ..sde import walk
-from .bells import bells_of, mixture_of
-from .explorable import Explorable, front_end
+from .bells import BellsExplorable, bells_of, mixture_of
+from .explorable import front_end
 from .traits import Number, OneOf
 
 __all__ = ["PosteriorExplorer"]
 
 _EDGE, _FROM, _TO, _STEPS = 2.5, -12.0, 10.0, 176
 _STARTS = torch.linspace(-4, 4, 641, dtype=torch.float64)
-_NARROW, _WIDE = 0.02, 2.0  # variances of humps whose walks posterior.js can follow
 
 
-class PosteriorExplorer(Explorable):
+class PosteriorExplorer(BellsExplorable):
     """Drag a measurement over two humps: their exact posterior, what a steered walk draws instead, and both odds.
 
         PosteriorExplorer()                                 # y = -0.2, between the humps, by DPS
@@ -33,11 +31,11 @@ class PosteriorExplorer(Explorable):
     """
 
     _esm = front_end("posterior")
+    _narrow, _wide = 0.02, 2.0  # of humps whose walks posterior.js can follow
     _words = "two humps, their posterior given y, what a method draws of it, and controls for y, its noise and the method"
 
     y, std = Number(-_EDGE, _EDGE), Number(0.3, 2.0)
     method = OneOf("point", "unit", "moments", "exact")
-    _weights, _means, _variances = (traitlets.List().tag(sync=True) for _ in range(3))
 
     def __init__(
         self,
@@ -48,25 +46,22 @@ class PosteriorExplorer(Explorable):
     ):
         if mixture is None:
             mixture = mixture_of([0.4, 0.6], [-1.2, 1.0], [0.06, 0.12])
-        weights, means, variances = bells_of(mixture, _NARROW, _WIDE)
-        if len(weights) != 2:
-            raise ValueError(f"mixture must have two components, got {len(weights)}")
-        self.law = mixture_of(weights, means, variances)
-        sent = {"_weights": weights, "_means": means, "_variances": variances}
+        if (humps := len(bells_of(mixture, self._narrow, self._wide)[0])) != 2:
+            raise ValueError(f"mixture must have two components, got {humps}")
         start = {"y": y, "std": std, "method": method}
-        super().__init__(**start, **sent, _start=start)
+        super().__init__(mixture, **start, _start=start)
 
     @property
     def posterior(self) -> GaussianMixture:
         "q(x0 | y), exactly."
-        return self._measurement.posterior(self.law, self._told)
+        return self._measurement.posterior(self.data, self._told)
 
     @property
     def denoiser(self) -> Denoiser:
         "E[x0 | x_t, y] as the method has it."
         if self.method == "exact":
             return self.posterior.denoise
-        return steered(self.law, self._measurement, self._told, self.method)
+        return steered(self.data, self._measurement, self._told, self.method)
 
     @property
     def places(self) -> Float[Tensor, " n"]:
@@ -77,7 +72,7 @@ class PosteriorExplorer(Explorable):
     def left(self) -> float:
         "The probability of the first hump, averaged over what is drawn."
         shares = (-_STARTS.square() / 2).softmax(0)
-        return (shares @ self.law.responsibilities(self.places[:, None])[:, 0]).item()
+        return (shares @ self.data.responsibilities(self.places[:, None])[:, 0]).item()
 
     @property
     def _measurement(self) -> Measurement:

@@ -9,8 +9,8 @@ from .. import checks
 from ..forward import ForwardProcess, Schedule
 from ..gaussian import Gaussian
 from ..laws.mixture import GaussianMixture
-from .bells import REACH, bells_of, kl_from_normal, mixture_of
-from .explorable import Explorable, front_end
+from .bells import REACH, BellsExplorable, bells_of, kl_from_normal
+from .explorable import front_end
 from .traits import Number, Packed, check_range, pack
 
 __all__ = ["ReverseExplorer"]
@@ -18,7 +18,7 @@ __all__ = ["ReverseExplorer"]
 _PAIRS = 1500
 
 
-class ReverseExplorer(Explorable):
+class ReverseExplorer(BellsExplorable):
     """One step back over one number: the exact q(x_{t-1} | x_t), a slice of a cloud, and how far it is from a Gaussian.
 
         ReverseExplorer()                                   # two bells, 0.66 of their variance left before the step
@@ -38,7 +38,6 @@ class ReverseExplorer(Explorable):
     beta = Number(1e-4, 1)
     x = Number(-REACH, REACH)
     _signal = traitlets.Float().tag(sync=True)
-    _weights, _means, _variances = (traitlets.List().tag(sync=True) for _ in range(3))
     _eps = Packed()
 
     def __init__(
@@ -49,26 +48,17 @@ class ReverseExplorer(Explorable):
         x: float = 0.0,
         generator: Generator | None = None,
     ):
-        weights, means, variances = bells_of(mixture)
-        which = torch.multinomial(
-            torch.tensor(weights), _PAIRS, replacement=True, generator=checks.random(generator)
-        )
+        weights = torch.tensor(bells_of(mixture)[0])
+        which = torch.multinomial(weights, _PAIRS, True, generator=checks.random(generator))
         eps = torch.cat([which[:, None].float(), torch.randn(_PAIRS, 2, generator=generator)], 1)
-        sent = {"_weights": weights, "_means": means, "_variances": variances, "_eps": pack(eps)}
+        sent = {"_eps": pack(eps), "_signal": check_range("signal", signal, 1e-9, 1)}
         start = {"beta": beta, "x": x}
-        super().__init__(
-            **start, **sent, _signal=check_range("signal", signal, 1e-9, 1), _start=start
-        )
+        super().__init__(mixture, **start, **sent, _start=start)
 
     @property
     def q(self) -> ForwardProcess:
         "Two steps: the first leaves signal, the second is the one that is shown."
         return ForwardProcess(Schedule.from_beta([1 - self._signal, self.beta]))
-
-    @property
-    def data(self) -> GaussianMixture:
-        "q(x_0)."
-        return mixture_of(self._weights, self._means, self._variances)
 
     @property
     def law(self) -> GaussianMixture:

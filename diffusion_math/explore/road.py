@@ -11,8 +11,8 @@ from .. import checks
 from ..flow import quantile_flow
 from ..forward import ForwardProcess, linear_schedule
 from ..laws.mixture import GaussianMixture
-from .bells import bells_of, mixture_of
-from .explorable import Explorable, front_end
+from .bells import BellsExplorable
+from .explorable import front_end
 from .traits import BadValue, check_range
 
 __all__ = ["RoadExplorer"]
@@ -31,7 +31,7 @@ _NEEDS = {
 }
 
 
-class RoadExplorer(Explorable):
+class RoadExplorer(BellsExplorable):
     """The map of chapter 8 over one number: pick a distribution whose condition is known, and a draw from it is known, too.
 
         RoadExplorer()                                      # two bells; nothing but x_0 is known
@@ -53,7 +53,7 @@ class RoadExplorer(Explorable):
 
     walked = traitlets.List(traitlets.Unicode()).tag(sync=True)
     t = traitlets.Int(2).tag(sync=True)
-    _weights, _means, _variances, _eps = (traitlets.List().tag(sync=True) for _ in range(4))
+    _eps = traitlets.List().tag(sync=True)
 
     def __init__(
         self,
@@ -62,16 +62,9 @@ class RoadExplorer(Explorable):
         t: int = 250,
         generator: Generator | None = None,
     ):
-        weights, means, variances = bells_of(mixture)
         shown = {"walked": list(checks.listed("walked", walked, "names")), "t": t}
         noise = torch.randn(len(_NEEDS), generator=checks.random(generator)).tolist()
-        sent = {"_weights": weights, "_means": means, "_variances": variances, "_eps": noise}
-        super().__init__(**shown, **sent, _start=shown)
-
-    @property
-    def law(self) -> GaussianMixture:
-        "q(x_0)."
-        return mixture_of(self._weights, self._means, self._variances)
+        super().__init__(mixture, **shown, _eps=noise, _start=shown)
 
     @property
     def places(self) -> dict[str, float]:
@@ -90,7 +83,7 @@ class RoadExplorer(Explorable):
         if not {"x0", "x_t"} <= known.keys():
             return None
         q = ForwardProcess(linear_schedule(_T))
-        guess = self.law.denoise(known["x_t"], q.schedule.log_snr[self.t])
+        guess = self.data.denoise(known["x_t"], q.schedule.log_snr[self.t])
         ours = q.posterior(known["x_t"], guess, self.t)
         return q.posterior(known["x_t"], known["x0"], self.t).kl(ours).item()
 
@@ -103,18 +96,18 @@ class RoadExplorer(Explorable):
             z = torch.full((1, 1), noise[name], dtype=torch.float64)
             draw = mean if name == "guess" else mean + math.sqrt(var) * z
             if name == "data":
-                draw = quantile_flow(self.law, z, -math.inf, math.inf)
+                draw = quantile_flow(self.data, z, -math.inf, math.inf)
             known[_NEEDS[name][1]] = draw
         return {name: x.item() for name, x in known.items()}, bells
 
     def _bell(self, name: str, known: dict[str, Tensor]) -> tuple[Tensor, float]:
-        q, t, law = ForwardProcess(linear_schedule(_T)), self.t, self.law
+        q, t, data = ForwardProcess(linear_schedule(_T)), self.t, self.data
         if name == "data":
-            mean = (law.weights @ law.means)[None]
-            spread = law.components.var[:, 0] + (law.means[:, 0] - mean[0]) ** 2
-            return mean, (law.weights @ spread).item()
+            mean = (data.weights @ data.means)[None]
+            spread = data.components.var[:, 0] + (data.means[:, 0] - mean[0]) ** 2
+            return mean, (data.weights @ spread).item()
         if name == "guess":
-            mean, var = law.denoise_moments(known["x_t"], q.schedule.log_snr[t])
+            mean, var = data.denoise_moments(known["x_t"], q.schedule.log_snr[t])
             return mean, var.item()
         one = {
             "before": lambda: q.marginal(known["x0"], t - 1),

@@ -11,8 +11,8 @@ from torch import Tensor
 from .. import checks, solvers
 from ..flow import quantile_flow
 from ..laws.mixture import GaussianMixture
-from .bells import bells_of, mixture_of
-from .explorable import Explorable, front_end
+from .bells import BellsExplorable
+from .explorable import front_end
 from .traits import BadValue, Number, OneOf, check_range
 
 __all__ = ["SolverExplorer"]
@@ -32,7 +32,6 @@ _RULES = (  # those that solver.js has
 _GUESSES = ("euler", "ddim", "heun", "heun-velocity")
 _FROM, _TO, _WALKERS = -8.0, 6.0, 48  # log SNR of all walks, and the crowd
 _FEWEST, _MOST = 4, 40  # calls
-_NARROW, _WIDE = 0.02, 4.0  # variances of bells whose flow solver.js can follow
 
 
 def _sent(solver: solvers.Solver) -> dict[str, Any]:
@@ -71,14 +70,8 @@ def _plans_of(plans: Sequence[solvers.Grid]) -> list[list[float]]:
     return sorted(found, key=len)
 
 
-def _law(mixture: GaussianMixture | None) -> dict[str, Any]:
-    "What the browser is told of the law."
-    weights, means, variances = bells_of(mixture, _NARROW, _WIDE)
-    return {"_weights": weights, "_means": means, "_variances": variances}
-
-
 def _told(plans: Sequence[Any]) -> dict[str, Any]:
-    "And of solvers, grids and walkers."
+    "What the browser is told of solvers, grids and walkers."
     table = [_sent(one) for one in _WALKED.values()]
     return {
         "_plans": _plans_of(plans),
@@ -88,7 +81,7 @@ def _told(plans: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-class SolverExplorer(Explorable):
+class SolverExplorer(BellsExplorable):
     """A solver's walk beside the exact flow over one number: choose the solver, its steps, its calls, and drag the start.
 
         SolverExplorer()                                    # two bells, Heun's method in 6 calls
@@ -103,6 +96,7 @@ class SolverExplorer(Explorable):
     """
 
     _esm = front_end("solver")
+    _narrow = 0.02  # of bells whose flow solver.js can follow
     _words = (
         "a walker's exact flow over one number, a solver's walk beside it, the errors of all solvers against "
         "their calls, and controls for the solver, its steps, its calls and the start"
@@ -111,9 +105,7 @@ class SolverExplorer(Explorable):
     solver, grid = OneOf(*_WALKED), OneOf("even", "rho7", "given")
     calls = traitlets.Int(_FEWEST).tag(sync=True)
     start, guess = Number(-3, 3), OneOf("none", *_GUESSES)
-    _weights, _means, _variances, _table, _crowd, _plans, _guesses = (
-        traitlets.List().tag(sync=True) for _ in range(7)
-    )
+    _table, _crowd, _plans, _guesses = (traitlets.List().tag(sync=True) for _ in range(4))
     _still = traitlets.Dict({"guess": "heun"}).tag(sync=True)
 
     def __init__(
@@ -127,12 +119,7 @@ class SolverExplorer(Explorable):
         plans: Sequence[Any] = (),
     ):
         shown = {"solver": solver, "grid": grid, "calls": calls, "start": start, "guess": guess}
-        super().__init__(**_law(mixture), **_told(plans), **shown, _start=shown)
-
-    @property
-    def law(self) -> GaussianMixture:
-        "q(x_0)."
-        return mixture_of(self._weights, self._means, self._variances)
+        super().__init__(mixture, **_told(plans), **shown, _start=shown)
 
     @property
     def levels(self) -> Float[Tensor, " n"]:
@@ -149,21 +136,21 @@ class SolverExplorer(Explorable):
         "Where the solver brings the walker, at each of levels."
         x = torch.tensor([[self.start]], dtype=torch.float64)
         return solvers.solve(
-            self.law, x, self.levels, _WALKED[self.solver], trajectory=True
+            self.data, x, self.levels, _WALKED[self.solver], trajectory=True
         ).flatten()
 
     @property
     def exact(self) -> float:
         "Where the walker's exact flow ends."
         x = torch.tensor([[self.start]], dtype=torch.float64)
-        return quantile_flow(self.law, x, _FROM, _TO).item()
+        return quantile_flow(self.data, x, _FROM, _TO).item()
 
     @property
     def off(self) -> float:
         "How far all walkers end from their exact ends, on average."
         x = torch.tensor(self._crowd, dtype=torch.float64)[:, None]
-        ends = solvers.solve(self.law, x, self.levels, _WALKED[self.solver])
-        return (ends - quantile_flow(self.law, x, _FROM, _TO)).abs().mean().item()
+        ends = solvers.solve(self.data, x, self.levels, _WALKED[self.solver])
+        return (ends - quantile_flow(self.data, x, _FROM, _TO)).abs().mean().item()
 
     @traitlets.validate("calls", "grid")
     def _check(self, proposal: dict) -> Any:

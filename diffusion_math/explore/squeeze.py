@@ -1,24 +1,22 @@
 "The explorable of chapter 11: a piece of the line, carried by the flow, and what its squeeze does to the density."
 
 import torch
-import traitlets
 from jaxtyping import Float
 from torch import Tensor
 
 from ..flow import quantile_flow
 from ..flow_likelihood import divergence
 from ..laws.mixture import GaussianMixture
-from .bells import bells_of, mixture_of
-from .explorable import Explorable, front_end
+from .bells import BellsExplorable
+from .explorable import front_end
 from .traits import Number
 
 __all__ = ["SqueezeExplorer"]
 
 _FROM, _TO, _STEPS = -8.0, 8.0, 160  # log SNR of the flow, and its stretches
-_NARROW, _WIDE = 0.02, 4.0  # variances of bells that the stretches can follow
 
 
-class SqueezeExplorer(Explorable):
+class SqueezeExplorer(BellsExplorable):
     """A piece of the line, carried from noise to data by the flow: where it is squeezed, the density rises.
 
         SqueezeExplorer()                                   # two bells
@@ -31,13 +29,13 @@ class SqueezeExplorer(Explorable):
     """
 
     _esm = front_end("squeeze")
+    _narrow = 0.02  # what the stretches can follow
     _words = (
         "a piece of the line carried by the flow from noise to data, the density around it, the divergence "
         "along its way, and sliders for log SNR, for where it starts and for its length"
     )
 
     start, width, log_snr = Number(-3, 3), Number(0.02, 1), Number(_FROM, _TO)
-    _weights, _means, _variances = (traitlets.List().tag(sync=True) for _ in range(3))
 
     def __init__(
         self,
@@ -46,15 +44,8 @@ class SqueezeExplorer(Explorable):
         width: float = 0.3,
         log_snr: float = -1.0,
     ):
-        weights, means, variances = bells_of(mixture, _NARROW, _WIDE)
         shown = {"start": start, "width": width, "log_snr": log_snr}
-        sent = {"_weights": weights, "_means": means, "_variances": variances}
-        super().__init__(**shown, **sent, _start=shown)
-
-    @property
-    def law(self) -> GaussianMixture:
-        "q(x_0)."
-        return mixture_of(self._weights, self._means, self._variances)
+        super().__init__(mixture, **shown, _start=shown)
 
     @property
     def levels(self) -> Float[Tensor, " n"]:
@@ -64,7 +55,7 @@ class SqueezeExplorer(Explorable):
     def carried(self, x: list[float], levels: Float[Tensor, " n"]) -> Float[Tensor, "n b"]:
         "Where the flow brings each x, from log SNR -8, at each of levels: exactly, by ranks."
         start = torch.tensor(x, dtype=torch.float64)[:, None]
-        places = [quantile_flow(self.law, start, _FROM, level) for level in levels.tolist()]
+        places = [quantile_flow(self.data, start, _FROM, level) for level in levels.tolist()]
         return torch.stack(places)[..., 0]
 
     @property
@@ -82,7 +73,7 @@ class SqueezeExplorer(Explorable):
     def summed(self) -> Float[Tensor, " n"]:
         "The divergence along the way of start, summed from log SNR -8 to each of levels by Simpson's rule, in nats."
         fine = torch.linspace(_FROM, _TO, 2 * _STEPS + 1, dtype=torch.float64)
-        _, rate = divergence(self.law, self.carried([self.start], fine), fine)
+        _, rate = divergence(self.data, self.carried([self.start], fine), fine)
         before, middle, after = rate[0, :-2:2], rate[0, 1::2], rate[0, 2::2]
         each = (before + 4 * middle + after) * (fine[2] - fine[0]) / 6
         return torch.cat([each.new_zeros(1), each.cumsum(0)])
@@ -91,4 +82,4 @@ class SqueezeExplorer(Explorable):
     def logs(self) -> Float[Tensor, " n"]:
         "log q(x_lambda) along the way of start, at each of levels, from the density itself."
         pairs = zip(self.levels.tolist(), self.path, strict=True)
-        return torch.cat([self.law.noised(level).log_prob(x.view(1, 1)) for level, x in pairs])
+        return torch.cat([self.data.noised(level).log_prob(x.view(1, 1)) for level, x in pairs])

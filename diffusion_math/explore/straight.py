@@ -11,18 +11,17 @@ from .. import checks
 from ..flow import quantile_flow
 from ..laws.mixture import GaussianMixture
 from ..matching import line_walk, time_to_log_snr
-from .bells import bells_of, mixture_of
-from .explorable import Explorable, front_end
+from .bells import BellsExplorable, mixture_of
+from .explorable import front_end
 from .traits import Number, check_range
 
 __all__ = ["StraightExplorer"]
 
 _WALKERS, _MOST = 24, 20  # lines through a walker, and starts of the crowd; Euler's steps
 _FIRST = 0.02  # the least t: at 0 all lines end
-_NARROW, _WIDE = 1e-3, 4.0  # variances of bells
 
 
-class StraightExplorer(Explorable):
+class StraightExplorer(BellsExplorable):
     """Flow matching over one number: the straight lines through a walker, and the way that their average takes.
 
         StraightExplorer()                                  # two humps, Euler's walk in three steps
@@ -42,7 +41,7 @@ class StraightExplorer(Explorable):
 
     start, t = Number(-3, 3), Number(_FIRST, 1)
     steps = traitlets.Int(1).tag(sync=True)
-    _weights, _means, _variances, _crowd = (traitlets.List().tag(sync=True) for _ in range(4))
+    _crowd = traitlets.List().tag(sync=True)
 
     def __init__(
         self,
@@ -51,33 +50,26 @@ class StraightExplorer(Explorable):
         t: float = 0.5,
         steps: int = 3,
     ):
-        weights, means, variances = bells_of(mixture, _NARROW, _WIDE)
         shown = {"start": start, "t": t, "steps": steps}
         shares = (torch.arange(_WALKERS, dtype=torch.float64) + 0.5) / _WALKERS
-        sent = {"_weights": weights, "_means": means, "_variances": variances}
-        sent["_crowd"] = torch.special.ndtri(shares).tolist()
-        super().__init__(**shown, **sent, _start=shown)
-
-    @property
-    def law(self) -> GaussianMixture:
-        "q(x_0)."
-        return mixture_of(self._weights, self._means, self._variances)
+        crowd = torch.special.ndtri(shares).tolist()
+        super().__init__(mixture, **shown, _crowd=crowd, _start=shown)
 
     def curve(self, times: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         "Where the exact flow brings start, at each of times."
         x = torch.tensor([[self.start]], dtype=torch.float64)
         levels = time_to_log_snr(times).tolist()
-        places = torch.cat([quantile_flow(self.law, x, -math.inf, level) for level in levels])
+        places = torch.cat([quantile_flow(self.data, x, -math.inf, level) for level in levels])
         return places.flatten() * torch.hypot(1 - times, times)
 
     @property
     def seen(self) -> GaussianMixture:
         "q(x_0 | x_t) of the walker at t, by Bayes' rule."
-        t, law = self.t, self.law
+        t, data = self.t, self.data
         x = self.curve(torch.tensor([t], dtype=torch.float64))
-        mean, var = law.means[:, 0], law.components.var[:, 0]
+        mean, var = data.means[:, 0], data.components.var[:, 0]
         both = (1 - t) ** 2 * var + t**2
-        log = law.weights.log() - 0.5 * ((x - (1 - t) * mean) ** 2 / both + both.log())
+        log = data.weights.log() - 0.5 * ((x - (1 - t) * mean) ** 2 / both + both.log())
         means, variances = (t**2 * mean + (1 - t) * var * x) / both, var * t**2 / both
         return mixture_of(log.softmax(0).tolist(), means.tolist(), variances.tolist())
 
@@ -96,13 +88,13 @@ class StraightExplorer(Explorable):
     def path(self) -> Float[Tensor, " n"]:
         "Euler's walk from start at t = 1 to t = 0."
         x = torch.tensor([[self.start]], dtype=torch.float64)
-        return line_walk(self.law, x, self._stops(), trajectory=True).flatten()
+        return line_walk(self.data, x, self._stops(), trajectory=True).flatten()
 
     @property
     def ends(self) -> Float[Tensor, " n"]:
         "Where Euler's walk brings 24 starts, as many in each part of the bell."
         x = torch.tensor(self._crowd, dtype=torch.float64)[:, None]
-        return line_walk(self.law, x, self._stops())[:, 0]
+        return line_walk(self.data, x, self._stops())[:, 0]
 
     def _stops(self) -> Float[Tensor, " n"]:
         return torch.linspace(1, 0, self.steps + 1, dtype=torch.float64)

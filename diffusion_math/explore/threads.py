@@ -8,17 +8,16 @@ from torch import Tensor
 from .. import checks
 from ..flow import quantile_flow
 from ..laws.mixture import GaussianMixture
-from .bells import bells_of, mixture_of
-from .explorable import Explorable, front_end
+from .bells import BellsExplorable
+from .explorable import front_end
 from .traits import Number, check_range
 
 __all__ = ["ThreadsExplorer"]
 
 _FROM, _TO, _STEPS = -8.0, 8.0, 160
-_NARROW, _WIDE = 0.02, 4.0  # variances of bells that the walk's steps can follow
 
 
-class ThreadsExplorer(Explorable):
+class ThreadsExplorer(BellsExplorable):
     """Threads from noise to data, without dice and with them, over one number: drag where a thread starts.
 
         ThreadsExplorer()                                   # two bells
@@ -31,6 +30,7 @@ class ThreadsExplorer(Explorable):
     """
 
     _esm = front_end("threads")
+    _narrow = 0.02  # what the walk's steps can follow
     _words = (
         "threads from noise to data over one number, without dice and with them, a start to drag, and sliders "
         "for the spread of the starts and for the dice"
@@ -40,7 +40,6 @@ class ThreadsExplorer(Explorable):
     spread = Number(0.5, 1.5)
     dial = Number(0, 2)
     throw = traitlets.Int().tag(sync=True)
-    _weights, _means, _variances = (traitlets.List().tag(sync=True) for _ in range(3))
 
     def __init__(
         self,
@@ -50,15 +49,8 @@ class ThreadsExplorer(Explorable):
         dial: float = 1.0,
         throw: int = 0,
     ):
-        weights, means, variances = bells_of(mixture, _NARROW, _WIDE)
         shown = {"start": start, "spread": spread, "dial": dial, "throw": throw}
-        sent = {"_weights": weights, "_means": means, "_variances": variances}
-        super().__init__(**shown, **sent, _start=shown)
-
-    @property
-    def data(self) -> GaussianMixture:
-        "q(x_0)."
-        return mixture_of(self._weights, self._means, self._variances)
+        super().__init__(mixture, **shown, _start=shown)
 
     @property
     def levels(self) -> Float[Tensor, " n"]:

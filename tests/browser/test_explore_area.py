@@ -18,7 +18,7 @@ THREE = GaussianMixture(
 @pytest.mark.parametrize("x", [-2.9, 0.4, 4.0])
 def test_the_curve_is_the_package_s(show, mixture, x):
     widget = AreaExplorer(mixture, x=x)
-    ours = call(show(widget), "m.errors(...a)", as_js(widget.law), x)
+    ours = call(show(widget), "m.errors(...a)", as_js(widget.data), x)
     np.testing.assert_allclose(ours, widget.errors, rtol=1e-9, atol=1e-12)
 
 
@@ -28,7 +28,7 @@ def test_all_of_the_area_is_the_surprise(show, mixture, x):
     "To the strips of the sum: a trapezoid in steps of a quarter, ends in closed form."
     widget = AreaExplorer(mixture, x=x)
     nats, truth = show(widget).evaluate(f"[{STATE}.nats, {STATE}.truth]")
-    exact = -widget.law.log_prob(torch.tensor([[x]], dtype=torch.float64)).item()
+    exact = -widget.data.log_prob(torch.tensor([[x]], dtype=torch.float64)).item()
     assert truth == pytest.approx(exact, abs=1e-9)
     assert nats == pytest.approx(widget.nats, abs=1e-9) and nats == pytest.approx(exact, abs=1e-3)
 
@@ -36,7 +36,7 @@ def test_all_of_the_area_is_the_surprise(show, mixture, x):
 def test_another_denoiser_s_area_is_noticed(show):
     "A control: the curve of other bells makes another number."
     widget = AreaExplorer(THREE, x=0.4)
-    other = call(show(widget), "m.grown(m.errors(...a)).at(-1)", as_js(AreaExplorer().law), 0.4)
+    other = call(show(widget), "m.grown(m.errors(...a)).at(-1)", as_js(AreaExplorer().data), 0.4)
     assert abs(other - widget.nats) > 0.1
 
 

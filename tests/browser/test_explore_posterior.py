@@ -31,7 +31,7 @@ def test_posterior_steps_and_draws_are_the_package_s(show, method, y, std):
         assert one == pytest.approx(other, rel=1e-10, abs=1e-12)
     x, told = torch.linspace(-3, 3, 25, dtype=F64)[:, None], {"y": y, "std": std, "method": method}
     for level in (-12.0, -4.0, -0.5, 0.0, 3.0, 11.0):
-        asked = as_js(widget.law), told, x[:, 0].tolist(), level
+        asked = as_js(widget.data), told, x[:, 0].tolist(), level
         came = call(page, "a[2].map(m.conditional(a[0], a[1], a[3]))", *asked)
         np.testing.assert_allclose(came, widget.denoiser(x, level)[:, 0], rtol=1e-9, atol=1e-10)
     np.testing.assert_allclose(

@@ -100,7 +100,7 @@ def test_a_guess_is_answered_and_shows_all_errors(show):
     assert all(text in said for text in off.values()) and "You guessed heun." in said
     order = sorted(off, key=lambda name: float(off[name].split()[1]))
     assert said.index(off[order[0]]) < said.index(off[order[1]]) < said.index(off[order[3]])
-    heun, law = dict(page.evaluate(f"{STATE}.line")), widget.law
+    heun, law = dict(page.evaluate(f"{STATE}.line")), widget.data
     x = torch.tensor(widget._crowd).double()[:, None]
     ends = solve(law, x, even_grid(-8, 6, 40), "ddim") - quantile_flow(law, x, -8, 6)
     assert heun[40] < ends.abs().mean() and 4 in heun and 5 not in heun  # two calls a step

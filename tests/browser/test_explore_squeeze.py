@@ -26,7 +26,7 @@ def test_piece_and_divergence_are_the_package_s(show, mixture, start, width):
         ours, due = page.evaluate(f"{STATE}.{name}"), getattr(widget, name)
         np.testing.assert_allclose(ours, due, atol=1e-9, err_msg=name)
     ends = torch.tensor([[start - width / 2], [start + width / 2]], dtype=torch.float64)
-    law = widget.law.noised(-8.0)
+    law = widget.data.noised(-8.0)
     share = [
         (law.weights * torch.special.ndtr((x - law.means[:, 0]) / law.components.var[:, 0].sqrt()))
         for x in ends

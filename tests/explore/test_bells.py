@@ -47,6 +47,11 @@ def test_one_bell_s_distance_from_the_normal_has_a_formula(mean, var):
         (point(var=0.0), ValueError, r"variances\[0\] must lie in \[0.001, 4.0\], got 0.0"),
         (point(var=1e-6), ValueError, r"variances\[0\] must lie"),
         (point(var=25.0), ValueError, "got 25.0"),
+        (
+            GaussianMixture([1.0], torch.full((1, 1), 4.0), torch.ones(1)),
+            ValueError,
+            r"means\[0\] must lie in \[-3.5, 3.5\], got 4.0",
+        ),
     ],
 )
 def test_bells_that_cannot_be_shown(mixture, error, words):

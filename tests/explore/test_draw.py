@@ -52,22 +52,3 @@ def test_x_t_is_the_forward_process_s():
     law = q.marginal(centred(drawn)[None, None].double(), 250)
     torch.testing.assert_close(explorer.x_t, (law.mean + law.std * eps).float(), rtol=0, atol=1e-6)
     assert torch.equal(explorer.x0[0, 0], centred(drawn)) and explorer._network == DIGITS
-
-
-@pytest.mark.bad_input
-@pytest.mark.parametrize(
-    "name, value, words",
-    [
-        ("t", 1001, "t must lie"),
-        ("digit", 2, "digit must lie"),
-        ("pixels", b"123", "pixels must hold 28 x 28"),
-        ("eps", b"123", "eps must hold"),
-        ("again", -1, "again must lie"),
-    ],
-)
-def test_traits_that_do_not_fit(name, value, words):
-    explorer = DrawExplorer(torch.zeros(2, 1, 28, 28))
-    with pytest.raises(ValueError, match=words):
-        setattr(explorer, name, value)
-    with pytest.raises(ValueError, match="28 x 28 pixels, got 8 x 8"):
-        DrawExplorer(torch.zeros(8, 8))

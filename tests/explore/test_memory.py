@@ -1,16 +1,12 @@
-"Memory: what the explorable takes, what it refuses, and that its walk and its quilt are the package's."
-
-import math
+"Memory: its walk and its quilt are the package's."
 
 import pytest
 import torch
-import traitlets
 
 from diffusion_math import Empirical
 from diffusion_math.explore.memory import MemoryExplorer
 from diffusion_math.sde import walk
 from tests.browser.widgets import few
-from tests.truth import refuses
 
 
 def made(**arguments):
@@ -34,47 +30,11 @@ def test_narrow_windows_sew_from_several():
     assert at_start.quilt.shape == (8, 9) and (ours.window, ours.level, ours.pixel) == (3, 8.0, 40)
 
 
-@pytest.mark.parametrize(
-    "name, value, words, kind",
-    [
-        ("window", 18, "window must lie in", "wide"),
-        ("window", 4, "window must be odd, to have a middle, got 4", "wide"),
-        ("level", 8.5, r"level must lie in \[-8.0, 8.0\]", "left"),
-        ("pixel", 72, r"pixel must lie in \[0, 71\], got 72", 0.5),
-    ],
-)
-def test_a_trait_out_of_range(name, value, words, kind):
-    refuses(made(), name, value, words, kind)
-
-
 def test_noise_of_another_size():
     with pytest.raises(
         ValueError, match="eps must hold 72 float32 numbers, 288 bytes, got 4 bytes"
     ):
         made().eps = b"1234"
-
-
-@pytest.mark.bad_input
-@pytest.mark.parametrize(
-    "arguments, kind, words",
-    [
-        ({"pile": 3}, TypeError, "pile must be a floating-point tensor, got int"),
-        ({"pile": few()[0]}, ValueError, "pile must have 4 dimensions"),
-        ({"pile": few()[:1]}, ValueError, "pile must be 2 to 64 pictures"),
-        ({"pile": torch.zeros(65, 1, 4, 4)}, ValueError, "pile must be 2 to 64 pictures"),
-        ({"pile": torch.zeros(3, 2, 4, 4)}, ValueError, "pile must be 2 to 64 pictures"),
-        ({"pile": torch.zeros(3, 1, 28, 28)}, ValueError, "of at most 400 pixels"),
-        ({"pile": few() / 0}, ValueError, "pile must be finite"),
-        ({"pile": few(), "window": 2}, ValueError, "window must be odd"),
-        ({"pile": few(), "window": "wide"}, TypeError, "window"),
-        ({"pile": few(), "level": math.nan}, ValueError, "level must lie in"),
-        ({"pile": few(), "collapse": 9}, ValueError, "collapse"),
-        ({"pile": few(), "generator": 3}, TypeError, "generator"),
-    ],
-)
-def test_arguments_that_do_not_fit(arguments, kind, words):
-    with pytest.raises((kind, traitlets.TraitError), match=words):
-        MemoryExplorer(**arguments)
 
 
 def test_little_is_sent():

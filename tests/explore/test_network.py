@@ -136,35 +136,3 @@ def test_an_error_on_the_way_is_shown_and_the_next_answer_comes(x0):
     asyncio.run(move(3))
     assert explorer._trouble == ""
     np.testing.assert_allclose(explorer.said[1], explorer.x_t, rtol=0, atol=1e-6)
-
-
-@pytest.mark.bad_input
-@pytest.mark.parametrize(
-    "arguments, kind, words",
-    [
-        ({"p": Slow()}, TypeError, "p must be a DDPM, got Slow"),
-        ({"x0": torch.zeros(2, 3, 8, 8)}, ValueError, "one-channel images"),
-        ({"t": 0}, ValueError, r"t must lie in \[1, 1000\], got 0"),
-        ({"t": 1001}, ValueError, "t must lie in"),
-        ({"digit": 1}, ValueError, r"digit must lie in \[0, 0\], got 1"),
-    ],
-)
-def test_arguments_that_do_not_fit(arguments, kind, words):
-    with pytest.raises(kind, match=words):
-        NetworkExplorer(**{"p": DDPM(Slow(), q), "x0": torch.zeros(8, 8)} | arguments)
-
-
-@pytest.mark.bad_input
-@pytest.mark.parametrize(
-    "name, value, words",
-    [
-        ("t", 0, "t must lie"),
-        ("digit", 3, "digit must lie"),
-        ("eps", b"123", "eps must hold 8 x 8"),
-    ],
-)
-def test_traits_that_do_not_fit(x0, name, value, words):
-    explorer = NetworkExplorer(DDPM(Slow(), q), x0, t=10)
-    with pytest.raises(ValueError, match=words):
-        setattr(explorer, name, value)
-    assert explorer.t == 10

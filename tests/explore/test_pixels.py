@@ -1,4 +1,4 @@
-"Two pixels: what the explorable takes, what it refuses, and that its covariances are the package's."
+"Two pixels: its covariances are the package's."
 
 import math
 
@@ -7,7 +7,6 @@ import torch
 
 from diffusion_math.data.digits import digits
 from diffusion_math.explore.pixels import PixelsExplorer
-from tests.truth import refuses
 
 
 @pytest.fixture(scope="module")
@@ -41,52 +40,3 @@ def test_the_bytes_are_the_digits(images):
 def test_a_pixel_that_never_changes_has_no_correlation(images):
     ours = PixelsExplorer(images, (0, 0), (14, 14))
     assert ours.covariance == pytest.approx(0, abs=1e-15) and math.isnan(ours.correlation)
-
-
-@pytest.mark.parametrize(
-    "name, value, words",
-    [
-        ("first", 784, r"first must lie in \[0, 783\], got 784"),
-        ("second", -1, r"second must lie in \[0, 783\], got -1"),
-    ],
-)
-def test_a_pixel_out_of_the_picture(images, name, value, words):
-    ours = PixelsExplorer(images)
-    refuses(ours, name, value, words, 0.5)
-
-
-@pytest.mark.bad_input
-@pytest.mark.parametrize(
-    "arguments, error, words",
-    [
-        ({"images": [[0.0]]}, TypeError, "images must be a floating-point tensor, got list"),
-        ({"images": torch.zeros(3, 1, 4, 4, dtype=torch.uint8)}, TypeError, "got torch.uint8"),
-        (
-            {"images": torch.zeros(3, 3, 4, 4)},
-            ValueError,
-            r"must have shape \(n, 1, h, w\), got \(3, 3, 4, 4\)",
-        ),
-        ({"images": torch.zeros(3, 28, 28)}, ValueError, "must have shape"),
-        (
-            {"images": torch.zeros(1, 1, 4, 4)},
-            ValueError,
-            "2 to 600 of at most 1024 pixels, got 1 of 16",
-        ),
-        ({"images": torch.zeros(601, 1, 4, 4)}, ValueError, "got 601"),
-        ({"images": torch.zeros(2, 1, 64, 64)}, ValueError, "got 2 of 4096"),
-        ({"images": torch.full((2, 1, 4, 4), 2.0)}, ValueError, r"images must lie in \[-1, 1\]"),
-        (
-            {"images": torch.zeros(2, 1, 4, 4), "first": (4, 0)},
-            ValueError,
-            r"first's row must lie in \[0, 3\], got 4",
-        ),
-        (
-            {"images": torch.zeros(2, 1, 4, 4), "second": (0, -1)},
-            ValueError,
-            "second's column must lie in",
-        ),
-    ],
-)
-def test_arguments_of_two_pixels_that_do_not_fit(arguments, error, words):
-    with pytest.raises(error, match=words):
-        PixelsExplorer(**arguments)

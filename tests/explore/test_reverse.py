@@ -1,17 +1,13 @@
-"The step back: what it takes, what it refuses, and that its numbers are the package's."
-
-import math
+"The step back: its numbers are the package's."
 
 import numpy as np
 import pytest
 import torch
-import traitlets
 from scipy import stats
 
 from diffusion_math.explore.reverse import ReverseExplorer
 from diffusion_math.laws.mixture import GaussianMixture
-from tests.explore.bells import point
-from tests.truth import refuses, seed
+from tests.truth import seed
 
 f64 = torch.float64
 
@@ -79,39 +75,3 @@ def test_the_pairs_are_draws_of_the_chain():
         for w, m, v in [(0.3, -2.0, 0.02), (0.7, 1.5, 0.1)]
     )
     assert stats.kstest(pairs[:, 0].numpy(), cdf).pvalue > 6e-7
-
-
-@pytest.mark.parametrize(
-    "name, value, words",
-    [
-        ("beta", 0, r"beta must lie in \[0.0001, 1\], got 0.0"),
-        ("beta", 1.1, "beta must lie in"),
-        ("beta", math.nan, "got nan"),
-        ("x", 4, r"x must lie in \[-3.5, 3.5\], got 4.0"),
-    ],
-)
-def test_a_reverse_trait_out_of_range(name, value, words):
-    ours = ReverseExplorer()
-    refuses(ours, name, value, words, "much")
-
-
-@pytest.mark.bad_input
-@pytest.mark.parametrize(
-    "arguments, error, words",
-    [
-        ({"mixture": 3}, TypeError, "mixture must be a GaussianMixture, got int"),
-        ({"mixture": point(d=2)}, ValueError, "mixture must be over one number"),
-        (
-            {"mixture": GaussianMixture([1.0], torch.full((1, 1), 4.0), torch.ones(1))},
-            ValueError,
-            r"means\[0\] must lie",
-        ),
-        ({"signal": 0}, ValueError, "signal must lie in"),
-        ({"signal": 1.5}, ValueError, "signal must lie in"),
-        ({"beta": 2}, ValueError, "beta must lie in"),
-        ({"x": "0"}, traitlets.TraitError, "'x' trait"),
-    ],
-)
-def test_reverse_arguments_that_do_not_fit(arguments, error, words):
-    with pytest.raises(error, match=words):
-        ReverseExplorer(**arguments)
