@@ -10,15 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from diffusion_math import (
-    DDPM,
-    Empirical,
-    ForwardProcess,
-    GaussianMixture,
-    Schedule,
-    explore,
-    linear_schedule,
-)
+from diffusion_math import DDPM, Empirical, GaussianMixture, Schedule, explore, linear_schedule
 from diffusion_math.data import digits, pictures
 from diffusion_math.laws.levels import GreyLevels
 from diffusion_math.letters import BinomialChain, CoinMixture, MarkovLaw, TableLaw, one_hot
@@ -28,32 +20,36 @@ from diffusion_math.training import checkpoint
 from diffusion_math.training.fit import fit
 
 from .wrong import (
+    ALONE,
     FLAG,
     GENERATOR,
+    HUMPS,
     INF,
     INTS,
     NAN,
+    OWN,
+    PICTURES,
+    PLANE,
     POOL,
+    SCHEDULE,
     TEXTS,
     Kind,
-    Row,
+    Q,
+    Rows,
+    X,
     a,
     as_is,
     ask_all,
     count,
-    methods,
+    network,
     number,
     one_of,
-    parameters,
     tensor,
 )
 
 pytestmark = pytest.mark.bad_input
-ROWS: dict[str, Row] = {}
-
-
-def row(name: str, call: Callable, /, **args: Kind) -> None:
-    ROWS[name] = Row(call, args)
+ROWS = Rows()
+row = ROWS.row
 
 
 def quiet(f: Callable) -> Callable:
@@ -68,24 +64,8 @@ def quiet(f: Callable) -> Callable:
     return call
 
 
-def network(x_t, log_snr, y=None):
-    return 0.1 * x_t
-
-
-X = torch.linspace(-1, 1, 6).view(3, 2)
-PICTURES = torch.linspace(-1, 1, 2 * 16).view(2, 1, 4, 4)
-SCHEDULE = linear_schedule(4)
-Q = ForwardProcess(SCHEDULE)
 P = DDPM(network, Q, event_shape=(2,))
 PF = DDPM(network, Q, event_shape=(1, 4, 4))
-PLANE = GaussianMixture(
-    [0.3, 0.7], torch.tensor([[-1.0, 0.0], [1.0, 0.5]]), torch.tensor([0.2, 0.5])
-)
-HUMPS = GaussianMixture(
-    [0.3, 0.7], torch.tensor([[-1.0], [1.0]]).double(), torch.tensor([0.1, 0.2])
-)
-OWN = ("function", "class")  # called, they raise errors of their own
-ALONE = ("half", "empty", "meta")  # right for an x that no other must fit
 
 # ---- data and training
 
@@ -712,17 +692,7 @@ TRUSTED = {
 
 
 def test_every_public_callable_of_the_rooms_and_each_of_its_arguments_has_its_row():
-    every = {}
-    for home in HOMES:
-        module = importlib.import_module(f"diffusion_math.{home}")
-        every |= {name: f for name in module.__all__ if callable(f := getattr(module, name))}
-    for value in list(every.values()):
-        every |= methods(value) if isinstance(value, type) else {}
-    asked = {
-        n: parameters(f) for n, f in every.items() if n not in RECORDS | TRUSTED and parameters(f)
-    }
-    assert sorted(asked.keys() - ROWS.keys()) == []
-    assert {n: left for n, names in asked.items() if (left := names - ROWS[n].args.keys())} == {}
+    assert ROWS.unasked(HOMES, RECORDS | TRUSTED) == {}
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -6,6 +6,7 @@ argument and says what came. What is right must give what its plain form gives: 
 """
 
 import dataclasses
+import importlib
 import inspect
 import json
 import math
@@ -24,6 +25,7 @@ import torch
 import traitlets
 from torch import nn
 
+from diffusion_math import ForwardProcess, GaussianMixture, linear_schedule
 from diffusion_math.numerics import seed_dice
 
 INF, NAN = math.inf, math.nan
@@ -123,7 +125,6 @@ def a(good: Any, *right: str, wrong: tuple = ()) -> Kind:
 
 GENERATOR = Kind(None, as_is("None", "generator"))
 FLAG = Kind(False, {"True": True, "numpy bool": True}, ("no", "False", 2))
-TEXT = Kind("words", as_is(*TEXTS))
 
 
 @dataclasses.dataclass
@@ -246,6 +247,47 @@ def ask_all(name: str, given: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not found, "\n" + "\n".join(found)
     assert grown < 2**20, f"{name} took {grown / 2**20:.1f} GB more"  # it counts in kilobytes
     assert not list(tmp_path.iterdir())
+
+
+# what the rows of several rooms are made of
+def network(x_t, log_snr, y=None):
+    return 0.1 * x_t
+
+
+X = torch.linspace(-1, 1, 6).view(3, 2)
+PICTURES = torch.linspace(-1, 1, 2 * 16).view(2, 1, 4, 4)
+SCHEDULE = linear_schedule(4)
+Q = ForwardProcess(SCHEDULE)
+PLANE = GaussianMixture(
+    [0.3, 0.7], torch.tensor([[-1.0, 0.0], [1.0, 0.5]]), torch.tensor([0.2, 0.5])
+)
+HUMPS = GaussianMixture(
+    [0.3, 0.7], torch.tensor([[-1.0], [1.0]]).double(), torch.tensor([0.1, 0.2])
+)
+OWN = ("function", "class")  # called, they raise errors of their own
+ALONE = ("half", "empty", "meta")  # right for an x that no other must fit
+
+
+class Rows(dict[str, Row]):
+    "The rows of a room, by the names of what they call."
+
+    def row(self, name: str, call: Callable, /, **args: Kind) -> None:
+        self[name] = Row(call, args)
+
+    def unasked(self, homes: tuple[str, ...], left_out: set[str]) -> dict[str, set[str]]:
+        "The public callables of these modules of which no row asks some argument, and which."
+        every = {}
+        for home in homes:
+            module = importlib.import_module(f"diffusion_math.{home}")
+            every |= {name: f for name in module.__all__ if callable(f := getattr(module, name))}
+        for value in list(every.values()):
+            every |= methods(value) if isinstance(value, type) else {}
+        missing = {
+            name: parameters(f) - (self[name].args.keys() if name in self else set())
+            for name, f in every.items()
+            if name not in left_out and not getattr(f, "__isabstractmethod__", False)
+        }
+        return {name: arguments for name, arguments in missing.items() if arguments}
 
 
 def methods(public: type) -> dict[str, Callable]:
