@@ -10,14 +10,16 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .. import checks
+from ..checks import Amount, Count, Flag, Fraction, Steps, guarded
 from ..ddpm import DDPM, elbo_loss, simple_loss
 from ..files import alone
 from ..matching import flow_loss
@@ -54,7 +56,7 @@ class TrainingRun:
 
 @dataclass
 class Plan:
-    "The settings that decide a run's numbers; each is what it should be, as one of Python's own, which JSON takes."
+    "The settings that decide a run's numbers; each is one of Python's own, which JSON takes."
 
     steps: int
     batch: int | None
@@ -67,18 +69,6 @@ class Plan:
     drop: float
     seed: int
     optimizer: str
-
-    def __post_init__(self):
-        self.steps = checks.at_most("steps", self.steps)
-        self.batch = None if self.batch is None else checks.at_most("batch", self.batch)
-        self.ema, self.drop = (checks.number(k, getattr(self, k), 0, 1) for k in ("ema", "drop"))
-        self.clip = checks.number("clip", self.clip, 0)
-        self.lr = checks.amount("lr", self.lr)
-        self.weight_decay = checks.amount("weight_decay", self.weight_decay)
-        self.warmup, self.seed = (
-            checks.count("warmup", self.warmup, 0),
-            checks.whole("seed", self.seed),
-        )
 
     def lr_at(self, step: int) -> float:
         "Up in a straight line over warmup steps, then down to 0 along half a cosine [Loshchilov & Hutter 2017]."
@@ -96,24 +86,9 @@ def _name(of: Any) -> str:
     return of if isinstance(of, str) else getattr(of, "__name__", type(of).__name__)
 
 
-def _how(
-    folder: Any, resume: Any, progress: Any, precision: Any, accumulate: Any, *functions: Any
-) -> tuple[Path | None, int]:
-    "folder and accumulate, once all that says how to train is what it should be."
-    names = ("callback", "a TrainingRun"), ("transform", "x0"), ("optimizer", "weights and lr")
-    for (name, what), value in zip(names, functions, strict=True):
-        if value is not None:
-            checks.function(name, value, what)
-    checks.flag("resume", resume), checks.flag("progress", progress)
-    if not isinstance(precision, str) or precision not in ("no", "bf16"):
-        raise ValueError(f"precision must be 'no' or 'bf16', got {checks.shown(precision)}")
-    folder = None if folder is None else checks.path("folder", folder)
-    return folder, checks.count("accumulate", accumulate)
-
-
-def _to_train(p: Any) -> tuple[nn.Module, list[Tensor]]:
+def _to_train(p: DDPM) -> tuple[nn.Module, list[Tensor]]:
     "p's network, outside of torch.compile's wrapper, and the weights that learn."
-    network = checks.instance("p", p, DDPM).network
+    network = p.network
     if not isinstance(network, nn.Module):
         got = type(network).__name__
         raise TypeError(f"p.network must be a torch.nn.Module to be trained, got {got}")
@@ -366,33 +341,34 @@ def _bar(first: int, steps: int, shown: bool) -> Any:
     return tqdm(total=steps, initial=first, disable=not shown, **look)
 
 
+@guarded
 def fit(
     p: DDPM,
     data: Any,
-    steps: int = 2000,
-    batch: int | None = None,
-    lr: float = 2e-3,
+    steps: Steps = 2000,
+    batch: Steps | None = None,
+    lr: Amount = 2e-3,
     loss: str | Callable = "simple",
     labels: Tensor | np.ndarray | list[int] | None = None,
     cond: Mapping[str, Any] | None = None,
-    drop: float = 0.1,
+    drop: Fraction = 0.1,
     none: Mapping[str, Any] | None = None,
-    transform: Callable[[Tensor], Tensor] | None = None,
-    ema: float = 0.999,
-    warmup: int = 100,
-    clip: float = 1.0,
-    weight_decay: float = 0.0,
-    optimizer: Callable | None = None,
-    seed: int = 0,
-    folder: str | Path | None = None,
-    every: int = 500,
-    resume: bool = False,
-    callback: Callable[[TrainingRun], Any] | None = None,
-    log_every: int = 50,
-    precision: str = "no",
-    accumulate: int = 1,
-    recompute: bool = False,
-    progress: bool = True,
+    transform: Annotated[Callable, partial(checks.function, of="x0")] | None = None,
+    ema: Fraction = 0.999,
+    warmup: Annotated[int, partial(checks.count, low=0)] = 100,
+    clip: Annotated[float, partial(checks.number, low=0)] = 1.0,
+    weight_decay: Amount = 0.0,
+    optimizer: Annotated[Callable, partial(checks.function, of="weights and lr")] | None = None,
+    seed: Annotated[int, checks.whole] = 0,
+    folder: Annotated[str | Path, checks.path] | None = None,
+    every: Count = 500,
+    resume: Flag = False,
+    callback: Annotated[Callable, partial(checks.function, of="a TrainingRun")] | None = None,
+    log_every: Count = 50,
+    precision: Annotated[str, partial(checks.one_of, names=("no", "bf16"))] = "no",
+    accumulate: Count = 1,
+    recompute: Flag = False,
+    progress: Flag = True,
 ) -> TrainingRun:
     """Train p's network on data; p ends with the averaged weights, in eval mode, ready to sample. Returns the TrainingRun.
 
@@ -433,10 +409,6 @@ def fit(
     plan = Plan(
         steps, batch, lr, _name(loss), ema, warmup, clip, weight_decay, drop, seed, _name(optimizer)
     )
-    every, log_every = checks.count("every", every), checks.count("log_every", log_every)
-    folder, accumulate = _how(
-        folder, resume, progress, precision, accumulate, callback, transform, optimizer
-    )
     network, weights = _to_train(p)
     of, cond = _loss_of(loss, p.T), _conditions(data, labels, cond)
     dtype = torch.promote_types(weights[0].dtype, torch.float32)
@@ -448,7 +420,7 @@ def fit(
     device, rank, ranks = here.device, here.process_index, here.num_processes
     with (
         alone("folder", folder, ".fit.lock", here.is_main_process),
-        _recomputing(network, checks.flag("recompute", recompute)),
+        _recomputing(network, recompute),
         _averaged(p.to(device), network, ranks) as (wrapped, ema),
         _ctrl_c(ranks) as stopped,
     ):

@@ -342,7 +342,7 @@ def test_an_accelerator_from_before_is_left_alone(monkeypatch):
         run = fit(model(), points(), accumulate=2, **SHORT)
         assert digest(run) == digest(plain)  # by its own precision and pieces, not by those
         assert mine.mixed_precision == "bf16" and mine.gradient_accumulation_steps == 4
-        with pytest.raises(ValueError, match="precision must be 'no' or 'bf16', got 'fp8'"):
+        with pytest.raises(ValueError, match="precision must be one of no, bf16, got 'fp8'"):
             fit(model(), points(), precision="fp8", **SHORT)
         assert mine.state.mixed_precision == "bf16"
     finally:
@@ -560,7 +560,7 @@ def test_it_warns_of_what_was_hardly_meant(recwarn):
     (dict(accumulate=3), ValueError, "batch must be a multiple of accumulate times the number of processes, 3, got 16"),
     (dict(recompute=1), TypeError, "recompute must be True or False, got int"),
     (dict(recompute=True), TypeError, "recompute=True needs a UNet, a DiT, or .*, got "),
-    (dict(precision="fp16"), ValueError, "precision must be 'no' or 'bf16', got 'fp16'"),
+    (dict(precision="fp16"), ValueError, "precision must be one of no, bf16, got 'fp16'"),
     (dict(loss="mse"), ValueError, "loss must be one of simple, elbo, flow, or a function of p and x0, got 'mse'"),
     (dict(loss=3), ValueError, "loss must be one of simple, elbo, flow, or a function of p and x0, got 3"),
 ])  # fmt: skip
