@@ -55,26 +55,3 @@ def test_the_account_of_a_thousand_steps():
     assert abs(got.off) < 1e-7
     assert got.entropy == pytest.approx(0.5 * math.log(2 * math.pi * math.e * 0.3), abs=1e-9)
     assert got.model_error < 1e-9 and got.gap == pytest.approx(got.bound - got.entropy, abs=1e-7)
-
-
-# ---- wrong arguments
-
-
-@pytest.mark.bad_input
-@pytest.mark.parametrize(
-    "change, kind, words",
-    [
-        ({"p": ForwardProcess(linear_schedule(3))}, TypeError, "p must be a ReverseProcess, got"),
-        ({"low": 2.0, "high": 1.0}, ValueError, "low and high must be finite with low < high"),
-        ({"low": "-5"}, TypeError, "low must be a number, got str"),
-        (
-            {"q": ForwardProcess(linear_schedule(4))},
-            ValueError,
-            "same number of steps, got 4 and 3",
-        ),
-    ],
-)
-def test_a_wrong_argument_is_named(change, kind, words):
-    q = ForwardProcess(linear_schedule(3))
-    with pytest.raises(kind, match=words):
-        account(**{"data": ONE, "q": q, "p": ExactReverse(q, ONE)} | change)

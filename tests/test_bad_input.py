@@ -229,7 +229,7 @@ row(
     dm.exact_elbo,
     q=a(Q),
     p=a(BACK1, wrong=(Q,)),
-    x0=tensor(X1, wrong=(X1 * NAN,)),
+    x0=tensor(X1, wrong=(X1 * NAN, X)),
     decoder=Kind(None, as_is("None"), (lambda x: 3,), skip=OWN),
     nodes=count(20, 20, 100, wrong=(19,)),
 )
@@ -511,7 +511,7 @@ row(
     "account",
     dm.account,
     data=a(HUMPS, wrong=(BACK1, PLANE)),
-    q=a(Q),
+    q=a(Q, wrong=(dm.ForwardProcess(dm.linear_schedule(5)),)),
     p=a(BACK1, wrong=(BACK,)),
     low=number(-5.0, -5, -5),
     high=number(5.0, 5, 5),

@@ -216,18 +216,8 @@ def test_shapes_dtypes_and_components_that_are_not_there():
 @pytest.mark.bad_input
 def test_what_does_not_fit_is_refused():
     x = torch.zeros(2, 1, dtype=F64)
-    for name, start, end in (
-        ("start", -INF, 1.0),
-        ("end", 0.0, INF),
-        ("end", 0.0, 81.0),
-        ("end", 2.0, 2.0),
-    ):
-        with pytest.raises(ValueError, match=name):
-            flow(TWO, x, start, end)
-    with pytest.raises(TypeError, match="denoiser must be a function"):
-        flow(3, x, 0.0, 1.0)
-    with pytest.raises(ValueError, match=r"x must hold one number a datum.*\(2, 2\)"):
-        quantile_flow(PLANE, torch.zeros(2, 2), 0.0, 1.0)
+    with pytest.raises(ValueError, match="end must differ from start"):
+        flow(TWO, x, 2.0, 2.0)
     with pytest.raises(ValueError, match="point mass at end"):
         quantile_flow(Empirical(x), x, 0.0, INF)
     assert torch.isfinite(quantile_flow(Empirical(x), x, -1.0, 6.0)).all()

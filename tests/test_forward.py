@@ -824,206 +824,28 @@ S = Q.schedule
 T3 = torch.tensor([1, 2, 3])
 
 
+# the table of tests/test_bad_input.py asks each argument; here is what its error says, one row a kind
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
-    "kind, words, call",
+    "words, call",
     [
-        (
-            ValueError,
-            r"beta must lie in \[0, 1\], got 1.2 at t = 3",
-            lambda: Schedule.from_beta([0.1, 0.2, 1.2]),
-        ),
-        (
-            ValueError,
-            r"beta must lie in \[0, 1\], got -0.1 at t = 1",
-            lambda: Schedule.from_beta([-0.1, 0.2]),
-        ),
-        (
-            ValueError,
-            r"beta must lie in \[0, 1\], got nan at t = 2",
-            lambda: Schedule.from_beta([0.1, math.nan]),
-        ),
-        (
-            ValueError,
-            r"beta must be a list of T >= 1 numbers, got shape \(0,\)",
-            lambda: Schedule.from_beta([]),
-        ),
-        (ValueError, r"beta must be a list .*, got shape \(\)", lambda: Schedule.from_beta(0.1)),
-        (
-            ValueError,
-            r"beta must be a list .*, got shape \(1, 2\)",
-            lambda: Schedule.from_beta([[0.1, 0.2]]),
-        ),
-        (TypeError, "str", lambda: Schedule.from_beta("0.1")),
-        (TypeError, "NoneType", lambda: Schedule.from_beta(None)),
-        (
-            ValueError,
-            r"alpha_bar must lie in \[0, 1\], got 1.5 at t = 1",
-            lambda: Schedule.from_alpha_bar([1.5]),
-        ),
-        (
-            ValueError,
-            "alpha_bar must not rise with t, got 0.9 after 0.8 at t = 2",
-            lambda: Schedule.from_alpha_bar([0.8, 0.9]),
-        ),
-        (
-            ValueError,
-            "alpha_bar must not rise with t, got 0.1 after 0 at t = 3",
-            lambda: Schedule.from_alpha_bar([0.5, 0.0, 0.1]),
-        ),
-        (
-            ValueError,
-            "log_snr must not rise with t, got -1 after -2 at t = 2",
-            lambda: Schedule.from_log_snr([-2.0, -1.0]),
-        ),
-        (
-            ValueError,
-            "log_snr must not rise with t, got inf after 5 at t = 2",
-            lambda: Schedule.from_log_snr([5.0, INF]),
-        ),
-        (
-            ValueError,
-            "log_snr must lie in .*, got nan at t = 1",
-            lambda: Schedule.from_log_snr([math.nan]),
-        ),
-        (ValueError, r"T must lie in 1\.\.4, got 0", lambda: S.respace(0)),
-        (ValueError, r"T must lie in 1\.\.4, got 5", lambda: S.respace(5)),
-        (TypeError, "whole number", lambda: S.respace(2.0)),
-        (ValueError, "T must be 1 or more, got 0", lambda: linear_schedule(0)),
-        (ValueError, "T must be 1 or more, got -3", lambda: cosine_schedule(-3)),
-        (ValueError, "T must be 1 or more, got 0", lambda: constant_schedule(0.1, 0)),
-        (TypeError, "whole number", lambda: linear_schedule(10.0)),
-        (ValueError, r"beta must lie in \[0, 1\], got 1.2", lambda: constant_schedule(1.2, 3)),
-        (
-            ValueError,
-            r"beta_min.* must lie in \[0, 1\], got -1",
-            lambda: linear_schedule(10, beta_min=-1.0),
-        ),
-        (
-            ValueError,
-            r"beta_max.* must lie in \[0, 1\], got 2",
-            lambda: linear_schedule(10, beta_max=2.0),
-        ),
-        (
-            ValueError,
-            r"beta_max must lie in \[0, 1\], got 1.5",
-            lambda: cosine_schedule(10, beta_max=1.5),
-        ),
-        (ValueError, "offset must", lambda: cosine_schedule(10, offset=-0.5)),
-        (ValueError, "offset must", lambda: cosine_schedule(10, offset=-1.0)),
-        (ValueError, "offset must", lambda: cosine_schedule(10, offset=math.nan)),
-        (TypeError, "schedule must be a Schedule, got list", lambda: ForwardProcess([0.1, 0.2])),
-        (TypeError, "schedule must be a Schedule, got ForwardProcess", lambda: ForwardProcess(Q)),
-        (TypeError, "x_prev must be a floating-point tensor, got list", lambda: Q.step([0.0], 1)),
-        (
-            TypeError,
-            "x_prev must be a floating-point tensor, got torch.int64",
-            lambda: Q.step(X.long(), 1),
-        ),
-        (
-            TypeError,
-            "x0 must be a floating-point tensor, got torch.int64",
-            lambda: Q.marginal(X.long(), 1),
-        ),
-        (
-            TypeError,
-            "x_t must be a floating-point tensor, got NoneType",
-            lambda: Q.posterior(None, X, 1),
-        ),
-        (
-            TypeError,
-            "x0 must be a floating-point tensor, got list",
-            lambda: Q.posterior(X, [0.0], 1),
-        ),
-        (
-            TypeError,
-            "x0 must be a floating-point tensor, got torch.int64",
-            lambda: Q.posterior(X, X.long(), 1),
-        ),
-        (TypeError, "x0 must be a floating-point tensor, got list", lambda: Q.trajectory([0.0])),
-        (
-            ValueError,
-            r"x_prev must have shape \(b, \*event\), got a single number",
-            lambda: Q.step(X[0, 0], 1),
-        ),
-        (
-            ValueError,
-            r"x0 must have shape \(b, \*event\), got a single number",
-            lambda: Q.marginal(X[0, 0], 1),
-        ),
-        (
-            ValueError,
-            r"x0 must have x_t's shape \(3, 2\), got \(2, 2\)",
-            lambda: Q.posterior(X, X[:2], 1),
-        ),
-        (
-            ValueError,
-            r"x0 must have x_t's shape \(3, 2\), got \(1, 2\)",
-            lambda: Q.posterior(X, X[:1], 1),
-        ),
-        (ValueError, r"t must lie in 1\.\.4, got 0", lambda: Q.step(X, 0)),
-        (
-            TypeError,
-            "t must be an int or an integer tensor, got ndarray",
-            lambda: Q.marginal(X, np.array([1, 2, 3])),
-        ),
-        (
-            TypeError,
-            "t must be an int or an integer tensor, got ndarray",
-            lambda: Q.step(X, np.array([1.0])),
-        ),
-        (
-            TypeError,
-            "t must be an int or an integer tensor, got list",
-            lambda: Q.step(X, [1, 2, 3]),
-        ),
-        (ValueError, r"t must lie in 1\.\.4, got 5", lambda: Q.step(X, 5)),
-        (ValueError, r"t must lie in 0\.\.4, got -1", lambda: Q.marginal(X, -1)),
-        (ValueError, r"t must lie in 0\.\.4, got 5", lambda: Q.marginal(X, 5)),
-        (ValueError, r"t must lie in 1\.\.4, got 0", lambda: Q.posterior(X, X, 0)),
-        (ValueError, r"t must lie in 1\.\.4, got 0", lambda: Q.step(X, T3 - 1)),
-        (ValueError, r"t must lie in 1\.\.4, got 5", lambda: Q.posterior(X, X, T3 + 2)),
-        (ValueError, r"t must lie in 0\.\.4, got -1", lambda: Q.marginal(X, T3 - 2)),
-        (
-            ValueError,
-            r"t must be an int or have shape \(3,\), one for each x, got shape \(2,\)",
-            lambda: Q.step(X, T3[:2]),
-        ),
-        (
-            ValueError,
-            r"t must be an int or have shape \(3,\), .*, got shape \(\)",
-            lambda: Q.step(X, T3[0]),
-        ),
-        (
-            ValueError,
-            r"t must be an int or have shape \(3,\), .*, got shape \(3, 1\)",
-            lambda: Q.step(X, T3[:, None]),
-        ),
-        (
-            TypeError,
-            "t must be an int or an integer tensor, got torch.float32",
-            lambda: Q.step(X, T3.float()),
-        ),
-        (
-            TypeError,
-            "t must be an int or an integer tensor, got torch.bool",
-            lambda: Q.marginal(X, T3 > 1),
-        ),
-        (TypeError, "t must be an int or an integer tensor, got float", lambda: Q.step(X, 1.0)),
-        (TypeError, "t must be an int or an integer tensor, got bool", lambda: Q.step(X, True)),
-        (TypeError, "t must be an int or an integer tensor, got str", lambda: Q.step(X, "1")),
-        (
-            TypeError,
-            "t must be an int or an integer tensor, got list",
-            lambda: Q.step(X, [1, 2, 3]),
-        ),
-        (
-            TypeError,
-            "t must be an int or an integer tensor, got NoneType",
-            lambda: Q.posterior(X, X, None),
-        ),
+        (r"beta must lie in \[0, 1\], got 1.2 at t = 3", lambda: Schedule.from_beta([0.1, 0.2, 1.2])),
+        (r"beta must be a list of T >= 1 numbers, got shape \(0,\)", lambda: Schedule.from_beta([])),
+        ("alpha_bar must not rise with t, got 0.1 after 0 at t = 3", lambda: Schedule.from_alpha_bar([0.5, 0.0, 0.1])),
+        ("log_snr must not rise with t, got inf after 5 at t = 2", lambda: Schedule.from_log_snr([5.0, INF])),
+        (r"T must lie in 1\.\.4, got 5", lambda: S.respace(5)),
+        ("T must be 1 or more, got -3", lambda: cosine_schedule(-3)),
+        (r"beta_min.* must lie in \[0, 1\], got -1", lambda: linear_schedule(10, beta_min=-1.0)),
+        (r"x0 must have shape \(b, \*event\), got a single number", lambda: Q.marginal(X[0, 0], 1)),
+        (r"x0 must have x_t's shape \(3, 2\), got \(1, 2\)", lambda: Q.posterior(X, X[:1], 1)),
+        (r"t must lie in 1\.\.4, got 0", lambda: Q.step(X, 0)),
+        (r"t must lie in 1\.\.4, got 5", lambda: Q.posterior(X, X, T3 + 2)),
+        (r"t must lie in 0\.\.4, got -1", lambda: Q.marginal(X, T3 - 2)),
+        (r"t must be an int or have shape \(3,\), one for each x, got shape \(2,\)", lambda: Q.step(X, T3[:2])),
+        ("t must be an int or an integer tensor, got ndarray", lambda: Q.marginal(X, np.array([1, 2, 3]))),
+        ("t must be an int or an integer tensor, got torch.float32", lambda: Q.step(X, T3.float())),
     ],
-)
-def test_a_wrong_argument_is_named(kind, words, call):
-    with pytest.raises(kind, match=words):
+)  # fmt: skip
+def test_a_wrong_argument_is_named(words, call):
+    with pytest.raises((TypeError, ValueError), match=words):
         call()

@@ -467,125 +467,25 @@ MEAN, HALF = torch.zeros(4, 2), torch.zeros(4, 2, dtype=torch.float16)
 G = Gaussian(MEAN, 1.0)
 
 
+# the table of tests/test_bad_input.py asks each argument; here is what its error says, one row a kind
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
-    "kind, words, call",
+    "words, call",
     [
-        (TypeError, "mean must be a floating-point tensor, got list", lambda: Gaussian([0.0], 1.0)),
-        (
-            TypeError,
-            "mean must be a floating-point tensor, got torch.int64",
-            lambda: Gaussian(MEAN.long(), 1.0),
-        ),
-        (
-            ValueError,
-            r"mean must have shape \(b, \*event\), got a single number",
-            lambda: Gaussian(MEAN[0, 0], 1.0),
-        ),
-        (
-            TypeError,
-            "var must be a number or a floating-point tensor, got str",
-            lambda: Gaussian(MEAN, "1"),
-        ),
-        (
-            TypeError,
-            "var must be a number or a floating-point tensor, got list",
-            lambda: Gaussian(MEAN, [1.0, 1.0]),
-        ),
-        (
-            TypeError,
-            "var must be a number or a floating-point tensor, got complex",
-            lambda: Gaussian(MEAN, 1j),
-        ),
-        (
-            TypeError,
-            "var must be .*, got torch.complex64",
-            lambda: Gaussian(MEAN, torch.tensor(1j)),
-        ),
-        (TypeError, "var must be .*, got torch.int64", lambda: Gaussian(MEAN, torch.tensor(1))),
-        (ValueError, "var must be finite and 0 or more, got -0.5", lambda: Gaussian(MEAN, -0.5)),
-        (ValueError, "var must be finite and 0 or more, got nan", lambda: Gaussian(MEAN, math.nan)),
-        (
-            ValueError,
-            "var must be finite and 0 or more, got -3",
-            lambda: Gaussian(MEAN, torch.tensor([1.0, -3.0])),
-        ),
-        (ValueError, "var must be finite and 0 or more, got inf", lambda: Gaussian(MEAN, INF)),
-        (
-            ValueError,
-            "var must be finite and 0 or more, got inf",
-            lambda: Gaussian(MEAN, torch.tensor([1.0, INF])),
-        ),
-        (
-            ValueError,
-            "var must be finite and 0 or more, got nan",
-            lambda: Gaussian(MEAN, torch.tensor(math.nan)),
-        ),
-        (
-            ValueError,
-            "var must be held by torch.float16.*, got 1e-08",
-            lambda: Gaussian(HALF, 1e-8),
-        ),
-        (
-            ValueError,
-            "var must be held by torch.float16.*, got 1e-08",
-            lambda: Gaussian(HALF, torch.tensor([1.0, 1e-8])),
-        ),
-        (ValueError, "var must be held by torch.float16.*, got 70000", lambda: Gaussian(HALF, 7e4)),
-        (
-            ValueError,
-            "var must be held by torch.float16.*, got 70000",
-            lambda: Gaussian(HALF, torch.tensor(7e4)),
-        ),
-        (
-            ValueError,
-            "var must be held by torch.float32.*, got 1e-50",
-            lambda: Gaussian(MEAN, 1e-50),
-        ),
-        (
-            ValueError,
-            "var must be held by torch.float32.*, got 1e-50",
-            lambda: Gaussian(MEAN, torch.tensor(1e-50, dtype=F64)),
-        ),
-        (
-            ValueError,
-            r"var must broadcast against mean \(4, 2\), got .*\(4,\)",
-            lambda: Gaussian(MEAN, torch.ones(4)),
-        ),
-        (
-            ValueError,
-            r"var must broadcast against .*, got .*\(1, 4, 2\)",
-            lambda: Gaussian(MEAN, torch.ones(1, 4, 2)),
-        ),
-        (
-            ValueError,
-            r"x must have shape \(4, 2\) like the mean, got \(4, 3\)",
-            lambda: G.log_prob(torch.zeros(4, 3)),
-        ),
-        (
-            ValueError,
-            r"x must have shape \(4, 2\) like the mean, got \(3, 2\)",
-            lambda: G.log_prob(torch.zeros(3, 2)),
-        ),
-        (
-            ValueError,
-            r"x must have shape \(4, 2\) like the mean, got \(2,\)",
-            lambda: G.log_prob(torch.zeros(2)),
-        ),
-        (TypeError, "x must be .*, got list", lambda: G.log_prob([[0.0, 0.0]])),
-        (
-            ValueError,
-            r"other must have shape \(4, 2\) .*, got \(4, 1\)",
-            lambda: G.kl(Gaussian(MEAN[:, :1], 1.0)),
-        ),
-        (
-            ValueError,
-            r"other must have shape \(4, 2\) .*, got \(2, 2\)",
-            lambda: G.kl(Gaussian(MEAN[:2], 1.0)),
-        ),
-        (TypeError, "other must be a Gaussian, got Tensor", lambda: G.kl(MEAN)),
+        ("mean must be a floating-point tensor, got torch.int64", lambda: Gaussian(MEAN.long(), 1.0)),
+        ("var must be a number or a floating-point tensor, got list", lambda: Gaussian(MEAN, [1.0, 1.0])),
+        ("var must be .*, got torch.complex64", lambda: Gaussian(MEAN, torch.tensor(1j))),
+        ("var must be finite and 0 or more, got -3", lambda: Gaussian(MEAN, torch.tensor([1.0, -3.0]))),
+        ("var must be finite and 0 or more, got inf", lambda: Gaussian(MEAN, torch.tensor([1.0, INF]))),
+        ("var must be held by torch.float16.*, got 1e-08", lambda: Gaussian(HALF, torch.tensor([1.0, 1e-8]))),
+        ("var must be held by torch.float16.*, got 70000", lambda: Gaussian(HALF, 7e4)),
+        ("var must be held by torch.float32.*, got 1e-50", lambda: Gaussian(MEAN, torch.tensor(1e-50, dtype=F64))),
+        (r"var must broadcast against mean \(4, 2\), got .*\(4,\)", lambda: Gaussian(MEAN, torch.ones(4))),
+        (r"var must broadcast against .*, got .*\(1, 4, 2\)", lambda: Gaussian(MEAN, torch.ones(1, 4, 2))),
+        (r"x must have shape \(4, 2\) like the mean, got \(3, 2\)", lambda: G.log_prob(torch.zeros(3, 2))),
+        (r"other must have shape \(4, 2\) .*, got \(2, 2\)", lambda: G.kl(Gaussian(MEAN[:2], 1.0))),
     ],
-)
-def test_a_wrong_argument_is_named(kind, words, call):
-    with pytest.raises(kind, match=words):
+)  # fmt: skip
+def test_a_wrong_argument_is_named(words, call):
+    with pytest.raises((TypeError, ValueError), match=words):
         call()

@@ -334,39 +334,16 @@ X = one_hot(["ab", "ba"], "ab")
 
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
-    "call, kind, words",
+    "call, words",
     [
-        (lambda: TableLaw(torch.ones(2, 3)), ValueError, "probs must have equal sides"),
-        (lambda: TableLaw(torch.tensor([1.0, -1])), ValueError, "probs must be 0 or more"),
-        (lambda: TableLaw(torch.zeros(2, 2)), ValueError, "probs must hold a weight above 0"),
-        (lambda: TableLaw("ab"), TypeError, "probs must be a table"),
-        (lambda: TableLaw(torch.ones(2, 2)).denoise(2 * X), ValueError, "x_t must hold one-hot"),
-        (lambda: TableLaw(torch.ones(3, 3)).denoise(X), ValueError, "x_t must have shape"),
-        (lambda: TableLaw(torch.ones(2, 2)).log_prob(0 * X), ValueError, "x must hold one-hot"),
-        (lambda: MarkovLaw(torch.ones(2), torch.ones(2, 2), 3), ValueError, "step must hold chances"),
-        (lambda: MarkovLaw(torch.ones(2), torch.ones(2), 3), ValueError, "step must have shape"),
-        (lambda: MarkovLaw(torch.ones(2, 2), torch.ones(2, 2, 2) / 2, 1), ValueError, "length must be 2"),
-        (lambda: MarkovLaw.fit("ABC", 4), ValueError, "text must be of the letters"),
-        (lambda: MarkovLaw.fit("ab", 4), ValueError, "text must have more than 2 letters"),
-        (lambda: CoinMixture(torch.tensor([[0.0, 2]])), ValueError, "words must hold 0 and 1"),
-        (lambda: CoinMixture(torch.zeros(1, 2), rate=1.5), ValueError, "rate must lie in"),
-        (lambda: BinomialChain(0), ValueError, "T must be 1 or more"),
-        (lambda: BinomialChain(5).marginal(torch.zeros(1, 2), 6), ValueError, "t must lie in 0..5"),
-        (lambda: BinomialChain(5).step(torch.zeros(1, 2), torch.zeros(1, 3), 1), ValueError, "guess must have"),
-        (lambda: one_hot(["ab", "a"], "ab"), ValueError, "words must be one or more of one length"),
-        (lambda: one_hot(["a!"]), ValueError, "got '!'"),
-        (lambda: spell(X), ValueError, "alphabet must have 2 letters"),
-        (lambda: hide(X, math.nan), ValueError, "log_snr must be a number"),
-        (lambda: masked_loss(lambda x, v: x, 0 * X), ValueError, "x0 must hold one-hot letters"),
-        (lambda: hidden_costs(lambda x, v: x, torch.ones(1, 13, 1)), ValueError, "at most 12"),
-        (lambda: replay(lambda x, v: x, X, torch.tensor([0.5, 1])), TypeError, "when must be"),
-        (lambda: replay(lambda x, v: x, X, torch.tensor([0, 1, 2])), ValueError, "when must have shape"),
-        (lambda: unmask(lambda x, v: x, 0 * X, 1, "best"), ValueError, "pick must be one of random"),
-        (lambda: unmask(lambda x, v: x + 0.5, 0 * X, [1]), ValueError, "steps must set every letter"),
-        (lambda: unmask(lambda x, v: x + 0.5, 0 * X, 0), ValueError, "steps must be 1 or more"),
-        (lambda: unmask_law(lambda x, v: x, 13, 2, 1), ValueError, "letters \\*\\* length must be at most"),
+        (lambda: TableLaw(torch.ones(3, 3)).denoise(X), "x_t must have shape"),
+        (lambda: MarkovLaw(torch.ones(2), torch.ones(2, 2), 3), "step must hold chances"),
+        (lambda: one_hot(["a!"]), "got '!'"),
+        (lambda: hidden_costs(lambda x, v: x, torch.ones(1, 13, 1)), "at most 12"),
+        (lambda: unmask_law(lambda x, v: x, 13, 2, 1), "letters \\*\\* length must be at most"),
     ],
-)  # fmt: skip
-def test_what_does_not_fit(call, kind, words):
-    with pytest.raises(kind, match=words):
+)
+def test_what_does_not_fit(call, words):
+    "What tests/test_rooms_bad_input.py does not ask."
+    with pytest.raises(ValueError, match=words):
         call()

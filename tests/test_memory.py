@@ -182,25 +182,3 @@ def test_ends_dtypes_and_a_level_for_each():
     assert half.dtype == torch.float32
     assert (half - local.denoise(x, 0.5)).abs().max() < 1e-5
     assert local.denoise(x[:0], 0.0).shape == (0, 1, 4, 5)
-
-
-@pytest.mark.bad_input
-@pytest.mark.parametrize(
-    "make, kind, words",
-    [
-        (lambda: LocalDenoiser(pile(), 4), ValueError, "patch must be odd, to have a middle, got 4"),
-        (lambda: LocalDenoiser(pile(), 0), ValueError, "patch must be"),
-        (lambda: LocalDenoiser(pile(shape=(3,)), 3), ValueError, "data must have 4 dimensions"),
-        (lambda: LocalDenoiser(pile() / 0, 3), ValueError, "data must be finite"),
-        (lambda: LocalDenoiser(pile()[:0], 3), ValueError, "data"),
-        (lambda: LocalDenoiser(pile(), 3, "yes"), TypeError, "equivariant"),
-        (lambda: LocalDenoiser(pile(), 3).denoise(torch.zeros(2, 1, 5, 4), 0.0), ValueError, "x_t must have shape"),
-        (lambda: LocalDenoiser(pile(), 3).sources(pile(), math.inf), ValueError, "log_snr must be below inf"),
-        (lambda: shares(pile(), pile(shape=(2,)), 0.0), ValueError, "x_t must have shape"),
-        (lambda: shares(pile(), pile(), math.inf), ValueError, "log_snr must be below inf"),
-        (lambda: information(Empirical(pile()), pile(), torch.tensor([1.0, 0.0])), ValueError, "log_snr must"),
-    ],
-)  # fmt: skip
-def test_arguments_that_do_not_fit(make, kind, words):
-    with pytest.raises(kind, match=words):
-        make()

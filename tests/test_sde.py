@@ -161,17 +161,3 @@ def test_any_event_any_dtype_no_rows_and_where_nothing_is_computed(dtype):
     x = torch.ones(2, 3, device="meta")
     assert walk(lambda y, v: y, x, -2.0, 2.0, 3).is_meta and drift(lambda y, v: y, x, 0.0).is_meta
     assert diffusion(x, 0.0).is_meta or diffusion(x, 0.0).shape == ()
-
-
-@pytest.mark.bad_input
-def test_what_does_not_fit_is_refused():
-    x = torch.zeros(2, 1, dtype=F64)
-    with pytest.raises(ValueError, match="dial must be 0 or more, got -0.5"):
-        walk(TWO, x, -1.0, 1.0, dial=-0.5)
-    with pytest.raises(ValueError, match="dial must be 0 or more"):
-        drift(TWO, x, 0.0, -1.0)
-    for name, start, end in (("start", -INF, 1.0), ("end", 0.0, INF)):
-        with pytest.raises(ValueError, match=name):
-            walk(TWO, x, start, end)
-    with pytest.raises(TypeError, match="generator"):
-        walk(TWO, x, 0.0, 1.0, generator=3)

@@ -175,16 +175,10 @@ def test_the_value_comes_with_its_trace(context, probes):
 
 
 @pytest.mark.bad_input
-@pytest.mark.parametrize("call, kind, words", [
-    (lambda x: trace_jacobian(lambda x: x[:1], x), ValueError,
-     r"f must return a tensor of x's shape \(3, 2\), got \(1, 2\)"),
-    (lambda x: trace_jacobian(lambda x: 3.0, x), ValueError, "a tensor of x's shape .* got float"),
-    (lambda x: jacobian(lambda x: x.sum(1), x), ValueError, r"a tensor of x's shape \(3, 2\), got \(3,\)"),
-    (lambda x: trace_jacobian(torch.sin, x, probes=0), ValueError, "probes must be 1 or more, got 0"),
-    (lambda x: trace_jacobian(torch.sin, x, probes=True), TypeError, "probes must be a whole number, got bool"),
-    (lambda x: trace_jacobian(torch.sin, x[0, 0]), ValueError, r"x must have shape \(b, \*event\)"),
-    (lambda x: trace_jacobian(torch.sin, x.long()), TypeError, "x must be a floating-point tensor, got torch.int64"),
-])  # fmt: skip
-def test_a_wrong_argument_is_named(call, kind, words):
-    with pytest.raises(kind, match=words):
-        call(normal(3, 2))
+def test_an_answer_of_another_shape_is_refused():
+    with pytest.raises(
+        ValueError, match=r"f must return a tensor of x's shape \(3, 2\), got \(1, 2\)"
+    ):
+        trace_jacobian(lambda x: x[:1], normal(3, 2))
+    with pytest.raises(ValueError, match=r"a tensor of x's shape \(3, 2\), got \(3,\)"):
+        jacobian(lambda x: x.sum(1), normal(3, 2))

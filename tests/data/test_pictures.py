@@ -422,23 +422,6 @@ def test_digits_and_mnist_by_name(tmp_path):
     assert load_pictures("mnist", root=tmp_path).labels.tolist() == [0, 1, 2, 3]
 
 
-@pytest.mark.bad_input
-@pytest.mark.parametrize(
-    "how, words",
-    [
-        ({"size": 0}, "size must be"),
-        ({"size": (3, 0)}, "size must be"),
-        ({"size": (1, 2, 3)}, "size must be"),
-        ({"size": 2.5}, "size must be"),
-        ({"channels": 2}, "channels must be 1 or 3"),
-        ({"split": "all"}, "split"),
-    ],
-)
-def test_arguments_that_do_not_fit(how, words):
-    with pytest.raises((ValueError, TypeError), match=words):
-        load_pictures("digits", **how)
-
-
 def test_what_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="neither digits nor mnist, nor a folder"):
         load_pictures(tmp_path / "none")

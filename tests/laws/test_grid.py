@@ -173,28 +173,15 @@ Q = ForwardProcess(linear_schedule(3))
 
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
-    "change, kind, words",
+    "change, words",
     [
-        ({"p": Q}, TypeError, "p must be a ReverseProcess, got ForwardProcess"),
-        ({"p": Fixed(Q, event_shape=(2,))}, ValueError, r"over one number, got event_shape \(2,\)"),
-        (
-            {"p": Fixed(Q, 1e-9, 1.0, (1,))},
-            ValueError,
-            "p.step is too narrow for a grid: .* at t = ",
-        ),
-        ({"low": 2.0, "high": 1.0}, ValueError, "low < high, fine above 0, got 2.0, 1.0 and 6.0"),
-        ({"low": 1.0, "high": 1.0}, ValueError, "low and high must be finite with low < high"),
-        ({"low": -math.inf}, ValueError, "low and high must be finite"),
-        ({"high": math.inf}, ValueError, "low and high must be finite"),
-        ({"fine": 0.0}, ValueError, "fine above 0, got -5.0, 5.0 and 0.0"),
-        ({"low": math.nan}, ValueError, "low must be a number, got nan"),
-        ({"low": None}, TypeError, "low must be a number, got NoneType"),
-        ({"high": "5"}, TypeError, "high must be a number, got str"),
-        ({"fine": True}, TypeError, "fine must be a number, got bool"),
+        ({"p": Fixed(Q, event_shape=(2,))}, r"over one number, got event_shape \(2,\)"),
+        ({"p": Fixed(Q, 1e-9, 1.0, (1,))}, "p.step is too narrow for a grid: .* at t = "),
+        ({"low": 2.0, "high": 1.0}, "low < high, fine above 0, got 2.0, 1.0 and 6.0"),
     ],
 )
-def test_what_a_grid_cannot_do(change, kind, words):
-    with pytest.raises(kind, match=words):
+def test_what_a_grid_cannot_do(change, words):
+    with pytest.raises(ValueError, match=words):
         GridChain(**{"p": Fixed(Q, event_shape=(1,))} | change)
 
 

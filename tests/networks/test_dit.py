@@ -195,23 +195,11 @@ def test_worked_out_twice_the_gradients_are_the_same_and_less_is_kept(make):
     "make, error, words",
     [
         (dict(channels=0), ValueError, "channels must be 1 or more, got 0"),
-        (dict(width=2.5), TypeError, "width must be a whole number"),
-        (
-            dict(width=10, heads=5),
-            ValueError,
-            "width must be a multiple of 4 and of heads, 5, got 10",
-        ),
-        (
-            dict(width=12, heads=5),
-            ValueError,
-            "width must be a multiple of 4 and of heads, 5, got 12",
-        ),
-        (dict(depth=0), ValueError, "depth must be 1 or more, got 0"),
+        (dict(width=10, heads=5), ValueError, "width must be a multiple of 4 and of heads, 5, got 10"),
         (dict(patch=True), TypeError, "patch must be a whole number, got bool"),
-        (dict(classes="ten"), TypeError, "classes must be a whole number, got str"),
         (dict(width=2**14, depth=2**14), ValueError, "width, depth, patch and channels"),
     ],
-)
+)  # fmt: skip
 def test_refuses_to_be_made(make, error, words):
     with pytest.raises(error, match=words):
         DiT(**make)

@@ -295,83 +295,35 @@ def test_a_new_network_learns_at_once():
 # ---- what it refuses
 
 
+# the table of tests/test_rooms_bad_input.py asks each argument
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
-    "make, error, words",
+    "make, words",
     [
-        (dict(channels=0), ValueError, "channels must be 1 or more, got 0"),
-        (dict(out_channels=0), ValueError, "out_channels must be 1 or more"),
-        (dict(width=2.5), TypeError, "width must be a whole number"),
-        (dict(mults=()), ValueError, "mults"),
-        (dict(mults=(1, 0)), ValueError, "mults must be 1 or more, got 0"),
-        (dict(blocks=-1), ValueError, "blocks must be 1 or more"),
-        (dict(patch=True), TypeError, "patch must be a whole number, got bool"),
-        (dict(width=9, heads=4), ValueError, r"heads must divide .* got 4, 9 and \(1, 2\)"),
-        (dict(classes=0), ValueError, "classes must be 1 or more, got 0"),
-        (dict(classes="ten"), TypeError, "classes must be a whole number, got str"),
+        (dict(mults=()), "mults"),
+        (dict(mults=(1, 0)), "mults must be 1 or more, got 0"),
+        (dict(width=9, heads=4), r"heads must divide .* got 4, 9 and \(1, 2\)"),
     ],
 )
-def test_refuses_to_be_made(make, error, words):
-    with pytest.raises(error, match=words):
+def test_refuses_to_be_made(make, words):
+    with pytest.raises(ValueError, match=words):
         UNet(**make)
 
 
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
-    "call, error, words",
+    "call, words",
     [
-        (
-            lambda f, x: f(x[0], 0.0),
-            ValueError,
-            r"x must have shape \(b, 2, h, w\), got \(2, 12, 10\)",
-        ),
-        (
-            lambda f, x: f(x[:, :1], 0.0),
-            ValueError,
-            r"x must have shape \(b, 2, h, w\), got \(3, 1, 12, 10\)",
-        ),
-        (lambda f, x: f(x[..., :0], 0.0), ValueError, r"x must have shape .* got \(3, 2, 12, 0\)"),
-        (
-            lambda f, x: f(x.long(), 0.0),
-            TypeError,
-            "x must be a floating-point tensor, got torch.int64",
-        ),
-        (lambda f, x: f([1], 0.0), TypeError, "x must be a floating-point tensor, got list"),
-        (lambda f, x: f(x, "3"), TypeError, "log_snr must be a number or a tensor, got str"),
-        (lambda f, x: f(x, None), TypeError, "log_snr must be a number or a tensor, got NoneType"),
-        (lambda f, x: f(x, True), TypeError, "log_snr must be a number or a tensor, got bool"),
-        (
-            lambda f, x: f(x, torch.zeros(2)),
-            ValueError,
-            r"log_snr must be one number or have shape \(3,\), got \(2,\)",
-        ),
-        (
-            lambda f, x: f(x, torch.zeros(3, 1)),
-            ValueError,
-            r"log_snr must be one number or have shape \(3,\)",
-        ),
-        (lambda f, x: f(x, 0.0, 4), ValueError, "y must lie in 0..2, or be 3 for none, got 4 to 4"),
-        (
-            lambda f, x: f(x, 0.0, torch.tensor([0, -1, 1])),
-            ValueError,
-            "y must lie in 0..2, or be 3 for none, got -1 to 1",
-        ),
-        (lambda f, x: f(x, 0.0, 1.0), TypeError, "y must hold whole numbers, got torch.float"),
-        (
-            lambda f, x: f(x, 0.0, torch.tensor([True, False, True])),
-            TypeError,
-            "y must be a number or a tensor, got torch.bool",
-        ),
-        (
-            lambda f, x: f(x, 0.0, torch.zeros(2, dtype=torch.long)),
-            ValueError,
-            r"y must be one number or have shape",
-        ),
-        (lambda f, x: f(x, 0.0, "seven"), TypeError, "y must be a number or a tensor, got str"),
+        (lambda f, x: f(x[:, :1], 0.0), r"x must have shape \(b, 2, h, w\), got \(3, 1, 12, 10\)"),
+        (lambda f, x: f(x[..., :0], 0.0), r"x must have shape .* got \(3, 2, 12, 0\)"),
+        (lambda f, x: f(x, torch.zeros(3, 1)), r"log_snr must be one number or have shape \(3,\)"),
+        (lambda f, x: f(x, 0.0, torch.tensor([0, -1, 1])), "y must lie in 0..2, or be 3 for none, got -1 to 1"),
+        (lambda f, x: f(x, 0.0, 1.0), "y must hold whole numbers, got torch.float"),
+        (lambda f, x: f(x, 0.0, torch.zeros(2).long()), "y must be one number or have shape"),
     ],
-)
-def test_refuses_what_does_not_fit(small, call, error, words):
-    with pytest.raises(error, match=words):
+)  # fmt: skip
+def test_refuses_what_does_not_fit(small, call, words):
+    with pytest.raises((TypeError, ValueError), match=words):
         call(small, inputs()[0])
 
 
