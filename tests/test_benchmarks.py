@@ -10,7 +10,6 @@ import torch
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
-from common import interleave, ratios, spread  # noqa: E402
 from features import Classifier, accuracy, frechet, frechet_gaussians, train  # noqa: E402
 
 from diffusion_math import digits  # noqa: E402
@@ -82,25 +81,6 @@ def test_features_are_what_the_last_layer_of_the_classifier_reads():
     said = model(x[:30]).argmax(1)
     assert accuracy(model, x[:30], said) == 1
     assert accuracy(model, x[:30], torch.cat([said[:15], said[15:] + 1])) == 0.5
-
-
-def test_interleaving_takes_turns_and_drops_the_first():
-    calls = []
-    took = interleave(
-        {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, repeats=3, number=2
-    )
-    assert "".join(calls) == "aabb" * 4
-    assert [len(v) for v in took.values()] == [3, 3]
-
-
-def test_a_ratio_is_taken_repeat_by_repeat():
-    base = [1.0, 10.0, 2.0, 5.0]  # a machine that changes speed
-    rows = ratios({"floor": base, "twice": [2 * v for v in base]}, "floor", "case")
-    assert [(row["who"], row["value"], row["low"], row["high"]) for row in rows] == [
-        ("floor", 1, 1, 1),
-        ("twice", 2, 2, 2),
-    ]
-    assert spread([3.0]) == {"value": 3.0, "low": 3.0, "high": 3.0}
 
 
 def test_the_reference_in_fifty_digits_is_the_schedules_own():
@@ -325,33 +305,3 @@ def test_the_gpu_row_trains_and_samples_by_turns(device):
         f"{a}, {b}" for b in ("float32", "bfloat16") for a in ("training", "sampling")
     ]
     assert all(f["value"] == 1 and f["seconds"] > 0 for f in ours)
-
-
-def test_the_page_is_written_from_the_figures():
-    from report import cell, number, table
-
-    assert [number(v) for v in (None, 0.0, 3.0, 1234.5, 12.34, 1.234, 0.0123, 1e-7)] == [
-        "failed",
-        "0.0000",
-        "3",
-        "1234",
-        "12.3",
-        "1.23",
-        "0.0123",
-        "1.0e-07",
-    ]
-    assert cell({"value": 1.5, "low": 1.25, "high": 2.5}, "g") == "1.50 (1.25–2.50)"
-    lines = table(
-        {
-            "figures": [
-                {"who": "diffusion_math", "case": "a", "value": 1.5},
-                {"who": "peer", "case": "a", "value": None},
-            ]
-        }
-    ).splitlines()
-    assert lines == [
-        "|  | a |",
-        "| --- | --- |",
-        "| **diffusion_math** | 1.50 |",
-        "| peer | failed |",
-    ]

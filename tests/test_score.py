@@ -219,11 +219,6 @@ class TestDictionary:
         (lambda x: said(x, 0.0), TypeError, "give one of .* got none"),
         (lambda x: said(x, 0.0, eps=x, v=x), TypeError, "give one of .* got eps, v"),
         (lambda x: said(x, 0.0, noise=x), TypeError, "give one of .* got noise"),
-        (lambda x: said(x, 0.0, eps=x[:1]), ValueError, r"eps must have x_t's shape \(3, 2\), got \(1, 2\)"),
-        (lambda x: said(x, 0.0, eps=x.long()), TypeError, "eps must be a floating-point tensor"),
-        (lambda x: said(x.long(), 0.0, eps=x), TypeError, "must be a floating-point tensor"),
-        (lambda x: said(x, torch.zeros(2), eps=x), ValueError, r"log_snr must be .* shape \(3,\)"),
-        (lambda x: said(x, math.nan, eps=x), ValueError, "log_snr must be a number, got nan"),
     ])  # fmt: skip
     def test_wrong_arguments(self, call, kind, words):
         with pytest.raises(kind, match=words):
@@ -347,11 +342,6 @@ class TestScoreOf:
                 x + q.schedule.beta[t] * score_of(law)(x, q.schedule.log_snr[t])
             ) / q.schedule.alpha[t].sqrt()
             assert error(uphill, ExactReverse(q, law).step(x, t).mean) < 1e-10
-
-    @pytest.mark.bad_input
-    def test_wrong_argument(self):
-        with pytest.raises(TypeError, match="model must be a Distribution or a DDPM, got int"):
-            score_of(3)
 
 
 def on_a_grid(law, level, h=0.01, end=9.0):
@@ -494,9 +484,6 @@ class TestLosses:
     @pytest.mark.bad_input
     @pytest.mark.parametrize("score, eps, words", [
         (lambda x, level: x[:, :1], None, r"score must return a tensor of x's shape \(4, 2\), got \(4, 1\)"),
-        (lambda x, level: x[:1], None, r"score must return a tensor of x's shape \(4, 2\), got \(1, 2\)"),
-        (lambda x, level: 0.0, None, r"score must return a tensor of x's shape \(4, 2\), got float"),
-        (minus_x, torch.zeros(1, 2, dtype=F64), r"eps must have x0's shape \(4, 2\), got \(1, 2\)"),
         (minus_x, torch.zeros(2, dtype=F64), r"eps must have x0's shape \(4, 2\), got \(2,\)"),
     ])  # fmt: skip
     def test_another_shape_is_not_broadcast(self, score, eps, words):
@@ -523,16 +510,6 @@ class TestLosses:
         exact = hyvarinen_loss(law.score, x)
         draws = hyvarinen_loss(law.score, x.expand(5000, 2), probes=1, generator=seed(3))
         within(draws, exact.item())
-
-    @pytest.mark.bad_input
-    @pytest.mark.parametrize("call, kind, words", [
-        (lambda x: hyvarinen_loss(lambda x: 3.0, x), ValueError, "tensor of x's shape .* got float"),
-        (lambda x: hyvarinen_loss(torch.sin, x, probes=1.5), TypeError, "probes must be a whole number"),
-        (lambda x: hyvarinen_loss(torch.sin, [1.0]), TypeError, "x must be a floating-point tensor"),
-    ])  # fmt: skip
-    def test_wrong_arguments_of_hyvarinens(self, call, kind, words):
-        with pytest.raises(kind, match=words):
-            call(normal(3, 2))
 
 
 class TestLangevin:
@@ -629,27 +606,13 @@ class TestLangevin:
 
     @pytest.mark.bad_input
     @pytest.mark.parametrize("call, kind, words", [
-        (lambda x, s: langevin(s, x, 0.0, 3), ValueError, "step must be above 0 and finite, got 0"),
-        (lambda x, s: langevin(s, x, math.inf, 3), ValueError, "step must be above 0 and finite, got inf"),
-        (lambda x, s: langevin(s, x, -0.1, 3), ValueError, "step must be above 0 and finite"),
-        (lambda x, s: langevin(s, x, "small", 3), TypeError, "step must be a number"),
-        (lambda x, s: langevin(s, x, 0.1, -1), ValueError, "n must be 0 or more, got -1"),
-        (lambda x, s: langevin(s, x, 0.1, 1.5), TypeError, "n must be a whole number"),
-        (lambda x, s: langevin(s, x, 0.1, 1, temperature=-1.0), ValueError, "temperature must be 0 or more"),
         (lambda x, s: langevin(lambda x: x[:1], x, 0.1, 1), ValueError, r"tensor of x's shape \(3, 2\), got \(1, 2\)"),
-        (lambda x, s: langevin(s, x.long(), 0.1, 1), TypeError, "x must be a floating-point tensor"),
-        (lambda x, s: annealed_langevin(minus_x, x, [0.0, -1.0], 0.1, 1), ValueError, "must not fall"),
         (lambda x, s: annealed_langevin(minus_x, x, [0.0, INF], 0.1, 1), ValueError, "lie below inf"),
-        (lambda x, s: annealed_langevin(minus_x, x, [math.nan], 0.1, 1), ValueError, "lie below inf"),
-        (lambda x, s: annealed_langevin(minus_x, x, [0.0], 0.0, 1), ValueError, "step must be above 0"),
         (lambda x, s: annealed_langevin(minus_x, x, [0.0, 800.0], 0.1, 2), ValueError, "log_snrs must .* got 800"),
         (lambda x, s: annealed_langevin(minus_x, x, [0.0, 700.0], 1e-300, 2), ValueError, "log_snrs must .* got 700"),
         (lambda x, s: annealed_langevin(minus_x, x, torch.tensor(0.0), 0.1, 2), ValueError,
          r"log_snrs must be a list or a 1-d tensor of numbers, got shape \(\)"),
         (lambda x, s: annealed_langevin(minus_x, x, torch.zeros(2, 1), 0.1, 2), ValueError, r"log_snrs .* \(2, 1\)"),
-        (lambda x, s: annealed_langevin(minus_x, x, [[0.0], [1.0]], 0.1, 2), ValueError, r"log_snrs .* \(2, 1\)"),
-        (lambda x, s: annealed_langevin(minus_x, x, 0.5, 0.1, 2), TypeError, "log_snrs must be a list .*, got float"),
-        (lambda x, s: annealed_langevin(minus_x, x, ["a"], 0.1, 2), TypeError, "log_snrs must be a list .*, got list"),
     ])  # fmt: skip
     def test_wrong_arguments(self, call, kind, words):
         with pytest.raises(kind, match=words):

@@ -11,7 +11,6 @@ from diffusion_math.explore.pixels import PixelsExplorer
 from tests.browser.explorable import (
     call,
     colour_at,
-    colours,
     colours_at,
     drag_on,
     inks,
@@ -244,23 +243,6 @@ def test_two_pixels_on_one_place_can_be_told_apart_and_dragged(show):
         )  # by five columns and three rows, as far as the pointer
         page.mouse.up()
         assert page.evaluate(f"[{STATE}.state.first, {STATE}.state.second]") == now
-
-
-def test_orange_means_one_thing(show):
-    "A covariance above 0; not a pixel, and nothing that is moved by hand."
-    page = show(PixelsExplorer(images(5)))
-    orange = "rgb(213, 94, 0)"
-    script = """orange => Array.from(document.querySelectorAll('.dm-explorable *'), e => [e, '::before', '::-webkit-slider-thumb']
-        .map((part, i) => getComputedStyle(e, i ? part : null)).flatMap(s => [s.color, s.backgroundColor, s.borderTopColor])
-        .includes(orange) && e.className).filter(Boolean)"""
-    assert page.evaluate(script, orange) == ["dm-key dm-key-positive"]
-    hand = (
-        "getComputedStyle(document.querySelector('.dm-range')).getPropertyValue('--dm-hand').trim()"
-    )
-    assert page.evaluate(hand) == "#1f2328"
-    q = plot.PALETTE["q"][1:].lower()
-    for k in (0, 1):
-        assert q not in colours(page, f".dm-third:nth-child({k + 1}) .dm-plot")
 
 
 def test_a_dot_of_the_matrix_is_the_strongest_of_its_block(show):

@@ -132,12 +132,3 @@ def test_paper_is_white_and_shows_all_of_the_code(lent, gaussians):
     assert body == ["rgb(255, 255, 255)", "rgb(31, 35, 40)"]
     cut = "Array.from(document.querySelectorAll('pre')).filter(e => e.scrollWidth > e.clientWidth + 1).length"
     assert lent.evaluate(cut) == 0
-
-
-def test_text_is_in_the_middle_at_a_width_that_reads_well(lent, gaussians):
-    lent.set_viewport_size({"width": 1280, "height": 900})
-    lent.goto(gaussians)
-    box = lent.locator(".text_cell_render p").nth(4).bounding_box()
-    left, right = box["x"], 1280 - box["x"] - box["width"]
-    size = float(lent.evaluate("getComputedStyle(document.body).fontSize")[:-2])
-    assert abs(left - right) <= 16 and 30 <= box["width"] / size <= 45  # ems: 65 to 95 letters

@@ -40,16 +40,3 @@ def test_every_picture_is_shown_with_its_words_or_drawn_on(outputs):
     with pytest.raises(TypeError, match="colour is nothing that Axes.set takes"):
         calls[0](colour="red")
     assert dict(matplotlib.rcParams) == SETTINGS
-
-
-def test_legends_have_their_places():
-    x = torch.arange(3.0)
-    above = plot.curves(x, {"a": x, "b": x}, legend="above").get_legend()
-    assert above._ncols == 2 and above._loc == 8  # lower center
-    assert plot.curves(x, {"a": x}, legend="beside").get_legend()._loc == 2
-    assert plot.curves(x, {"a": x}, legend="lower left").get_legend()._loc == 3
-    assert plot.curves(x, {"a": x}, legend=False).get_legend() is None
-    assert plot.curves(x, {"a": x}, legend=None).get_legend() is None
-    ax = plot.curves(x, {"a": x})
-    assert not ax.get_legend().get_frame_on()
-    assert plot.curves(x, {"b": x}, ax=ax, legend=False).get_legend() is None

@@ -32,28 +32,6 @@ def test_density_curves_have_their_colours():
     assert [t.get_text() for t in ax.get_legend().get_texts()] == list(lines)
 
 
-def test_density_on_given_axes_and_colours():
-    _, (left, right) = plot.figure(cols=2)
-    x = torch.linspace(0, 1, 5, requires_grad=True)
-    assert plot.density(x, {"a": x, "b": 2 * x}, left, colors=["p", "red"], fill=False) is left
-    assert plot.density(x, {"a": x, "b": 2 * x}, right, colors={"b": "q", "a": "noise"}) is right
-    assert [line.get_color() for line in left.get_lines()] == [
-        plot.PALETTE["p"],
-        "red",
-    ] and not left.collections
-    assert [line.get_color() for line in right.get_lines()] == [
-        plot.PALETTE["noise"],
-        plot.PALETTE["q"],
-    ]
-    assert plot.density(x, {"": x}).get_legend() is None
-
-
-def test_many_curves_have_a_colour_each():
-    x = torch.linspace(0, 1, 5)
-    ax = plot.density(x, {f"curve {i}": x + i for i in range(5)})
-    assert len({line.get_color() for line in ax.get_lines()}) == 5
-
-
 def test_schedule_curves():
     t = torch.linspace(0, 1, 5001, dtype=torch.float64)
     long = SimpleNamespace(T=5000, alpha_bar=1 - t, noise_var=t)
@@ -91,32 +69,6 @@ def test_curves_of_all_kinds():
     (dot,) = plot.curves(None, {"top": (torch.tensor(1.0), 2.0)}, lines="o").get_lines()
     assert dot.get_marker() == "o" and dot.get_linestyle() == "None"
     assert (dot.get_xdata().tolist(), dot.get_ydata().tolist()) == ([1], [2])
-
-
-@pytest.mark.parametrize(
-    "line, stroke, mark",
-    [
-        ("-", "-", "None"),
-        ("--o", "--", "o"),
-        ("o-.", "-.", "o"),
-        (":", ":", "None"),
-        ("|", "None", "|"),
-    ],
-)
-def test_kinds_of_lines(line, stroke, mark):
-    x = torch.arange(3.0)
-    (curve,) = plot.curves(x, {"a": x}, lines=line).get_lines()
-    assert (curve.get_linestyle(), curve.get_marker()) == (stroke, mark)
-    (level,) = plot.curves(x, {"a": 1.0}, lines=line).get_lines()
-    assert level.get_linestyle() == (stroke if stroke != "None" else "-")
-
-
-def test_black_is_dashed_whatever_its_name():
-    x = torch.arange(3.0)
-    (line,) = plot.density(x, {"N(0, 1)": x}, colors=["truth"]).get_lines()
-    assert line.get_linestyle() == "--" and not line.axes.collections
-    (line,) = plot.density(x, {"N(0, 1)": x}, colors=["truth"], lines="-").get_lines()
-    assert line.get_linestyle() == "-"
 
 
 def test_error_bars_and_areas():

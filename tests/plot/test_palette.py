@@ -17,14 +17,6 @@ def test_colours_are_apart():
     assert gaps.min() > 0.3
 
 
-def test_every_colour_has_one_meaning():
-    assert list(plot.PALETTE) == ["data", "noise", "q", "p", "accent", "truth"]
-    assert (
-        len({to_rgb(colour) for colour in [*plot.PALETTE.values(), plot.INK, plot.RULE]})
-        == len(plot.PALETTE) + 2
-    )
-
-
 def test_the_style_holds_inside_its_block_alone():
     before = dict(matplotlib.rcParams)
     with plot.style():
