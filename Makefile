@@ -1,6 +1,6 @@
 # These do it all:
 #
-#   make course    open the course in JupyterLab       PORT=8888, NO_BROWSER=1, ONCE=1 (stop as soon as it answers)
+#   make course    open the course in JupyterLab       PORT=8888, NO_BROWSER=1, WIDE=1 (prose as wide as the window), ONCE=1 (stop as soon as it answers)
 #   make test      check everything                    PYTEST_ARGS="-k forward" for a part of it; FULL=1: train as a reader does
 #   make site      the whole course as a website, in site/     make site-check: every page of it, in a browser   ONLY=03_ for a part
 #   make bench     measure us beside the peers       MODE=full for all of it, DATA=DIR (the folder that holds MNIST/raw)
@@ -35,7 +35,7 @@ help:
 	@echo "      test-machines (as on other processors), test-python PY=python3.13 (LOWEST=1), mutants CHAPTER=03 (MODULE=1, BRIEF=1), minutes, stills, film"
 
 course: $(VENV)/.course
-	$(BIN)/diffusion-math course nbs --port $(PORT) $(if $(call yes,$(NO_BROWSER)),--no-browser) $(if $(call yes,$(ONCE)),--once)
+	$(BIN)/diffusion-math course nbs --port $(PORT) $(if $(call yes,$(NO_BROWSER)),--no-browser) $(if $(call yes,$(WIDE)),--wide) $(if $(call yes,$(ONCE)),--once)
 
 test: lint
 	$(PYTEST) $(PYTEST_ARGS)

@@ -5,6 +5,9 @@ first; GitHub, nbviewer and an e-mail show the second. The picture is what Chrom
 colours, with a line below that says what it is; of sliders that need Python, it is the picture that they show. Drawn anew
 only where the state or the front end changed: a picture remembers, by a fingerprint, what it was drawn from. And the front
 end, which the package has, leaves the notebook: its place is held by a line of words.
+
+The same in dark colours is a file of website/stills, named by that fingerprint: the site shows it in its dark theme, and no
+notebook or wheel is the heavier for it.
 """
 
 import argparse
@@ -23,6 +26,7 @@ from diffusion_math.teach.pages import LATER, front_end_of
 ROOT = Path(__file__).resolve().parents[1]
 NBS = ROOT / "nbs"
 ASSETS = ROOT / "diffusion_math" / "assets"
+DARK = ROOT / "website" / "stills"
 VIEW, STATE = (f"application/vnd.jupyter.widget-{kind}+json" for kind in ("view", "state"))
 PNG = "image/png"
 WIDTH = 840  # CSS pixels of the page; the picture has as many
@@ -124,8 +128,17 @@ def from_python(name: str, saved: dict[str, dict]) -> bytes | None:
     return None
 
 
-def from_chromium(notebook: dict, names: list[str]) -> dict[str, bytes]:
-    "What Chromium shows of explorables, as PNGs."
+def in_the_dark(png: bytes, line: int) -> bytes:
+    "The picture in dark colours as WebP, without the line of words."
+    from PIL import Image
+
+    image, file = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
+    image.crop((0, 0, image.width, image.height - line)).save(file, "WEBP", quality=88, method=6)
+    return file.getvalue()
+
+
+def from_chromium(notebook: dict, names: list[str]) -> dict[str, tuple[bytes, bytes]]:
+    "What Chromium shows of explorables, in light colours and in dark ones, as PNGs."
     from playwright.sync_api import sync_playwright
 
     from diffusion_math.teach.pages import write_page
@@ -151,13 +164,17 @@ def from_chromium(notebook: dict, names: list[str]) -> dict[str, bytes]:
         page.evaluate(WORDED, TALL)
         pictures = {}
         for place in page.locator("[data-widget]").all():
+            page.emulate_media(color_scheme="light", reduced_motion="reduce")
             place.scroll_into_view_if_needed()
-            for _ in range(
-                2
-            ):  # what asks a network is seen, then asks, and may ask again after a rest
+            # what asks a network is seen, then asks, and may ask again after a rest
+            for _ in range(2):
                 page.wait_for_timeout(600)
                 page.wait_for_function(QUIET, timeout=120_000)
-            pictures[place.get_attribute("data-widget")] = place.screenshot()
+            light = place.screenshot()
+            page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+            page.wait_for_timeout(100)
+            page.wait_for_function(QUIET, timeout=120_000)
+            pictures[place.get_attribute("data-widget")] = light, place.screenshot()
         chromium.close()
     return pictures
 
@@ -185,10 +202,15 @@ def draw(notebook: dict[str, Any]) -> list[str]:
     saved = states(notebook)
     marks = {name: fingerprint(name, saved) for name, _ in outputs(notebook)}
     due = [(name, out) for name, out in outputs(notebook) if drawn_from(out) != marks[name]]
-    live = [name for name, _ in due if "_esm" in saved.get(name, {}).get("state", {})]
-    pictures = from_chromium(notebook, live) if live else {}
+    lives = {name for name in marks if "_esm" in saved.get(name, {}).get("state", {})}
+    asked = lives & {name for name, _ in due}
+    asked |= {name for name in lives if not (DARK / f"{marks[name]}.webp").exists()}
+    pictures = from_chromium(notebook, sorted(asked)) if asked else {}
+    for name, (_, dark) in pictures.items():
+        DARK.mkdir(exist_ok=True)
+        (DARK / f"{marks[name]}.webp").write_bytes(in_the_dark(dark, TALL))
     for name, out in due:
-        png = pictures.get(name) or from_python(name, saved)
+        png = pictures[name][0] if name in pictures else from_python(name, saved)
         if png is None:
             print(f"no picture in {words(out)!r}")
             continue
@@ -197,16 +219,26 @@ def draw(notebook: dict[str, Any]) -> list[str]:
     return [words(out) for _, out in due]
 
 
+def orphans(notebooks: list[dict]) -> list[Path]:
+    "The dark pictures of what no notebook stores any more."
+    stored = {drawn_from(out) for notebook in notebooks for _, out in outputs(notebook)}
+    return sorted(path for path in DARK.glob("*.webp") if path.stem not in stored)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(NBS.rglob("[!.]*.ipynb")))
-    for path in parser.parse_args().notebooks:
+    parser.add_argument("notebooks", nargs="*", type=Path, help="these only (default: all)")
+    every = sorted(NBS.rglob("[!.]*.ipynb"))
+    for path in (named := parser.parse_args().notebooks) or every:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         drawn = draw(notebook)
         if bare(notebook) or drawn:
             text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
             path.write_text(text, encoding="utf-8")
             print(f"{path.name}: {len(drawn)} drawn, {len(text) / 1e6:.2f} MB", *drawn, sep="\n  ")
+    if not named:
+        for path in orphans([json.loads(p.read_text(encoding="utf-8")) for p in every]):
+            path.unlink()
 
 
 if __name__ == "__main__":

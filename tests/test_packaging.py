@@ -432,6 +432,7 @@ def test_make_course_installs_once_and_opens(fake_python, tmp_path):
     opened = "diffusion-math course nbs --port"
     assert make(tmp_path, "course", "PORT=8899", "NO_BROWSER=1") == [f"{opened} 8899 --no-browser"]
     assert make(tmp_path, "course", "NO_BROWSER=0", "ONCE=1") == [f"{opened} 8888 --once"]
+    assert make(tmp_path, "course", "WIDE=1") == [f"{opened} 8888 --wide"]
 
 
 def test_make_test_installs_once_and_runs_everything(fake_python, tmp_path):

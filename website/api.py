@@ -9,6 +9,7 @@ import copy
 import json
 import re
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -56,7 +57,11 @@ course that ran it.
 SPLIT = ("chapters", "plot", "explore")  # rooms of many names: a page for each of their modules
 _TREE = "```{{toctree}}\n:hidden:\n:maxdepth: 1\n\n{}\n```"
 _EXAMPLE = 14  # lines of a cell that may stand as an example
-_KINDS: dict[str, str] = {}  # what the aliases of the annotations stand for, read once
+_KINDS: dict[str, tuple[ast.expr, str]] = {}  # what the aliases of annotations stand for, read once
+_WORDS_OF_KINDS = set(
+    "Annotated Float Int Bool Sequence Iterable Callable float int str None".split()
+)
+_VIEW = "application/vnd.jupyter.widget-view+json"
 _NUMBER = re.compile(r"\((\d+b?\.\d+[a-z]?)\)")
 
 
@@ -160,21 +165,6 @@ def _one_kind(text: str) -> str:
     return f"{shaped.group(1).lower()} tensor `({', '.join(shape)}{comma})`"
 
 
-def _aliases() -> dict[str, str]:
-    "What the names of checks.py stand for in a signature, with the words beside them."
-    line = re.compile(
-        r"^(\w+) = (?:Annotated\[(.+), (?:partial\(.*\)|\w+)\]|((?:Float|Int)\[.*\]))(?:  # (.*))?$",
-        re.MULTILINE,
-    )
-    found: dict[str, str] = {}
-    for name, guarded, plain, words in line.findall(
-        (PACKAGE / "checks.py").read_text(encoding="utf-8")
-    ):
-        kinds = [found.get(one, _one_kind(one)) for one in (guarded or plain).split(" | ")]
-        found[name] = " or ".join(kinds) + (f": {words}" if words and len(words) < 60 else "")
-    return found
-
-
 class _Bare(ast.NodeTransformer):
     "An annotation without what only checks it: of Annotated[X, ...] the X."
 
@@ -184,25 +174,54 @@ class _Bare(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
+def _either(node: ast.expr) -> list[ast.expr]:
+    "The members of a union, however it is written."
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return [*_either(node.left), *_either(node.right)]
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):  # a name that comes later
+        with suppress(SyntaxError):
+            return _either(ast.parse(node.value, mode="eval").body)
+    return [node]
+
+
+def _aliases() -> dict[str, tuple[ast.expr, str]]:
+    "What the names of annotations stand for in a signature (of checks.py first), each with the words beside it."
+    found: dict[str, tuple[ast.expr, str]] = {}
+    for path in (PACKAGE / "checks.py", *sorted(PACKAGE.rglob("*.py"))):
+        text = path.read_text(encoding="utf-8")
+        for node in ast.parse(text).body:
+            if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+                continue
+            kinds = [ast.unparse(one).partition("[")[0] for one in _either(node.value)]
+            if not set(kinds) <= _WORDS_OF_KINDS or "[" not in ast.unparse(node.value):
+                continue
+            words = re.search(r"  # (.{1,59})$", text.splitlines()[node.end_lineno - 1])
+            told = (_Bare().visit(node.value), words.group(1) if words else "")
+            found.setdefault(node.targets[0].id, told)
+    return found
+
+
 def _kind(annotation: ast.expr | None, known: dict[str, str]) -> str:
     "An annotation in words: the kind of a tensor and its shape; names of the package as links."
     if annotation is None:
         return ""
     if not _KINDS:
         _KINDS.update(_aliases())
-    text = ast.unparse(_Bare().visit(copy.deepcopy(annotation))).strip("'\"")
     told = []
-    for one in (
-        text.split(" | ") if "[" not in re.sub(r"\w+\[Tensor, '[^']*'\]", "", text) else [text]
-    ):
+    for node in _either(_Bare().visit(copy.deepcopy(annotation))):
+        one = ast.unparse(node)
         if one in _KINDS:
-            told.append(_KINDS[one])
+            stands, words = _KINDS[one]
+            if words and ast.unparse(stands).startswith("Callable"):
+                told.append(words if words.startswith("a ") else f"a function: {words}")
+            else:
+                told.append(_kind(stands, known) + (words and f": {words}"))
         elif one in known:
             told.append(f"[{one}]({known[one]})")
         else:
             one = re.sub(r"(?:Float|Int)\[Tensor, '[^']*'\](?=.)", "Tensor", one)
             told.append(_one_kind(one if len(one) <= 60 else f"{one[:57]}..."))
-    return " or ".join(told)
+    return " or ".join(dict.fromkeys(told))
 
 
 def _arguments(node: ast.FunctionDef, method: bool) -> list[tuple[str, ast.expr | None, str]]:
@@ -232,7 +251,7 @@ def _meanings(doc: str, names: list[str]) -> tuple[dict[str, str], str]:
 
 def _errors(text: str) -> tuple[str, list[str]]:
     "The sentences that say what is raised, apart from the rest."
-    sentences = re.split(r"(?<=[.])\s+(?=[A-Z\[(])", text)
+    sentences = re.split(r"(?<=[.])\s+(?=[A-Z\[(]|[a-z]+_\w+)", text)
     raised = [s for s in sentences if re.search(r"\b(?:[A-Z]\w*Error|[Rr]aises)\b", s)]
     return " ".join(s for s in sentences if s not in raised), raised
 
@@ -368,6 +387,9 @@ def _ran(notebooks: Path, course: dict) -> list[tuple[str, str, str, str]]:
                 continue
             texts = [o for o in cell["outputs"] if o["output_type"] == "stream"]
             texts += [o for o in cell["outputs"] if o["output_type"] == "execute_result"]
+            texts = [
+                o for o in texts if _VIEW not in o.get("data", {})
+            ]  # an explorable's own words
             said = "".join("".join(o.get("text") or o["data"].get("text/plain", "")) for o in texts)
             pictured = any("image/png" in o.get("data", {}) for o in cell["outputs"])
             if said.strip() or pictured:

@@ -22,6 +22,7 @@ from diffusion_math.teach.pages import stored_widgets
 from website.exercises import exercise, guesses, unsaid, without_kernels
 
 ROOT = Path(__file__).parents[1]
+DARK = ROOT / "website" / "stills"  # of explorables, as tests/stills.py draws them
 _CODE = r"(```.*?```|`[^`\n]+`)"
 _EQUATION = re.compile(_CODE + r"|\$\$(.+?)\$\$", re.DOTALL)
 _TAG = re.compile(r"\\tag\{([^}]*)\}")
@@ -286,7 +287,7 @@ class Assembly:
         view = data.get("application/vnd.jupyter.widget-view+json")
         if view is not None:
             name = view["model_id"]
-            still = self._files(doc, stills.get(name, ""))
+            still = self._still(doc, stills.get(name, ""))
             if name in state:
                 html = f'<div class="explorable" data-place="{escape(name)}">{still}</div>'
             else:
@@ -300,19 +301,37 @@ class Assembly:
             return out
         return {"output_type": "display_data", "metadata": {}, "data": {"text/html": html}}
 
+    def _still(self, doc: str, html: str) -> str:
+        "An explorable's picture, and the same in dark colours where that was drawn: the theme shows one of them."
+        found = _DATA.search(html)
+        if not found:
+            return html
+        with Image.open(io.BytesIO(base64.b64decode(found.group(2)))) as picture:
+            dark = DARK / f"{picture.info.get('drawn from')}.webp"
+        light = self._files(doc, html)
+        if not dark.is_file():
+            return light
+        says = re.search(r'alt="[^"]*"', html).group()
+        by_night = self._file(doc, dark.read_bytes(), "webp")
+        return f'{light}<img class="by-night" {says} {by_night}>'
+
     def _files(self, doc: str, html: str) -> str:
-        "The HTML with its pictures as files, which load as one scrolls to them."
+        "The HTML with its pictures as files."
 
         def file(found: re.Match) -> str:
             content = _without_words(base64.b64decode(found.group(2)))
-            name = f"{hashlib.sha256(content).hexdigest()[:16]}.{found.group(1)}"
-            write(self.out / "extra" / "figures" / name, content)
-            with Image.open(io.BytesIO(content)) as picture:
-                width, height = picture.size
-            shape = f'style="aspect-ratio: {width} / {height}" loading="lazy" decoding="async"'
-            return f'{shape} data-w="{width}" src="{"../" * doc.count("/")}figures/{name}"'
+            return self._file(doc, content, found.group(1))
 
         return _DATA.sub(file, _plain(html))
+
+    def _file(self, doc: str, content: bytes, kind: str) -> str:
+        "The attributes of a picture that is a file, and loads as one scrolls to it."
+        name = f"{hashlib.sha256(content).hexdigest()[:16]}.{kind}"
+        write(self.out / "extra" / "figures" / name, content)
+        with Image.open(io.BytesIO(content)) as picture:
+            width, height = picture.size
+        shape = f'style="aspect-ratio: {width} / {height}" loading="lazy" decoding="async"'
+        return f'{shape} data-w="{width}" src="{"../" * doc.count("/")}figures/{name}"'
 
     # the pages that are no notebooks
 
@@ -330,7 +349,7 @@ class Assembly:
 
     def _front(self) -> None:
         "The front page, and those of the notation and of the workshop."
-        from website.front import brand, front_page, hero_script, notation_page
+        from website.front import brand, front_page, hero_script, notation_page, stamp
 
         notebook = json.loads((self.notebooks / "index.ipynb").read_text(encoding="utf-8"))
         told = front_page(self.course, notebook, self.notebooks / "images", self._contents())
@@ -339,6 +358,8 @@ class Assembly:
         write(self.out / "search.md", _SEARCH)
         write(self.out / "static" / "hero.js", hero_script())
         write(self.out / "static" / "brand.png", brand())
+        for path in self.notebooks.glob("images/chapter_*.png"):
+            write(self.out / "extra" / "stamps" / path.name, stamp(path))
         says = "From high-school maths to every equation behind diffusion models, and each of them runs."
         self.course["pages"]["index"] = {
             "title": self.course["title"],

@@ -1,13 +1,13 @@
 """python -m website.check [SITE]: what must hold of the built site, on every page.
 
 Every link within the site leads somewhere and every formula is set; in a browser, on a file: no page asks the network for
-anything or is heavy before one scrolls, each explorable answers a drag, no page is wider than a phone, and axe-core finds
-nothing serious, in light on one page and in dark on the next. The tests take the first two whole and a sample of the rest.
+anything, each explorable answers a drag within a frame, no page is wider than a phone or moves by itself, and axe-core finds
+nothing serious, in light on one page and in dark on the next; from a server: text is soon to be seen, and the first view is
+light (pace.py). The figures are printed. The tests take the first two whole and a sample of the rest.
 """
 
 import argparse
 import functools
-import gzip
 import json
 import re
 import sys
@@ -17,11 +17,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from website import pace
 from website.assemble import ROOT, settings
 
-FIRST_VIEW = (
-    500_000  # bytes, compressed, that come before anybody has scrolled; a network comes after that
-)
 SHIFT = 0.05  # of the screen that may move by itself: the worst of all stretches of five seconds, as browsers count it
 _SKIP = {"script", "style", "code", "pre", "math", "svg", "title"}
 # Most of a page's tags, of which only a glyph's name and a use of it matter: formulas' strokes, and the colours of code.
@@ -217,9 +215,9 @@ def serious(page) -> list[str]:
     ]
 
 
-def look(page, file: Path, scheme: str) -> list[str]:
-    "What is wrong with one page, opened as a file: at first as on a desk, then as on a phone."
-    wrong, asked = [], []
+def look(page, file: Path, scheme: str) -> tuple[list[str], list[str]]:
+    "What is wrong with one page, opened as a file: at first as on a desk, then as on a phone; and its figures."
+    wrong, asked, told = [], [], []
     errors = lambda e: wrong.append(str(e))  # noqa: E731
     requests = lambda request: asked.append(request.url)  # noqa: E731
     page.on("pageerror", errors)
@@ -230,27 +228,42 @@ def look(page, file: Path, scheme: str) -> list[str]:
         page.goto("about:blank")  # what the page before still asks for is not this one's
         asked.clear()
         page.goto(file.resolve().as_uri())
-        files = {unquote(urlsplit(url).path) for url in asked if url.startswith("file:")}
-        came = [Path(name) for name in files if "/networks/" not in name and Path(name).is_file()]
-        weight = sum(len(gzip.compress(path.read_bytes(), 6)) for path in came)
-        wrong += [f"{weight} bytes before one scrolls"] if weight > FIRST_VIEW else []
         for width in (1280, 360):
             page.set_viewport_size({"width": width, "height": 900})
             if width == 1280:
                 wrong += [f"{widget} did not move" for widget, moved in drags(page) if not moved]
+                for title, median, slow in pace.moves(page):
+                    told.append(f"a move of {title} {median:.1f} ms, 95 % within {slow:.1f}")
+                    wrong += told[-1:] if median > pace.MOVE or slow > pace.SLOW_MOVE else []
             wide = page.evaluate("document.documentElement.scrollWidth")
             wrong += [f"{wide} pixels wide at {width}"] if wide > width else []
         for size in ((1280, 900), (390, 844)):
             moved = shift(page, file, *size)
-            wrong += (
-                [f"{moved:.3f} of the screen moves by itself at {size[0]}"] if moved > SHIFT else []
-            )
+            told.append(f"{moved:.3f} of the screen moves by itself at {size[0]}")
+            wrong += told[-1:] if moved > SHIFT else []
         wrong += serious(page)
     finally:
         page.remove_listener("pageerror", errors)
         page.remove_listener("request", requests)
     away = [url for url in asked if not url.startswith(("file:", "blob:", "data:"))]
-    return wrong + [f"asked {url}" for url in away]
+    return wrong + [f"asked {url}" for url in away], told
+
+
+def first_sight(browser, url: str) -> tuple[list[str], list[str]]:
+    "What is wrong with a page as it comes from a server: how soon text is to be seen, and what it weighs; these figures."
+    wrong, told = [], []
+    views = []
+    while len(views) < pace.TRIES and (not views or min(views)[0] > pace.FIRST_PAINT):
+        views.append(pace.first_view(browser, url))
+    painted, weight = min(views)
+    told += [f"text after {painted:.0f} ms", f"first view {weight / 1000:.0f} kB"]
+    wrong += told[:1] if painted > pace.FIRST_PAINT else []
+    wrong += told[1:] if weight > pace.FIRST_VIEW else []
+    if url.endswith("/index.html") and "/api/" not in url and "/workshop/" not in url:
+        alive = min(pace.until_alive(browser, url) for _ in range(pace.TRIES))
+        told.append(f"the digit alive after {alive:.0f} ms")
+        wrong += told[-1:] if alive > pace.ALIVE else []
+    return wrong, told
 
 
 def in_browser(site: Path, names: list[str], tell: Callable[[str], None] = print) -> list[str]:
@@ -260,13 +273,16 @@ def in_browser(site: Path, names: list[str], tell: Callable[[str], None] = print
     from tests.lab import FLAGS, find_chromium
 
     wrong = []
-    with sync_playwright() as play:
+    with sync_playwright() as play, pace.served(site) as root:
         browser = play.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         page = browser.new_page()
         for i, name in enumerate(names):
             start, scheme = time.monotonic(), ("light", "dark")[i % 2]
+            told: list[str] = []
             try:
-                found = look(page, site / name, scheme)
+                found, told = first_sight(browser, root + name)
+                for more, all_ in zip(look(page, site / name, scheme), (found, told), strict=True):
+                    all_ += more
             except Error as error:  # the next page has a window of its own
                 found = [str(error).splitlines()[0]]
                 page.close()
@@ -274,6 +290,7 @@ def in_browser(site: Path, names: list[str], tell: Callable[[str], None] = print
             wrong += [f"{name} ({scheme}): {what}" for what in found]
             said = f"{len(found)} findings" if found else "ok"
             tell(f"[{i + 1}/{len(names)}] {name}: {time.monotonic() - start:.1f} s, {said}")
+            tell("    " + "; ".join(told))
         browser.close()
     return wrong
 

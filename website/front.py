@@ -107,6 +107,53 @@ def _questions(notebook: dict) -> dict[str, str]:
     return {doc: question.strip() for doc, question in rows}
 
 
+# What of a chapter's picture can be seen at the size of a stamp: its ink without titles, ticks and legends, in pixels; from
+# two boxes, side by side.
+_STAMPS = {
+    "00": [(0, 80, 480, 240)],
+    "01": [(4, 52, 352, 166)],
+    "02": [(300, 66, 465, 142)],
+    "03": [(240, 20, 480, 96)],
+    "04": [(228, 6, 430, 188)],
+    "04b": [(262, 16, 478, 108)],
+    "05": [(52, 26, 430, 128)],
+    "05b": [(350, 10, 470, 118)],
+    "06": [(0, 0, 240, 96)],
+    "06b": [(96, 0, 327, 115)],
+    "07": [(0, 0, 358, 118)],
+    "07b": [(40, 5, 478, 210)],
+    "08": [(10, 62, 470, 160)],
+    "08b": [(0, 0, 240, 153)],
+    "09": [(36, 14, 226, 194), (268, 14, 458, 194)],
+    "10": [(264, 14, 478, 112)],
+    "11": [(60, 5, 325, 152)],
+    "12": [(120, 3, 400, 160)],
+    "13": [(92, 4, 368, 160)],
+    "14": [(26, 20, 240, 150), (260, 20, 476, 150)],
+    "15": [(113, 30, 236, 146)],
+    "15b": [(64, 12, 312, 138)],
+    "16": [(0, 0, 320, 160)],
+    "17": [(0, 0, 240, 154)],
+    "19": [(68, 24, 400, 134)],
+}
+
+
+def stamp(picture: Path) -> bytes:
+    "A chapter's picture, small: what of it can be seen beside the chapter's title."
+    chapter = picture.stem.removeprefix("chapter_")
+    with Image.open(picture) as whole:
+        parts = [whole.convert("RGB").crop(box) for box in _STAMPS.get(chapter, [whole.getbbox()])]
+    gap = 10
+    size = sum(one.width + gap for one in parts) - gap, max(one.height for one in parts)
+    joined, at = Image.new("RGB", size, "white"), 0
+    for one in parts:
+        joined.paste(one, (at, 0))
+        at += one.width + gap
+    png = io.BytesIO()
+    joined.save(png, "PNG", optimize=True)
+    return png.getvalue()
+
+
 def _road(course: dict, notebook: dict, pictures: Path) -> str:
     "Each chapter with its picture and its question, part by part."
     from website.assemble import part
@@ -121,7 +168,9 @@ def _road(course: dict, notebook: dict, pictures: Path) -> str:
             before = part(doc)
         card = f"chapter_{doc.split('_')[0]}.png"
         image = (
-            f'<img src="cards/{card}" alt="" loading="lazy">' if (pictures / card).is_file() else ""
+            f'<img src="stamps/{card}" alt="" loading="lazy">'
+            if (pictures / card).is_file()
+            else ""
         )
         says = questions.get(doc) or re.split(r"(?<=[.?!]) ", page["description"])[0]
         side = " side" if page["optional"] else ""

@@ -231,15 +231,33 @@ def copy_course(
     return report
 
 
+# Lines of prose of about ninety letters; in the dark theme a stored picture is a card that does not glare.
+_LOOK = """.jp-MarkdownOutput > :is(p, ul, ol, blockquote) { max-width: 44em; }
+body[data-jp-theme-light="false"] .jp-OutputArea-output.jp-RenderedImage img { border-radius: 8px; filter: brightness(0.87); }
+"""
+
+
 @contextlib.contextmanager
-def _no_news() -> Iterator[None]:
-    "JupyterLab's question whether it may fetch news lies over the page: while this lasts, it is not asked."
+def _lab_settings(wide: bool) -> Iterator[None]:
+    """While this lasts: JupyterLab does not ask whether it may fetch news, a question that would lie over the page, and
+    shows the course by `_LOOK`; wide: as it shows any notebook. A reader's own custom.css comes before ours.
+    """
+    from jupyter_core.paths import jupyter_config_dir
+
     key = "JUPYTER_CONFIG_PATH"
     before = os.environ.get(key)
     with tempfile.TemporaryDirectory() as folder:
         off = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
-        Path(folder, "labconfig").mkdir()
-        Path(folder, "labconfig", "page_config.json").write_text(json.dumps(off))
+        styles = [str(Path(place, "custom")) for place in (jupyter_config_dir(), folder)]
+        server = {"ServerApp": {"tornado_settings": {"static_custom_path": styles}}}
+        told = {"labconfig/page_config.json": json.dumps(off)}
+        if not wide:
+            told["custom/custom.css"] = _LOOK
+            told["jupyter_server_config.json"] = json.dumps(server)
+            told["jupyter_lab_config.json"] = json.dumps({"LabApp": {"custom_css": True}})
+        for name, text in told.items():
+            Path(folder, name).parent.mkdir(exist_ok=True)
+            Path(folder, name).write_text(text, encoding="utf-8")
         os.environ[key] = os.pathsep.join(filter(None, [folder, before]))
         try:
             yield
@@ -273,13 +291,13 @@ def _need_lab() -> None:
         )
 
 
-def _open_lab(root: Path, page: str, port: int, browser: bool, once: bool) -> None:
+def _open_lab(root: Path, page: str, port: int, browser: bool, once: bool, wide: bool) -> None:
     "Run JupyterLab over `root` at `page` until it is stopped; `once`: until it answers."
     from jupyterlab.labapp import LabApp
 
     if once:
         threading.Thread(target=_stop_when_up, args=(page,), daemon=True).start()
-    with _no_news():
+    with _lab_settings(wide):
         LabApp.launch_instance(_lab_arguments(root, page, port, browser))
 
 
@@ -336,7 +354,7 @@ def _course(args: argparse.Namespace) -> None:
     else:
         _tell(args.dir, copy_course(root, theirs=args.theirs, source=source))
     if not args.copy_only:
-        _open_lab(root, page, args.port, args.browser, args.once)
+        _open_lab(root, page, args.port, args.browser, args.once, args.wide)
 
 
 def _port(text: str) -> int:
@@ -364,6 +382,7 @@ def add_course(subcommands: Any) -> None:
     flag = functools.partial(course.add_argument, action="store_true")
     flag("--theirs", help="write new versions beside the files that you changed")
     flag("--copy-only", help="copy, and do not open JupyterLab")
+    flag("--wide", help="prose as wide as the window, not in lines of about ninety letters")
     course.add_argument(
         "--no-browser",
         dest="browser",

@@ -21,7 +21,7 @@ def denoiser_of(name: str, value: Any) -> Callable:
     return partial(ask, says, name=name)
 
 
-Denoiser = Annotated[Callable[[Batch, Level], Batch], denoiser_of]  # made so at the door
+Denoiser = Annotated[Callable[[Batch, Level], Batch], denoiser_of]  # a law, a DDPM, f(x_t, log_snr)
 
 
 @guarded

@@ -93,6 +93,22 @@ def test_a_swipe_up_scrolls_and_moves_nothing(handset, tmp_path, name):
     assert state(page) == before
 
 
+@pytest.mark.parametrize("name", sorted(EVERY.keys() - SWIPES.keys()))
+def test_a_swipe_up_over_any_other_picture_scrolls_and_moves_nothing(handset, tmp_path, name):
+    "All but those that one draws on, from the middle of each."
+    page = phone(handset, tmp_path, name)
+    pictures = page.locator("canvas:not(.dm-draw):visible").all()
+    for picture in pictures:
+        picture.evaluate("e => e.scrollIntoView({ block: 'center' })")
+        settled(page)
+        box, before, top = picture.bounding_box(), state(page), scrolled(page)
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.finger((x, y), (x + 4, y - 220))
+        page.wait_for_function("top => window.scrollY > top + 100", arg=top)
+        assert state(page) == before
+    assert pictures or name == "inpaint"
+
+
 @pytest.mark.parametrize("where", [".dm-strip", ".dm-plot"])
 def test_a_swipe_over_the_strip_or_the_curves_scrolls(handset, tmp_path, where):
     page = phone(handset, tmp_path, "noising")
@@ -175,6 +191,52 @@ def test_a_drag_to_the_side_moves_x_of_the_origin(handset, tmp_path):
     top = scrolled(page)
     page.finger(start, end)
     assert state(page)["x"] == pytest.approx(1.5, abs=0.1) and scrolled(page) == top
+
+
+SIDEWAYS = [  # the plot, from where to where, what that moves, and to what
+    ("squeeze", 0, (0, 3), (4, 2.8), "log_snr", 4, 0.15),
+    ("straight", 0, (0.3, 3), (0.7, 2.8), "t", 0.7, 0.02),
+    ("posterior", 0, (-0.2, 0.9), (1.25, 0.85), "y", 1.25, 0.06),
+]
+
+
+@pytest.mark.parametrize("name, plot, start, end, trait, due, off", SIDEWAYS)
+def test_a_drag_to_the_side_moves_what_is_there(
+    handset, tmp_path, name, plot, start, end, trait, due, off
+):
+    page = phone(handset, tmp_path, name)
+    view = page.locator(".dm-plot").nth(plot)
+    start, end = at(page, view, *start), at(page, view, *end)
+    top = scrolled(page)
+    page.finger(start, end)
+    assert state(page)[trait] == pytest.approx(due, abs=off) and scrolled(page) == top
+
+
+@pytest.mark.parametrize(
+    "name, nth, where, to", [("squeeze", 0, (-8, -0.7), (-8, 1)), ("straight", 1, (1, 0.7), (1, 2))]
+)
+def test_a_start_goes_up_under_the_finger(handset, tmp_path, name, nth, where, to):
+    "From its dot, in any direction; and the page stays."
+    page = phone(handset, tmp_path, name)
+    view = page.locator(".dm-plot").nth(nth)
+    start, end = at(page, view, *where), at(page, view, *to)
+    top = scrolled(page)
+    page.finger(start, end)
+    assert state(page)["start"] == pytest.approx(to[1], abs=0.1) and scrolled(page) == top
+
+
+def test_a_tap_picks_a_symbol_of_the_road(handset, tmp_path):
+    page = phone(handset, tmp_path, "road", unfolded=False)
+    page.get_by_role("button", name="Reset").evaluate("e => e.click()")
+    settled(page)
+    first = page.locator("[aria-label='distributions to pick'] button").first
+    first.evaluate("e => e.scrollIntoView({ block: 'center' })")
+    settled(page)
+    box = first.bounding_box()
+    assert min(box["width"], box["height"]) >= 30  # a finger hits it
+    page.finger((box["x"] + box["width"] / 2, box["y"] + box["height"] / 2))
+    page.wait_for_function(f"document.querySelector('{ROOT}').explorable.state.walked.length === 1")
+    assert state(page)["walked"] == ["data"]
 
 
 def test_the_middle_of_the_gaussian_goes_under_the_finger(handset, tmp_path):

@@ -18,7 +18,7 @@ from diffusion_math.command import course as room
 from diffusion_math.command.course import copy_course
 from diffusion_math.command.main import main
 from tests.forks import ran
-from tests.lab import ROOT
+from tests.lab import ROOT, Lab, load_lab, new_page
 
 
 def write(folder: Path, **texts: str) -> Path:
@@ -370,7 +370,7 @@ def test_a_read_only_copy_opens(tmp_path, short, opened, monkeypatch):
 
 def test_opens_the_copy(tmp_path, short, opened):
     assert main(["course", str(tmp_path / "mine"), "--port", "8899", "--no-browser"]) == 0
-    assert opened == [(tmp_path / "mine", "00_the_hour.ipynb", 8899, False, False)]
+    assert opened == [(tmp_path / "mine", "00_the_hour.ipynb", 8899, False, False, False)]
     assert (tmp_path / "mine" / "index.ipynb").is_file()
 
 
@@ -378,7 +378,7 @@ def test_a_checkout_is_opened_where_it_is(opened, monkeypatch):
     monkeypatch.chdir(ROOT)
     before = sorted(p.name for p in (ROOT / "nbs").iterdir())
     assert main(["course", "nbs", "--once"]) == 0
-    assert opened == [(ROOT, "nbs/00_the_hour.ipynb", 8888, True, True)]
+    assert opened == [(ROOT, "nbs/00_the_hour.ipynb", 8888, True, True, False)]
     assert sorted(p.name for p in (ROOT / "nbs").iterdir()) == before
 
 
@@ -460,11 +460,50 @@ def test_jupyterlab_does_not_ask_whether_it_may_fetch_news(before, monkeypatch):
     )
     monkeypatch.setenv(key, before) if before else monkeypatch.delenv(key, raising=False)
     assert name not in get_page_config([])["disabledExtensions"]
-    with room._no_news():
+    with room._lab_settings(wide=True):
         assert name in get_page_config([])["disabledExtensions"]
         assert os.environ[key].endswith(before or "")
         folder = Path(os.environ[key].split(os.pathsep)[0])
     assert os.environ.get(key) == before and not folder.exists()
+
+
+LETTERS = """p => {
+    const [range, tops] = [document.createRange(), new Map()];
+    range.selectNodeContents(p);
+    for (const { top, left, right } of range.getClientRects()) {
+        const [low, high] = tops.get(Math.round(top)) ?? [left, right];
+        tops.set(Math.round(top), [Math.min(low, left), Math.max(high, right)]);
+    }
+    return p.textContent.length / [...tops.values()].reduce((sum, [low, high]) => sum + high - low, 0) * p.clientWidth;
+}"""
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_prose_in_jupyterlab_has_lines_that_one_can_read(wide, tmp_path, browser):
+    "About ninety letters, where the whole window would hold more; and a dark theme dims what is white."
+    with room._lab_settings(wide):
+        lab = Lab(tmp_path, more={"JUPYTER_CONFIG_PATH": os.environ["JUPYTER_CONFIG_PATH"]})
+        try:
+            with new_page(browser) as page:
+                page.set_viewport_size({"width": 1600, "height": 900})
+                load_lab(lab, page)
+                page.evaluate(
+                    "jupyterapp.commands.execute('docmanager:open', { path: '00_the_hour.ipynb' })"
+                )
+                prose = ".jp-MarkdownOutput > p"
+                page.wait_for_selector(prose)
+                longest = page.locator(prose).evaluate_all(
+                    "all => all.reduce((a, b) => (a.textContent.length > b.textContent.length ? a : b)).textContent"
+                )
+                letters = page.locator(prose, has_text=longest[:40]).first.evaluate(LETTERS)
+                assert letters > 120 if wide else 75 < letters < 100
+                page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+                picture = page.locator(".jp-RenderedImage img").first
+                picture.wait_for(state="attached")
+                seen = picture.evaluate("e => getComputedStyle(e).filter")
+                assert seen == ("none" if wide else "brightness(0.87)")
+        finally:
+            lab.close()
 
 
 def test_it_says_so_when_the_page_never_comes(lab, monkeypatch):

@@ -6,6 +6,7 @@ After a notebook was run, and after a file in diffusion_math/explore changed, `p
 
 import base64
 import io
+import json
 import re
 
 from PIL import Image
@@ -53,6 +54,28 @@ def test_each_stored_widget_has_its_still(stored):
     saved = stills.states(stored.json)
     for name, out in stills.outputs(stored.json):
         assert stills.drawn_from(out) == stills.fingerprint(name, saved), "make stills"
+
+
+def picture(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content))
+
+
+def test_each_still_has_its_twin_in_dark_colours(stored):
+    "As large, on a dark ground; the line of words below it is the notebook's alone."
+    for _, out in stills.outputs(stored.json):
+        light = picture(base64.b64decode(out["data"]["image/png"]))
+        if line := int(light.info.get(stills.LINE, 0)):  # else Python has drawn it
+            dark = picture((stills.DARK / f"{stills.drawn_from(out)}.webp").read_bytes())
+            assert dark.size == (light.width, light.height - line), "make stills"
+            corners = [one.convert("L").getpixel((20, 20)) for one in (light, dark)]
+            assert corners[0] > 240 and corners[1] < 40
+
+
+def test_no_dark_picture_is_of_nothing():
+    paths = [p for p in stills.NBS.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts]
+    every = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    assert stills.orphans(every) == [], "make stills"
+    assert stills.orphans(every[:1]) != []
 
 
 def test_a_still_of_another_state_is_noticed():

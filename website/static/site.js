@@ -54,7 +54,7 @@
       await Promise.all(
         widgets.map(async (widget) => {
           await widget.ready;
-          widget.parentNode.querySelector(":scope > img")?.classList.add("still");
+          all(":scope > img", widget.parentNode).forEach((img) => img.classList.add("still"));
           widget.classList.remove("due"); // until then it is drawn where the still stands, and moves nothing
         }),
       );
