@@ -40,11 +40,13 @@ WORDED = """h => document.querySelectorAll('[data-widget]').forEach(e => {
 TALL = 28  # pixels of that line
 UNSEEN = 8  # of 255 grey levels
 INSIDE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
-# What an explorable wants to be shown as, if that is not how it begins: values of its traits, in `_still`. One that trains
-# a network says how many steps were taken.
-MOVED = """for (const { model } of document.querySelectorAll('[data-widget]')) {
-    for (const [name, value] of Object.entries(model.get('_still') ?? {})) model.set(name, value);
-}"""
+# What an explorable wants to be shown as, if that is not how it begins: values of its traits, in `_still`, less those that
+# would show what its task asks first. One that trains a network says how many steps were taken.
+TELLS = ("revealed", "guess")
+MOVED = f"""for (const {{ model }} of document.querySelectorAll('[data-widget]')) {{
+    const wanted = Object.entries(model.get('_still') ?? {{}}).filter(([name]) => !{json.dumps(TELLS)}.includes(name));
+    for (const [name, value] of wanted) model.set(name, value);
+}}"""
 ARRIVED = """[...document.querySelectorAll('[data-widget]')].every(e => {
     if (!e.model.get('_still')) return true;
     const { step, state } = e.querySelector('.dm-explorable').explorable;
@@ -81,10 +83,16 @@ def family(name: str, saved: dict[str, dict]) -> dict[str, dict]:
     return found
 
 
+def shown(state: dict) -> dict:
+    "A widget's state, less what its still does not tell."
+    told = {k: v for k, v in (state.get("_still") or {}).items() if k not in TELLS}
+    return state | ({"_still": told} if "_still" in state else {})
+
+
 def fingerprint(name: str, saved: dict[str, dict]) -> str:
     "Of all that a widget is drawn from, whatever ids it has today: its front end, and the weights of a network that it asks."
     models = {
-        k: m | {"state": m["state"] | front_end_of(m["state"])}
+        k: m | {"state": shown(m["state"] | front_end_of(m["state"]))}
         for k, m in family(name, saved).items()
     }
     text = json.dumps([models[key] for key in models], sort_keys=True)

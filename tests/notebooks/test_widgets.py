@@ -92,6 +92,15 @@ def test_a_still_of_another_state_is_noticed():
     assert stills.drawn_from({"data": {}}) is None
 
 
+def test_a_still_does_not_tell_what_its_task_asks():
+    "Where a state wants its still to show the answer, the same is drawn as where it does not."
+    marks = [
+        stills.fingerprint("model", {"model": {"state": {"t": 3, "_still": still}}})
+        for still in ({"t": 9}, {"t": 9, "revealed": True}, {"t": 9, "guess": "heun"}, {"t": 8})
+    ]
+    assert len(set(marks)) == 2 and marks[0] == marks[1] == marks[2]
+
+
 def test_a_still_of_other_weights_is_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(stills, "ASSETS", tmp_path)
     asks = {"model": {"state": {"t": 3, "_network": "small"}}}
