@@ -75,7 +75,7 @@ def bound(p: DDPM, x0: torch.Tensor, pilot: torch.Tensor, n: int = 4, seed: int 
 
 
 def guided(p: DDPM, g: float) -> DDPM:
-    "p, whose network goes from what it says untold to what it says told, and beyond (6.15)."
+    "p, whose network goes from what it says untold to what it says told, and beyond (6.11)."
 
     def answer(x, log_snr, y):
         return torch.lerp(p.network(x, log_snr), p.network(x, log_snr, y), g)
@@ -188,7 +188,7 @@ digit. The error behind ± is that of a mean over 10,000 digits, their own sprea
 between Gaussians fitted to {features} features of {samples:,} samples and of the 60,000 training digits. The feature
 network is `benchmarks/features.py`, which gets {accuracy:.2%} of the test digits right (SHA-256 {sha256}…); the
 distance compares with no number made by another network. The same network is the judge, who is sure of a sample when
-it gives one digit more than 95 %. Told: a class each, the ten in turn. Guided: (6.15) of chapter 6, two answers a step.
+it gives one digit more than 95 %. Told: a class each, the ten in turn. Guided: (6.11) of chapter 6, two answers a step.
 
 **Data.** All 60,000 training digits of MNIST (Y. LeCun, C. Cortes, C. J. C. Burges), 28 × 28 pixels of 8 bits, as
 2k/255 − 1. No augmentation. The test digits were used for the numbers above. The likelihood model's cost on some of

@@ -84,7 +84,7 @@ class Ours:
             yield seconds, spent, {"untold": p, "told": p, f"guided {GUIDANCE}": self.guided(p)}
 
     def guided(self, p: DDPM) -> DDPM:
-        "p by (6.15) of chapter 6."
+        "p by (6.11) of chapter 6."
 
         def answer(x, log_snr, y):
             return torch.lerp(p.network(x, log_snr), p.network(x, log_snr, y), GUIDANCE)

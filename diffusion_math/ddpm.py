@@ -334,7 +334,7 @@ class DDPM(ReverseProcess, nn.Module):
 
     @guarded
     def guided(self, w: Weight, low: AnyLevel = -math.inf, high: AnyLevel = math.inf) -> "DDPM":
-        """Classifier-free guidance, (6.15), by what given told, where log_snr lies in [low, high] [Ho & Salimans 2022]:
+        """Classifier-free guidance, (6.11), by what given told, where log_snr lies in [low, high] [Ho & Salimans 2022]:
 
             p.given(y=3).guided(2).sample(16)
 

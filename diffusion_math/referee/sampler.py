@@ -23,7 +23,7 @@ from .ways import RIGHT, SLIPS
 
 __all__ = ["LAWS", "law_of", "sampler"]
 
-SEE = "chapter 6, (6.11) and (6.12), and chapter 8b"
+SEE = "chapter 6, (6.7) and (6.12), and chapter 8b"
 SIGMAS = 5.0
 
 

@@ -164,10 +164,10 @@ FIRST = Way("x0", lambda nodes, h: (1.0, *[0.0] * (len(nodes) - 1)))
 # ---------------------------------------------------------------------------------- right ones
 
 RIGHT: tuple[Slip, ...] = tuple(Slip(name, "", tuple(makes)) for name, *makes in (
-    ("an ancestral step in sigma, which is the posterior's, (6.11)", single(in_sigma(down_root), tilde_root)),
+    ("an ancestral step in sigma, which is the posterior's, (6.7)", single(in_sigma(down_root), tilde_root)),
     ("Euler's step in sigma, which is DDIM's, (6.12)", single(in_sigma(lambda n: n.s_next))),
     ("Euler's step along the straight line, which is DDIM's, (6.12)", single(along(1))),
-    ("the posterior's mean and variance, (6.11)", single(posterior_mean, tilde_root)),
+    ("the posterior's mean and variance, (6.7)", single(posterior_mean, tilde_root)),
     ("the posterior's mean, the variance beta, no dice at the end", single(posterior_mean, quiet(beta_root))),
     ("DDIM without dice, (6.12)", single(ddim_mean)),
     ("the posterior with x0 clipped", single(lambda n: posterior_mean(n.clipped()), tilde_root)),

@@ -95,7 +95,7 @@ add(Exercise("6.b", "the loss of the noise, by v", noise_loss, lambda d: {"netwo
     hints=("Jump to t with this eps, and get v. Then solve x_t = √ᾱ x_0 + √(1−ᾱ) ε and v = √ᾱ ε − √(1−ᾱ) x_0 for ε: "
            "multiply the first by √(1−ᾱ), the second by √ᾱ, and add.",
            "The mean over everything of (ε − √(1−ᾱ_t) x_t − √ᾱ_t network(x_t, s.log_snr[t]))², x_t = √ᾱ_t x_0 + "
-           "√(1−ᾱ_t) ε, (6.7) by (6.10)."),
+           "√(1−ᾱ_t) ε, (6.6) by (6.10)."),
     random="Two calls with the same input gave two answers: you drew new noise inside. The noise in x_t and the noise "
         "that the network should name must be one and the same: the eps that is passed in."),
     ("You compared v with eps. They are two things: first turn the network's v into the ε that it means.",
