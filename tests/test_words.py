@@ -105,8 +105,12 @@ def level(diffusers, k):
         None, Q.schedule.alpha_bar[1:], quantize=False
     ).sigmas
     agree(ours, -2 * sigma.log(), EXACT)
+    # the levels that it walks, from noise to data, and then 0
     euler = diffusers.EulerDiscreteScheduler(beta_end=0.02, beta_start=1e-4)
-    agree((-ours / 2).exp(), ((1 - euler.alphas_cumprod) / euler.alphas_cumprod).sqrt())
+    agree((-ours / 2).exp().flip(0), euler.sigmas[:-1])
+    euler.set_timesteps(50, device="cpu")
+    assert euler.sigmas[-1] == 0 and len(euler.sigmas) == 51
+    agree(ours[-1], -2 * euler.sigmas[0].double().log())
 
 
 def jump(diffusers):
