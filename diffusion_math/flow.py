@@ -84,12 +84,12 @@ def quantile_flow(
     """
     law, y = law.to(x.device, torch.float64), x.reshape(-1, 1).double()
     (m, s), (m_end, s_end) = bells(law, "start", start), bells(law, "end", end)
-    z = (y - m) / s
-    left, right = log_share(law, z), log_share(law, -z)
+    r = (y - m) / s
+    left, right = log_share(law, r), log_share(law, -r)
     side = torch.where(left < right, 1.0, -1.0).to(y)  # 1: count from the left
     rank = torch.minimum(left, right)
-    low = (m_end + s_end * z.amin(1, keepdim=True)).amin(1, keepdim=True)
-    high = (m_end + s_end * z.amax(1, keepdim=True)).amax(1, keepdim=True)
+    low = (m_end + s_end * r.amin(1, keepdim=True)).amin(1, keepdim=True)
+    high = (m_end + s_end * r.amax(1, keepdim=True)).amax(1, keepdim=True)
     for _ in range(100):  # each halves the interval; 64 leave one of two neighbours
         y = (low + high) / 2
         short = (log_share(law, side * (y - m_end) / s_end) < rank) == (side > 0)
@@ -104,6 +104,6 @@ def bells(law: GaussianMixture, name: str, level: float) -> tuple[Numbers, Numbe
     return c.means[:, 0], c.var[:, 0].sqrt()
 
 
-def log_share(law: GaussianMixture, z: Numbers) -> Numbers:
-    "The log of the share to the left, (b, 1), from each bell's own deviations z (b, k)."
-    return (law.log_weights + torch.special.log_ndtr(z)).logsumexp(1, keepdim=True)
+def log_share(law: GaussianMixture, r: Numbers) -> Numbers:
+    "The log of the share to the left, (b, 1), from each bell's own deviations r (b, k)."
+    return (law.log_weights + torch.special.log_ndtr(r)).logsumexp(1, keepdim=True)
