@@ -21,6 +21,7 @@ from .ddpm import DDPM
 from .distribution import Distribution
 from .networks.denoiser import as_denoiser
 from .numerics import beside, log_normal
+from .slopes import pulled_back
 from .solvers import LIMIT, Start
 from .sums import at_rows, sum_event, wide_dtype
 
@@ -87,13 +88,11 @@ def along(
         signs = torch.eye(d, dtype=x.dtype, device=x.device).view(d, 1, *x.shape[1:])
         signs = signs.expand(d, *x.shape)
     k, i = len(signs), torch.arange(len(x), device=x.device)
-    denoise = as_denoiser(at_rows(denoiser, i.repeat(k), len(x)))
-    with torch.inference_mode(False), torch.enable_grad():
-        at = x.detach().repeat(k, *[1] * (x.ndim - 1)).requires_grad_()
-        mean = denoise(at, level.repeat(k)) + 0 * at
-        (slopes,) = torch.autograd.grad((mean * signs.flatten(0, 1)).sum(), at)
-    each = sum_event(slopes * signs.flatten(0, 1)).view(k, len(x))
-    return mean.detach()[: len(x)], each.sum(0, keepdim=True) if exact else each
+    denoise, levels = as_denoiser(at_rows(denoiser, i.repeat(k), len(x))), level.repeat(k)
+    rows, ask = x.repeat(k, *[1] * (x.ndim - 1)), lambda x: denoise(x, levels)
+    mean, slopes = pulled_back(ask, rows, signs := signs.flatten(0, 1))
+    each = sum_event(slopes * signs).view(k, len(x))
+    return mean[: len(x)], each.sum(0, keepdim=True) if exact else each
 
 # %% ../nbs/11_likelihood_by_flow.ipynb #241c60c6
 class FlowLogProb(NamedTuple):

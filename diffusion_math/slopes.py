@@ -12,14 +12,31 @@ from . import checks
 from .checks import Batch, Each, Random, Steps, guarded
 from .sums import sum_event
 
-__all__ = ["jacobian", "slope", "trace_jacobian", "value_and_trace"]
+__all__ = ["jacobian", "pulled_back", "slope", "trace_jacobian", "value_and_trace"]
 
 
 def slope(f: Callable[[Tensor], Tensor], x: Float[Tensor, "b *event"]) -> Float[Tensor, "b *event"]:
     "The gradient of f(x), (b,), with respect to each x; with a graph where x asks for one."
     with torch.inference_mode(False), torch.enable_grad():
-        point = x if x.requires_grad else x.detach().clone().requires_grad_()
+        try:
+            point = x if x.requires_grad else x.detach().clone().requires_grad_()
+        except RuntimeError:  # mapped by torch.func, which differentiates in its own way
+            return torch.func.grad(lambda x: f(x).sum())(x)
         return torch.autograd.grad(f(point).sum(), point, create_graph=x.requires_grad)[0]
+
+
+def pulled_back(
+    f: Callable[[Tensor], Tensor], x: Float[Tensor, "b *event"], v: Float[Tensor, "b *event"]
+) -> tuple[Tensor, Tensor]:
+    "f(x), and the gradient of v . f(x) with respect to x, both without a graph."
+    with torch.inference_mode(False), torch.enable_grad():
+        try:
+            point = x.detach().clone().requires_grad_()
+        except RuntimeError:  # as in slope
+            out, back = torch.func.vjp(lambda x: f(x) + 0 * x, x)
+            return out, back(v)[0]
+        out = f(point) + 0 * point
+        return out.detach(), torch.autograd.grad((out * v).sum(), point)[0]
 
 
 def _linked(out: Tensor, x: Tensor, name: str = "the function") -> Tensor:

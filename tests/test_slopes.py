@@ -8,6 +8,8 @@ import math
 import pytest
 import torch
 
+from diffusion_math import classified
+from diffusion_math.flow_likelihood import divergence
 from diffusion_math.laws.mixture import GaussianMixture
 from diffusion_math.slopes import jacobian, slope, trace_jacobian, value_and_trace
 from tests.truth import error, seed, within
@@ -182,3 +184,21 @@ def test_an_answer_of_another_shape_is_refused():
         trace_jacobian(lambda x: x[:1], normal(3, 2))
     with pytest.raises(ValueError, match=r"a tensor of x's shape \(3, 2\), got \(3,\)"):
         jacobian(lambda x: x.sum(1), normal(3, 2))
+
+
+@pytest.mark.parametrize("name", ["classified", "divergence", "signs", "law"])
+def test_what_asks_for_slopes_can_be_mapped(name):
+    "torch.func.vmap over it says what it says of each alone."
+    says, law = (
+        lambda x, level: torch.tanh(x * level.exp().view(-1, 1)),
+        GaussianMixture([0.3, 0.7], normal(2, 2), torch.tensor([0.5, 1.0], dtype=F64)),
+    )
+    signs = torch.tensor([[[1.0, -1.0]] * 3, [[1.0, 1.0]] * 3], dtype=F64)
+    ask = {
+        "classified": lambda x: classified(says, lambda x, level: -x.square().sum(1))(x, 0.3),
+        "divergence": lambda x: torch.cat([v.flatten() for v in divergence(says, x, 0.3)]),
+        "signs": lambda x: divergence(says, x, 0.3, signs)[1],
+        "law": lambda x: divergence(law, x, 0.3)[1],
+    }[name]
+    x = torch.randn(4, 3, 2, generator=seed(), dtype=F64)
+    assert error(torch.func.vmap(ask)(x), torch.stack([ask(one) for one in x])) < 1e-12
