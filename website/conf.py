@@ -49,6 +49,7 @@ html_theme_options = {
         "color-background-secondary": "#f5f3ee",
         "color-background-border": "#e3dfd6",
         "color-foreground-primary": "#1f2328",
+        "color-highlight-on-target": "#e9f1f8",
     },
     "dark_css_variables": {
         "color-brand-primary": "#7cc0f0",
@@ -58,6 +59,7 @@ html_theme_options = {
         "color-background-secondary": "#1b1f26",
         "color-background-border": "#333a44",
         "color-foreground-primary": "#e6e8eb",
+        "color-highlight-on-target": "#1d2a37",
     },
 }
 pygments_style = "xcode"

@@ -226,8 +226,8 @@ def test_a_start_goes_up_under_the_finger(handset, tmp_path, name, nth, where, t
 
 
 def test_a_tap_picks_a_symbol_of_the_road(handset, tmp_path):
-    page = phone(handset, tmp_path, "road", unfolded=False)
-    page.get_by_role("button", name="Reset").evaluate("e => e.click()")
+    page = phone(handset, tmp_path, "road")
+    page.evaluate(f"document.querySelector('{ROOT}').parentElement.model.set('walked', [])")
     settled(page)
     first = page.locator("[aria-label='distributions to pick'] button").first
     first.evaluate("e => e.scrollIntoView({ block: 'center' })")
