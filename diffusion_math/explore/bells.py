@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import traitlets
 
+from ..gaussian import Gaussian
 from ..laws.mixture import GaussianMixture
 from .explorable import Explorable
 from .traits import check_range
@@ -74,3 +75,15 @@ def kl_from_normal(law: GaussianMixture) -> float:
         log_r > 30, q * (log_r - 1) + n, q * log_r - n * torch.expm1(log_r.clamp(max=30))
     )
     return (each.sum() * (high - low) / strips).item()
+
+
+def kl_from_bell(law: GaussianMixture, bell: Gaussian) -> float:
+    "KL(law || bell) in nats, of one x: bell as the unit of length."
+    means, var = (law.means - bell.mean) / bell.std, law.components.var[:, 0] / bell.var[0]
+    return kl_from_normal(GaussianMixture(law.weights, means, var))
+
+
+def even_starts(n: int) -> list[float]:
+    "n starts of one number, as many in each part of the bell."
+    shares = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+    return torch.special.ndtri(shares).tolist()

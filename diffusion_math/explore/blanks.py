@@ -10,7 +10,7 @@ from torch import Tensor
 from .. import checks
 from ..letters import ALPHABET, MarkovLaw, one_hot, prose
 from .explorable import Explorable, front_end
-from .traits import BadKind, BadValue, OneOf, Packed, pack
+from .traits import BadKind, BadValue, OneOf, Packed, Whole, pack
 
 __all__ = ["BlanksExplorer"]
 
@@ -45,7 +45,7 @@ class BlanksExplorer(Explorable):
     _words = "a word of sixteen blanks with the chances of every letter at every place, and buttons that set some"
 
     law, word = OneOf("language", "two sentences"), Blanks("_" * LENGTH).tag(sync=True)
-    place, each = traitlets.Int(0).tag(sync=True), traitlets.Int(1).tag(sync=True)
+    place, each = Whole(0, LENGTH - 1), Whole(1, LENGTH)
     written, never = (traitlets.Int(0).tag(sync=True) for _ in range(2))
     sentences = traitlets.List(traitlets.Unicode()).tag(sync=True)
     _begin, _step = Packed(), Packed()
@@ -68,14 +68,6 @@ class BlanksExplorer(Explorable):
         start = dict(law=law, word=word, place=place, each=each, written=0, never=0)
         begin, step = (pack(t.float()) for t in (self._language.start, self._language.step))
         super().__init__(**start, sentences=whole, _begin=begin, _step=step, _start=start)
-
-    @traitlets.validate("place", "each")
-    def _in_range(self, proposal: dict) -> int:
-        name, low = proposal["trait"].name, int(proposal["trait"].name == "each")
-        if not low <= proposal["value"] <= LENGTH - 1 + low:
-            span = f"[{low}, {LENGTH - 1 + low}]"
-            raise BadValue(f"{name} must lie in {span}, got {proposal['value']}")
-        return proposal["value"]
 
     @property
     def chances(self) -> Float[Tensor, "l v"]:

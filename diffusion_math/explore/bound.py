@@ -1,7 +1,6 @@
 "The explorable of chapter 5: the bound's terms, and its account."
 
 import torch
-import traitlets
 from jaxtyping import Float
 from torch import Tensor
 
@@ -14,7 +13,7 @@ from ..reverse import ExactReverse, ReverseProcess
 from .bells import BellsExplorable
 from .explorable import front_end
 from .schedules import named_schedule
-from .traits import Number, OneOf, check_range
+from .traits import Number, OneOf, Whole
 
 __all__ = ["BoundExplorer"]
 
@@ -47,7 +46,7 @@ class BoundExplorer(BellsExplorable):
     _narrow, _wide = 0.005, 100.0
     _words = "the terms of the bound as bars, a ruler of entropy, error and gap, and sliders for T and what is wrong"
 
-    T = traitlets.Int().tag(sync=True)
+    T = Whole(1, 100)
     schedule = OneOf("linear", "cosine")
     shift, factor = Number(0, 0.5), Number(0.5, 2)
 
@@ -83,7 +82,3 @@ class BoundExplorer(BellsExplorable):
         weight = self.data.log_prob(x).exp() * (10 / strips)
         bound = exact_elbo(self.q, self.p, x)
         return torch.cat([bound.reconstruction[None], bound.steps, bound.prior[None]]) @ weight
-
-    @traitlets.validate("T")
-    def _check(self, proposal: dict):
-        return check_range("T", proposal["value"], 1, 100)

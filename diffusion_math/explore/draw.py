@@ -9,7 +9,7 @@ from .. import checks
 from ..forward import ForwardProcess
 from ..training.checkpoint import load_pretrained
 from .explorable import few_images, front_end
-from .traits import BadValue, Packed, check_range, pack
+from .traits import Packed, Whole, check_range, pack
 from .weights import DIGITS, AsksInPage
 
 __all__ = ["DrawExplorer"]
@@ -48,8 +48,9 @@ class DrawExplorer(AsksInPage):
         "a digit to draw, its noisy picture at step t, and eight walks of a network back from there"
     )
 
-    pixels, eps = Packed(), Packed()
-    t, digit, again = (traitlets.Int().tag(sync=True) for _ in range(3))
+    pixels, eps = (Packed(lambda self: (28, 28)) for _ in range(2))
+    t, again = Whole(0, lambda self: self.q.T), Whole(0, 10**9)
+    digit = Whole(0, lambda self: len(self._images) - 1)
     _x0, _eps, _levels = Packed(), Packed(), Packed()
     _size = traitlets.List().tag(sync=True)
 
@@ -83,14 +84,3 @@ class DrawExplorer(AsksInPage):
         "The drawing under noise: what the walks start from."
         law = self.q.marginal(self.x0.double(), self.t)
         return (law.mean + law.std * self.unpacked("eps").view_as(law.mean)).float()
-
-    @traitlets.validate("pixels", "eps", "t", "digit", "again")
-    def _check(self, proposal: dict):
-        name, value = proposal["trait"].name, proposal["value"]
-        if name in ("pixels", "eps"):
-            if len(value) != 4 * 28 * 28:
-                size = "28 x 28 float32 numbers, 3136 bytes"
-                raise BadValue(f"{name} must hold {size}, got {len(value)} bytes")
-            return value
-        most = {"t": self.q.T, "digit": len(self._images) - 1, "again": 10**9}[name]
-        return check_range(name, value, 0, most)

@@ -12,7 +12,7 @@ from ..data.digits import to_levels
 from ..reverse import ReverseProcess
 from ..training.checkpoint import pretrained_names
 from .explorable import front_end
-from .traits import Packed, check_range, pack
+from .traits import Packed, Whole, check_range, pack
 from .weights import AsksInPage, network_name
 
 __all__ = ["FilmExplorer"]
@@ -63,7 +63,8 @@ class FilmExplorer(AsksInPage):
     _esm = front_end("film")
     _words = "a film from noise to a digit, with the guess of the digit beside it, and a slider through its frames"
 
-    frame, seed = traitlets.Int().tag(sync=True), traitlets.Int().tag(sync=True)
+    frame = Whole(0, lambda self: self.x_t.shape[0] - 1)
+    seed = Whole(0, lambda self: self.x_t.shape[1] - 1)
     _size, _times, _range = (traitlets.List().tag(sync=True) for _ in range(3))
     _frames, _moves = Packed(), Packed()
 
@@ -135,12 +136,6 @@ class FilmExplorer(AsksInPage):
     def t(self) -> int:
         "The t of the frame that is shown."
         return self._times[self.frame]
-
-    @traitlets.validate("frame", "seed")
-    def _check(self, proposal: dict):
-        frames, seeds = self.x_t.shape[:2]
-        most = {"frame": frames - 1, "seed": seeds - 1}[proposal["trait"].name]
-        return check_range(proposal["trait"].name, proposal["value"], 0, most)
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from .. import checks
 from ..laws.mixture import GaussianMixture
 from .explorable import Explorable, front_end
-from .traits import BadValue, Number, OneOf, Packed, check_range, pack
+from .traits import Number, OneOf, Packed, Whole, pack
 
 __all__ = ["GaugeExplorer"]
 
@@ -83,9 +83,9 @@ class GaugeExplorer(Explorable):
     _esm = front_end("gauge")
     _words = "a digit to draw on, and the needle of log q over the histogram of held-out digits"
 
-    pixels, eps = Packed(), Packed()
+    pixels, eps = (Packed(lambda self: self._shown.shape[-2:]) for _ in range(2))
     noise = Number(0, 0.5)
-    digit = traitlets.Int().tag(sync=True)
+    digit = Whole(0, lambda self: len(self._shown) - 1)
     pen = OneOf("ink", "eraser")
     _directions, _means, _numbers, _digits, _scores, _classes, _eps = (Packed() for _ in range(7))
     _labels, _size, _range = (traitlets.List().tag(sync=True) for _ in range(3))
@@ -142,15 +142,3 @@ class GaugeExplorer(Explorable):
         kinds = self.unpacked("_classes", torch.uint8)
         own = self.scores.float().double()[kinds == self._labels[self.digit]]
         return own.quantile(0.01).item(), own.quantile(0.99).item()
-
-    @traitlets.validate("pixels", "eps", "digit")
-    def _check(self, proposal: dict):
-        name, value = proposal["trait"].name, proposal["value"]
-        if name == "digit":
-            return check_range(name, value, 0, len(self._shown) - 1)
-        h, w = self._shown.shape[-2:]
-        if len(value) != 4 * h * w:
-            raise BadValue(
-                f"{name} must hold {h} x {w} float32 numbers, {4 * h * w} bytes, got {len(value)} bytes"
-            )
-        return value

@@ -12,7 +12,7 @@ from ..laws.mixture import GaussianMixture
 from ..sde import walk
 from ..training.checkpoint import load_pretrained
 from .explorable import front_end
-from .traits import BadValue, Number, Packed, check_range, pack
+from .traits import Number, Packed, Whole, pack
 from .weights import DIGITS, AsksInPage
 
 __all__ = ["GuideExplorer"]
@@ -38,12 +38,11 @@ class GuideExplorer(AsksInPage):
     )
 
     w = Number(0, 8)
-    digit = traitlets.Int().tag(sync=True)
-    eps, _eps = Packed(), Packed()
+    digit = Whole(0, 9)
+    eps, _eps = Packed(lambda self: (_COUNT, _SIDE, _SIDE)), Packed()
     _count = traitlets.Int().tag(sync=True)
 
     def __init__(self, w: float = 1.0, digit: int = 3, generator: Generator | None = None):
-        check_range("digit", checks.whole("digit", digit), 0, 9)
         noise = pack(torch.randn(_COUNT, _SIDE, _SIDE, generator=checks.random(generator)))
         start, sent = {"w": w, "digit": digit}, {"eps": noise, "_eps": noise, "_network": DIGITS}
         super().__init__(**start, **sent, _count=_COUNT, _start=start)
@@ -64,13 +63,3 @@ class GuideExplorer(AsksInPage):
         starts = self.unpacked("eps").view(-1, 1, _SIDE, _SIDE)
         told = p.given(y=torch.full((len(starts),), self.digit))
         return walk(guided(told, p, self.w), starts, -10.0, 6.0, 12, 0.0)
-
-    @traitlets.validate("digit", "eps")
-    def _check(self, proposal: dict):
-        name, value = proposal["trait"].name, proposal["value"]
-        if name == "digit":
-            return check_range(name, value, 0, 9)
-        if len(value) != 4 * _COUNT * _SIDE**2:
-            fits = f"{_COUNT} x {_SIDE} x {_SIDE} float32 numbers, {4 * _COUNT * _SIDE**2} bytes"
-            raise BadValue(f"eps must hold {fits}, got {len(value)} bytes")
-        return value

@@ -9,7 +9,7 @@ from .. import checks
 from ..inverse import Measurement, replaced
 from ..training.checkpoint import load_pretrained
 from .explorable import few_images, front_end
-from .traits import BadValue, Packed, check_range, pack
+from .traits import BadValue, Packed, Whole, pack
 from .weights import DIGITS, AsksInPage
 
 __all__ = ["InpaintExplorer"]
@@ -38,7 +38,8 @@ class InpaintExplorer(AsksInPage):
     _words = "a digit to rub out, and six fillings of it by a network"
 
     rubbed, _x0 = traitlets.Unicode().tag(sync=True), Packed()
-    digit, times, again = (traitlets.Int().tag(sync=True) for _ in range(3))
+    times, again = Whole(1, 4), Whole(0, 10**9)
+    digit = Whole(0, lambda self: len(self._images) - 1)
     _size = traitlets.List().tag(sync=True)
 
     def __init__(
@@ -60,7 +61,6 @@ class InpaintExplorer(AsksInPage):
             raise ValueError(f"rubbed must have shape (28, 28), got {tuple(rubbed.shape)}")
         gone = "".join(str(int(pixel)) for pixel in rubbed.flatten())
         start = {"times": times, "digit": digit, "rubbed": gone, "again": 0}
-        check_range("digit", checks.whole("digit", digit), 0, n - 1)
         sent = {"_x0": pack(self._images), "_size": [n, h, w], "_network": DIGITS}
         super().__init__(**start, **sent, _start=start)
 
@@ -85,15 +85,9 @@ class InpaintExplorer(AsksInPage):
         told = self.x0[self.seen]
         return replaced(p, by_mask, told, x, *_ENDS, _STEPS, self.times, generator)
 
-    @traitlets.validate("digit", "rubbed", "times", "again")
+    @traitlets.validate("rubbed")
     def _check(self, proposal: dict):
-        name, value = proposal["trait"].name, proposal["value"]
-        if name == "rubbed":
-            if len(value) != _SIDE**2 or not set(value) <= set("01"):
-                fits = f"{_SIDE**2} letters, each 0 or 1"
-                raise BadValue(f"rubbed must be {fits}, got {len(value)}")
-            return value
-        low, high = {"digit": (0, len(self._images) - 1), "times": (1, 4), "again": (0, 10**9)}[
-            name
-        ]
-        return check_range(name, value, low, high)
+        value = proposal["value"]
+        if len(value) != _SIDE**2 or not set(value) <= set("01"):
+            raise BadValue(f"rubbed must be {_SIDE**2} letters, each 0 or 1, got {len(value)}")
+        return value

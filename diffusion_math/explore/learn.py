@@ -1,7 +1,5 @@
 "An explorable in which a small network learns, in the page, to tell the noise."
 
-from typing import Any
-
 import torch
 import traitlets
 from jaxtyping import Float
@@ -9,7 +7,7 @@ from torch import Tensor
 
 from .explorable import front_end
 from .paper import Painted
-from .traits import Number, OneOf, check_range
+from .traits import Number, OneOf, Whole
 
 __all__ = ["LearnExplorer"]
 
@@ -35,7 +33,7 @@ class LearnExplorer(Painted):
     _words = "a small network that learns, its guesses as arrows beside the exact ones, and data to paint"
 
     log_snr = Number(-4, 4)
-    steps, seed = traitlets.Int().tag(sync=True), traitlets.Int().tag(sync=True)
+    steps, seed = Whole(0, _STEPS), Whole(0, 999)
     speed = OneOf("fast", "slow")
     revealed = traitlets.Bool().tag(sync=True)
 
@@ -51,8 +49,3 @@ class LearnExplorer(Painted):
         "The exact arrows: the scaled best guess of x_0 less x_t, which is the score times the noise's variance."
         level = torch.tensor(self.log_snr, dtype=torch.float64)
         return torch.sigmoid(-level) * self.law.noised(level).score(self.places)
-
-    @traitlets.validate("steps", "seed")
-    def _check(self, proposal: dict) -> Any:
-        name, value = proposal["trait"].name, proposal["value"]
-        return check_range(name, value, 0, _STEPS if name == "steps" else 999)

@@ -11,7 +11,7 @@ from ..laws.mixture import GaussianMixture
 from .bells import REACH, bells_of, kl_from_normal, mixture_of
 from .explorable import Explorable, front_end
 from .schedules import given_schedule, named_schedule
-from .traits import BadValue, Numbers, OneOf, Packed, check_range, pack
+from .traits import BadValue, Numbers, OneOf, Packed, Whole, check_range, pack
 
 __all__ = ["MeltingExplorer"]
 
@@ -44,7 +44,7 @@ class MeltingExplorer(Explorable):
     _esm = front_end("melting")
     _words = "a density over t as a heat map, its slice at t, and sliders for t and for the bells of the data"
 
-    t = traitlets.Int().tag(sync=True)
+    t = Whole(0, lambda self: self.T)
     means = Numbers(-REACH, REACH)
     schedule = OneOf("linear", "cosine", "given")
     _weights, _variances, _size = (traitlets.List().tag(sync=True) for _ in range(3))
@@ -106,9 +106,8 @@ class MeltingExplorer(Explorable):
             path.append((left / 2).exp() * path[-1] + torch.expm1(left).abs().sqrt() * eps)
         return torch.stack(path)
 
-    @traitlets.validate("t", "schedule")
+    @traitlets.validate("schedule")
     def _check(self, proposal: dict):
-        name, value = proposal["trait"].name, proposal["value"]
-        if name == "schedule" and value == "given" and not self._schedule:
+        if proposal["value"] == "given" and not self._schedule:
             raise BadValue("schedule must be one of linear, cosine, got 'given'")
-        return check_range("t", value, 0, self.T) if name == "t" else value
+        return proposal["value"]

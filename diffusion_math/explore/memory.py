@@ -1,5 +1,7 @@
 "The explorable of chapter 16: a walk that sees a pile of pictures through windows."
 
+import math
+
 import torch
 import traitlets
 from jaxtyping import Float, Int
@@ -9,7 +11,7 @@ from .. import checks
 from ..memory import LocalDenoiser
 from ..sde import walk
 from .explorable import Explorable, front_end, looks
-from .traits import BadValue, Number, Packed, check_range, pack
+from .traits import BadValue, Number, Packed, Whole, pack
 
 __all__ = ["MemoryExplorer"]
 
@@ -33,9 +35,10 @@ class MemoryExplorer(Explorable):
     _esm, _css = front_end("memory"), looks("explore", "live")
     _words = "a digit drawn through windows, its quilt of training digits, and sliders for window and noise"
 
-    window, pixel = traitlets.Int().tag(sync=True), traitlets.Int().tag(sync=True)
+    window = Whole(1, lambda self: 2 * max(self._side) - 1)
+    pixel = Whole(0, lambda self: math.prod(self._side) - 1)
     level = Number(_FROM, _TO)
-    eps, _eps, _pile = Packed(), Packed(), Packed()
+    eps, _eps, _pile = Packed(lambda self: self._side), Packed(), Packed()
     _size, _mark = traitlets.List().tag(sync=True), traitlets.List().tag(sync=True)
 
     def __init__(
@@ -77,17 +80,8 @@ class MemoryExplorer(Explorable):
         level = _FROM + at * (_TO - _FROM) / _STEPS
         return self.denoiser.sources(self.path[at][None, None], level)[0]
 
-    @traitlets.validate("window", "pixel", "eps")
+    @traitlets.validate("window")
     def _check(self, proposal: dict):
-        name, value = proposal["trait"].name, proposal["value"]
-        pixels = self._side[0] * self._side[1]
-        if name == "eps":
-            if len(value) != 4 * pixels:
-                fits = f"{pixels} float32 numbers, {4 * pixels} bytes"
-                raise BadValue(f"eps must hold {fits}, got {len(value)} bytes")
-            return value
-        if name == "pixel":
-            return check_range(name, value, 0, pixels - 1)
-        if check_range(name, value, 1, 2 * max(self._side) - 1) % 2 == 0:
-            raise BadValue(f"window must be odd, to have a middle, got {value}")
-        return value
+        if proposal["value"] % 2 == 0:
+            raise BadValue(f"window must be odd, to have a middle, got {proposal['value']}")
+        return proposal["value"]

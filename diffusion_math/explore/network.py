@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from .. import checks
 from ..ddpm import DDPM
 from .explorable import few_images, front_end
-from .traits import BadValue, Packed, check_range, pack
+from .traits import Packed, Whole, check_range, pack
 from .weights import DIGITS, AsksInPage, network_name
 
 __all__ = ["NetworkExplorer"]
@@ -34,8 +34,8 @@ class NetworkExplorer(AsksInPage):
         "a digit under noise, the noise that a network says is in it, and the digit that follows"
     )
 
-    t, digit = (traitlets.Int().tag(sync=True) for _ in range(2))
-    eps = Packed()
+    t, digit = Whole(1, lambda self: self._p.T), Whole(0, lambda self: len(self._images) - 1)
+    eps = Packed(lambda self: self._images.shape[-2:])
     _x0, _eps, _levels, _said = (Packed() for _ in range(4))
     _size = traitlets.List().tag(sync=True)
     _own = traitlets.Bool().tag(sync=True)
@@ -87,17 +87,6 @@ class NetworkExplorer(AsksInPage):
         x0, eps, t = self._request()
         law = self._p.q.marginal(x0.double(), t)
         return (law.mean + law.std * eps).float()
-
-    @traitlets.validate("t", "digit", "eps")
-    def _check(self, proposal: dict):
-        name, value = proposal["trait"].name, proposal["value"]
-        n, _, h, w = self._images.shape
-        if name == "eps":
-            if len(value) != 4 * h * w:
-                size = f"{h} x {w} float32 numbers, {4 * h * w} bytes"
-                raise BadValue(f"eps must hold {size}, got {len(value)} bytes")
-            return value
-        return check_range(name, value, *{"t": (1, self._p.T), "digit": (0, n - 1)}[name])
 
     def _request(self) -> tuple[Tensor, Tensor, int]:
         x0 = self._images[self.digit : self.digit + 1]

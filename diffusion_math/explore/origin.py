@@ -1,7 +1,6 @@
 "The explorable at the heart of chapter 4: the starts that may lie behind one x_t, and the step back."
 
 import torch
-import traitlets
 from torch import Tensor
 
 from .. import checks
@@ -9,9 +8,9 @@ from ..forward import ForwardProcess, Schedule, linear_schedule
 from ..gaussian import Gaussian
 from ..laws.mixture import GaussianMixture
 from ..reverse import ExactReverse
-from .bells import REACH, BellsExplorable, kl_from_normal
+from .bells import REACH, BellsExplorable, kl_from_bell
 from .explorable import front_end
-from .traits import Number, Packed, check_range, pack
+from .traits import Number, Packed, Whole, check_range, pack
 
 __all__ = ["OriginExplorer"]
 
@@ -41,7 +40,7 @@ class OriginExplorer(BellsExplorable):
     _words = "the starts that may lie behind one x_t, weighed, and the step back that comes of them"
 
     x = Number(-REACH, REACH)
-    t = traitlets.Int().tag(sync=True)
+    t = Whole(1, lambda self: self._schedule.T)
     _table = Packed()
 
     def __init__(
@@ -87,12 +86,4 @@ class OriginExplorer(BellsExplorable):
     @property
     def kl(self) -> float:
         "KL(law || box) in nats."
-        law, box = self.law, self.box
-        unit = GaussianMixture(
-            law.weights, (law.means - box.mean) / box.std, law.components.var[:, 0] / box.var[0]
-        )
-        return kl_from_normal(unit)
-
-    @traitlets.validate("t")
-    def _check(self, proposal: dict):
-        return check_range("t", proposal["value"], 1, self._schedule.T)
+        return kl_from_bell(self.law, self.box)

@@ -8,7 +8,7 @@ from torch import Tensor
 from .. import checks
 from ..data.digits import from_levels, to_levels
 from .explorable import Explorable, front_end
-from .traits import Packed, check_range, pack
+from .traits import Packed, Whole, check_range, pack
 
 __all__ = ["PixelsExplorer"]
 
@@ -45,7 +45,7 @@ class PixelsExplorer(Explorable):
     _esm = front_end("pixels")
     _words = "two pixels on the mean digit, their cloud over all digits, their cell in the covariance matrix"
 
-    first, second = traitlets.Int().tag(sync=True), traitlets.Int().tag(sync=True)
+    first, second = (Whole(0, lambda self: self._h * self._w - 1) for _ in range(2))
     _size = traitlets.List().tag(sync=True)
     _pixels = Packed()
 
@@ -91,7 +91,3 @@ class PixelsExplorer(Explorable):
         "Their covariance, divided by both standard deviations; NaN where one of them never changes."
         sd = self.images.flatten(1)[:, [self.first, self.second]].std(0, correction=0)
         return self.covariance / sd.prod().item() if bool((sd > 1e-12).all()) else float("nan")
-
-    @traitlets.validate("first", "second")
-    def _check(self, proposal: dict):
-        return check_range(proposal["trait"].name, proposal["value"], 0, self._h * self._w - 1)

@@ -12,7 +12,7 @@ from ..forward import ForwardProcess, linear_schedule
 from ..reverse import ExactReverse
 from .explorable import front_end
 from .paper import REACH, Painted
-from .traits import Number, check_range
+from .traits import Number, Whole, check_range
 
 __all__ = ["PlaygroundExplorer"]
 
@@ -48,7 +48,7 @@ class PlaygroundExplorer(Painted):
 
     _esm = front_end("playground")
 
-    t, seed = traitlets.Int().tag(sync=True), traitlets.Int().tag(sync=True)
+    t, seed = Whole(lambda self: int(self._view == "bound"), _T), Whole(0, 999)
     x, y = Number(-REACH, REACH), Number(-REACH, REACH)
     revealed = traitlets.Bool().tag(sync=True)
     _view = traitlets.Unicode().tag(sync=True)
@@ -112,13 +112,6 @@ class PlaygroundExplorer(Painted):
             x = s.alpha_bar[t - 1].sqrt() * guess + s.noise_var[t - 1].sqrt() * noise
             way.append(x)
         return torch.cat(way)
-
-    @traitlets.validate("t", "seed")
-    def _check(self, proposal: dict) -> int:
-        name, value = proposal["trait"].name, proposal["value"]
-        return check_range(
-            name, value, int(name == "t" and self._view == "bound"), {"t": _T, "seed": 999}[name]
-        )
 
 
 def _pair(place: tuple[float, float]) -> tuple[float, float]:

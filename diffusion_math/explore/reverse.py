@@ -9,7 +9,7 @@ from .. import checks
 from ..forward import ForwardProcess, Schedule
 from ..gaussian import Gaussian
 from ..laws.mixture import GaussianMixture
-from .bells import REACH, BellsExplorable, bells_of, kl_from_normal
+from .bells import REACH, BellsExplorable, bells_of, kl_from_bell
 from .explorable import front_end
 from .traits import Number, Packed, check_range, pack
 
@@ -75,11 +75,7 @@ class ReverseExplorer(BellsExplorable):
     @property
     def kl(self) -> float:
         "KL(law || best) in nats."
-        law, best = self.law, self.best
-        unit = GaussianMixture(
-            law.weights, (law.means - best.mean) / best.std, law.components.var[:, 0] / best.var[0]
-        )
-        return kl_from_normal(unit)
+        return kl_from_bell(self.law, self.best)
 
     @property
     def pairs(self) -> Float[Tensor, "pairs 2"]:

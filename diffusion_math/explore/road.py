@@ -13,7 +13,7 @@ from ..forward import ForwardProcess, linear_schedule
 from ..laws.mixture import GaussianMixture
 from .bells import BellsExplorable
 from .explorable import front_end
-from .traits import BadValue, check_range
+from .traits import BadValue, Whole
 
 __all__ = ["RoadExplorer"]
 
@@ -52,7 +52,7 @@ class RoadExplorer(BellsExplorable):
     )
 
     walked = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    t = traitlets.Int(2).tag(sync=True)
+    t = Whole(2, _T)
     _eps = traitlets.List().tag(sync=True)
 
     def __init__(
@@ -119,11 +119,9 @@ class RoadExplorer(BellsExplorable):
         }[name]()
         return one.mean, one.var.item()
 
-    @traitlets.validate("walked", "t")
-    def _check(self, proposal: dict) -> list[str] | int:
+    @traitlets.validate("walked")
+    def _check(self, proposal: dict) -> list[str]:
         value = proposal["value"]
-        if proposal["trait"].name == "t":
-            return check_range("t", checks.whole("t", value), 2, _T)
         if len(value) > _MOST:
             raise BadValue(f"walked must hold at most {_MOST} names, got {len(value)}")
         known: list[str] = []

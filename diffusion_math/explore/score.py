@@ -11,7 +11,7 @@ from ..laws.mixture import GaussianMixture
 from ..reverse import ExactReverse
 from .explorable import Explorable, front_end
 from .schedules import given_schedule, named_schedule
-from .traits import OneOf, Packed, check_range, pack
+from .traits import OneOf, Packed, Whole, check_range, pack
 
 __all__ = ["ScoreExplorer"]
 
@@ -66,7 +66,7 @@ class ScoreExplorer(Explorable):
     _esm = front_end("score")
     _words = "arrows of the score over a density in the plane, particles that walk by it, a choice of samplers"
 
-    t = traitlets.Int().tag(sync=True)
+    t = Whole(0, lambda self: self.T)
     sampler = OneOf("ascent", "langevin", "annealed", "reverse")
     _weights, _means, _covs = (traitlets.List().tag(sync=True) for _ in range(3))
     _chain = traitlets.Dict().tag(sync=True)
@@ -132,7 +132,3 @@ class ScoreExplorer(Explorable):
         return (
             x + h * self.law.score(x) + (0.0 if self.sampler == "ascent" else (2 * h) ** 0.5) * xi
         )
-
-    @traitlets.validate("t")
-    def _check(self, proposal: dict):
-        return check_range("t", proposal["value"], 0, self.T)

@@ -11,9 +11,9 @@ from torch import Tensor
 from .. import checks, solvers
 from ..flow import quantile_flow
 from ..laws.mixture import GaussianMixture
-from .bells import BellsExplorable
+from .bells import BellsExplorable, even_starts
 from .explorable import front_end
-from .traits import BadValue, Number, OneOf, check_range
+from .traits import BadValue, Number, OneOf, Whole
 
 __all__ = ["SolverExplorer"]
 
@@ -51,12 +51,6 @@ def _sent(solver: solvers.Solver) -> dict[str, Any]:
     }
 
 
-def _crowd() -> Float[Tensor, "n 1"]:
-    "Starts of one number, as many in each part of the bell."
-    shares = (torch.arange(_WALKERS, dtype=torch.float64) + 0.5) / _WALKERS
-    return torch.special.ndtri(shares)[:, None]
-
-
 def _plans_of(plans: Sequence[solvers.Grid]) -> list[list[float]]:
     "plans as lists of numbers, the shortest first."
     grids = checks.listed("plans", plans, "grids")
@@ -76,7 +70,7 @@ def _told(plans: Sequence[Any]) -> dict[str, Any]:
     return {
         "_plans": _plans_of(plans),
         "_table": table,
-        "_crowd": _crowd().flatten().tolist(),
+        "_crowd": even_starts(_WALKERS),
         "_guesses": list(_GUESSES),
     }
 
@@ -103,7 +97,7 @@ class SolverExplorer(BellsExplorable):
     )
 
     solver, grid = OneOf(*_WALKED), OneOf("even", "rho7", "given")
-    calls = traitlets.Int(_FEWEST).tag(sync=True)
+    calls = Whole(_FEWEST, _MOST)
     start, guess = Number(-3, 3), OneOf("none", *_GUESSES)
     _table, _crowd, _plans, _guesses = (traitlets.List().tag(sync=True) for _ in range(4))
     _still = traitlets.Dict({"guess": "heun"}).tag(sync=True)
@@ -152,11 +146,8 @@ class SolverExplorer(BellsExplorable):
         ends = solvers.solve(self.data, x, self.levels, _WALKED[self.solver])
         return (ends - quantile_flow(self.data, x, _FROM, _TO)).abs().mean().item()
 
-    @traitlets.validate("calls", "grid")
+    @traitlets.validate("grid")
     def _check(self, proposal: dict) -> Any:
-        name, value = proposal["trait"].name, proposal["value"]
-        if name == "calls":
-            return check_range(name, checks.whole(name, value), _FEWEST, _MOST)
-        if value == "given" and not self._plans:
+        if proposal["value"] == "given" and not self._plans:
             raise BadValue("grid must be 'even' or 'rho7' where no plans are given, got 'given'")
-        return value
+        return proposal["value"]

@@ -7,13 +7,12 @@ import traitlets
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import checks
 from ..flow import quantile_flow
 from ..laws.mixture import GaussianMixture
 from ..matching import line_walk, time_to_log_snr
-from .bells import BellsExplorable, mixture_of
+from .bells import BellsExplorable, even_starts, mixture_of
 from .explorable import front_end
-from .traits import Number, check_range
+from .traits import Number, Whole
 
 __all__ = ["StraightExplorer"]
 
@@ -40,7 +39,7 @@ class StraightExplorer(BellsExplorable):
     )
 
     start, t = Number(-3, 3), Number(_FIRST, 1)
-    steps = traitlets.Int(1).tag(sync=True)
+    steps = Whole(1, _MOST)
     _crowd = traitlets.List().tag(sync=True)
 
     def __init__(
@@ -51,9 +50,7 @@ class StraightExplorer(BellsExplorable):
         steps: int = 3,
     ):
         shown = {"start": start, "t": t, "steps": steps}
-        shares = (torch.arange(_WALKERS, dtype=torch.float64) + 0.5) / _WALKERS
-        crowd = torch.special.ndtri(shares).tolist()
-        super().__init__(mixture, **shown, _crowd=crowd, _start=shown)
+        super().__init__(mixture, **shown, _crowd=even_starts(_WALKERS), _start=shown)
 
     def curve(self, times: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         "Where the exact flow brings start, at each of times."
@@ -98,7 +95,3 @@ class StraightExplorer(BellsExplorable):
 
     def _stops(self) -> Float[Tensor, " n"]:
         return torch.linspace(1, 0, self.steps + 1, dtype=torch.float64)
-
-    @traitlets.validate("steps")
-    def _check(self, proposal: dict) -> int:
-        return check_range("steps", checks.whole("steps", proposal["value"]), 1, _MOST)

@@ -1,16 +1,14 @@
 "The explorable of chapters 9 and 10: threads from noise to data, with dice and without."
 
 import torch
-import traitlets
 from jaxtyping import Float
 from torch import Tensor
 
-from .. import checks
 from ..flow import quantile_flow
 from ..laws.mixture import GaussianMixture
 from .bells import BellsExplorable
 from .explorable import front_end
-from .traits import Number, check_range
+from .traits import Number, Whole
 
 __all__ = ["ThreadsExplorer"]
 
@@ -39,7 +37,7 @@ class ThreadsExplorer(BellsExplorable):
     start = Number(-3, 3)
     spread = Number(0.5, 1.5)
     dial = Number(0, 2)
-    throw = traitlets.Int().tag(sync=True)
+    throw = Whole(0, 999)
 
     def __init__(
         self,
@@ -72,7 +70,3 @@ class ThreadsExplorer(BellsExplorable):
         squeezed = self.data.noised(_TO).log_prob(y) - self.data.noised(_FROM).log_prob(x)
         starts = torch.distributions.Normal(0.0, self.spread)
         return y[:, 0], (squeezed + starts.log_prob(x[:, 0])).exp()
-
-    @traitlets.validate("throw")
-    def _check(self, proposal: dict) -> int:
-        return check_range("throw", checks.whole("throw", proposal["value"]), 0, 999)

@@ -1,5 +1,7 @@
 "Attributes that Python and the browser keep equal: a number in a range, one of a few names, an array as bytes."
 
+import math
+from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -53,6 +55,22 @@ class Number(traitlets.Float):
         return check_range(self.name, super().validate(obj, value), self.low, self.high)
 
 
+End = int | Callable[[Any], int]  # a number, or what it is of the object that has the trait
+
+
+class Whole(traitlets.Int):
+    "A whole number from low to high that both sides know."
+
+    def __init__(self, low: End, high: End):
+        super().__init__(0 if callable(low) else low)
+        self.ends = low, high
+        self.tag(sync=True)
+
+    def validate(self, obj, value):
+        low, high = (end(obj) if callable(end) else end for end in self.ends)
+        return check_range(self.name, super().validate(obj, value), low, high)
+
+
 class OneOf(traitlets.Unicode):
     "One of a few names that both sides know."
 
@@ -89,11 +107,19 @@ class Numbers(traitlets.List):
 
 
 class Packed(traitlets.Bytes):
-    "An array as bytes, that both sides know, and that the browser may set."
+    "An array as bytes, that both sides know, and that the browser may set: of float32 numbers, if its shape is told."
 
-    def __init__(self):
+    def __init__(self, shape: Callable[[Any], Sequence[int]] | None = None):
         super().__init__()
+        self.shape = shape
         self.tag(sync=True, from_json=lambda value, widget: bytes(value))
+
+    def validate(self, obj, value):
+        value = super().validate(obj, value)
+        if self.shape and len(value) != (due := 4 * math.prod(shape := self.shape(obj))):
+            size = f"{' x '.join(map(str, shape))} float32 numbers, {due} bytes"
+            raise BadValue(f"{self.name} must hold {size}, got {len(value)} bytes")
+        return value
 
 
 def pack(x: Tensor) -> bytes:

@@ -32,7 +32,7 @@ def test_narrow_windows_sew_from_several():
 
 def test_noise_of_another_size():
     with pytest.raises(
-        ValueError, match="eps must hold 72 float32 numbers, 288 bytes, got 4 bytes"
+        ValueError, match="eps must hold 8 x 9 float32 numbers, 288 bytes, got 4 bytes"
     ):
         made().eps = b"1234"
 
