@@ -70,14 +70,14 @@ def steps_of(when: Any, x0: Words) -> Int[Tensor, "b l"]:
 
 # %% ../nbs/19_letters.ipynb #3957fbc8
 def hide(x0: Words, log_snr: Level, generator: Random = None) -> Words:
-    "x_t = m x0: each letter stays with chance sigmoid(log_snr), or is a row of zeros (19.5)."
+    "x_t = m x0: each letter stays with chance sigmoid(log_snr), or is a row of zeros (19.1)."
     level = checks.log_snr("log_snr", log_snr, check_words("x0", x0), "x0")
     u = torch.rand(x0.shape[:2], generator=generator, dtype=level.dtype, device=x0.device)
     return x0 * (u < torch.sigmoid(level)[:, None])[:, :, None]
 
 # %% ../nbs/19_letters.ipynb #747ebbb4
 def masked_loss(denoiser: Any, x0: Words, generator: Random = None) -> Each:
-    "One draw of the bound (19.8) for each word, (b,), in nats: h of l letters are hidden."
+    "One draw of the bound (19.4) for each word, (b,), in nats: h of l letters are hidden."
     n, length = check_words("x0", x0, whole=True).shape[:2]
     u = torch.rand((), generator=generator, device=x0.device)
     h = 1 + ((torch.arange(n, device=x0.device) + u) / n * length).long().clamp(max=length - 1)
@@ -179,7 +179,7 @@ class TableLaw:
         return -torch.special.xlogy(self.probs, self.probs).sum().item()
 
     def denoise(self, x_t: Words, log_snr: Level | None = None) -> Words:
-        "E[x0 | x_t]: the chances of each letter given those that are shown. No clock is needed (19.6)."
+        "E[x0 | x_t]: the chances of each letter given those that are shown. No clock is needed (19.2)."
         length, letters = self.event_shape
         checks.events("x_t", check_words("x_t", x_t), self.event_shape)
         checks.room("x_t", 2 * len(x_t) * self.probs.numel(), tuple(x_t.shape))
@@ -267,7 +267,7 @@ class MarkovLaw:
         return total.item()
 
     def denoise(self, x_t: Words, log_snr: Level | None = None) -> Words:
-        "E[x0 | x_t]: the chances of each letter given those that are shown. No clock is needed (19.6)."
+        "E[x0 | x_t]: the chances of each letter given those that are shown. No clock is needed (19.2)."
         checks.events("x_t", check_words("x_t", x_t), self.event_shape)
         fits = x_t.double() + ~shown(x_t)[:, :, None]
         said, comes = self.passes(fits, self.start, self.step)
@@ -395,7 +395,7 @@ def hidden_costs(denoiser: Any, x0: Words) -> Float[Tensor, "l b"]:
 
 
 def masked_bound(denoiser: Any, x0: Words) -> Each:
-    "The bound on -log p(x0) of a denoiser that looks at x_t alone, by all masks (19.8), (b,), in nats."
+    "The bound on -log p(x0) of a denoiser that looks at x_t alone, by all masks (19.4), (b,), in nats."
     costs = hidden_costs(denoiser, x0)
     return (costs / torch.arange(1, len(costs) + 1).to(costs)[:, None]).sum(0)
 

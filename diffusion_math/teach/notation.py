@@ -187,7 +187,7 @@ _add(
      "inverse.steered(p, inverse.Measurement(seen, 0.1), y, 'unit')(x_t, log_snr)", "17.3"),
 )  # fmt: skip
 
-_add((r"m \odot x_0", '"m times x zero": letters that are hidden are rows of zeros', "", "19.2"))
+_add((r"m \odot x_0", '"m times x zero": letters that are hidden are rows of zeros', "", "19.1"))
 
 _CHAPTERS = {
     "0": "00_the_hour", "1": "01_data_distribution", "2": "02_gaussians", "3": "03_forward_process",
