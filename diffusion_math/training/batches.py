@@ -237,7 +237,11 @@ class Batches:
         if data.ndim == 0 or not len(data) or not fits:
             shape = "event_shape" if self.event is None else ", ".join(map(str, self.event))
             came = tuple(data.shape)
-            raise ValueError(f"data must have shape (n, {shape}) with n of 1 or more, got {came}")
+            last = data.ndim > 2 and data.movedim(-1, 1).shape[1:] == self.event
+            hint = ", with the channels last: they come first here" if last else ""
+            raise ValueError(
+                f"data must have shape (n, {shape}) with n of 1 or more, got {came}{hint}"
+            )
         return checks.finite("data", checks.at_hand("data", data))
 
     def _check_classes(self, cond: Mapping[str, Tensor], from_one: bool = False) -> None:

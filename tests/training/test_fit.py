@@ -538,6 +538,8 @@ def test_it_warns_of_what_was_hardly_meant(recwarn):
     (dict(data=torch.zeros(5, 2).long()), TypeError, "data must be a floating-point or uint8 tensor .* got torch.int64"),
     (dict(data=torch.zeros(0, 2)), ValueError, r"data must have shape \(n, 2\) with n of 1 or more, got \(0, 2\)"),
     (dict(data=torch.zeros(5, 3)), ValueError, r"data must have shape \(n, 2\) .* got \(5, 3\)"),
+    (dict(p=DDPM(UNet(3, width=8), ForwardProcess(cosine_schedule(9)), (3, 4, 4), "v"), data=np.zeros((5, 4, 4, 3))),
+     ValueError, r"data must have shape \(n, 3, 4, 4\) .* got \(5, 4, 4, 3\), with the channels last"),
     (dict(data=torch.tensor([[0.0, math.nan]])), ValueError, "data must be finite, got nan"),
     (dict(labels=["a", "b"]), TypeError, "labels must be a tensor of whole numbers, got list"),
     (dict(labels=[1, 2]), ValueError, r"labels must have shape \(300,\), .* got \(2,\)"),
