@@ -769,7 +769,7 @@ class TestSample:
 
         for p in (
             Noisy(wave, process(20), (2,)),
-            DDPM(wave, process(20), (2,), variance="beta").respace(1),
+            DDPM(wave, process(20), (2,), variance="beta").respace(2),
         ):
             path = p.sample(5, seed(1), trajectory=True)
             assert torch.equal(path[0], p.step(path[1], 1).mean)
