@@ -522,6 +522,7 @@ row(
 TRUSTED = {
     "Gaussian.made",
     "Prediction.made",
+    "DDPM.at_rows",  # of what packs rows that it has numbered
     "DDPM.changed",
     "DDPM.finer",  # of a bound that has looked at x
     "ReverseProcess.finer",
