@@ -532,6 +532,7 @@ OWN_TESTS = {
     "as_denoiser",
     "denoiser_of",
     "jacobian",
+    "pulled_back",
     "slope",
     "value_and_trace",
 }  # in their own files

@@ -11,7 +11,7 @@ import torch
 from diffusion_math import classified
 from diffusion_math.flow_likelihood import divergence
 from diffusion_math.laws.mixture import GaussianMixture
-from diffusion_math.slopes import jacobian, slope, trace_jacobian, value_and_trace
+from diffusion_math.slopes import jacobian, pulled_back, slope, trace_jacobian, value_and_trace
 from tests.truth import error, seed, within
 
 F32, F64 = torch.float32, torch.float64
@@ -184,6 +184,17 @@ def test_an_answer_of_another_shape_is_refused():
         trace_jacobian(lambda x: x[:1], normal(3, 2))
     with pytest.raises(ValueError, match=r"a tensor of x's shape \(3, 2\), got \(3,\)"):
         jacobian(lambda x: x.sum(1), normal(3, 2))
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_a_vector_pulled_back_through_a_matrix(context):
+    "v A for f = A x, and 0 for what says a constant; no graph is left."
+    (A, f), x, v = matrix((2,)), normal(5, 2), normal(5, 2, draw=1)
+    with context():
+        out, back = pulled_back(f, x, v)
+        flat = pulled_back(torch.ones_like, x, v)[1]
+    assert error(out, f(x)) < 1e-15 and error(back, v @ A) < 1e-12 and not flat.any()
+    assert not out.requires_grad and not back.requires_grad
 
 
 @pytest.mark.parametrize("name", ["classified", "divergence", "signs", "law"])
