@@ -36,6 +36,8 @@ _FEWEST, _MOST = 4, 40  # calls
 
 def _sent(solver: solvers.Solver) -> dict[str, Any]:
     "A solver as numbers and names. A rule of fixed weights is sent as these: rows[k] for k + 1 answers."
+    if solver.rule not in _RULES and not isinstance(solver.rule, solvers.Rows):
+        raise NotImplementedError(f"solver.js does not have the rule of {solver.name!r}")
     most = solver.past + solver.calls
     rows = [
         [float(w) for w in solver.rule([float(-i) for i in range(k)])] for k in range(1, most + 1)
