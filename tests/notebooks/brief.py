@@ -73,6 +73,7 @@ BRIEF = {
         "steps = 1500\n": "steps = 30\n",
         "algorithm_2(ε_θ, q.schedule, 10, seed(3))": "algorithm_2(ε_θ, q.schedule, 3, seed(3))",
         "clean, guessed = test[:200],": "clean, guessed = test[:50],",
+        "images=True).respace(50)\n": "images=True).respace(5)\n",
         "def draw(p, y, n=50):\n": "def draw(p, y, n=10):\n",
         "    steps=1500,\n    batch=32,\n": "    steps=30,\n    batch=8,\n",
         "    warmup=90,\n": "    warmup=3,\n",
