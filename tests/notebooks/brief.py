@@ -235,8 +235,8 @@ BRIEF = {
         "torch.randint(1000, (1500,), generator=gen)": "torch.randint(1000, (400,), generator=gen)",
         "drawn = population.sample(1500, gen)": "drawn = population.sample(400, gen)",
         'digits("test")[:8]': 'digits("test")[:2]',
-        "{n: train(ours[n], 400 if n == 16 else 1500, looks)": "{n: train(ours[n], 50 if n == 16 else 50, looks)",
-        "train(others[n], 400 if n == 16 else 1500, ())": "train(others[n], 50 if n == 16 else 50, ())",
+        "long = {4: 200, 16: 400, 64: 1500, 256: 1500}": "long = {4: 50, 16: 50, 64: 50, 256: 50}",
+        "fifty, places = given[:50], (-1.0, 0.0, 1.0, 2.0)": "fifty, places = given[:10], (-1.0, 2.0)",
     },
 }
 TRAINED = {
@@ -244,8 +244,8 @@ TRAINED = {
     "06_ddpm.ipynb": ['assert sure["the paper\'s loop"] < sure["helped"]'],
     "17_inverse_problems.ipynb": ['assert mean_rank["DPS"] < 2.5 - 5 * 0.35'],
     "16_memory.ipynb": [
-        "assert first[16][0] < first[64][0] and not first[256]",
-        "assert to_truth[16] > to_truth[64] > to_truth[256]",
+        "assert turns[4] < turns[16] < turns[64] and not turns[256]",
+        "assert to_truth[4] > to_truth[16] > to_truth[64] > to_truth[256]",
         "assert likeness[16][0] < likeness[16][1] and likeness[256][0] > likeness[256][1]",
     ],
 }
