@@ -320,18 +320,24 @@ class Assembly:
 
         def file(found: re.Match) -> str:
             content = _without_words(base64.b64decode(found.group(2)))
-            return self._file(doc, content, found.group(1))
+            return self._file(doc, content, found.group(1), sized)
 
-        return _DATA.sub(file, _plain(html))
+        html = _plain(html)
+        sized = bool(re.search(r"<img\b[^>]*\bwidth=", html))
+        return _DATA.sub(file, html)
 
-    def _file(self, doc: str, content: bytes, kind: str) -> str:
-        "The attributes of a picture that is a file, and loads as one scrolls to it."
+    def _file(self, doc: str, content: bytes, kind: str, sized: bool = False) -> str:
+        """The attributes of a picture that is a file, and loads as one scrolls to it; its place is kept until then.
+
+        sized: the HTML says how wide it is.
+        """
         name = f"{hashlib.sha256(content).hexdigest()[:16]}.{kind}"
         write(self.out / "extra" / "figures" / name, content)
         with Image.open(io.BytesIO(content)) as picture:
             width, height = picture.size
-        shape = f'style="aspect-ratio: {width} / {height}" loading="lazy" decoding="async"'
-        return f'{shape} data-w="{width}" src="{"../" * doc.count("/")}figures/{name}"'
+        box = "" if sized else f'width="{width}" height="{height}" '
+        shape = f'{box}style="aspect-ratio: {width} / {height}" loading="lazy" decoding="async"'
+        return f'{shape} src="{"../" * doc.count("/")}figures/{name}"'
 
     # the pages that are no notebooks
 

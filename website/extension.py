@@ -372,6 +372,8 @@ def html_page_context(app, pagename: str, templatename: str, context: dict, doct
             r'<span class="tex">(.*?)</span>', lambda m: setter().set(unescape(m.group(1))), body
         )
         body = _comments(pagename, body)
+        if '<details class="code' in body and 'class="stage"' not in body:
+            body = body.replace("</h1>", f"</h1>{_WAYS}", 1)
         body = re.sub(
             r"<table\b.*?</table>",
             r'<div class="wide" data-roll>\g<0></div>',
@@ -420,6 +422,7 @@ def _equations(app) -> None:
         path.write_text(f"course.equations({told})\n", encoding="utf-8")
 
 
+_WAYS = '<div class="ways-to-read" role="group" aria-label="How to read"></div>'  # site.js fills it
 _SKIP = nodes.raw | nodes.image | nodes.comment | addnodes.toctree
 
 

@@ -372,7 +372,7 @@ def test_the_way_to_read_is_remembered(open_):
     page.get_by_role("button", name="The path of pictures").click()
     assert page.locator("details.code .cell_input:visible").count() == 0
     assert page.locator("#s3-4").get_by_text("Every other β lies between the two").is_visible()
-    assert page.locator("section.off-path > p:visible").count() == 0
+    assert page.locator("section.off-path > :is(p, .equation):visible").count() == 0
     page.goto(page.url.replace("03_forward", "04_reverse").split("#")[0])
     assert page.locator("details.code .cell_input:visible").count() == 0
     page.goto(page.url.replace("04_reverse", "03_forward") + "#e3-3")  # on no path: it unfolds
@@ -465,6 +465,9 @@ def off_by_style(page, alone, nth: int) -> float:
 
 # A brace, a norm or a bar that grows is drawn in parts: an svg within the formula's.
 GROWS = "[...document.querySelectorAll('.equation .formula > svg')].flatMap((e, i) => (e.querySelector('svg') ? [i] : []))"
+WHOLE = (
+    "main, .content { max-width: none !important; width: 100% !important }"  # no formula scrolls
+)
 STRUCK = ".formula svg svg { overflow: visible !important }"
 
 
@@ -477,6 +480,8 @@ def test_braces_norms_and_bars_are_set_as_they_were_made(open_, lent, browser, w
     else:
         page = lent
         page.goto(written(name).as_uri())
+    page.set_viewport_size({"width": 1900, "height": 900})
+    page.add_style_tag(content=WHOLE)
     page.evaluate("document.querySelectorAll('details').forEach(e => { e.open = true })")
     places = page.evaluate(GROWS)
     with new_page(browser) as alone:

@@ -70,7 +70,7 @@
         near.disconnect();
         live();
       },
-      { rootMargin: "900px" },
+      { rootMargin: "2400px" }, // as far as a flick goes while they load
     );
     places.forEach((place) => near.observe(place));
   }
@@ -187,10 +187,8 @@
     reveal();
     reach();
   }
-  if (article && codes.length && !document.querySelector(".stage") && document.querySelector("div.cell")) {
-    const bar = make("div", { className: "ways-to-read" });
-    bar.setAttribute("role", "group");
-    bar.setAttribute("aria-label", "How to read");
+  const bar = document.querySelector(".ways-to-read"); // its place is kept in the page
+  if (bar) {
     const words = { everything: "Everything", pictures: aside.length ? "The path of pictures" : "Without code" };
     for (const [value, textContent] of Object.entries(words)) {
       const button = make("button", { type: "button", value, textContent });
@@ -200,10 +198,9 @@
       });
       bar.append(button);
     }
-    article.querySelector("h1")?.after(bar);
   }
   for (const section of aside) {
-    const button = make("button", { type: "button", className: "off-note", textContent: "Not on the path of pictures. Show it" });
+    const button = make("button", { type: "button", className: "off-note", textContent: "Show it" });
     button.addEventListener("click", () => {
       section.classList.add("shown");
       reach();
