@@ -162,7 +162,7 @@ BRIEF = {
         "elbo_estimate(p.q, p, four, 40,": "elbo_estimate(p.q, p, four, 8,",
         "bound_by_area(p, four, 40,": "bound_by_area(p, four, 8,",
         "tolerance=1e-3, generator=coins()": "tolerance=1e-1, generator=coins()",
-        "tolerance=1e-4, generator=coins()": "tolerance=3e-2, generator=coins()",
+        "tolerance=1e-4, generator=coins()": "tolerance=1e-2, generator=coins()",
         "torch.tensor([0, 2, 3, 7]).repeat(100)": "torch.tensor([0, 2, 3, 7]).repeat(10)",
         "torch.randn(400, 1, dtype=f64, generator=gen)": "torch.randn(40, 1, dtype=f64, generator=gen)",
         "torch.arange(400), k]": "torch.arange(40), k]",
