@@ -23,7 +23,7 @@ from .networks.denoiser import as_denoiser
 from .reverse import ExactReverse, ReverseProcess
 from .score import annealed_langevin, dsm_loss, langevin, score_of, tweedie, tweedie_cov
 from .sde import walk
-from .solvers import SOLVERS, Solver, even_grid, karras_grid, solve
+from .solvers import SOLVERS, Solver, cosine_grid, draw, even_grid, karras_grid, solve
 
 if TYPE_CHECKING:
     from . import data, explore, laws, plot, referee, teach, training
@@ -50,7 +50,7 @@ __all__ = [
     "DDPM", "DiT", "DiscretizedGaussian", "Distribution", "Elbo", "Empirical", "ExactReverse", "FlowMatching", "ForwardProcess",
     "Gaussian", "GaussianMixture", "Prediction", "ReverseProcess", "SOLVERS", "Schedule", "Solver", "UNet", "agree",
     "agree_mc", "annealed_langevin", "as_denoiser", "bits_per_dim", "bound_by_area", "check", "classified",
-    "constant_schedule", "cosine_schedule", "data", "digits", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss",
+    "constant_schedule", "cosine_grid", "cosine_schedule", "data", "digits", "draw", "dsm_loss", "elbo", "elbo_estimate", "elbo_loss",
     "even_grid", "exact_elbo", "explore", "fit", "flow", "flow_loss", "guided", "hint", "karras_grid", "langevin",
     "laws", "linear_schedule", "load_model", "load_pretrained", "log_prob_by_area", "log_prob_by_flow",
     "mean_and_stderr", "mnist", "noise_error", "plot", "quantile_flow", "referee", "save_model", "score_of",

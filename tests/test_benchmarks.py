@@ -152,10 +152,10 @@ def test_nobody_chooses_among_more_samplers_than_the_budget(monkeypatch):
 
 
 def test_the_defaults_walk_to_the_data():
-    "Ours is draw(p.respace(calls)) to the last digit; those of each package that is installed end near the flow."
+    "Ours is draw(p, n, calls); those of each package that is installed end near the flow."
     from samplers import defaults
 
-    from diffusion_math import ForwardProcess, GaussianMixture, linear_schedule
+    from diffusion_math import DDPM, ForwardProcess, GaussianMixture, draw, linear_schedule
     from diffusion_math.solvers import even_grid, solve
 
     means = torch.tensor([-0.4, 0.4])[:, None, None, None].expand(2, 1, 2, 2).contiguous()
@@ -165,9 +165,11 @@ def test_the_defaults_walk_to_the_data():
     denoise = lambda x, level: law.denoise(x, torch.tensor(level))
     schedule = linear_schedule(1000)
     found = defaults(schedule, "linear")
-    grid = ForwardProcess(schedule.respace(8)).schedule.log_snr.flip(0)
-    ours = found["diffusion_math (2m)"](denoise, z, 8)
-    torch.testing.assert_close(ours, solve(law, z, grid, "2m"))
+    asked = lambda x, level: law.denoise(x, level)
+    p = DDPM(asked, ForwardProcess(schedule), (1, 2, 2), predicts="x0")
+    own = draw(p, 64, 8, generator=torch.Generator().manual_seed(1))
+    z_own = torch.randn(64, 1, 2, 2, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(found["diffusion_math (unipc2)"](denoise, z_own, 8), own)
     for who, sampler in found.items():
         off = (sampler(denoise, z, 200) - truth).square().mean().sqrt().item()
         assert off < 0.1, f"{who}: {off:.3f}"

@@ -16,6 +16,8 @@ from diffusion_math import (
     GaussianMixture,
     Schedule,
     Solver,
+    cosine_grid,
+    cosine_schedule,
     even_grid,
     flow,
     karras_grid,
@@ -398,6 +400,26 @@ def test_grids_begin_and_end_where_they_should():
     assert error(own, [*sigma, 0.0]) < 1e-12  # their table 1: 18 steps from 80 to 0.002, then 0
 
 
+def test_the_cosine_grid_is_even_in_the_schedules_own_time():
+    for stretch in (0.5, 1.0, 2.0, 40.0):
+        grid = cosine_grid(-8, 9, 10, stretch)
+        assert grid[0] == -8 and grid[-1] == 9 and len(grid) == 11 and grid.dtype == F64
+        u = torch.exp(-grid / 2 / stretch).atan()
+        assert error(u.diff(), u.diff().mean().expand(10)) < 1e-12
+    own = cosine_schedule(1000, offset=0).log_snr[
+        10:991
+    ]  # each of its levels, where no beta is cut
+    grid = cosine_grid(own[-1].item(), own[0].item(), len(own) - 1, 1.0)
+    assert error(grid, own.flip(0)) < 1e-9
+    far = cosine_grid(-8, 9, 10, 1e4)
+    assert error(far, even_grid(-8, 9, 10)) < 1e-6
+    assert cosine_grid(-8, 9, 1, clean=True).tolist() == [-8, INF]
+    few, many = cosine_grid(-8, 9, 4, clean=True), cosine_grid(-8, 9, 400, clean=True)
+    u = torch.exp(-few / 4).atan()  # down to the data, u = 0, in even steps
+    assert error(u, torch.linspace(u[0], 0, 5, dtype=F64)) < 1e-12
+    assert many[-2] == 9 and many[-1] == INF and len(many) == 401
+
+
 def test_a_plan_is_the_cheapest_of_all_ways():
     "Every way through the levels, one by one; the cost of a step by the exact flow."
     x = torch.linspace(-2, 2, 16, dtype=F64)[:, None]
@@ -477,20 +499,22 @@ def test_a_ddpm_draws_by_a_solver():
     q = ForwardProcess(linear_schedule(12))
     for images in (False, True):
         p = DDPM(picture, q, event_shape=(1, 2, 2), images=images)
-        own, by = p.sample(3, seed(1), eta=0.0), draw(p, 3, "ddim", generator=seed(1))
+        levels = q.schedule.log_snr.flip(0)
+        own = p.sample(3, seed(1), eta=0.0)
+        by = draw(p, 3, solver="ddim", grid=levels, generator=seed(1))
         assert error(own, by) < 1e-5 and (not images or by.max() <= 1)
         path = draw(p, 3, generator=seed(1), trajectory=True)
-        assert path.shape == (13, 3, 1, 2, 2)
-        assert torch.equal(path[-1], draw(p, 3, SOLVERS["2m"], generator=seed(1)))
+        assert path.shape == (21, 3, 1, 2, 2)
+        assert torch.equal(path[-1], draw(p, 3, 20, SOLVERS["unipc2"], generator=seed(1)))
         assert torch.equal(path[0], p.sample(3, seed(1), eta=0.0, trajectory=True)[12])
-        short = draw(p, 3, "2m", [-9.0, 0.0, 3.0], seed(1))
+        short = draw(p, 3, solver="2m", grid=[-9.0, 0.0, 3.0], generator=seed(1))
         assert error(short, solve(p, path[0], [-9.0, 0.0, 3.0])) < (9 if images else 1e-6)
-        assert draw(p, 2, "heun", like=torch.empty(0, dtype=F64)).dtype == F64
+        assert draw(p, 2, 3, "heun", like=torch.empty(0, dtype=F64)).dtype == F64
     same = DDPM(SMOOTH_PLANE, ForwardProcess(linear_schedule(40)))
     double = {"like": torch.empty(0, dtype=F64)}
     own, by = (
         same.sample(9, seed(2), eta=0.0, **double),
-        draw(same, 9, "ddim", generator=seed(2), **double),
+        draw(same, 9, 40, "ddim", same.q.schedule.log_snr.flip(0), seed(2), **double),
     )
     assert error(own, by) < 1e-10  # the chain's own loop is DDIM's walk
 
@@ -500,6 +524,20 @@ def test_what_a_draw_refuses():
     q = ForwardProcess(linear_schedule(5))
     with pytest.raises(ValueError, match="event_shape"):
         draw(DDPM(picture, q), 2)
+
+
+@pytest.mark.parametrize(
+    "schedule", [linear_schedule(12), linear_schedule(1000), cosine_schedule(1000)]
+)
+@pytest.mark.parametrize("steps", [1, 2, 20, 300])
+def test_a_draw_asks_so_often_within_the_models_own_levels(schedule, steps):
+    asked, q = [], ForwardProcess(schedule)
+    says = lambda x, level: (asked.append(level.unique().item()), x)[1]
+    draw(DDPM(says, q, (2,), predicts="x0"), 3, steps)
+    levels = schedule.log_snr.tolist()
+    assert len(asked) == steps and asked == sorted(asked)
+    assert asked[0] == pytest.approx(max(levels[-1], -2 * math.log(80)), rel=1e-6)
+    assert asked[-1] <= levels[1] * (1 + 1e-6)
 
 
 # ---- shapes, dtypes, devices

@@ -46,7 +46,7 @@ referee.schedule(p.q.schedule.alpha_bar[1:]) # a verdict in words; so for your n
 | `prediction_type`: `epsilon`, `v_prediction`, `sample` | `DDPM(..., predicts="eps")`, `"v"`, `"x0"` |
 | `variance_type` | `DDPM(..., variance="posterior")`, `"beta"`, or a function |
 | `alphas_cumprod[t]`, which counts from 0 | `q.schedule.alpha_bar[t]`, where t = 0 is the data and t = 1 the first step |
-| `set_timesteps(50)` | `p.respace(50)`, or `p.sample(n, solver=...)` |
+| `set_timesteps(50)` | `p.respace(50)`, or `draw(p, n, steps=50)` |
 | `sigma`, log(α/σ) | `log_snr`, which is log(α²/σ²): twice that |
 
 The objects and verbs of the chapters come from `diffusion_math` itself, the rest from its room, as in

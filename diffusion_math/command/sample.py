@@ -42,8 +42,8 @@ def _by_chain(p: DDPM, x_T: Tensor, generator: Generator, o: Namespace, shown: b
 
 
 def _by_solver(p: DDPM, x_T: Tensor, generator: Generator, o: Namespace, shown: bool) -> Tensor:
-    "The probability flow, through the model's own noise levels."
-    return draw(p, len(x_T), o.solver, generator=generator, progress=shown)
+    "The probability flow, in the steps that draw takes."
+    return draw(p, len(x_T), o.steps, o.solver or BEST, generator=generator, progress=shown)
 
 
 def _ends(p: DDPM) -> tuple[float, float]:
@@ -75,7 +75,7 @@ def draw_samples(
 ) -> Float[Tensor, "n *event"]:
     "n draws of p, each of its class in y, o.batch at a time; they come back on the CPU. shown: with a progress bar."
     device = next(p.parameters()).device
-    by = _by_dice if o.sde is not None else _by_chain if o.solver is None else _by_solver
+    by = _by_dice if o.sde is not None else _by_solver if o.eta is None else _by_chain
     by = by if o.inpaint is None else _by_pasting
     generator, drawn = Generator(device).manual_seed(o.seed), []
     for i in range(0, n, o.batch):
@@ -96,6 +96,7 @@ def _picture_file(text: str) -> Path:
     return path
 
 
+BEST = "unipc2"  # draw's own
 LETTERS = 16  # of a word
 SAMPLE = 16  # bytes that a number of a picture takes at once: as it was drawn, joined, as a level
 
@@ -156,7 +157,7 @@ def _sample(args: Namespace) -> None:
         raise ValueError(f"argument --solver: takes the steps in place of {other}; leave one out")
     p, names = options.load_named(o.model, o.device)
     by_pasting = o.inpaint is not None
-    by_level = o.sde is not None or by_pasting
+    by_level = o.eta is None
     if not by_level and o.steps > p.T:
         raise ValueError(
             f"argument --steps: must be at most {p.T}, the steps of the model, got {o.steps}"
@@ -174,13 +175,14 @@ def _sample(args: Namespace) -> None:
     p = p if by_level else p.respace(o.steps)
     x = draw_samples(p, o.n, y, o, shows_progress(o))
     save_pictures(x, o.out, y, o.cols)
-    more = f" of {o.solver}" if o.solver else f", each taken {o.again} times" * by_pasting
+    by_solver = by_level and o.sde is None and not by_pasting
+    more = f" of {o.solver or BEST}" * by_solver + f", each taken {o.again} times" * by_pasting
     print(f"{o.out}: {o.n} pictures by {o.steps} steps{more}")
 
 
 _EXAMPLES = """examples:
   diffusion-math sample --n 64 --out digits.png
-  diffusion-math sample --n 16 --solver 2m --steps 8 --out quick.png
+  diffusion-math sample --n 16 --steps 8 --out quick.png
   diffusion-math sample --model run --class 3 --steps 250 --eta 1 --out threes.npz
   diffusion-math sample --guidance 2 --out clearer.png
   diffusion-math sample --sde 1 --steps 100 --out walked.png
@@ -196,16 +198,16 @@ def add_sample(subcommands: Any) -> None:
     help, a_count = "draw pictures from a model", {"type": whole(1), "metavar": "N"}
     option = options.subcommand(subcommands, "sample", _sample, help, _EXAMPLES)
     options.model_option(option)
-    fresh = "the share of fresh noise a step: 0 is DDIM, 1 is DDPM"
+    fresh = "take the model's own steps, with this share of fresh noise: 0 is DDIM, 1 DDPM (default: a solver)"
     dial = "walk evenly in log SNR with this much dice instead: 0 is the flow, 1 the reverse SDE"
     which = "the class to draw, by its name; all of them in turn, or none, which leaves it open"
     option("--n", 64, f"how many (default: 64; {FILLINGS} with --inpaint)", **a_count)
     option("--out", Path("samples.png"), "FILE.png or FILE.npz", type=_picture_file, metavar="FILE")
     option("--steps", 50, "steps from noise to a picture", **a_count)
-    ways = "how the steps are taken, chapter 13 (default: the model's own steps, and --eta)"
+    ways = f"how the steps are taken, chapter 13 (default: {BEST})"
     option("--solver", None, ways, choices=tuple(SOLVERS))
-    option("--eta", 0.0, fresh, type=number(0, 1), metavar="X")
-    option("--sde", None, f"{dial} (default: the chain)", type=number(0), metavar="DIAL")
+    option("--eta", None, fresh, type=number(0, 1), metavar="X")
+    option("--sde", None, f"{dial} (default: a solver)", type=number(0), metavar="DIAL")
     option("--class", None, f"{which} (default: all, if the model has classes)", metavar="NAME")
     weight = "how far beyond what no class says: 1 is the class itself, 0 none, 2 to 5 clearer and less varied"
     option("--guidance", 1.0, weight, type=number(0, 1000), metavar="W")

@@ -331,10 +331,10 @@ def _draw_sheet(o: Namespace, p: DDPM, classes: int, path: Path) -> None:
     "A sheet of samples, a column for each class where that fits."
     cols = classes if 2 <= classes <= 16 else 8
     y = torch.arange(8 * cols) % classes if classes else None
-    p, n = p.respace(min(50, p.T)), 8 * cols
+    n, steps = 8 * cols, 20
     if not (o.quiet or shows_progress(o)):
-        options.say(f"drawing {n} samples in {p.T} steps")
-    ways = {"eta": 0.0, "solver": None, "sde": None, "inpaint": None, "guidance": 1.0}
+        options.say(f"drawing {n} samples in {steps} steps")
+    ways = dict.fromkeys(("eta", "solver", "sde", "inpaint")) | {"steps": steps, "guidance": 1.0}
     how = Namespace(**ways, seed=o.seed, batch=n)
     save_pictures(draw_samples(p, n, y, how, shows_progress(o)), path, cols=cols)
 

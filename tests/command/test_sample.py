@@ -64,9 +64,13 @@ def test_samples_are_the_models(run, tmp_path):
 def test_samples_by_a_solver(run, tmp_path, capsys):
     assert sample(run, tmp_path / "a.npz", "--n 3 --steps 4 --solver 2m --class none") == 0
     assert "3 pictures by 4 steps of 2m" in capsys.readouterr().out
-    p = load_model(run / "model.safetensors").respace(4)
-    x = draw(p, 3, "2m", generator=torch.Generator().manual_seed(0))
+    p = load_model(run / "model.safetensors")
+    x = draw(p, 3, 4, "2m", generator=torch.Generator().manual_seed(0))
     assert (load_pictures(tmp_path / "a.npz").x - x).abs().max() <= 1 / 255 + 1e-6
+    assert sample(run, tmp_path / "c.npz", "--n 3 --steps 4 --class none") == 0
+    assert "3 pictures by 4 steps of unipc2" in capsys.readouterr().out
+    x = draw(p, 3, 4, generator=torch.Generator().manual_seed(0))
+    assert (load_pictures(tmp_path / "c.npz").x - x).abs().max() <= 1 / 255 + 1e-6
     assert sample(run, tmp_path / "b.npz", "--n 1 --steps 2 --solver 2m --eta 0.5") == 1
     assert "argument --solver: takes the steps in place of --eta" in told(capsys)
 
@@ -109,7 +113,7 @@ def test_a_walk_may_have_more_steps_than_the_model_and_as_few_as_one(run, tmp_pa
     assert sample(run, tmp_path / "a.png", "--n 2 --steps 30 --sde 0") == 0
     assert sample(run, tmp_path / "a.png", "--n 2 --steps 1 --sde 1") == 0
     capsys.readouterr()
-    assert sample(run, tmp_path / "a.png", "--n 2 --steps 30") == 1
+    assert sample(run, tmp_path / "a.png", "--n 2 --steps 30 --eta 0") == 1
     assert "argument --steps: must be at most 20, the steps of the model, got 30" in told(capsys)
     assert sample(run, tmp_path / "a.png", "--n 2 --sde 1 --eta 0.5") == 1
     assert "argument --sde: has a dial in place of --eta" in told(capsys)
