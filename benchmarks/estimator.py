@@ -59,7 +59,7 @@ def main() -> None:
     x0 = digits("test")[: groups * b]
     for name, schedule in SCHEDULES.items():
         q = ForwardProcess(schedule)
-        p, generator = shipped._through(q), torch.Generator().manual_seed(0)
+        p, generator = shipped.changed(q=q), torch.Generator().manual_seed(0)
         pilot = elbo_estimate(
             q, p, digits()[:16], 4, "both", decoder=p.decode, generator=generator
         ).shares.double()

@@ -18,7 +18,7 @@ import torch
 from common import peer, without
 
 from diffusion_math import Schedule
-from diffusion_math.solvers import SOLVERS, even_grid, karras_grid, solve
+from diffusion_math.solvers import SOLVERS, cosine_grid, even_grid, karras_grid, solve
 
 Denoise = Callable[[torch.Tensor, float], torch.Tensor]
 Sampler = Callable[[Denoise, torch.Tensor, int], torch.Tensor]
@@ -350,16 +350,18 @@ def defaults(schedule: Schedule, kind: str) -> dict[str, Sampler]:
     """What the packages' own documentation has a reader type, nothing chosen: {who: sampler}.
 
     schedule, of that kind ("linear" or "cosine") with 1,000 levels, is the network's own; a package that takes one is
-    told it, as its reader would. Ours: draw(p.respace(calls), n), which is 2m. diffusers: the pipeline's DDIMScheduler,
+    told it, as its reader would. Ours: draw(p, n, calls), which is unipc2. diffusers: the pipeline's DDIMScheduler,
     and DPMSolverMultistepScheduler as its page constructs it. k-diffusion: sample.py with the settings of
     configs/config_mnist.json. azula: the README's VP schedule and its DDIMSampler. smalldiffusion: the README's ten lines.
     denoising-diffusion-pytorch: the README's GaussianDiffusion with sampling_timesteps.
     """
 
     def ours(oracle, z, calls):
-        return solve(asked(oracle), z, schedule.respace(calls).log_snr.flip(0), "2m")
+        first, last = (schedule.log_snr[t].item() for t in (schedule.T, 1))
+        grid = cosine_grid(max(first, -2 * math.log(80)), last, calls, clean=True)
+        return solve(asked(oracle), z, grid, "unipc2")
 
-    out = {"diffusion_math (2m)": counted(ours)}
+    out = {"diffusion_math (unipc2)": counted(ours)}
     if (d := peer("diffusers")) is not None:
         told = {"beta_schedule": {"linear": "linear", "cosine": "squaredcos_cap_v2"}[kind]}
         out["diffusers (DDIM)"] = counted(partial(diffusers_ddim, d, told))

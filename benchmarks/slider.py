@@ -28,7 +28,7 @@ from diffusion_math import ForwardProcess, digits, explore, linear_schedule
 
 x0 = digits("test")[:1]
 q, eps = ForwardProcess(linear_schedule()), torch.randn(1, 1, 28, 28)"""
-EXPLORER = "NoisingExplorer(x0, 'linear', T=1000, t=500)"
+EXPLORER = "explore.NoisingExplorer(x0, 'linear', T=1000, t=500)"
 INTERACT = """def draw(t):
     law = q.marginal(x0, t)
     plt.figure(figsize=(3, 3))
