@@ -58,10 +58,15 @@ class _Handler(SimpleHTTPRequestHandler):
         self.wfile.write(body)
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request, client_address) -> None:
+        "A browser that goes away in the middle of a file is none."
+
+
 @contextmanager
 def served(site: Path) -> Iterator[str]:
     "The site from a server of its own, while this lasts: its address."
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, directory=site))
+    server = _Server(("127.0.0.1", 0), functools.partial(_Handler, directory=site))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/"

@@ -465,9 +465,9 @@ def off_by_style(page, alone, nth: int) -> float:
 
 # A brace, a norm or a bar that grows is drawn in parts: an svg within the formula's.
 GROWS = "[...document.querySelectorAll('.equation .formula > svg')].flatMap((e, i) => (e.querySelector('svg') ? [i] : []))"
-WHOLE = (
-    "main, .content { max-width: none !important; width: 100% !important }"  # no formula scrolls
-)
+# So wide that no formula scrolls.
+WIDE_ENOUGH = ("body", ".content", ".text_cell_render", ".output_markdown")
+WHOLE = f"{', '.join(WIDE_ENOUGH)} {{ max-width: none !important; width: 100% !important }}"
 STRUCK = ".formula svg svg { overflow: visible !important }"
 
 
