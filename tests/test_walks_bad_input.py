@@ -57,8 +57,8 @@ CALLS = [
      dial=(1.0, NUMBER), generator=(None, RANDOM), trajectory=(True, FLAG))),
     (solvers.solve, dict(denoiser=(SAYS, DENOISER), x=(X, TENSOR), grid=([0.0, 1.0], GRID), solver=("2m", SOLVER),
      generator=(None, RANDOM), trajectory=(True, FLAG), progress=(False, FLAG))),
-    (solvers.draw, dict(p=(P, DENOISER), n=(2, COUNT[:5]), steps=(2, COUNT), solver=("2m", SOLVER), grid=([0.0, 1.0], tuple(v for v in
-     GRID if v is not None)), generator=(None, RANDOM), progress=(False, FLAG), trajectory=(False, FLAG), like=(X,
+    (solvers.draw, dict(p=(P, DENOISER), n=(2, COUNT[:5]), steps=(2, COUNT), solver=("2m", SOLVER),
+     grid=([0.0, 1.0], tuple(v for v in GRID if v is not None)), generator=(None, RANDOM), progress=(False, FLAG), trajectory=(False, FLAG), like=(X,
      (*ANY, "3", 2.5)))),
     (solvers.even_grid, dict(start=(-1.0, END), end=(1.0, END), steps=(2, COUNT), clean=(True, FLAG))),
     (solvers.karras_grid, dict(start=(-1.0, END), end=(1.0, END), steps=(2, COUNT), rho=(7.0, (*NUMBER, 0.0)),
