@@ -207,7 +207,9 @@ BRIEF = {
         "torch.full((32,), 3)": "torch.full((16,), 3)",
     },
     "17_inverse_problems.ipynb": {
-        "(0.2, 100), (0.3, 100), (1.0, 100), (0.1, 400)": "(0.3, 40)",
+        "(0.2, 100), (0.3, 100), (1.0, 100), (0.1, 400)": "(0.2, 40), (0.3, 40), (1.0, 40), (0.1, 40)",
+        "torch.randn(48, 1, 28, 28, dtype=f64": "torch.randn(4, 1, 28, 28, dtype=f64",
+        "way = (-8.0, 8.0, 50)": "way = (-8.0, 8.0, 4)",
         "noise(n), -8.0, 4.0, 16, 1.0, gen), 4.0)": "noise(n), -8.0, 4.0, 3, 1.0, gen), 4.0)",
         "noise(120), -8.0, 4.0, 16, 1, gen)": "noise(120), -8.0, 4.0, 3, 1, gen)",
     },
@@ -236,7 +238,7 @@ BRIEF = {
         "drawn = population.sample(1500, gen)": "drawn = population.sample(400, gen)",
         'digits("test")[:8]': 'digits("test")[:2]',
         "long = {4: 200, 16: 400, 64: 1500, 256: 1500}": "long = {4: 50, 16: 50, 64: 50, 256: 50}",
-        "fifty, places = given[:50], (-1.0, 0.0, 1.0, 2.0)": "fifty, places = given[:10], (-1.0, 2.0)",
+        "fifty, places = given[:50], (-1.0, 0.0, 1.0, 2.0)": "fifty, places = given[:10], (-1.0, 0.0, 1.0, 2.0)",
     },
 }
 TRAINED = {
