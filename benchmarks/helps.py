@@ -1,10 +1,10 @@
-"""Chapter 6's two networks from several seeds: what the paper's loop and the helped one draw, drawn alike.
+"""Chapter 6's two networks from several seeds: what the bare loop and the helped one draw, drawn alike.
 
     python benchmarks/helps.py --seeds 0 1 2             # the table of 6.8: about six minutes a seed on one core
     python benchmarks/helps.py --seeds 0 1 --undo        # the one of 6.11: one help undone, 700 steps of training
 
 Everything is as in the chapter: 10,000 digits, 1,500 steps of 32, the same two small networks, the same small judge. Both
-draw 200 pictures in 50 steps whose x_0 is clipped, and the paper's also 100 by Algorithm 2 itself, 1,000 steps without
+draw 200 pictures in 50 steps whose x_0 is clipped, and the bare loop's also 100 by Algorithm 2 itself, 1,000 steps without
 a clip. "sure": the share of pictures to which the judge gives one class more than 95 %. "right": the share
 that it reads as the class that was asked for. "away": the mean distance to the nearest training digit.
 """
@@ -65,7 +65,7 @@ def new_network(seed: int, **more) -> UNet:
     return UNet(width=16, mults=(1, 4), **more).to(memory_format=torch.channels_last)
 
 
-def by_the_paper(seed: int) -> DDPM:
+def by_the_bare_loop(seed: int) -> DDPM:
     "Algorithm 1, as in 6.5."
     network, s = new_network(seed), PAPER.schedule
     a, b = (table.sqrt().float().view(-1, 1, 1, 1) for table in (s.alpha_bar, s.noise_var))
@@ -93,6 +93,7 @@ def helped(seed: int, undo: str = "nothing", steps: int = 1500, warmup: int = 90
     p = DDPM(new_network(seed, classes=10), levels, pictures.shape[1:], says, images=True)
     plan = dict(steps=steps, batch=32, lr=8e-3, warmup=warmup, drop=0.1, seed=seed, log_every=steps)
     plan |= {"ema": 0.0 if undo == "average" else 0.99, "progress": False}
+    # undone, "weight" is the squared error of v: by 1 / alpha_bar, not 1 - alpha_bar, times that of the noise
     plan |= {"loss": "simple" if undo == "weight" else noise_loss}
     fit(p, pictures, labels=None if undo == "class" else LABELS, **plan)
     return p
@@ -112,11 +113,11 @@ def draw(p: DDPM, n: int, seed: int, y: torch.Tensor | None = None) -> torch.Ten
 
 
 def rows(seed: int):
-    "Both networks, drawn alike; and the paper's by its own algorithm."
+    "Both networks, drawn alike; and the bare loop's by its own algorithm."
     many = torch.arange(10).repeat(20)
-    p = by_the_paper(seed)
-    yield "paper, 50 clipped", draw(p.changed(images=True).respace(50), 200, seed), None
-    yield "paper, 1000", draw(p, 100, seed), None
+    p = by_the_bare_loop(seed)
+    yield "bare, 50 clipped", draw(p.changed(images=True).respace(50), 200, seed), None
+    yield "bare, 1000", draw(p, 100, seed), None
     p = helped(seed)
     yield "helped, 50 clipped", draw(p.respace(50), 200, seed, many), many
     yield "helped, g = 1.5, 50 clipped", draw(guided(p).respace(50), 200, seed, many), many
