@@ -19,7 +19,7 @@ from diffusion_math import as_denoiser, guided, linear_schedule, load_pretrained
 from diffusion_math.solvers import even_grid, solve
 
 SIZES, QUICK = (
-    {"ring": 2000, "784 pixels": 250, "digits": 10},
+    {"ring": 2000, "784 pixels": 250, "digits": 50},
     {"ring": 500, "784 pixels": 50, "digits": 4},
 )
 WEIGHTS = (1.0, 2.0, 4.0)
@@ -84,7 +84,9 @@ def main() -> None:
         better="less",
         samples=sizes,
         target="ours the nearest in every case",
-        note="All columns are plain defaults, ours too: nothing is chosen, polished or learned. DDIMScheduler and "
+        note="All columns are plain defaults: nothing is chosen case by case, polished or learned. Ours was chosen once, "
+        "for all cases: the least geometric mean at 5, 10 and 20 calls of these laws from other noise, among five "
+        "solvers and seven stretches of the cosine schedule's time, each from three noises. DDIMScheduler and "
         "denoising-diffusion-pytorch clip x_0 unless told otherwise, and guided guesses leave [-1, 1]. "
         "The network's flow is not the digits' law.",
     )

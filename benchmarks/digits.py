@@ -24,8 +24,8 @@ from diffusion_math.solvers import even_grid, solve
 from diffusion_math.training.merit import digit_judge, frechet, precision_recall
 
 CALLS, WEIGHTS = (5, 10, 20), (1.0, 2.0)
-PILOT, SHOWN, SETS, PIECE = 30, 2000, 5, 400
-QUICK = 10, 200
+PILOT, SHOWN, SETS, PIECE = 20, 500, 5, 250
+QUICK = 5, 100
 FINE = 100  # steps of the network's own flow
 FLOW, FRECHET = "off the flow", "Fréchet distance"
 

@@ -16,7 +16,7 @@ A ratio is taken repeat by repeat, with the contestants in turns (A B A B …): 
 
 Where samplers are compared, everybody has the same chances: the same noise and calls, the same levels beside those of
 its own, and at most 60 samplers to choose from; no row of ours has what a peer could not have had. `defaults.py` is a
-table of plain defaults, where nothing was chosen. Each row says on which day it was measured; *former version* marks a
+table of plain defaults, where nothing is chosen case by case. Each row says on which day it was measured; *former version* marks a
 row whose code of ours has been rewritten since and which has not been run again: its figures are that
 day's.
 """
@@ -110,7 +110,7 @@ def lines_picture(name: str, row: dict) -> Path | None:
     "Errors against the number of steps or calls, for rows whose cases end in '..., N steps' or '..., N calls'."
     from diffusion_math.plot import PALETTE, figure, style
 
-    kinds = unique(f["case"].rsplit(", ", 1)[0] for f in row["figures"])
+    kinds = row.get("picture") or unique(f["case"].rsplit(", ", 1)[0] for f in row["figures"])
     across = len(kinds) if len(kinds) <= 4 else -(-len(kinds) // 2)
     down = -(-len(kinds) // across)
     fig, axes = figure(down, across, width=13, height=4.2 * down, squeeze=False)
@@ -231,6 +231,9 @@ def said_of_former(row: dict) -> str:
     return f"*Former version*: {row['former']}"
 
 
+LONG = 13  # lines of a table that the page shows unfolded
+
+
 def section(name: str, row: dict) -> str:
     if "figures" not in row or row.get("skipped"):
         return (
@@ -244,7 +247,9 @@ def section(name: str, row: dict) -> str:
     if row.get("verdicts"):
         parts += [verdicts(row)] + ([said_of_former(row)] if row.get("former") else [])
         return "\n\n".join(parts) + "\n"
-    parts.append(table(row))
+    long = table(row)
+    folded = f"<details><summary>The numbers</summary>\n\n{long}\n\n</details>"
+    parts.append(folded if long.count("\n") > LONG else long)
     parts += more(row)
     if row.get("former"):
         parts.append(said_of_former(row))
@@ -291,10 +296,44 @@ def about(results: dict) -> str:
     return "\n\n".join(lines) + "\n"
 
 
+def advice(results: dict) -> str:
+    "Which sampler for how many calls, and what a wrong choice costs: from the defaults on digits, nothing chosen."
+    row = results["rows"].get("defaults", {})
+    found = {
+        (f["case"], f["who"]): f["value"] for f in row.get("figures", []) if "digits" in f["case"]
+    }
+    ours = next((who for _, who in found if who.startswith(OURS)), None)
+    if ours is None:
+        return ""
+    lines = [
+        "## Which sampler, then?",
+        "What a reader types with `p`, the digits' network, and what it costs to type something else: distances to the "
+        "network's own flow, from the row of defaults below, where every package does what its documentation says.",
+        "| calls | guidance | use | off by | DDIM of diffusers costs | the best of the other defaults |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for case in unique(case for case, _ in found):
+        said, calls = case.split(", ")[1:]
+        others = {who: v for (of, who), v in found.items() if of == case and who != ours}
+        best, mine = min(others, key=others.get), found[case, ours]
+        ddim = next((v / mine for who, v in others.items() if who == "diffusers (DDIM)"), None)
+        n, w = int(calls.split()[0]), said.split(" = ")[1]
+        typed = f"`draw(p, n, {n})`" if w == "1" else f"`draw(p.guided({w}), n, {n})`"
+        cells = calls, said, typed, number(mine), f"{number(ddim)} times", ratio(best, others, mine)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n\n".join(lines[:2]) + "\n\n" + "\n".join(lines[2:]) + "\n"
+
+
+def ratio(best: str, others: dict[str, float], mine: float) -> str:
+    return f"{best}, {number(others[best] / mine)} times"
+
+
 def write(results: dict, order: list[str]) -> None:
     later = {
         name: {"skipped": f"not run yet: `python benchmarks/run.py --only {name}`"}
         for name in order
     }
     rows = [section(name, (later | results["rows"])[name]) for name in order]
-    (HERE / "README.md").write_text("\n".join([HEAD, about(results), *rows]), encoding="utf-8")
+    (HERE / "README.md").write_text(
+        "\n".join([HEAD, advice(results), about(results), *rows]), encoding="utf-8"
+    )

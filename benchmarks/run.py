@@ -26,6 +26,7 @@ ROWS = [
     "correctness",
     "defaults",
     "known_distribution",
+    "digits",
     "three_minutes",
     "referee",
     "estimator",
@@ -34,8 +35,8 @@ ROWS = [
     "course",
     "gpu",
 ]
-SLOW = {"course"}  # only in full mode
-NEEDS_MNIST = {"three_minutes"}
+SLOW = {"course", "digits"}  # only in full mode
+NEEDS_MNIST = {"digits", "three_minutes"}
 
 
 def kept() -> dict:
