@@ -220,6 +220,7 @@ BRIEF = {
         "for _ in range(1500):": "for _ in range(300):",
         "reader, rounds, losses = Reads(), 5000, []": "reader, rounds, losses = Reads(), 50, []",
         "text = language.sample(50_000, gen)": "text = language.sample(2_000, gen)",
+        "spots, dice = 4000,": "spots, dice = 500,",
     },
     "15b_more_slips.ipynb": {
         "def without_dice(share, steps=200)": "def without_dice(share, steps=100)",
