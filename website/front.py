@@ -207,8 +207,9 @@ hide-toc: true
 <div class="cards">
 <div class="card">
 
-**Every equation runs.** There are {many} numbered ones. Beside each stands the code that is the formula, and a check that
-finds the answer in another way. Point at a number such as (3.4), wherever you meet it, and you see the equation.
+**Every equation runs.** There are {many} numbered ones. What they compute stands beside them as code, and what they claim
+is checked by something that finds the answer in another way. Point at a number
+such as (3.4), wherever you meet it, and you see the equation.
 
 </div><div class="card">
 
