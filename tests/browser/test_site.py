@@ -441,14 +441,26 @@ def ink(png: bytes) -> np.ndarray:
     return np.abs(grey - np.median(grey)) > 60
 
 
+def in_sight(page, e) -> dict:
+    "Where e stands once it stands still, whole in the window: another medium moves what is above it."
+    for _ in range(40):
+        e.evaluate("e => e.scrollIntoView({ block: 'center', behavior: 'instant' })")
+        page.wait_for_timeout(50)
+        box = e.bounding_box()
+        page.wait_for_timeout(50)
+        inside = 8 <= box["y"] and box["y"] + box["height"] + 8 <= page.viewport_size["height"]
+        if inside and box == e.bounding_box():
+            return box
+    raise AssertionError(f"a formula does not come to rest in the window: {box}")
+
+
 def off_by_style(page, alone, nth: int) -> float:
     "The share of a formula's ink that is elsewhere than where it was set."
     svg = page.locator(".equation .formula > svg").nth(nth)
-    svg.scroll_into_view_if_needed()
     width, height, html = svg.evaluate(ALONE)
     alone.set_content(f'<body style="margin: 0; background: #fff">{html}</body>')
     clip = {"x": 12, "y": 12, "width": width + 16, "height": height + 16}
-    box = svg.bounding_box()
+    box = in_sight(page, svg)
     here = {"x": box["x"] - 8, "y": box["y"] - 8, "width": width + 16, "height": height + 16}
     due, seen = ink(alone.screenshot(clip=clip)), ink(page.screenshot(clip=here))
     size = [min(a, b) for a, b in zip(due.shape, seen.shape, strict=True)]
@@ -464,6 +476,7 @@ GROWS = "[...document.querySelectorAll('.equation .formula > svg')].flatMap((e, 
 # So wide that no formula scrolls.
 WIDE_ENOUGH = ("body", ".content", ".text_cell_render", ".output_markdown")
 WHOLE = f"{', '.join(WIDE_ENOUGH)} {{ max-width: none !important; width: 100% !important }}"
+STRAY = 0.04  # of the ink: a small formula in a lighter black loses 0.03 at its edges
 STRUCK = ".formula svg svg { overflow: visible !important }"
 
 
@@ -484,11 +497,11 @@ def test_braces_norms_and_bars_are_set_as_they_were_made(open_, lent, browser, w
         for media in ("screen", "print"):
             page.emulate_media(media=media, color_scheme="light")
             off = {i: off_by_style(page, alone, i) for i in places}
-            assert {i: v for i, v in off.items() if v > 0.02} == {}
+            assert {i: v for i, v in off.items() if v > STRAY} == {}
         page.emulate_media(media="screen", color_scheme="light")
         page.add_style_tag(content=STRUCK)
         if name == "05_elbo":  # the measure sees braces that run on
-            assert max(off_by_style(page, alone, i) for i in places) > 0.02
+            assert max(off_by_style(page, alone, i) for i in places) > STRAY
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -119,6 +119,7 @@ def test_a_swipe_over_the_strip_or_the_curves_scrolls(handset, tmp_path, where):
     before, top = state(page), scrolled(page)
     page.finger((x, y), (x, y - 200))
     page.wait_for_function("top => window.scrollY > top + 100", arg=top)
+    settled(page)
     assert state(page) == before
     box = place_.bounding_box()
     x, y, top = box["x"] + 0.7 * box["width"], box["y"] + 0.5 * box["height"], scrolled(page)

@@ -131,7 +131,7 @@ def test_options_that_do_not_fit(argv, words, capsys):
         ("sample --model empty", "argument --model: empty holds no model.safetensors"),
         ("sample --model file.txt", "argument --model: file.txt"),
         (
-            "sample --model m.safetensors --steps 21",
+            "sample --model m.safetensors --steps 21 --eta 0",
             "argument --steps: must be at most 20, the steps of the model, got 21",
         ),
         (
