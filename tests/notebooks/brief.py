@@ -246,6 +246,7 @@ BRIEF = {
 TRAINED = {
     "05_elbo.ipynb": ["assert nature < least < after.total.mean() < least + 0.1"],
     "06_ddpm.ipynb": ['assert sure["the bare loop"] < sure["helped"]'],
+    "19_letters.ipynb": [" and 0.02 < low < 0.4"],
     "17_inverse_problems.ipynb": ['assert mean_rank["DPS"] < 2.5 - 5 * 0.35'],
     "16_memory.ipynb": [
         "assert turns[4] < turns[16] < turns[64] and not turns[256]",
