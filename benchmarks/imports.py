@@ -15,6 +15,7 @@ def cpu_seconds(module: str) -> float | None:
     "User and system seconds of a fresh Python, threads included; None where the import fails."
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or each import compiles a checkout anew
     done = subprocess.run(
         [sys.executable, "-c", CODE.format(module)], env=environment, capture_output=True
     )
