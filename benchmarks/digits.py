@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import torch
 from common import arguments, figure, need_mnist, say
 from features import feature_network
-from known_distribution import LEADER, sent, told, verdict
+from known_distribution import LEADER, Case, sent, told, verdict
 from samplers import BUDGET, Sampler, of_all
 
 from diffusion_math import as_denoiser, guided, load_pretrained, mnist
@@ -30,18 +30,15 @@ FINE = 100  # steps of the network's own flow
 FLOW, FRECHET = "off the flow", "Fréchet distance"
 
 
-class Digits:
+class Digits(Case):
     "The network that ships, told classes in turn and guided by w: its flow from a pilot's noise, and from what is shown."
 
     def __init__(self, w: float, pilot: int, shown: int):
         self.p, self.w = load_pretrained("ddpm_mnist").requires_grad_(False), w
         self.last = self.p.q.schedule.log_snr[1].item()  # the least noise that it has seen
-        self.pilot = self.noise_and_flow([self.noise(pilot, 1000)])
-        sets = [self.noise(shown // SETS, 2000 + i) for i in range(SETS)]
-        self.shown = self.noise_and_flow(sets)
-
-    def noise(self, n: int, seed: int) -> torch.Tensor:
-        return torch.randn(n, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
+        self.pilot = self.noise_and_flow(pilot, 1000)
+        sets = [self.noise_and_flow(shown // SETS, 2000 + i) for i in range(SETS)]
+        self.shown = tuple(torch.cat(part) for part in zip(*sets, strict=True))
 
     def denoise(self, x: torch.Tensor, log_snr) -> torch.Tensor:
         level = torch.as_tensor(log_snr).flatten()[0].clamp(max=self.last)
@@ -50,9 +47,9 @@ class Digits:
         return asked(x, level).clamp(-1, 1)
 
     @torch.inference_mode()
-    def noise_and_flow(self, sets: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        fine, z = even_grid(-12.0, self.last, FINE, clean=True), torch.cat(sets)
-        return z, torch.cat([solve(self.denoise, part, fine, "3m") for part in z.split(PIECE)])
+    def noise_and_flow(self, n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+        z = torch.randn(n, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
+        return z, solve(self.denoise, z, even_grid(-12.0, self.last, FINE, clean=True), "3m")
 
     @torch.inference_mode()
     def walked(self, sampler: Sampler, calls: int, z: torch.Tensor) -> torch.Tensor:
@@ -62,15 +59,6 @@ class Digits:
     def off(self, x: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
         "How far each walk ends from the flow's end, (n,), in deviations of the flow's digits."
         return (x - end).square().flatten(1).mean(1).sqrt() / self.shown[1].var(0).mean().sqrt()
-
-    def tried(self, sampler: Sampler, calls: int) -> torch.Tensor:
-        "The pilot's walks; infinite where a sampler cannot do with so many calls."
-        z, end = self.pilot
-        try:
-            off = self.off(self.walked(sampler, calls, z), end)
-        except ValueError:
-            return torch.full((len(z),), math.inf)
-        return off.nan_to_num(math.inf)
 
 
 def balanced(kind: str, root, each: int | None = None) -> torch.Tensor:
