@@ -314,12 +314,13 @@ def advice(results: dict) -> str:
     ]
     for case in unique(case for case, _ in found):
         said, calls = case.split(", ")[1:]
-        others = {who: v for (of, who), v in found.items() if of == case and who != ours}
+        others = {who: v for (of, who), v in found.items() if of == case and who != ours and v}
         best, mine = min(others, key=others.get), found[case, ours]
         ddim = next((v / mine for who, v in others.items() if who == "diffusers (DDIM)"), None)
         n, w = int(calls.split()[0]), said.split(" = ")[1]
         typed = f"`draw(p, n, {n})`" if w == "1" else f"`draw(p.guided({w}), n, {n})`"
-        cells = calls, said, typed, number(mine), f"{number(ddim)} times", ratio(best, others, mine)
+        times = f"{number(ddim)} times" if ddim else "–"
+        cells = calls, said, typed, number(mine), times, ratio(best, others, mine)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n\n".join(lines[:2]) + "\n\n" + "\n".join(lines[2:]) + "\n"
 

@@ -18,7 +18,7 @@ import torch
 from common import peer, without
 
 from diffusion_math import Schedule
-from diffusion_math.solvers import SOLVERS, cosine_grid, even_grid, karras_grid, solve
+from diffusion_math.solvers import MOST_NOISE, SOLVERS, cosine_grid, even_grid, karras_grid, solve
 
 Denoise = Callable[[torch.Tensor, float], torch.Tensor]
 Sampler = Callable[[Denoise, torch.Tensor, int], torch.Tensor]
@@ -358,7 +358,7 @@ def defaults(schedule: Schedule, kind: str) -> dict[str, Sampler]:
 
     def ours(oracle, z, calls):
         first, last = (schedule.log_snr[t].item() for t in (schedule.T, 1))
-        grid = cosine_grid(max(first, -2 * math.log(80)), last, calls, clean=True)
+        grid = cosine_grid(max(first, MOST_NOISE), last, calls, clean=True)
         return solve(asked(oracle), z, grid, "unipc2")
 
     out = {"diffusion_math (unipc2)": counted(ours)}

@@ -174,10 +174,11 @@ def variance_of(name: str, value: Any) -> str | Callable:
 
 def short_enough(p: "DDPM", log_alpha: Tensor) -> None:
     "ValueError where the signal grows so much in a step that an eps, as good as networks know it, does not tell x_0."
-    grows = (log_alpha.min() / -2).exp().item()
-    if p.predicts == "eps" and not p.images and grows > FAR:
+    if p.predicts != "eps" or p.images:
+        return
+    if (grows := (log_alpha.min() / -2).exp().item()) > FAR:
         fits = f"predicts='eps' needs steps in which its errors grow {FAR} times at most"
-        cure = "let the network predict v, or take more steps or linear_schedule(); images=True clips x_0"
+        cure = "let the network predict v, or take more steps, of less noise; images=True clips x_0"
         raise ValueError(f"{fits}, got {grows:,.0f} times: {cure}")
 
 
@@ -323,7 +324,8 @@ class DDPM(ReverseProcess, nn.Module):
     def given(self, **cond: Any) -> "DDPM":
         """The same p, told something more: p.given(y=3) calls network(x_t, log_snr, y=3).
 
-        y=3 is one for all; y=torch.tensor([3, 1, 4]) one for each of three x_t.
+        y=3 is one for all; y=torch.tensor([3, 1, 4]) one for each of three x_t: a tensor with as many rows as
+        there are x_t, or x_0 in a bound, is always one for each.
         """
         return self.changed(cond=self.cond | cond)
 
@@ -346,8 +348,8 @@ class DDPM(ReverseProcess, nn.Module):
         checks.number("high", high, low)
 
         def both(x_t: Tensor, log_snr: Tensor, **cond: Any) -> Tensor:
-            told, untold = (self.changed(cond=c) for c in (cond, {}))
-            return guidance.guided(told, untold, w, low, high)(x_t, log_snr)
+            told, untold = (self.changed(cond=c).denoise for c in (cond, {}))
+            return guidance.beyond(told, untold, w, low, high, x_t, log_snr)
 
         p = DDPM(both, self.q, self.event_shape, "x0", self.variance, self.images)
         return p.changed(cond=self.cond)

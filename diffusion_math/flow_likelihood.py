@@ -136,10 +136,10 @@ def log_prob_by_flow(
     The flow carries a x0 from log_snr = start to end, where the noise is. start=None is 32, for the density of the data
     itself, and it is refused where the trace has not gone quiet there: a point mass has none. With a start of your own
     it is exactly the density of x_start / a. end=None is -64. A DDPM's network is asked at no level that it was not
-    trained for: None are those of t = 1 and of T. probes=None takes the exact trace, probes=k random signs, k
-    of them for each x0, the same all along its path. tolerance: how far off a step of SciPy's DOP853 may be, for each x0
-    on its own, in nats for each of its d dimensions, and in x as a share of the noise in it; in float64. None: 1e-10 for
-    an exact law, 1e-4 for whatever was learned, in float32.
+    trained for: None are those of t = 1 and of T, in the second walk too, and nothing is refused there. probes=None
+    takes the exact trace, probes=k random signs, k of them for each x0, the same all along its path. tolerance: how far
+    off a step of SciPy's DOP853 may be, for each x0 on its own, in nats for each of its d dimensions, and in x as a share
+    of the noise in it; in float64. None: 1e-10 for an exact law, 1e-4 for whatever was learned, in float32.
 
     second=True does it again with ten times the tolerance, and from 35 to -70 where these ends were not given, for error:
     twice what that changes, and 5 d tolerance, within which the integrator has stayed wherever we knew the answer. A

@@ -47,6 +47,21 @@ def test_each_place_of_an_equation_can_be_bent():
     assert words("y = a.sum(1)") == ["factor: a.sum(1)  ->  a.mean(1)"]
 
 
+def test_what_is_no_equation_is_left_alone():
+    for code in (
+        "agree(a + b, c / d)",
+        "assert a + b == c",
+        "print(a + b)",
+        "plot.curves(x, -y)",
+        "def f(a: 2 * n = 1 + 1): ...",
+        "y = f(dim=-1)",
+        "y = [-2.0, a[-1]]",
+        "raise ValueError(a + b)",
+        "y = 1.0 * a / 1",
+    ):
+        assert [w for w in words(code) if not w.startswith("factor: 1.0 * a")] == [], code
+
+
 def test_a_bent_equation_is_noticed_and_a_blind_check_reported(tmp_path):
     path = pages(
         tmp_path,

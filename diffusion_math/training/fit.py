@@ -308,10 +308,10 @@ def _warn_of(p: DDPM, batch: tuple, batches: Batches) -> None:
     x0, cond = batch[:2]
     if p.images and not x0.is_meta and 0 <= x0.min() < x0.max():
         says = "data has no number below 0, and pictures lie in [-1, 1] where p was made with images=True"
-        warnings.warn(f"{says}: 2 x - 1 takes [0, 1] there", stacklevel=3)
+        warnings.warn(f"{says}: 2 x - 1 takes [0, 1] there", stacklevel=4)
     if batches.classes is not None and "y" not in cond:
         says = "p.network was made with classes and is told none, so what it draws of a class stays untrained"
-        warnings.warn(f"{says}: give labels, or data of pairs (x, y)", stacklevel=3)
+        warnings.warn(f"{says}: give labels, or data of pairs (x, y)", stacklevel=4)
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def png(path: Path, array: np.ndarray) -> None:
 
 @pytest.mark.parametrize("channels", [2, 3, 4])
 def test_sixteen_bits_of_colour_and_see_through(tmp_path, channels):
-    "Grey or colour, over white by its alpha: no level is cut off, and none is off by more than one."
+    "Grey or colour, over white by its alpha: no level is cut off, and none is off by more than the two roundings."
     deep = RNG.randint(0, 65536, (9, 7, channels))
     deep[0, 0], deep[0, 1] = 0, 65535
     png(tmp_path / "a.png", deep)
