@@ -1,5 +1,6 @@
-"""README.md and its pictures, from results.json: no number in it is written by hand."""
+"""README.md, TABLES.md and their pictures, from results.json: no number in them is written by hand."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from common import HERE, unique
@@ -8,17 +9,22 @@ PICTURES = HERE / "pictures"
 OURS = "diffusion_math"
 HEAD = """# Benchmarks
 
-`make bench` makes an environment of its own, installs the peers from PyPI, runs every row on this machine one after the
-other, and writes this page and `results.json`. `make bench MODE=full` takes more repeats and the slow rows;
-`DATA=DIR` names the folder that holds `MNIST/raw`. Each script in this folder is one row and runs alone.
+The packages beside us, measured on one machine. Defaults come first, then what each package can do at its best, then
+speed and exactness. A picture a row; the numbers behind it are in [TABLES.md](TABLES.md).
 
-A ratio is taken repeat by repeat, with the contestants in turns (A B A B …): its median, and in brackets the quartiles.
+`make bench` makes an environment of its own, installs the peers from PyPI, runs every row one after the other, and writes
+this page, TABLES.md and `results.json`; `MODE=full` takes more repeats and the slow rows, `DATA=DIR` names the folder that
+holds `MNIST/raw`. Each row is one script of this folder and runs alone.
 
-Where samplers are compared, everybody has the same chances: the same noise and calls, the same levels beside those of
-its own, and at most 60 samplers to choose from; no row of ours has what a peer could not have had. `defaults.py` is a
-table of plain defaults, where nothing is chosen case by case. Each row says on which day it was measured; *former version* marks a
-row whose code of ours has been rewritten since and which has not been run again: its figures are that
-day's.
+Where samplers are compared, everybody gets the same noise, the same calls, the same levels beside those of its own, and at
+most 60 samplers to choose from. A *floor* is what the arithmetic alone costs, written out in torch for this one case; a
+ratio is taken repeat by repeat with the contestants in turns (A B A B …), and a dot stands at its median with its quartiles,
+unless a row says otherwise.
+"""
+TABLES = """# The numbers behind [the benchmarks](README.md)
+
+Written by the same run. In brackets: the quartiles, unless a row says otherwise. *Former version* marks a row whose code of
+ours has been rewritten since and which has not been run again.
 """
 
 
@@ -227,45 +233,147 @@ def how(row: dict) -> str:
     return said + (" (former version)" if row.get("former") else "")
 
 
-def said_of_former(row: dict) -> str:
-    return f"*Former version*: {row['former']}"
-
-
-LONG = 13  # lines of a table that the page shows unfolded
-
-
-def section(name: str, row: dict) -> str:
-    if "figures" not in row or row.get("skipped"):
-        return (
-            f"## {row.get('title', name)}\n\n{row.get('skipped') or 'failed: ' + row['failed']}\n"
-        )
-    parts = [
-        f"## {row['title']}",
-        f"Target: {row['target']}. {('In ' + row['unit'] + '. ') if row['unit'] else ''}"
-        f"Better is {row['better']}. `{name}.py`, {how(row)}.",
-    ]
+def tables(name: str, row: dict) -> str:
+    "All numbers of a row, for TABLES.md."
+    parts = [f'<a id="{name}"></a>\n\n## {row["title"]}']
+    parts.append(
+        f"{('In ' + row['unit'] + '. ') if row['unit'] else ''}Better is {row['better']}. "
+        f"`{name}.py`, {how(row)}."
+    )
     if row.get("verdicts"):
-        parts += [verdicts(row)] + ([said_of_former(row)] if row.get("former") else [])
-        return "\n\n".join(parts) + "\n"
-    long = table(row)
-    folded = f"<details><summary>The numbers</summary>\n\n{long}\n\n</details>"
-    parts.append(folded if long.count("\n") > LONG else long)
-    parts += more(row)
+        parts.append(verdicts(row))
+    else:
+        parts += [table(row), *more(row)]
+    parts += [row[key] for key in ("after",) if key in row]
     if row.get("former"):
-        parts.append(said_of_former(row))
-    many = any(f["case"].endswith((" steps", " calls")) for f in row["figures"])
-    path = (lines_picture if many else picture)(name, row)
-    if path is not None:
-        parts.append(
-            f"![{row['title']}: the table above as a picture]({path.relative_to(HERE).as_posix()})"
-        )
-    if "after" in row:
-        parts.append(row["after"])
+        parts.append(f"*Former version*: {row['former']}")
     if "failed_since" in row:
         parts.append(
             f"A later run failed ({row['failed_since']}); these are the numbers before it."
         )
     return "\n\n".join(parts) + "\n"
+
+
+def section(name: str, row: dict) -> str:
+    "A row on the page: what it was held to, whether it holds, and the picture."
+    parts = [
+        f"## {row['title']}",
+        f"Target: {row['target']}. **{held(name, row)}** {finding(name, row)} "
+        f"[The numbers](TABLES.md#{name}).",
+    ]
+    many = any(f["case"].endswith((" steps", " calls")) for f in row["figures"])
+    if not row.get("verdicts") and (path := (lines_picture if many else picture)(name, row)):
+        words = f"{row['title']}: the numbers as a picture"
+        parts.append(f"![{words}]({path.relative_to(HERE).as_posix()})")
+    return "\n\n".join(parts) + "\n"
+
+
+def of_case(row: dict, case: str) -> tuple[dict, list[dict]]:
+    "Our best figure of a case among those like a peer's (untold, say), and the peers', the best first; a base is no peer."
+    base = {row.get("base"), "floor", "held-out digits", "training digits"}
+    kinds = {like(f) for f in row["figures"] if not f["who"].startswith(OURS)}
+    figures = sorted(
+        (f for f in row["figures"] if f["case"] == case and f["value"] is not None),
+        key=lambda f: f["value"],
+    )
+    ours = [f for f in figures if f["who"].startswith(OURS)]
+    others = [f for f in figures if f not in ours and f["who"] not in base]
+    return next((f for f in ours if like(f) in kinds), ours[0]), others
+
+
+def like(f: dict) -> str:
+    "What a contestant was told, where its name says so."
+    return f["who"].partition(", ")[2]
+
+
+def cases(row: dict) -> list[str]:
+    "The cases in which ours has a figure."
+    mine = unique(f["case"] for f in row["figures"] if f["who"].startswith(OURS) and f["value"])
+    return [case for case in row.get("picture") or mine if case in mine]
+
+
+def within(bound: float) -> Callable[[dict], bool]:
+    return lambda row: all(of_case(row, case)[0]["value"] <= bound for case in cases(row))
+
+
+def ahead(row: dict) -> bool:
+    "Whether ours is below every peer in every case."
+    both = (of_case(row, case) for case in cases(row))
+    return all(mine["value"] < f["value"] for mine, others in both for f in others)
+
+
+def nearest(row: dict) -> bool:
+    "Whether no peer is ahead by more than the error of ours."
+    both = (of_case(row, case) for case in cases(row))
+    return all(
+        mine.get("low", mine["value"]) <= f["value"] for mine, others in both for f in others
+    )
+
+
+def soon(row: dict) -> bool:
+    "Whether ours after the first budget is ahead of each peer after the last."
+    first, *_, last = (case for case in cases(row) if "distance" in case)
+    return all(of_case(row, first)[0]["value"] < f["value"] for f in of_case(row, last)[1])
+
+
+def none_refused(row: dict) -> bool:
+    return all(not s["right code refused"] and not s["missed"] for s in row["styles"])
+
+
+def in_the_page(row: dict) -> tuple[float, float]:
+    "A step beside torch's, and the milliseconds of a digit."
+    of = {f["case"]: f["value"] for f in row["figures"] if f["who"] == "in the page"}
+    return of["a step"], of["a digit in 20 calls, ms"]
+
+
+MET: dict[str, Callable[[dict], bool]] = {  # the targets, as what decides them
+    "imports": within(1.1),
+    "noising": lambda row: within(1.15)(row) and ahead(row),
+    "reverse_step": lambda row: within(1.15)(row) and ahead(row),
+    "correctness": within(5e-7),
+    "defaults": nearest,
+    "known_distribution": lambda row: "behind in" not in row["note"],
+    "digits": lambda row: "behind in" not in row["note"],
+    "three_minutes": soon,
+    "referee": none_refused,
+    "estimator": lambda row: all(of_case(row, case)[0]["value"] < 1 for case in cases(row)),
+    "slider": ahead,
+    "page": lambda row: in_the_page(row)[0] <= 2 and in_the_page(row)[1] <= 250,
+}
+
+
+def held(name: str, row: dict) -> str:
+    "Whether a row's target is met."
+    return "" if name not in MET else "Met." if MET[name](row) else "Missed."
+
+
+def finding(name: str, row: dict) -> str:
+    "What a row found, in a sentence."
+    if row.get("verdicts"):
+        of = {k: sum(s[k] for s in row["styles"]) for k in ("right", "named", "refused", "missed")}
+        return (
+            f"Of {of['right']} right variants none is refused; of "
+            f"{of['named'] + of['refused'] + of['missed']} wrong ones {of['named']} are named, "
+            f"{of['refused']} refused without a name and {of['missed']} missed."
+        )
+    if name == "page":
+        step, digit = map(number, in_the_page(row))
+        return f"A step costs {step} of torch's, a digit {digit} ms."
+    if (note := row.get("note", "")).startswith(("Ours is the nearest", "Of walks")):
+        return note.partition(". ")[0].rstrip(".") + "."
+    said, both = [], [of_case(row, case) for case in cases(row)]
+    style = row.get("style", "g")
+    if len(both) > 4:
+        worst = max(mine["value"] for mine, _ in both)
+        peers = {}
+        for f in (f for _, others in both for f in others):
+            peers[f["who"]] = max(peers.get(f["who"], 0), f["value"])
+        least = min(peers, key=peers.get)
+        return f"At worst ours {number(worst, style)}; of the peers {least} {number(peers[least], style)}."
+    for (mine, others), case in zip(both, cases(row), strict=True):
+        near = f", {others[0]['who']} {number(others[0]['value'], style)}" if others else ""
+        said.append(f"{case}: {mine['who']} {number(mine['value'], style)}{near}")
+    return "; ".join(said) + "." if said else ""
 
 
 def about(results: dict) -> str:
@@ -280,9 +388,9 @@ def about(results: dict) -> str:
     }  # the row before leaves about cores
     if busy:
         lines.append(
-            "The machine was shared while these rows ran (the load average when each began): "
+            "The machine was shared while these rows ran (the load average when each began: "
             + ", ".join(f"{name} {load:g}" for name, load in busy.items())
-            + ". Ratios of turns hold up under that; plain seconds are inflated."
+            + "). A CPU second of one thread moves little under that; plain seconds are inflated."
         )
     lines.append(
         "Peers: "
@@ -297,44 +405,45 @@ def about(results: dict) -> str:
 
 
 def advice(results: dict) -> str:
-    "Which sampler for how many calls, and what a wrong choice costs: from the defaults on digits, nothing chosen."
-    row = results["rows"].get("defaults", {})
-    found = {
-        (f["case"], f["who"]): f["value"] for f in row.get("figures", []) if "digits" in f["case"]
-    }
-    ours = next((who for _, who in found if who.startswith(OURS)), None)
-    if ours is None:
+    "Which sampler for how many calls, and what a wrong choice costs: from the defaults on digits."
+    figures = results["rows"].get("defaults", {}).get("figures", [])
+    figures = [f for f in figures if "digits" in f["case"] and f["value"]]
+    if not any(f["who"].startswith(OURS) for f in figures):
         return ""
     lines = [
         "## Which sampler, then?",
-        "What a reader types with `p`, the digits' network, and what it costs to type something else: distances to the "
-        "network's own flow, from the row of defaults below, where every package does what its documentation says.",
-        "| calls | guidance | use | off by | DDIM of diffusers costs | the best of the other defaults |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "From the row of defaults below, on the network that ships, told the class of each digit and guided by w. A call "
+        "is one guess: with w above 1, two passes of the network. Distances are to the network's own flow, the root of "
+        "the mean square over pixels, in deviations of the flow's digits. Ours is `draw(p.given(y=y), n, calls)`, or "
+        "`draw(p.given(y=y).guided(w), n, calls)` with y the n classes; it clips x_0, which the flow does not. Bold: no peer is "
+        "nearer by more than one standard error. Between two rows, read the one with fewer calls.",
+        "| calls | w | ours | nearest default of another package | the farthest |\n| --- | --- | --- | --- | --- |",
     ]
-    for case in unique(case for case, _ in found):
+    for case in unique(f["case"] for f in figures):
         said, calls = case.split(", ")[1:]
-        others = {who: v for (of, who), v in found.items() if of == case and who != ours and v}
-        best, mine = min(others, key=others.get), found[case, ours]
-        ddim = next((v / mine for who, v in others.items() if who == "diffusers (DDIM)"), None)
-        n, w = int(calls.split()[0]), said.split(" = ")[1]
-        typed = f"`draw(p, n, {n})`" if w == "1" else f"`draw(p.guided({w}), n, {n})`"
-        times = f"{number(ddim)} times" if ddim else "–"
-        cells = calls, said, typed, number(mine), times, ratio(best, others, mine)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n\n".join(lines[:2]) + "\n\n" + "\n".join(lines[2:]) + "\n"
-
-
-def ratio(best: str, others: dict[str, float], mine: float) -> str:
-    return f"{best}, {number(others[best] / mine)} times"
+        row = sorted((f for f in figures if f["case"] == case), key=lambda f: f["value"])
+        mine = next(f for f in row if f["who"].startswith(OURS))
+        others = [f for f in row if f is not mine]
+        level = " (level)" if mine["low"] <= others[0]["value"] <= mine["high"] else ""
+        near, far = (f"{f['who']}, {number(f['value'])}" for f in (others[0], others[-1]))
+        ours = number(mine["value"])
+        ours = f"**{ours}**" if mine["value"] <= others[0]["value"] or level else ours
+        lines[-1] += f"\n| {calls} | {said.split(' = ')[1]} | {ours} | {near}{level} | {far} |"
+    return "\n\n".join(lines) + "\n"
 
 
 def write(results: dict, order: list[str]) -> None:
-    later = {
-        name: {"skipped": f"not run yet: `python benchmarks/run.py --only {name}`"}
-        for name in order
-    }
-    rows = [section(name, (later | results["rows"])[name]) for name in order]
-    (HERE / "README.md").write_text(
-        "\n".join([HEAD, advice(results), about(results), *rows]), encoding="utf-8"
-    )
+    "README.md and TABLES.md; a row that was never run says how to run it."
+    page, long = [HEAD, about(results), advice(results)], [TABLES]
+    for name in order:
+        row = results["rows"].get(name, {})
+        if "figures" in row and not row.get("skipped"):
+            page.append(section(name, row))
+            long.append(tables(name, row))
+        else:
+            why = row.get("skipped") or row.get("failed")
+            page.append(
+                f"## {row.get('title', name)}\n\n{why or 'not run yet'}: `python benchmarks/run.py --only {name}`\n"
+            )
+    (HERE / "README.md").write_text("\n".join(page), encoding="utf-8")
+    (HERE / "TABLES.md").write_text("\n".join(long), encoding="utf-8")

@@ -1,10 +1,10 @@
-"""Run the benchmarks one after the other, keep what they say in results.json, and write README.md from it.
+"""Run the benchmarks one after the other, keep what they say in results.json, and write README.md and TABLES.md from it.
 
 make bench                                # everything that fits into ten minutes
 make bench MODE=full                      # all of it
 python benchmarks/run.py --only imports noising     # some rows; the others stay as they are
 python benchmarks/run.py --add three_minutes FILE   # a row from what its script, run alone, printed into FILE
-python benchmarks/run.py --write          # README.md again, from results.json
+python benchmarks/run.py --write          # README.md and TABLES.md again, from results.json
 """
 
 import argparse
@@ -20,15 +20,15 @@ from report import write
 
 RESULTS = HERE / "results.json"
 ROWS = [
-    "imports",
-    "noising",
-    "reverse_step",
-    "correctness",
     "defaults",
     "known_distribution",
     "digits",
     "three_minutes",
     "referee",
+    "imports",
+    "noising",
+    "reverse_step",
+    "correctness",
     "estimator",
     "slider",
     "page",
@@ -88,7 +88,7 @@ def main() -> None:
     )
     parser.add_argument("--data", help="the folder that holds MNIST/raw")
     parser.add_argument(
-        "--write", action="store_true", help="run nothing: write README.md from results.json"
+        "--write", action="store_true", help="run nothing: write README.md and TABLES.md from results.json"
     )
     parser.add_argument(
         "--add", nargs=2, metavar=("ROW", "FILE"), help="take a row from what its script printed"

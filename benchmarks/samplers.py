@@ -346,20 +346,22 @@ def of_all() -> dict[str, dict[str, Sampler]]:
     return out
 
 
-def defaults(schedule: Schedule, kind: str) -> dict[str, Sampler]:
+def defaults(schedule: Schedule, kind: str, images: bool = False) -> dict[str, Sampler]:
     """What the packages' own documentation has a reader type, nothing chosen: {who: sampler}.
 
     schedule, of that kind ("linear" or "cosine") with 1,000 levels, is the network's own; a package that takes one is
-    told it, as its reader would. Ours: draw(p, n, calls), which is unipc2. diffusers: the pipeline's DDIMScheduler,
-    and DPMSolverMultistepScheduler as its page constructs it. k-diffusion: sample.py with the settings of
-    configs/config_mnist.json. azula: the README's VP schedule and its DDIMSampler. smalldiffusion: the README's ten lines.
-    denoising-diffusion-pytorch: the README's GaussianDiffusion with sampling_timesteps.
+    told it, as its reader would. Ours: draw(p, n, calls), which is unipc2 and clips where p.images. diffusers: the
+    pipeline's DDIMScheduler, and DPMSolverMultistepScheduler as its page constructs it. k-diffusion: sample.py with the
+    settings of configs/config_mnist.json. azula: the README's VP schedule and its DDIMSampler. smalldiffusion: the README's
+    ten lines. denoising-diffusion-pytorch: the README's GaussianDiffusion with sampling_timesteps.
     """
 
     def ours(oracle, z, calls):
         first, last = (schedule.log_snr[t].item() for t in (schedule.T, 1))
         grid = cosine_grid(max(first, MOST_NOISE), last, calls, clean=True)
-        return solve(asked(oracle), z, grid, "unipc2")
+        says = asked(oracle)
+        clipped = lambda x, log_snr: says(x, log_snr).clamp(-1, 1)
+        return solve(clipped if images else says, z, grid, "unipc2")
 
     out = {"diffusion_math (unipc2)": counted(ours)}
     if (d := peer("diffusers")) is not None:

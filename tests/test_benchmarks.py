@@ -307,3 +307,45 @@ def test_the_gpu_row_trains_and_samples_by_turns(device):
         f"{a}, {b}" for b in ("float32", "bfloat16") for a in ("training", "sampling")
     ]
     assert all(f["value"] == 1 and f["seconds"] > 0 for f in ours)
+
+
+def test_the_page_is_written_from_the_results(tmp_path, monkeypatch):
+    import json
+
+    import report
+    from run import ROWS
+
+    monkeypatch.setattr(report, "HERE", tmp_path)
+    monkeypatch.setattr(report, "PICTURES", tmp_path / "pictures")
+    report.write(json.loads((BENCHMARKS / "results.json").read_text(encoding="utf-8")), ROWS)
+    for name in ("README.md", "TABLES.md"):
+        written = (tmp_path / name).read_text(encoding="utf-8")
+        assert written == (BENCHMARKS / name).read_text(encoding="utf-8")
+    for path in (tmp_path / "pictures").iterdir():
+        assert (BENCHMARKS / "pictures" / path.name).is_file()
+
+
+def row_of(**values: list[float]) -> dict:
+    "A row of one case a word: what ours and two peers got in each, with errors of 0.1."
+    whos = "diffusion_math (told)", "floor", "azula", "diffusers"
+    return {
+        "base": "floor",
+        "figures": [
+            {"who": who, "case": case, "value": v, "low": v - 0.1, "high": v + 0.1}
+            for case, got in values.items()
+            for who, v in zip(whos, got, strict=True)
+        ],
+    }
+
+
+def test_a_target_can_be_missed():
+    import report
+
+    good, tied = row_of(a=[1.0, 0.5, 2.0, 3.0]), row_of(a=[1.0, 0.5, 0.95, 3.0])
+    behind = row_of(a=[1.0, 0.5, 2.0, 3.0], b=[1.0, 0.5, 3.0, 0.5])
+    assert report.within(1.0)(good) and not report.within(0.9)(good)
+    assert [report.ahead(row) for row in (good, tied, behind)] == [True, False, False]
+    assert [report.nearest(row) for row in (good, tied, behind)] == [True, True, False]
+    mine, others = report.of_case(behind, "b")
+    assert mine["value"] == 1.0 and [f["who"] for f in others] == ["diffusers", "azula"]
+    assert set(report.MET) <= set(__import__("run").ROWS)
