@@ -114,8 +114,11 @@ def picture(name: str, row: dict) -> Path | None:
 
 def lines_picture(name: str, row: dict) -> Path | None:
     "Errors against the number of steps or calls, for rows whose cases end in '..., N steps' or '..., N calls'."
+    from matplotlib import colormaps
+
     from diffusion_math.plot import PALETTE, figure, style
 
+    others = colormaps["Dark2"].colors
     kinds = row.get("picture") or unique(f["case"].rsplit(", ", 1)[0] for f in row["figures"])
     across = len(kinds) if len(kinds) <= 4 else -(-len(kinds) // 2)
     down = -(-len(kinds) // across)
@@ -132,13 +135,8 @@ def lines_picture(name: str, row: dict) -> Path | None:
                     for f in row["figures"]
                     if f["who"] == who and f["case"].rsplit(", ", 1)[0] == kind and f["value"]
                 ]
-                color = (
-                    PALETTE["data"]
-                    if who.startswith(OURS)
-                    else "black"
-                    if who == "floor"
-                    else PALETTE["noise"]
-                )
+                ours = who.startswith(OURS)
+                color = PALETTE["data"] if ours else "black" if who == "floor" else others[i]
                 ax.plot(
                     *(zip(*dots, strict=True) if dots else ((), ())),
                     marker=marks[i % len(marks)],
@@ -146,7 +144,8 @@ def lines_picture(name: str, row: dict) -> Path | None:
                     label=who,
                     linestyle="--" if who == "floor" else "-",
                     markersize=5,
-                    linewidth=1.2,
+                    linewidth=2.4 if ours else 1.2,
+                    zorder=3 if ours else 2,
                 )
             ax.set(xscale="log", yscale="log", xlabel=counts, title=kind.replace(", ", "\n"))
             steps = sorted({int(f["case"].split()[-2]) for f in row["figures"]})

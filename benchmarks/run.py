@@ -88,7 +88,9 @@ def main() -> None:
     )
     parser.add_argument("--data", help="the folder that holds MNIST/raw")
     parser.add_argument(
-        "--write", action="store_true", help="run nothing: write README.md and TABLES.md from results.json"
+        "--write",
+        action="store_true",
+        help="run nothing: write README.md and TABLES.md from results.json",
     )
     parser.add_argument(
         "--add", nargs=2, metavar=("ROW", "FILE"), help="take a row from what its script printed"
