@@ -412,9 +412,10 @@ def advice(results: dict) -> str:
     lines = [
         "## Which sampler, then?",
         "From the row of defaults below, on the network that ships, told the class of each digit and guided by w. A call "
-        "is one guess: with w above 1, two passes of the network. Distances are to the network's own flow, the root of "
-        "the mean square over pixels, in deviations of the flow's digits. Ours is `draw(p.given(y=y), n, calls)`, or "
-        "`draw(p.given(y=y).guided(w), n, calls)` with y the n classes; it clips x_0, which the flow does not. Bold: no peer is "
+        "is one guess: with w above 1, two passes of the network. Distances are to the flow of the guess that a package "
+        "walks on (clipped to [-1, 1] or not), the root of the mean square over pixels, in deviations of the flow's "
+        "digits. Ours is `draw(p.given(y=y), n, calls)`, or `draw(p.given(y=y).guided(w), n, calls)` with y the n "
+        "classes. Bold: no peer is "
         "nearer by more than one standard error. Between two rows, read the one with fewer calls.",
         "| calls | w | ours | nearest default of another package | the farthest |\n| --- | --- | --- | --- | --- |",
     ]

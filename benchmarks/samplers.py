@@ -346,6 +346,13 @@ def of_all() -> dict[str, dict[str, Sampler]]:
     return out
 
 
+CLIP = (  # who clips x_0 of pictures unless told otherwise
+    "diffusion_math (unipc2)",
+    "diffusers (DDIM)",
+    "denoising-diffusion-pytorch (DDIM)",
+)
+
+
 def defaults(schedule: Schedule, kind: str, images: bool = False) -> dict[str, Sampler]:
     """What the packages' own documentation has a reader type, nothing chosen: {who: sampler}.
 
