@@ -17,7 +17,6 @@ BRIEF = {
         "steps = 3000\n": "steps = 100\n",
         "torch.linspace(-6, 5, 100, dtype=f64)": "torch.linspace(-6, 5, 10, dtype=f64)",
         "torch.randn(200, 1, 24, 24,": "torch.randn(40, 1, 24, 24,",
-        "classes = all_ten.repeat(20)\n": "classes = all_ten.repeat(4)\n",
     },
     "01_data_distribution.ipynb": {
         "respace(50)": "respace(5)",
