@@ -171,6 +171,7 @@ BRIEF = {
         "z = draws(coin, levels, 400_000, gen)": "z = draws(coin, levels, 200_000, gen)",
         "costs = draws(coin, levels, 400_000, gen)": "costs = draws(coin, levels, 200_000, gen)",
         "lengths = [5, 10, 50, 1000]\n": "lengths = [5, 6, 8, 10]\n",
+        "above_entropy(linear_schedule(1000))": "above_entropy(linear_schedule(100))",
         "for T in (20, 80, 320):": "for T in (10, 40, 160):",
         "off[20] > 4 * off[80] > 16 * off[320] > 0": "off[10] > 4 * off[40] > 16 * off[160] > 0",
         "off[80] < 5 * off[320]": "off[40] < 5 * off[160]",
