@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import checks
 from .arguments import several
-from .palette import INCHES, figure, style
+from .palette import INCHES, figure, matplotlib, style
 from .showing import show
 
 __all__ = ["WHISKER", "color_bar", "drawing", "finished"]
@@ -67,11 +67,9 @@ def _set(ax: Any, key: str, value: Any) -> None:
 
 def _place_known(place: str | bool | None) -> None:
     "ValueError for a place that matplotlib has not."
-    checks.need("a picture", "matplotlib", "matplotlib")
-    from matplotlib.legend import Legend
-
-    if place not in ("above", "beside", True, False, None, *Legend.codes):
-        known = ", ".join(["above", "beside", *Legend.codes])
+    places = "above", "beside", *matplotlib("legend").Legend.codes
+    if place not in (True, False, None, *places):
+        known = ", ".join(places)
         raise ValueError(f"legend must be one of {known}, or None, got {checks.shown(place)}")
 
 

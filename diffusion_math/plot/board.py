@@ -9,7 +9,7 @@ from .. import checks
 from ..teach.numbers import all_finite, as_reals
 from .arguments import as_texts, several
 from .colors import color_of
-from .palette import INCHES, INK, RULE
+from .palette import INCHES, INK, RULE, matplotlib
 from .pictures import as_pixels, write
 from .showing import show
 
@@ -31,14 +31,11 @@ class Board:
     """
 
     def __init__(self, units: tuple[float, float] = (100.0, 60.0), width: float = 10.0):
-        checks.need("a picture", "matplotlib", "matplotlib")
-        from matplotlib.figure import Figure
-
         units = several("units", units, 2, "(wide, high)")
         if not min(units) > 0:
             raise ValueError(f"units must be above 0, got {units}")
         width = checks.within("width", width, INCHES)
-        self.fig = Figure(figsize=(width, width * units[1] / units[0]))
+        self.fig = matplotlib("figure").Figure(figsize=(width, width * units[1] / units[0]))
         limits = {"xlim": (0, units[0]), "ylim": (0, units[1]), "autoscale_on": False}
         self.ax = self.fig.add_axes((0, 0, 1, 1), **limits)
         self.ax.set_axis_off()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import checks
-from .palette import PALETTE
+from .palette import PALETTE, matplotlib
 
 __all__ = ["PARTS", "color_of", "colors_of", "shades"]
 
@@ -16,9 +16,7 @@ PARTS = {"entropy": "data", "model's error": "accent", "gap": "noise"}  # the pa
 
 def color_of(name: Any, what: str = "color") -> Any:
     "A colour of the palette by its name, or matplotlib's own as it is."
-    checks.need("a picture", "matplotlib", "matplotlib")
-    from matplotlib.colors import is_color_like
-
+    is_color_like = matplotlib("colors").is_color_like
     color = PALETTE.get(name, name) if isinstance(name, str) else name
     try:
         fits = is_color_like(color)
@@ -57,8 +55,6 @@ def colors_of(names: Sequence[str], colors: Mapping | Sequence | None) -> list:
 
 def shades(color: str, n: int) -> list[str]:
     "`n` shades of a colour of the palette or of matplotlib's, from a light one to the colour itself."
-    checks.need("a picture", "matplotlib", "matplotlib")
-    from matplotlib.colors import to_hex, to_rgb
-
-    full, n = np.array(to_rgb(color_of(color))), checks.at_most("n", n, 10**4, 0)
-    return [to_hex(1 - share * (1 - full)) for share in np.linspace(1.0, 0.35, n)[::-1]]
+    colors = matplotlib("colors")
+    full, n = np.array(colors.to_rgb(color_of(color))), checks.at_most("n", n, 10**4, 0)
+    return [colors.to_hex(1 - share * (1 - full)) for share in np.linspace(1.0, 0.35, n)[::-1]]

@@ -1,11 +1,13 @@
 "The house's one visual language: its colours, each with a meaning, its sizes and its style."
 
 from contextlib import AbstractContextManager
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from .. import checks
 
-__all__ = ["CSS", "DPI", "INK", "PALETTE", "RULE", "STYLE", "figure", "style"]
+__all__ = ["CSS", "DPI", "INK", "PALETTE", "RULE", "STYLE", "figure", "matplotlib", "style"]
 
 PALETTE = {
     "data": "#0072B2",  # blue: the data, and how much of it is left
@@ -30,12 +32,15 @@ STYLE = {
 }  # fmt: skip
 
 
+def matplotlib(part: str = "") -> ModuleType:
+    "matplotlib, or a module of its; ImportError that says what to install where there is none."
+    checks.need("a picture", "matplotlib", "matplotlib")
+    return import_module(f"matplotlib.{part}".strip("."))
+
+
 def style() -> AbstractContextManager:
     "The house style as a context, `with style(): ...`; on leaving it matplotlib's settings are what they were."
-    checks.need("a picture", "matplotlib", "matplotlib")
-    import matplotlib
-
-    return matplotlib.rc_context(STYLE)
+    return matplotlib().rc_context(STYLE)
 
 
 def figure(
@@ -46,13 +51,10 @@ def figure(
     `width` and `height` are inches of 96 page pixels; without `height` each row has 2.8. Other arguments go to
     `Figure.subplots` (`sharex=True`, `squeeze=False`, ...). Draw on the axes, then `show(fig, alt)`.
     """
-    checks.need("a picture", "matplotlib", "matplotlib")
-    from matplotlib.figure import Figure
-
     rows, cols = checks.at_most("rows", rows, 100), checks.at_most("cols", cols, 100)
     height = 2.8 * rows if height is None else height
     size = checks.within("width", width, INCHES), checks.within("height", height, INCHES)
     with style():
-        fig = Figure(figsize=size, layout="constrained")
+        fig = matplotlib("figure").Figure(figsize=size, layout="constrained")
         axes = fig.subplots(rows, cols, **kwargs)
     return fig, axes

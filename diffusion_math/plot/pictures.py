@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .. import checks
 from .arguments import mapping, n_texts, several
-from .palette import DPI, INCHES, INK, PALETTE, RULE, STYLE
+from .palette import DPI, INCHES, INK, PALETTE, RULE, STYLE, matplotlib
 from .showing import show
 
 __all__ = ["as_pixels", "images", "rows", "strip", "write"]
@@ -54,10 +54,7 @@ def _spoken(text: str) -> str:
 
 def _extent(texts: Sequence[str]) -> tuple[int, int]:
     "The width and height in pixels of the largest of the texts; an empty text takes no room."
-    checks.need("a picture", "matplotlib", "matplotlib")
-    from matplotlib.textpath import TextPath
-
-    size = STYLE["font.size"]
+    TextPath, size = matplotlib("textpath").TextPath, STYLE["font.size"]
     lines = [line for text in texts for line in text.split("\n") if line.strip()]
     widths = [TextPath((0, 0), line, size=size).get_extents().width for line in lines]
     height = max((text.count("\n") + 1 for text in texts if text.strip()), default=0)
@@ -88,10 +85,7 @@ def _fitting(n: int, room: float) -> float:
 
 def _canvas(width: float, height: float) -> tuple:
     "An empty page of that many pixels, y downwards: (fig, ax)."
-    checks.need("a picture", "matplotlib", "matplotlib")
-    from matplotlib.figure import Figure
-
-    fig = Figure(figsize=(width / DPI, height / DPI))
+    fig = matplotlib("figure").Figure(figsize=(width / DPI, height / DPI))
     ax = fig.add_axes((0, 0, 1, 1), autoscale_on=False, xlim=(0, width), ylim=(height, 0))
     ax.set_axis_off()
     return fig, ax

@@ -11,6 +11,7 @@ from ..teach.numbers import all_finite, as_reals
 from .arguments import several
 from .axes import color_bar, drawing, finished
 from .colors import color_of
+from .palette import matplotlib
 
 __all__ = ["heat"]
 
@@ -30,9 +31,7 @@ def heat(
     `limits`: what is drawn lightest and darkest, else the least and the greatest number; where they begin below 0 the
     shades go from blue over white to red. A pair of colours goes from one to the other. `bar`: as in `field`.
     """
-    checks.need("a picture", "matplotlib", "matplotlib")
-    from matplotlib.colors import LinearSegmentedColormap
-
+    graded = matplotlib("colors").LinearSegmentedColormap.from_list
     table, bar = as_reals(values, "values").numpy(), bar if bar is None else checks.text("bar", bar)
     if table.ndim != 2 or not table.size:
         raise ValueError(f"values must be (rows, columns), got {table.shape}")
@@ -45,7 +44,7 @@ def heat(
         extent = several("extent", extent, 4, "(left, right, bottom, top)")
     pair = _shade_pair(color)
     signed = low < 0 < high and isinstance(color, str)
-    shade = "RdBu_r" if signed else LinearSegmentedColormap.from_list("shades", pair)
+    shade = "RdBu_r" if signed else graded("shades", pair)
     over = {} if extent is None else {"extent": extent, "origin": "lower", "aspect": "auto"}
     with drawing(ax, look) as ax:
         shown = ax.imshow(table, cmap=shade, vmin=low, vmax=high, **over)
