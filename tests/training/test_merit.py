@@ -119,6 +119,7 @@ def test_drawn_digits_are_told_from_digits_and_digits_are_not():
     x, features = digits("test"), digit_judge().features
     seen = frechet(x[::4], x[1::4], features)
     assert seen.distance < seen.floor + 5 * seen.stderr
+    # of two steps, the digits are poor ones
     drawn = load_pretrained("ddpm_mnist").respace(2).sample(200, torch.Generator().manual_seed(0))
     poor = frechet(drawn, x[1::4], features)
     assert poor.distance > poor.floor + 5 * poor.stderr
