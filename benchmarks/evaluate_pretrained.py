@@ -74,28 +74,20 @@ def bound(p: DDPM, x0: torch.Tensor, pilot: torch.Tensor, n: int = 4, seed: int 
     }
 
 
-def guided(p: DDPM, g: float) -> DDPM:
-    "p, whose network goes from what it says untold to what it says told, and beyond (6.11)."
-
-    def answer(x, log_snr, y):
-        return torch.lerp(p.network(x, log_snr), p.network(x, log_snr, y), g)
-
-    return DDPM(answer, p.q, p.event_shape, p.predicts, images=p.images)
-
-
 @torch.inference_mode()
-def draw(p: DDPM, n: int, told: bool = False, seed: int = 0) -> torch.Tensor:
-    "n samples by STEPS steps of DDIM, no noise added. told: a class each, the ten in turn."
+def draw(p: DDPM, n: int, kind: str, seed: int = 0) -> torch.Tensor:
+    "n samples by STEPS steps of DDIM, no noise added; told and guided: a class each, the ten in turn."
     generator, short, parts = torch.Generator().manual_seed(seed), p.respace(STEPS), []
     for y in (torch.arange(n) % 10).split(256):
-        one = short.given(y=y) if told else short
-        parts.append(one.sample(len(y), generator, eta=0.0))
+        told = short if kind == "untold" else short.given(y=y)
+        w = GUIDANCE if kind == "guided" else 1.0
+        parts.append(told.sample(len(y), generator, eta=0.0, guidance=w))
     return torch.cat(parts)
 
 
 def drawn(p: DDPM, kind: str, score: Score) -> dict:
     "Samples of one kind: how far from the digits, and how many the judge is sure of."
-    x = draw(guided(p, GUIDANCE) if kind == "guided" else p, score.n, kind != "untold")
+    x = draw(p, score.n, kind)
     return {"distance": score(x), "sure": sure(score.model, x)}
 
 

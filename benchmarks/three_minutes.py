@@ -81,20 +81,13 @@ class Ours:
             spent = {"steps": steps, "seconds": time.process_time() - began}
             weights = sum(w.numel() for w in p.parameters())
             spent |= {"images_per_second": 32 * steps / spent["seconds"], "parameters": weights}
-            yield seconds, spent, {"untold": p, "told": p, f"guided {GUIDANCE}": self.guided(p)}
-
-    def guided(self, p: DDPM) -> DDPM:
-        "p by (6.11) of chapter 6."
-
-        def answer(x, log_snr, y):
-            return torch.lerp(p.network(x, log_snr), p.network(x, log_snr, y), GUIDANCE)
-
-        return DDPM(answer, p.q, (1, 24, 24), "v", images=True)
+            yield seconds, spent, {"untold": p, "told": p, f"guided {GUIDANCE}": p}
 
     def draw(self, p: DDPM, y: torch.Tensor, kind: str) -> torch.Tensor:
         "By ancestral steps, as chapter 6 draws."
         short = (p if kind == "untold" else p.given(y=y)).respace(STEPS)
-        return F.pad(short.sample(len(y)), (2, 2, 2, 2), value=-1.0)
+        x = short.sample(len(y), guidance=GUIDANCE if kind.startswith("guided") else 1.0)
+        return F.pad(x, (2, 2, 2, 2), value=-1.0)
 
 
 class Peer:
