@@ -20,17 +20,20 @@ from torch import Generator, Tensor
 from .sums import wide
 
 __all__ = [
-    "Amount", "Batch", "BesideMean", "Count", "Data", "Draws", "Each", "EventShape", "Events", "Flag",
-    "Floats", "Fraction", "Level", "Like", "Numbers", "OneLevel", "Positive", "Random", "Signal", "Steps",
-    "Time", "Time0", "Variance", "amount", "answer", "at_hand", "at_most", "axes", "batch_of", "chain_data", "count",
-    "each", "errors", "event_shape", "events", "falling_values", "finest", "finite", "flag", "floating",
-    "function", "generator", "got", "grey_levels", "guarded", "holds", "how_many", "instance", "known", "known_event",
-    "lasting", "level", "like", "listed", "log_snr", "matching", "memory", "nats", "noise_level", "nonzero", "number",
-    "number_at_hand", "number_row", "of_level", "one_level", "one_number", "one_of", "only", "own_events", "parts",
-    "path", "positive", "random", "real", "refuse", "room", "same_ends", "same_event", "same_shape", "schedule_table",
-    "schedule_values", "shown", "some", "some_signal", "strictly_rising", "table", "tensor", "text", "time", "times",
-    "up_to_T", "variance", "weights", "where_at_hand", "whole", "whole_labels", "within",
+    "Amount", "Batch", "BesideMean", "Count", "Data", "Draws", "Each", "EventShape", "Events", "Flag", "Floats",
+    "Fraction", "Level", "Like", "Numbers", "OneLevel", "Positive", "Random", "Signal", "Steps", "Time", "Time0",
+    "Variance", "amount", "answer", "at_hand", "at_most", "batch_of", "chain_data", "count", "each", "errors",
+    "event_shape", "events", "finest", "finite", "flag", "floating", "function", "generator", "got", "grey_levels",
+    "guarded", "holds", "how_many", "instance", "known", "known_event", "lasting", "level", "like", "listed",
+    "log_snr", "matching", "memory", "nats", "noise_level", "nonzero", "number", "number_at_hand", "number_row",
+    "of_level", "one_level", "one_number", "one_of", "only", "own_events", "parts", "path", "positive", "random",
+    "real", "refuse", "room", "same_ends", "same_event", "same_shape", "shown", "some", "some_signal",
+    "strictly_rising", "table", "tensor", "text", "time", "times", "variance", "weights", "where_at_hand", "whole",
+    "whole_labels", "within",
 ]  # fmt: skip
+
+
+# ---- words
 
 
 def got(value: Any) -> str:
@@ -45,6 +48,9 @@ def shown(value: Any) -> str:
     except Exception:  # an object may raise anything when it is asked
         text = "\n"
     return text if len(text) <= 60 and "\n" not in text else got(value)
+
+
+# ---- values that are no tensors
 
 
 def instance(name: str, value: Any, *kinds: type, must: str = "be") -> Any:
@@ -123,13 +129,6 @@ def listed(name: str, value: Any, what: str) -> list:
         raise TypeError(f"{name} must be a list of {what}, got {got(value)}") from None
 
 
-def axes(ax: Any) -> Any:
-    "ax, which must be matplotlib's, or None for new ones."
-    if not (ax is None or hasattr(ax, "get_xaxis_transform")):
-        raise TypeError(f"ax must be one pair of axes of matplotlib's, got {got(ax)}")
-    return ax
-
-
 def generator(name: str, value: Any) -> Generator | None:
     "value, which must be torch's, or None for its own numbers."
     if value is not None and not isinstance(value, Generator):
@@ -140,6 +139,9 @@ def generator(name: str, value: Any) -> Generator | None:
 def random(value: Any) -> Generator | None:
     "The same of an argument with this name."
     return generator("generator", value)
+
+
+# ---- numbers, and what fits into memory
 
 
 def whole(name: str, value: Any) -> int:
@@ -214,6 +216,22 @@ def at_most(name: str, value: Any, most: int = 10**7, low: int = 1) -> int:
     return n
 
 
+def parts(name: str, value: Any, of: str, number_of: Any) -> int:
+    "How many each of number_of parts gets of a count that they must divide."
+    n, k = at_most(name, value), count(of, number_of)
+    if n % k:
+        raise ValueError(f"{name} must be a multiple of {of} = {k}, got {n}")
+    return n // k
+
+
+def grey_levels(levels: Any, low: float, high: float) -> float:
+    "The distance between two of the grey levels that stand evenly from low to high."
+    steps = at_most("levels", levels, 2**24, 2) - 1  # as many as float32 keeps apart
+    if not -math.inf < number("low", low) < number("high", high) < math.inf:
+        raise ValueError(f"low and high must be finite with low < high, got {low} and {high}")
+    return (high - low) / steps
+
+
 @cache
 def memory() -> float:
     "The machine's memory in bytes; infinite where it does not say."
@@ -228,6 +246,31 @@ def room(name: str, numbers: float, came: Any) -> None:
         raise ValueError(f"{name} must fit into memory, {has}, got {came}: {numbers:.3g} numbers")
 
 
+def event_shape(name: str, shape: Any) -> torch.Size | None:
+    "The shape of one x as a torch.Size; None stays None."
+    if shape is None:
+        return None
+    try:
+        plain = isinstance(shape, Iterable) and not isinstance(shape, str | bytes | Mapping)
+        sizes = tuple(shape if plain else None)
+    except Exception:
+        what = "a tuple such as (1, 28, 28)"
+        raise TypeError(f"{name} must be {what}, got {type(shape).__name__}") from None
+    try:
+        return torch.Size([count(name, size, 0) for size in sizes])
+    except (TypeError, ValueError):
+        fits = "whole numbers of 0 or more"
+        raise ValueError(f"{name} must hold {fits}, got {sizes}") from None
+
+
+def known_event(shape: torch.Size | None) -> torch.Size:
+    "The shape of one x, which sample must know."
+    if shape is None:
+        cure = "give the process an event_shape, such as (1, 28, 28)"
+        raise ValueError(f"sample must know the shape of one x: {cure}")
+    return shape
+
+
 def lasting(variance: str | Callable) -> None:
     "A variance must be a name where the steps change."
     if callable(variance):
@@ -235,12 +278,25 @@ def lasting(variance: str | Callable) -> None:
         raise ValueError(f"respace needs variance='posterior' or 'beta', got {what}")
 
 
-def parts(name: str, value: Any, of: str, number_of: Any) -> int:
-    "How many each of number_of parts gets of a count that they must divide."
-    n, k = at_most(name, value), count(of, number_of)
-    if n % k:
-        raise ValueError(f"{name} must be a multiple of {of} = {k}, got {n}")
-    return n // k
+# ---- what is installed
+
+
+def need(what: str, install: str, *modules: str) -> None:
+    "ImportError that says what to install, before anything begins, where one of the modules is not there."
+    if missing := [name for name in modules if not there(name)]:
+        lack = f"{what} needs {' and '.join(missing)}, which this installation lacks"
+        raise ImportError(f'{lack}: pip install "{install}"')
+
+
+def there(module: str) -> bool:
+    "Can it be imported?"
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # sys.modules says None: as good as missing
+        return False
+
+
+# ---- tensors
 
 
 def floating(name: str, x: Any) -> Tensor:
@@ -278,86 +334,10 @@ def events(name: str, x: Any, event: Sequence[int]) -> Tensor:
     return x
 
 
-def need(what: str, install: str, *modules: str) -> None:
-    "ImportError that says what to install, before anything begins, where one of the modules is not there."
-    if missing := [name for name in modules if not there(name)]:
-        lack = f"{what} needs {' and '.join(missing)}, which this installation lacks"
-        raise ImportError(f'{lack}: pip install "{install}"')
-
-
-def there(module: str) -> bool:
-    "Can it be imported?"
-    try:
-        return find_spec(module) is not None
-    except ValueError:  # sys.modules says None: as good as missing
-        return False
-
-
-def whole_labels(name: str, labels: Any, n: int) -> Tensor:
-    "labels, which must be a tensor of n whole numbers."
-    fits = isinstance(labels, Tensor) and not labels.is_floating_point() and not labels.is_complex()
-    if not fits:
-        raise TypeError(f"{name} must be a tensor of whole numbers, got {got(labels)}")
-    if labels.shape != (n,):
-        fits = f"shape ({n},), one for each x"
-        raise ValueError(f"{name} must have {fits}, got {tuple(labels.shape)}")
-    return labels
-
-
-def nats(name: str, value: Any) -> Tensor | float:
-    "An amount of nats: a number, or a floating-point tensor of any shape."
-    return floating(name, value) if isinstance(value, Tensor) else number(name, value)
-
-
 def some(name: str, x: Any, one: str) -> Tensor:
     "x, which must be a floating-point batch of at least one."
     if not len(tensor(name, x)):
         raise ValueError(f"{name} must hold at least one {one}, got shape {tuple(x.shape)}")
-    return x
-
-
-def holds(where: Tensor) -> bool:
-    "Is it so anywhere? Asked where the answer is at hand: on the CPU, outside a graph that is compiled."
-    if where.device.type != "cpu" or torch.compiler.is_compiling():
-        return False
-    try:
-        return bool(where.any())
-    except RuntimeError:  # mapped by torch.func.vmap: it is so for some, perhaps
-        return False
-
-
-def number_at_hand(x: Tensor) -> float | None:
-    "The number in a tensor of no dimensions, where it is at hand: it is looked at faster than a tensor."
-    if x.ndim or not x.is_cpu or torch.compiler.is_compiling():
-        return None
-    try:
-        return x.item()
-    except RuntimeError:  # mapped by torch.func.vmap
-        return None
-
-
-def refuse(where: Tensor, text: str, values: Tensor | None = None) -> None:
-    "ValueError with this text if somewhere is so; with the first of the values there, if values are given."
-    if not where.is_cpu or torch.compiler.is_compiling():
-        return
-    try:
-        lost = bool(where.any())
-    except RuntimeError:  # mapped by torch.func.vmap: it is so for some, perhaps
-        return
-    if lost:
-        raise ValueError(text if values is None else f"{text} {values[where].flatten()[0]:g}")
-
-
-def at_hand(name: str, x: Tensor) -> Tensor:
-    "x, which must hold numbers."
-    if x.is_meta:
-        raise ValueError(f"{name} must hold numbers, got a tensor on the meta device")
-    return x
-
-
-def finite(name: str, x: Tensor) -> Tensor:
-    "x, whose numbers must be finite."
-    refuse(~x.isfinite(), f"{name} must be finite, got", x)
     return x
 
 
@@ -386,18 +366,6 @@ def answer(name: str, value: Any, x: Tensor, of: str = "x", what: str = "a tenso
     return value
 
 
-def nonzero(scale: Tensor, why: str) -> Tensor:
-    "scale, or ValueError with the reason where it is 0."
-    if scale.is_cpu and not torch.compiler.is_compiling():
-        try:
-            lost = not scale.all()
-        except RuntimeError:  # mapped by torch.func.vmap
-            lost = False
-        if lost:
-            raise ValueError(why)
-    return scale
-
-
 def one_number(name: str, x: Tensor) -> Tensor:
     "x, which must hold one number a datum."
     if x.shape[1:].numel() != 1:
@@ -406,47 +374,20 @@ def one_number(name: str, x: Tensor) -> Tensor:
     return x
 
 
-def known_event(shape: torch.Size | None) -> torch.Size:
-    "The shape of one x, which sample must know."
-    if shape is None:
-        cure = "give the process an event_shape, such as (1, 28, 28)"
-        raise ValueError(f"sample must know the shape of one x: {cure}")
-    return shape
+def whole_labels(name: str, labels: Any, n: int) -> Tensor:
+    "labels, which must be a tensor of n whole numbers."
+    fits = isinstance(labels, Tensor) and not labels.is_floating_point() and not labels.is_complex()
+    if not fits:
+        raise TypeError(f"{name} must be a tensor of whole numbers, got {got(labels)}")
+    if labels.shape != (n,):
+        fits = f"shape ({n},), one for each x"
+        raise ValueError(f"{name} must have {fits}, got {tuple(labels.shape)}")
+    return labels
 
 
-def event_shape(name: str, shape: Any) -> torch.Size | None:
-    "The shape of one x as a torch.Size; None stays None."
-    if shape is None:
-        return None
-    try:
-        plain = isinstance(shape, Iterable) and not isinstance(shape, str | bytes | Mapping)
-        sizes = tuple(shape if plain else None)
-    except Exception:
-        what = "a tuple such as (1, 28, 28)"
-        raise TypeError(f"{name} must be {what}, got {type(shape).__name__}") from None
-    try:
-        return torch.Size([count(name, size, 0) for size in sizes])
-    except (TypeError, ValueError):
-        fits = "whole numbers of 0 or more"
-        raise ValueError(f"{name} must hold {fits}, got {sizes}") from None
-
-
-def times(t: Any, x: Tensor, first: int, last: int) -> int | Tensor:
-    "t as an int, or as a (b,) long tensor beside x, within first..last."
-    if not isinstance(t, Tensor):
-        try:
-            return count("t", t, first, last)
-        except TypeError:
-            raise TypeError(f"t must be an int or an integer tensor, got {got(t)}") from None
-    if t.dtype.is_floating_point or t.dtype.is_complex or t.dtype == torch.bool:
-        raise TypeError(f"t must be an int or an integer tensor, got {t.dtype}")
-    if t.shape != x.shape[:1]:
-        fits = f"an int or have shape ({len(x)},), one for each x"
-        raise ValueError(f"t must be {fits}, got shape {tuple(t.shape)}")
-    if t.numel():
-        refuse((t < first) | (t > last), f"t must lie in {first}..{last}, got", t)
-    fits = t.dtype == torch.long and t.device == x.device
-    return t if fits else t.to(x.device, torch.long, non_blocking=True)
+def nats(name: str, value: Any) -> Tensor | float:
+    "An amount of nats: a number, or a floating-point tensor of any shape."
+    return floating(name, value) if isinstance(value, Tensor) else number(name, value)
 
 
 def real(name: str, value: Any, fits: str, **kind: Any) -> Tensor:
@@ -474,6 +415,20 @@ def _plain(value: Any) -> Any:
     return float(value) if plain and not small else value
 
 
+def number_row(name: str, values: Any) -> Float[Tensor, " m"]:
+    "values, a list or a tensor of one dimension, in float64 on the CPU."
+    fits = "a list or a 1-d tensor of numbers"
+    if not (hasattr(values, "dtype") and hasattr(values, "__len__")):
+        try:
+            values = listed(name, values, "numbers")
+        except TypeError:
+            raise TypeError(f"{name} must be {fits}, got {got(values)}") from None
+    row = real(name, values, fits, dtype=torch.float64, device="cpu")
+    if row.ndim != 1:
+        raise ValueError(f"{name} must be {fits}, got shape {tuple(row.shape)}")
+    return row
+
+
 def each(name: str, value: Any, x: Tensor) -> Tensor:
     "A number for all of the batch, or a (b,) tensor, as one for each x on x's device."
     if not isinstance(value, (Tensor, Real)):
@@ -497,6 +452,36 @@ def weights(name: str, values: Any, like: Tensor, of: str) -> Tensor:
     return values.to(like.device)
 
 
+# ---- what tensors hold: looked at where it is at hand, which is on the CPU
+
+
+def at_hand(name: str, x: Tensor) -> Tensor:
+    "x, which must hold numbers."
+    if x.is_meta:
+        raise ValueError(f"{name} must hold numbers, got a tensor on the meta device")
+    return x
+
+
+def holds(where: Tensor) -> bool:
+    "Is it so anywhere? Asked where the answer is at hand: on the CPU, outside a graph that is compiled."
+    if where.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    try:
+        return bool(where.any())
+    except RuntimeError:  # mapped by torch.func.vmap: it is so for some, perhaps
+        return False
+
+
+def number_at_hand(x: Tensor) -> float | None:
+    "The number in a tensor of no dimensions, where it is at hand: it is looked at faster than a tensor."
+    if x.ndim or not x.is_cpu or torch.compiler.is_compiling():
+        return None
+    try:
+        return x.item()
+    except RuntimeError:  # mapped by torch.func.vmap
+        return None
+
+
 def where_at_hand(where: Tensor) -> Tensor:
     "The rows where it is so, where that is at hand; elsewhere every row."
     if where.device.type == "cpu":
@@ -504,12 +489,55 @@ def where_at_hand(where: Tensor) -> Tensor:
     return torch.arange(len(where), device=where.device)
 
 
-def known(name: str, level: Tensor) -> Tensor:
-    "level, in which no number may be NaN."
-    one = number_at_hand(level)
-    if math.isnan(one) if one is not None else holds(level.isnan()):
-        raise ValueError(f"{name} must be a number, got nan")
-    return level
+def refuse(where: Tensor, text: str, values: Tensor | None = None) -> None:
+    "ValueError with this text if somewhere is so; with the first of the values there, if values are given."
+    if not where.is_cpu or torch.compiler.is_compiling():
+        return
+    try:
+        lost = bool(where.any())
+    except RuntimeError:  # mapped by torch.func.vmap: it is so for some, perhaps
+        return
+    if lost:
+        raise ValueError(text if values is None else f"{text} {values[where].flatten()[0]:g}")
+
+
+def finite(name: str, x: Tensor) -> Tensor:
+    "x, whose numbers must be finite."
+    refuse(~x.isfinite(), f"{name} must be finite, got", x)
+    return x
+
+
+def nonzero(scale: Tensor, why: str) -> Tensor:
+    "scale, or ValueError with the reason where it is 0."
+    if scale.is_cpu and not torch.compiler.is_compiling():
+        try:
+            lost = not scale.all()
+        except RuntimeError:  # mapped by torch.func.vmap
+            lost = False
+        if lost:
+            raise ValueError(why)
+    return scale
+
+
+# ---- t, and the noise level
+
+
+def times(t: Any, x: Tensor, first: int, last: int) -> int | Tensor:
+    "t as an int, or as a (b,) long tensor beside x, within first..last."
+    if not isinstance(t, Tensor):
+        try:
+            return count("t", t, first, last)
+        except TypeError:
+            raise TypeError(f"t must be an int or an integer tensor, got {got(t)}") from None
+    if t.dtype.is_floating_point or t.dtype.is_complex or t.dtype == torch.bool:
+        raise TypeError(f"t must be an int or an integer tensor, got {t.dtype}")
+    if t.shape != x.shape[:1]:
+        fits = f"an int or have shape ({len(x)},), one for each x"
+        raise ValueError(f"t must be {fits}, got shape {tuple(t.shape)}")
+    if t.numel():
+        refuse((t < first) | (t > last), f"t must lie in {first}..{last}, got", t)
+    fits = t.dtype == torch.long and t.device == x.device
+    return t if fits else t.to(x.device, torch.long, non_blocking=True)
 
 
 COARSE = {"mps"}  # the devices that have no float64
@@ -518,6 +546,14 @@ COARSE = {"mps"}  # the devices that have no float64
 def finest(device: torch.device) -> torch.dtype:
     "float64, in which noise levels are kept; float32 on a device that has nothing finer, as Apple's mps."
     return torch.float32 if device.type in COARSE else torch.float64
+
+
+def known(name: str, level: Tensor) -> Tensor:
+    "level, in which no number may be NaN."
+    one = number_at_hand(level)
+    if math.isnan(one) if one is not None else holds(level.isnan()):
+        raise ValueError(f"{name} must be a number, got nan")
+    return level
 
 
 def level(name: str, value: Any, x: Tensor, of: str = "x_t") -> Tensor:
@@ -537,26 +573,20 @@ def log_snr(name: str, value: Any, x: Tensor, of: str = "x_t") -> Tensor:
     return read.to(x.device, finest(x.device), non_blocking=True).expand(len(x))
 
 
-def number_row(name: str, values: Any) -> Float[Tensor, " m"]:
-    "values, a list or a tensor of one dimension, in float64 on the CPU."
-    fits = "a list or a 1-d tensor of numbers"
-    if not (hasattr(values, "dtype") and hasattr(values, "__len__")):
-        try:
-            values = listed(name, values, "numbers")
-        except TypeError:
-            raise TypeError(f"{name} must be {fits}, got {got(values)}") from None
-    row = real(name, values, fits, dtype=torch.float64, device="cpu")
-    if row.ndim != 1:
-        raise ValueError(f"{name} must be {fits}, got shape {tuple(row.shape)}")
-    return row
+def one_level(name: str, value: Any) -> Tensor:
+    "One noise level in float64, where there is no batch."
+    read = real(name, value, "a number or a tensor of one", dtype=torch.float64)
+    if read.shape not in ((), (1,)):
+        raise ValueError(f"{name} must be one number, got shape {tuple(read.shape)}")
+    return known(name, read)
 
 
-def grey_levels(levels: Any, low: float, high: float) -> float:
-    "The distance between two of the grey levels that stand evenly from low to high."
-    steps = at_most("levels", levels, 2**24, 2) - 1  # as many as float32 keeps apart
-    if not -math.inf < number("low", low) < number("high", high) < math.inf:
-        raise ValueError(f"low and high must be finite with low < high, got {low} and {high}")
-    return (high - low) / steps
+def some_signal(name: str, value: Any) -> Tensor:
+    "One noise level in float64, above the one where nothing of x0 is left in x_t."
+    read = one_level(name, value)
+    why = "nothing of x0 is left in x_t; a law that knows E[x0] says its own denoise"
+    refuse(torch.sigmoid(read) == 0, f"{name} must be above -709: {why}, got", read)
+    return read
 
 
 def strictly_rising(name: str, values: Any) -> Tensor:
@@ -684,22 +714,6 @@ def noise_level(name: str, value: Any, given: Mapping[str, Any]) -> Tensor:
     return read if read.ndim == 0 or len(read) == len(x) else read[0]
 
 
-def one_level(name: str, value: Any) -> Tensor:
-    "One noise level in float64, where there is no batch."
-    read = real(name, value, "a number or a tensor of one", dtype=torch.float64)
-    if read.shape not in ((), (1,)):
-        raise ValueError(f"{name} must be one number, got shape {tuple(read.shape)}")
-    return known(name, read)
-
-
-def some_signal(name: str, value: Any) -> Tensor:
-    "One noise level in float64, above the one where nothing of x0 is left in x_t."
-    read = one_level(name, value)
-    why = "nothing of x0 is left in x_t; a law that knows E[x0] says its own denoise"
-    refuse(torch.sigmoid(read) == 0, f"{name} must be above -709: {why}, got", read)
-    return read
-
-
 def how_many(name: str, value: Any, given: Mapping[str, Any]) -> int:
     "How many draws, 0 or more, of an event that self knows; memory must hold them."
     n, event = count(name, value, 0), known_event(given["self"].event_shape)
@@ -717,56 +731,6 @@ def chain_data(name: str, value: Any, given: Mapping[str, Any]) -> Tensor:
     if p.event_shape is not None and value.shape[1:] != p.event_shape:
         events(name, value, p.event_shape)
     return wide(finite(name, value))
-
-
-# ---- the tables that a schedule is made of
-
-
-def schedule_values(name: str, values: Any, low: float, high: float) -> Tensor:
-    "T values in [low, high] as float64 on the CPU; the error names the first that is out of range, and its t."
-    fits = "a list or tensor of numbers"
-    values = real(name, values, fits, dtype=torch.float64, device="cpu").detach()
-    if values.ndim != 1 or not len(values):
-        shape = tuple(values.shape)
-        raise ValueError(f"{name} must be a list of T >= 1 numbers, got shape {shape}")
-    wrong = ~((values >= low) & (values <= high))
-    if wrong.any():
-        t = int(wrong.nonzero()[0])
-        came = f"{values[t].item():g} at t = {t + 1}"
-        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {came}")
-    return values
-
-
-def falling_values(
-    name: str, values: Any, low: float = -math.inf, high: float = math.inf
-) -> Tensor:
-    "The same, of values that never rise with t."
-    values = schedule_values(name, values, low, high)
-    rises = (values.diff() > 0).nonzero()
-    if len(rises):
-        t = int(rises[0]) + 1
-        came = f"{values[t].item():g} after {values[t - 1].item():g} at t = {t + 1}"
-        raise ValueError(f"{name} must not rise with t, got {came}")
-    return values
-
-
-def schedule_table(name: str, values: Any, given: Mapping[str, Any]) -> Tensor:
-    "A table (T+1,): float64 on the CPU, 0 at t = 0 and never above it, as long as the one before."
-    if not isinstance(values, Tensor) or values.dtype != torch.float64 or not values.is_cpu:
-        where = f" on {values.device}" if isinstance(values, Tensor) else ""
-        raise TypeError(f"{name} must be a float64 tensor on the CPU, got {got(values)}{where}")
-    if values.ndim != 1 or len(values) < 2:
-        raise ValueError(f"{name} must have shape (T+1,), T >= 1, got {tuple(values.shape)}")
-    if not bool((values <= 1e-9).all()) or values[0] != 0:
-        fits = "must be 0 at t = 0 and nowhere above it"
-        raise ValueError(f"{name} {fits}, got {values[0].item():g} to {values.max().item():g}")
-    before = given.get("log_alpha", values)
-    return same_shape(name, values, "log_alpha", before if isinstance(before, Tensor) else values)
-
-
-def up_to_T(name: str, value: Any, given: Mapping[str, Any]) -> int:
-    "1 to self.T."
-    return count(name, value, 1, given["self"].T)
 
 
 # ---- the guard

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from . import checks
+from . import checks, tables
 from .checks import Batch, Fraction, Like, Random, Steps, Time, Time0, guarded
 from .gaussian import Gaussian
 from .sums import wide
@@ -23,7 +23,7 @@ from .tables import EXACT, Tables, even_steps, from_zero, longer_steps, read_at
 
 __all__ = ["ForwardProcess", "Schedule", "constant_schedule", "cosine_schedule", "linear_schedule"]
 
-Table = Annotated[Float[Tensor, " n"], checks.schedule_table]  # (T+1,), 0 at t = 0
+Table = Annotated[Float[Tensor, " n"], tables.schedule_table]  # (T+1,), 0 at t = 0
 List = Sequence[float] | Float[Tensor, " T"]  # of T numbers
 Offset = Annotated[float, partial(checks.number, low=0, high=1e9)]
 
@@ -50,7 +50,7 @@ class Schedule:
     @classmethod
     @guarded
     def from_beta(
-        cls, beta: Annotated[List, partial(checks.schedule_values, low=0, high=1)]
+        cls, beta: Annotated[List, partial(tables.schedule_values, low=0, high=1)]
     ) -> "Schedule":
         "beta[t-1] in [0, 1]: the variance of the noise that step t adds."
         log_alpha = from_zero(torch.log1p(-beta))
@@ -61,14 +61,14 @@ class Schedule:
     @classmethod
     @guarded
     def from_alpha_bar(
-        cls, alpha_bar: Annotated[List, partial(checks.falling_values, low=0, high=1)]
+        cls, alpha_bar: Annotated[List, partial(tables.falling_values, low=0, high=1)]
     ) -> "Schedule":
         "alpha_bar[t-1] in [0, 1], never rising: the share of the data's variance that is left at t."
         return cls.from_log_alpha_bar(from_zero(alpha_bar.log()))
 
     @classmethod
     @guarded
-    def from_log_snr(cls, log_snr: Annotated[List, checks.falling_values]) -> "Schedule":
+    def from_log_snr(cls, log_snr: Annotated[List, tables.falling_values]) -> "Schedule":
         "log_snr[t-1] = log(alpha_bar_t / (1 - alpha_bar_t)), never rising; inf and -inf are legal."
         return cls.from_log_alpha_bar(from_zero(F.logsigmoid(log_snr)))
 
@@ -80,7 +80,7 @@ class Schedule:
         return cls(from_zero(steps.where(log_alpha_bar[1:] > -math.inf, -math.inf)), log_alpha_bar)
 
     @guarded
-    def respace(self, T: Annotated[int, checks.up_to_T]) -> "Schedule":
+    def respace(self, T: Annotated[int, tables.up_to_T]) -> "Schedule":
         "T of this schedule's noise levels, evenly spaced, the last included: fewer and longer steps."
         log_alpha, kept = longer_steps(self.log_alpha, T)
         return Schedule(log_alpha, self.log_alpha_bar[kept])

@@ -2,7 +2,8 @@
 
 A law is a few rows of T + 1 numbers, made once from the schedule by the function beside its equation."""
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -11,7 +12,10 @@ from torch import Tensor
 
 from . import checks
 
-__all__ = ["EXACT", "Tables", "countdown", "even_steps", "from_zero", "longer_steps", "read_at"]
+__all__ = [
+    "EXACT", "Tables", "countdown", "even_steps", "falling_values", "from_zero", "longer_steps", "read_at",
+    "schedule_table", "schedule_values", "up_to_T",
+]  # fmt: skip
 
 EXACT = {"dtype": torch.float64, "device": "cpu"}  # how every schedule is computed and kept
 
@@ -109,3 +113,57 @@ class Tables:
 
     def __getstate__(self) -> dict:
         return {"schedule": self.schedule, "_cast": {}}
+
+
+# ---- what a schedule may be made of
+
+
+def schedule_values(name: str, values: Any, low: float, high: float) -> Tensor:
+    "T values in [low, high] as float64 on the CPU; the error names the first that is out of range, and its t."
+    fits = "a list or tensor of numbers"
+    values = checks.real(name, values, fits, dtype=torch.float64, device="cpu").detach()
+    if values.ndim != 1 or not len(values):
+        shape = tuple(values.shape)
+        raise ValueError(f"{name} must be a list of T >= 1 numbers, got shape {shape}")
+    wrong = ~((values >= low) & (values <= high))
+    if wrong.any():
+        t = int(wrong.nonzero()[0])
+        came = f"{values[t].item():g} at t = {t + 1}"
+        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {came}")
+    return values
+
+
+def falling_values(
+    name: str, values: Any, low: float = -math.inf, high: float = math.inf
+) -> Tensor:
+    "The same, of values that never rise with t."
+    values = schedule_values(name, values, low, high)
+    rises = (values.diff() > 0).nonzero()
+    if len(rises):
+        t = int(rises[0]) + 1
+        came = f"{values[t].item():g} after {values[t - 1].item():g} at t = {t + 1}"
+        raise ValueError(f"{name} must not rise with t, got {came}")
+    return values
+
+
+def schedule_table(name: str, values: Any, given: Mapping[str, Any]) -> Tensor:
+    "A table (T+1,): float64 on the CPU, 0 at t = 0 and never above it, as long as the one before."
+    if not isinstance(values, Tensor) or values.dtype != torch.float64 or not values.is_cpu:
+        where = f" on {values.device}" if isinstance(values, Tensor) else ""
+        raise TypeError(
+            f"{name} must be a float64 tensor on the CPU, got {checks.got(values)}{where}"
+        )
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"{name} must have shape (T+1,), T >= 1, got {tuple(values.shape)}")
+    if not bool((values <= 1e-9).all()) or values[0] != 0:
+        fits = "must be 0 at t = 0 and nowhere above it"
+        raise ValueError(f"{name} {fits}, got {values[0].item():g} to {values.max().item():g}")
+    before = given.get("log_alpha", values)
+    return checks.same_shape(
+        name, values, "log_alpha", before if isinstance(before, Tensor) else values
+    )
+
+
+def up_to_T(name: str, value: Any, given: Mapping[str, Any]) -> int:
+    "1 to self.T."
+    return checks.count(name, value, 1, given["self"].T)

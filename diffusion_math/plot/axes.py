@@ -33,7 +33,7 @@ def drawing(ax: Any, look: Mapping, **usual: Any) -> Iterator:
         checks.text(key, words[key])
     for key in {"xlim", "ylim"} & words.keys():
         words[key] = _limits(key, words[key])
-    ax = checks.axes(ax)
+    ax = _known_axes(ax)
     with style():
         ax = figure(**size)[1] if ax is None else ax
         yield ax
@@ -45,6 +45,13 @@ def drawing(ax: Any, look: Mapping, **usual: Any) -> Iterator:
                 axis.set_minor_formatter(lambda *_: "")
                 axis.set_major_formatter(lambda v, _: f"{v:g}")
         _legend(ax, place)
+
+
+def _known_axes(ax: Any) -> Any:
+    "ax, which must be matplotlib's, or None for new ones."
+    if not (ax is None or hasattr(ax, "get_xaxis_transform")):
+        raise TypeError(f"ax must be one pair of axes of matplotlib's, got {checks.got(ax)}")
+    return ax
 
 
 def _limits(name: str, value: Any) -> tuple:

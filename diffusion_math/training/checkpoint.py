@@ -25,7 +25,7 @@ from ..forward import ForwardProcess, Schedule
 from ..laws.levels import GreyLevels
 from ..networks.dit import DiT
 from ..networks.unet import UNet
-from ..tables import from_zero
+from ..tables import from_zero, schedule_values
 
 __all__ = ["load_model", "load_pretrained", "save_model"]
 
@@ -140,7 +140,7 @@ def _schedule(tensors: dict[str, Tensor]) -> Schedule:
     schedule = Schedule.from_log_snr(tensors.pop("schedule.log_snr"))
     if "schedule.beta" in tensors:  # log_snr does not tell what a step does once nothing is left
         tables = [
-            checks.schedule_values(name, tensors.pop(f"schedule.{name}"), *ends)
+            schedule_values(name, tensors.pop(f"schedule.{name}"), *ends)
             for name, ends in TABLES.items()
         ]
         log_alpha, log_alpha_bar, beta = map(from_zero, torch.stack(tables))
