@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from diffusion_math import plot
-from diffusion_math.data.digits import digits
 from diffusion_math.explore.gaussian import GaussianExplorer
 from diffusion_math.explore.pixels import PixelsExplorer
 from tests.browser.explorable import (
@@ -259,25 +258,6 @@ def test_a_dot_of_the_matrix_is_the_strongest_of_its_block(show):
         for j in range(0, 22, 4)
     ]
     assert got == [6, want]
-
-
-@pytest.mark.parametrize("dots, pale", [(200, False), (784, True)])
-def test_the_matrix_is_neither_pale_nor_striped(show, dots, pale):
-    "No cell of its picture is smaller than a pixel, and where digits covary it shows so; cell by cell it would be pale."
-    pixels = PixelsExplorer(digits("test")[:200])
-    assert "DOTS = 200;" in pixels._esm
-    pixels._esm = pixels._esm.replace("DOTS = 200;", f"DOTS = {dots};")
-    matrix = show(pixels).locator(".dm-plot").nth(2)
-    (x0, _), (x1, _) = (matrix.evaluate("(c, v) => c.place(v, 0)", v) for v in (0, 784))
-    assert ((x1 - x0) / (784 / -(-784 // dots)) < 1) == pale
-    blocks = pixels.table.view(196, 4, 196, 4).permute(0, 2, 1, 3).flatten(2)
-    strongest = blocks.gather(2, blocks.abs().argmax(2, keepdim=True))[..., 0]
-    strong = (strongest > 0.5).nonzero()
-    free = (4 * strong - torch.tensor([pixels.first, pixels.second])).abs().amin(1) > 20
-    places = [(4 * j + 2, 4 * i + 2) for i, j in strong[free][::10].tolist()]
-    shown = np.mean([levels(colour) for colour in colours_at(matrix, places)], 0)
-    share = (255 - shown[2]) / 255  # of the full orange, which has no blue
-    assert len(places) > 20 and (share < 0.6 if pale else share > 0.75), share
 
 
 def test_the_matrix_s_colours_are_the_covariances(show):

@@ -782,11 +782,6 @@ def test_mixtures_are_made_on_the_meta_device(kind):
         assert out.device.type == "meta" and out.shape == (5,)
 
 
-def test_repr_says_what_it_is():
-    assert repr(Law("full").q) == "GaussianMixture(k=3, event_shape=(3,))"
-    assert repr(Empirical(torch.zeros(5, 1, 2, 2))) == "Empirical(k=5, event_shape=(1, 2, 2))"
-
-
 # ---- wrong arguments
 
 MEANS, ONES, X = torch.zeros(2, 3), torch.ones(2), torch.zeros(4, 3)

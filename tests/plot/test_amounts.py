@@ -74,13 +74,6 @@ def test_a_ruler_lays_parts_end_to_end():
     assert labels(plot.ruler({"a": {"u": 1.0, "v": 2.0}})) == ["u", "v", "sum"]
 
 
-def test_a_ruler_of_numbers_has_a_colour_a_row():
-    ax = plot.ruler({"counts": 2.0, "net": -1.5}, colors=["noise", "p"], errors={"net": 0.5})
-    assert [bar.get_facecolor()[:3] for bar in ax.patches] == [rgb("noise"), rgb("p")]
-    assert [text.get_text() for text in ax.texts] == ["2.000", "\u22121.500"]
-    assert ax.get_legend() is None and len(ax.containers) == 2  # bars, one whisker
-
-
 def test_marks_are_named_at_their_heads():
     ax = plot.marks({"left": 1.0, "right": 2.0}, color="accent")
     left, right = ax.get_lines()

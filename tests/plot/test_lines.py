@@ -1,4 +1,4 @@
-"Curves, densities and schedules are drawn at their numbers, each in its colour."
+"Curves, densities and schedules are drawn at their numbers."
 
 from types import SimpleNamespace
 
@@ -11,27 +11,6 @@ from tests.plot.reading import labels
 from tests.teach.wrong import unnamed
 
 
-def test_density_curves_have_their_colours():
-    x = torch.linspace(-3, 3, 50)
-    ax = plot.density(
-        x, {"data": x**2, "truth": x**2 + 1, "other": x**2 + 2}, title="t", xlabel="a", ylabel="b"
-    )
-    lines = {line.get_label(): line for line in ax.get_lines()}
-    assert list(lines) == ["data", "truth", "other"]
-    assert (
-        lines["data"].get_color() == plot.PALETTE["data"] and lines["data"].get_linestyle() == "-"
-    )
-    assert (
-        lines["truth"].get_color() == plot.PALETTE["truth"]
-        and lines["truth"].get_linestyle() == "--"
-    )
-    assert lines["other"].get_color() not in (plot.PALETTE["data"], plot.PALETTE["truth"])
-    assert np.array_equal(lines["other"].get_ydata(), (x**2 + 2).double().numpy())
-    assert len(ax.collections) == 2  # shaded: all but the truth
-    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("t", "a", "b")
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == list(lines)
-
-
 def test_schedule_curves():
     t = torch.linspace(0, 1, 5001, dtype=torch.float64)
     long = SimpleNamespace(T=5000, alpha_bar=1 - t, noise_var=t)
@@ -39,11 +18,6 @@ def test_schedule_curves():
         T=2, alpha_bar=torch.tensor([1.0, 0.25, 0.0]), noise_var=torch.tensor([0.0, 0.75, 1.0])
     )
     a, b, c, d = plot.schedule({"long": long, "short": short}).get_lines()
-    assert [line.get_color() for line in (a, b, c, d)] == [
-        plot.PALETTE["data"],
-        plot.PALETTE["noise"],
-    ] * 2
-    assert [line.get_linestyle() for line in (a, b, c, d)] == ["-", "-", "--", "--"]
     assert np.allclose(c.get_ydata(), [1, 0.5, 0]) and np.allclose(d.get_ydata(), [0, 0.75**0.5, 1])
     assert np.allclose(c.get_xdata(), [0, 0.5, 1])
     assert len(a.get_xdata()) == 1001 and np.allclose(a.get_ydata() ** 2, 1 - a.get_xdata())
@@ -57,13 +31,8 @@ def test_curves_of_all_kinds():
     ax = plot.curves(x, curves, colors=["q", "noise", "p", "truth"], lines={"own": "s-"})
     lines = {line.get_label(): line for line in ax.get_lines()}
     assert labels(ax) == ["a", "walks", "own", "truth"] and len(ax.get_lines()) == 5
-    assert [lines[k].get_color() for k in curves] == [
-        plot.PALETTE[k] for k in ("q", "noise", "p", "truth")
-    ]
-    assert [lines[k].get_linestyle() for k in curves] == ["-", "-", "-", "--"]
     assert lines["own"].get_marker() == "s" and lines["own"].get_xdata().tolist() == [0, 1]
     assert lines["truth"].get_ydata() == [2.5, 2.5] and lines["truth"].get_xdata() == [0, 1]
-    assert lines["walks"].get_linewidth() < 1 < lines["a"].get_linewidth()
     assert ax.get_xlim()[0] < 0  # the mark at 0 isn't cut
     assert plot.curves(x, {"a": x}).get_xlim() == (1, 3)
     (dot,) = plot.curves(None, {"top": (torch.tensor(1.0), 2.0)}, lines="o").get_lines()
