@@ -26,7 +26,6 @@ from tests.truth import error, seed
 F16, BF16, F32, F64 = torch.float16, torch.bfloat16, torch.float32, torch.float64
 INF, NAN = math.inf, math.nan
 EVENTS = [(), (1,), (2, 3), (1, 28, 28)]
-T1 = torch.ones(1, dtype=torch.long)
 
 
 def normal(*shape, draw=0, dtype=F64):
