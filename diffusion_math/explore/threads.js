@@ -1,5 +1,6 @@
 // Threads from noise to data, without dice and with them: a mixture of bells over one number, walked from log SNR -8 to 8.
-// The flow is exact, by ranks; the walk with dice takes the steps of diffusion_math.sde, with noise that is made here.
+// The thick thread's flow is exact, by ranks; the thin ones' are looked up, closer than a pixel. The walk with dice
+// takes the steps of diffusion_math.sde, with noise that is made here.
 import {
   button,
   curve,
@@ -18,26 +19,75 @@ import {
   readout,
   ticks,
 } from "./common.js";
-import { byRank, densityGrid, guess, logMixture, logNormal, logSigmoid, noise, noisedMixture, random, sentMixture, signal } from "./laws.js";
+import {
+  bellsUnder,
+  byRank,
+  clean,
+  densityGrid,
+  guess,
+  logMixture,
+  logNormal,
+  logSigmoid,
+  massBeside,
+  noise,
+  noisedMixture,
+  random,
+  sentMixture,
+  signal,
+} from "./laws.js";
 
 const EDGE = 4; // the pictures show x from -4 to 4
 const [FROM, TO, STRETCHES] = [-8, 8, 160];
 const [COLUMNS, ROWS] = [STRETCHES + 1, 160]; // of the heat map
 const [SHOWN, WALKERS, BARS] = [16, 400, 48];
 const FARTHEST = 3; // where a thread may start
+const [FAR, CELLS] = [2 * EDGE, 800]; // of the table of ranks: from -FAR to FAR, in so many cells
+const CELL = (2 * FAR) / CELLS;
 
 const LEVELS = Array.from({ length: STRETCHES + 1 }, (_, i) => FROM + ((TO - FROM) * i) / STRETCHES);
 const LOGS = LEVELS.map(logSigmoid); // log alpha_bar
 const [A, S] = [LOGS.map(signal), LOGS.map(noise)];
 
-// Each walker in x one step on, from level i: the guessed noise keeps the share rho, and the rest is fresh.
-export function step(clean, i, x, dial, fresh) {
+// Each walker in x one step on, from level i, into `to`: the guessed noise keeps a share, and the rest is fresh.
+export function step(guesses, i, x, dial, fresh, to) {
   const kept = Math.exp((-dial * (LEVELS[i + 1] - LEVELS[i])) / 2);
-  const added = Math.sqrt(1 - kept * kept);
-  return x.map((one, k) => {
-    const x0 = clean[i](one);
-    return A[i + 1] * x0 + S[i + 1] * ((kept * (one - A[i] * x0)) / S[i] + (dial ? added * fresh(i, k) : 0));
-  });
+  const ofX = (S[i + 1] * kept) / S[i];
+  const [ofX0, added] = [A[i + 1] - ofX * A[i], S[i + 1] * Math.sqrt(1 - kept * kept)];
+  for (let k = 0; k < x.length; k++) to[k] = ofX0 * guesses[i](x[k]) + ofX * x[k] + added * fresh[k];
+  return to;
+}
+
+// The share of a law that lies to the left of each cell's right end.
+function ranks(law) {
+  const [density, out] = [clean(bellsUnder(law, 1, 0)), {}];
+  let share = massBeside(law, -FAR, -1);
+  return Float64Array.from({ length: CELLS }, (_, j) => (share += CELL * density((j + 0.5) * CELL - FAR, out).q));
+}
+
+// Where in a table of ranks a rank stands: between two ends of cells, in proportion.
+function lookUp(table, rank) {
+  let [low, high] = [0, CELLS - 1];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (table[middle] < rank) low = middle;
+    else high = middle;
+  }
+  return (low + 1 + (rank - table[low]) / (table[high] - table[low])) * CELL - FAR;
+}
+
+// A walk of so many: its places at each level, and the throws of its last seed, are kept from one drag to the next.
+function walker(guesses, many) {
+  const path = LEVELS.map(() => new Float64Array(many));
+  let [known, fresh] = [null, null];
+  return (starts, dial, seed) => {
+    if (seed !== known) {
+      const { normal } = random((known = seed));
+      fresh = Array.from({ length: STRETCHES }, () => Float64Array.from({ length: many }, normal));
+    }
+    path[0].set(starts);
+    for (let i = 0; i < STRETCHES; i++) step(guesses, i, path[i], dial, fresh[i], path[i + 1]);
+    return path;
+  };
 }
 
 const spreadOf = (values) => {
@@ -47,12 +97,14 @@ const spreadOf = (values) => {
 
 function computation(model) {
   const start = sentMixture(model);
-  const clean = LEVELS.map((level) => guess(start, level));
+  const guesses = LEVELS.map((level) => guess(start, level));
   const laws = LOGS.map((log) => noisedMixture(start, log));
   const [first, last] = [laws[0], laws[STRETCHES]];
   const changed = memory();
   const unit = random(1);
-  const [seeds, crowd] = [SHOWN, WALKERS].map((n) => Array.from({ length: n }, unit.normal));
+  const seeds = Array.from({ length: SHOWN + WALKERS }, unit.normal); // the first are shown
+  const shown = seeds.slice(0, SHOWN);
+  const [ownWalk, allWalks, tables] = [walker(guesses, 1), walker(guesses, seeds.length), laws.map(ranks)];
   const now = { start, laws };
   now.thread = (x) => {
     let near = x;
@@ -65,32 +117,20 @@ function computation(model) {
     return { x, y, ratio: Math.exp(logMixture(last, y) - logMixture(first, x)) };
   });
 
-  // The throws of a seed, for so many walkers: kept, since a drag of the dial asks for the same ones again.
-  const thrown = new Map();
-  function throws(seed, many) {
-    if (!thrown.has(many) || thrown.get(many).seed !== seed) {
-      const { normal } = random(seed);
-      thrown.set(many, { seed, values: Float64Array.from({ length: many * STRETCHES }, normal) });
-    }
-    return thrown.get(many).values;
-  }
-  function walked(x, dice, seed) {
-    const [path, values] = [[x], dice ? throws(seed, x.length) : []];
-    for (let i = 0; i < STRETCHES; i++) path.push(step(clean, i, path[i], dice, (level, k) => values[level * x.length + k]));
-    return path;
-  }
-
   now.update = ({ start: place, spread, dial: dice, throw: turn }) => {
     if (changed("own flow", place)) now.own = now.thread(place);
-    if (changed("own walk", place, dice, turn)) now.walk = walked([place], dice, 2 * turn + 3).map(([x]) => x);
+    if (changed("own walk", place, dice, turn)) now.walk = ownWalk([place], dice, 2 * turn + 3).map(([x]) => x);
     if (changed("flows", spread)) {
-      now.flows = seeds.map((z) => now.thread(spread * z));
+      now.flows = shown.map((z) => {
+        const rank = massBeside(first, spread * z, -1);
+        return tables.map((table) => lookUp(table, rank));
+      });
       now.density = places.map(({ x, y, ratio }) => [ratio * Math.exp(logNormal(x, 0, spread ** 2)), y]);
     }
     if (changed("walks", spread, dice, turn)) {
-      const path = walked([...seeds, ...crowd].map((z) => spread * z), dice, 2 * turn + 2);
-      now.walks = seeds.map((_, k) => path.map((row) => row[k]));
-      now.ends = path[STRETCHES].slice(SHOWN);
+      const path = allWalks(seeds.map((z) => spread * z), dice, 2 * turn + 2);
+      now.walks = shown.map((_, k) => path.map((row) => row[k]));
+      now.ends = Array.from(path[STRETCHES].subarray(SHOWN));
     }
   };
   return now;
@@ -239,7 +279,7 @@ function render({ model, el }) {
 
   function draw(state, colours) {
     now.update(state);
-    Object.assign(ui.root.explorable, { thread: now.own, walk: now.walk, ends: now.ends, density: now.density });
+    Object.assign(ui.root.explorable, { thread: now.own, threads: now.flows, walk: now.walk, ends: now.ends, density: now.density });
     panel.put(state);
     still.draw(state, colours);
     dice.draw(state, colours);

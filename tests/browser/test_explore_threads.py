@@ -8,6 +8,7 @@ import torch
 
 from diffusion_math import walk
 from diffusion_math.explore.threads import ThreadsExplorer
+from diffusion_math.flow import quantile_flow
 from diffusion_math.laws.mixture import GaussianMixture
 from tests.browser.explorable import as_js, call, drag_on
 
@@ -34,6 +35,11 @@ def test_thread_and_density_are_the_package_s(show, mixture, start, spread):
     density, y = np.array(page.evaluate(f"{STATE}.density")).T
     np.testing.assert_allclose(y, widget.density[0], atol=1e-12)
     np.testing.assert_allclose(density, widget.density[1], rtol=1e-6, atol=1e-9)
+    z = call(page, "((unit) => Array.from({ length: 16 }, unit.normal))(m.random(1))")
+    x = spread * torch.tensor(z, dtype=torch.float64)[:, None]
+    due = [quantile_flow(widget.data, x, -8.0, level) for level in widget.levels.tolist()]
+    thin = page.evaluate(f"{STATE}.threads")
+    np.testing.assert_allclose(thin, torch.cat(due, 1), atol=2e-3)  # a pixel is 0.04
 
 
 @pytest.mark.parametrize("dial", [0.0, 0.6, 2.0])
@@ -43,7 +49,7 @@ def test_a_step_with_dice_is_the_package_s(show, dial):
     x, i = torch.linspace(-2.5, 2.5, 7, dtype=torch.float64)[:, None], 70
     here, there = widget.levels[i].item(), widget.levels[i + 1].item()
     xi = torch.randn(7, 1, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    code = "m.step(a[5].map((level) => m.guess(a[0], level)), a[1], a[2], a[3], (_, k) => a[4][k])"
+    code = "Array.from(m.step(a[5].map((level) => m.guess(a[0], level)), a[1], a[2], a[3], a[4], new Float64Array(7)))"
     row = x.flatten().tolist(), dial, xi.flatten().tolist()
     ours = call(page, code, as_js(THREE), i, *row, widget.levels.tolist())
     theirs = walk(THREE, x, here, there, 1, dial, torch.Generator().manual_seed(3))
