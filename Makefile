@@ -2,7 +2,7 @@
 #
 #   make course    open the course in JupyterLab       PORT=8888, NO_BROWSER=1, WIDE=1 (prose as wide as the window), ONCE=1 (stop as soon as it answers)
 #   make test      check everything                    PYTEST_ARGS="-k forward" for a part of it; FULL=1: train as a reader does
-#   make site      the whole course as a website, in site/     make site-check: every page of it, in a browser   ONLY=03_ for a part
+#   make site      the whole course as a website, in site/     make site-check: every page of it, in a browser   ONLY=03_ for a part, PACE=1: and quick enough
 #   make bench     measure us beside the peers       MODE=full for all of it, DATA=DIR (the folder that holds MNIST/raw)
 #
 # Each first makes a virtual environment (all but the last in .venv), and is quick when nothing changed.
@@ -40,12 +40,13 @@ course: $(VENV)/.course
 test: lint
 	$(PYTEST) $(PYTEST_ARGS)
 
-# The course as a website, from the notebooks as they are stored. site-check opens each of its pages.
+# The course as a website, from the notebooks as they are stored. site-check opens each of its pages;
+# PACE=1 also bounds how quick they are, which wants a machine that does nothing else.
 site: $(VENV)/.dev
 	$(BIN)/python -m website site
 
 site-check: site
-	$(BIN)/python -m website.check site $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python -m website.check site $(if $(ONLY),--only $(ONLY)) $(if $(call yes,$(PACE)),--pace)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

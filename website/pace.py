@@ -1,6 +1,6 @@
 """How quick the site is: a page's first paint and weight from a server, on a slow machine and line; an explorable's moves.
 
-`python -m website.check` prints these figures, page by page, and refuses what is beyond its bound.
+`python -m website.check` prints these figures, page by page; with --pace it refuses what is beyond its bound.
 """
 
 import functools
