@@ -52,9 +52,12 @@ class BellsExplorable(Explorable):
 
     _weights, _means, _variances = (traitlets.List().tag(sync=True) for _ in range(3))
     _narrow, _wide = _NARROW, _WIDE  # of the bells' variances: what its picture can show
+    _two = False  # whether it wants two bells
 
     def __init__(self, mixture: GaussianMixture | None, **values: Any):
         weights, means, variances = bells_of(mixture, self._narrow, self._wide)
+        if self._two and len(weights) != 2:
+            raise ValueError(f"mixture must have two components, got {len(weights)}")
         super().__init__(_weights=weights, _means=means, _variances=variances, **values)
 
     @property

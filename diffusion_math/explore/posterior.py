@@ -8,7 +8,7 @@ from ..inverse import Measurement, steered
 from ..laws.mixture import GaussianMixture
 from ..networks.denoiser import Denoiser
 from ..sde import walk
-from .bells import BellsExplorable, bells_of, mixture_of
+from .bells import BellsExplorable, mixture_of
 from .explorable import front_end
 from .traits import Number, OneOf
 
@@ -32,6 +32,7 @@ class PosteriorExplorer(BellsExplorable):
 
     _esm = front_end("posterior")
     _narrow, _wide = 0.02, 2.0  # of humps whose walks posterior.js can follow
+    _two = True
     _words = "two humps, their posterior given y, what a method draws of it, and controls for y, its noise and the method"
 
     y, std = Number(-_EDGE, _EDGE), Number(0.3, 2.0)
@@ -46,8 +47,6 @@ class PosteriorExplorer(BellsExplorable):
     ):
         if mixture is None:
             mixture = mixture_of([0.4, 0.6], [-1.2, 1.0], [0.06, 0.12])
-        if (humps := len(bells_of(mixture, self._narrow, self._wide)[0])) != 2:
-            raise ValueError(f"mixture must have two components, got {humps}")
         start = {"y": y, "std": std, "method": method}
         super().__init__(mixture, **start, _start=start)
 

@@ -9,7 +9,7 @@ from .. import checks
 from ..forward import ForwardProcess, Schedule
 from ..gaussian import Gaussian
 from ..laws.mixture import GaussianMixture
-from .bells import REACH, BellsExplorable, bells_of, kl_from_bell
+from .bells import REACH, BellsExplorable, kl_from_bell
 from .explorable import front_end
 from .traits import Number, Packed, check_range, pack
 
@@ -48,12 +48,12 @@ class ReverseExplorer(BellsExplorable):
         x: float = 0.0,
         generator: Generator | None = None,
     ):
-        weights = torch.tensor(bells_of(mixture)[0])
-        which = torch.multinomial(weights, _PAIRS, True, generator=checks.random(generator))
-        eps = torch.cat([which[:, None].float(), torch.randn(_PAIRS, 2, generator=generator)], 1)
-        sent = {"_eps": pack(eps), "_signal": check_range("signal", signal, 1e-9, 1)}
-        start = {"beta": beta, "x": x}
-        super().__init__(mixture, **start, **sent, _start=start)
+        start, dice = {"beta": beta, "x": x}, checks.random(generator)
+        kept = check_range("signal", signal, 1e-9, 1)
+        super().__init__(mixture, **start, _signal=kept, _start=start)
+        which = torch.multinomial(torch.tensor(self._weights), _PAIRS, True, generator=dice)
+        eps = torch.cat([which[:, None].float(), torch.randn(_PAIRS, 2, generator=dice)], 1)
+        self._eps = pack(eps)
 
     @property
     def q(self) -> ForwardProcess:
