@@ -22,7 +22,7 @@ pytest.importorskip("sphinx")
 pytest.importorskip("myst_nb")
 pytest.importorskip("furo")
 
-from website import check, pace  # noqa: E402
+from website import check, front, pace  # noqa: E402
 
 CHAPTER = "03_forward_process.html"
 
@@ -77,6 +77,19 @@ def test_every_notebook_has_its_page_and_every_link_leads_somewhere(site, read):
     assert check.broken_links(site, read) == []
     road = re.findall(r'class="stop-card">(.*?)</span>', (site / "index.html").read_text())
     assert len(road) > 20 and all("<img" in card for card in road)
+
+
+def test_a_stamp_is_the_thick_of_its_picture():
+    "A picture that is drawn anew may need other boxes: they lie in it, and hold no less ink to the pixel."
+    pictures = {path.stem[8:]: path for path in (ROOT / "nbs/images").glob("chapter_*.png")}
+    assert front._STAMPS.keys() == pictures.keys()
+    dark = lambda image: (np.asarray(image.convert("L")) < 245).mean()  # noqa: E731
+    for chapter, path in pictures.items():
+        with Image.open(path) as whole, Image.open(io.BytesIO(front.stamp(path))) as small:
+            for left, top, right, bottom in front._STAMPS[chapter]:
+                assert 0 <= left < right <= whole.width and 0 <= top < bottom <= whole.height
+            assert small.width < 5 * small.height, chapter  # it is to be seen 74 pixels tall
+            assert dark(small) > 0.7 * dark(whole), chapter
 
 
 def test_a_link_that_leads_nowhere_is_noticed(site, read):
