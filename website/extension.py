@@ -147,15 +147,19 @@ class Places(SphinxTransform):
 
     def apply(self, **kwargs) -> None:
         self.doc = self.env.docname
+        path = _COURSE["pages"].get(self.doc, {}).get("pictures", ())
+        begun = False  # what has no number stands before the path, or closes the chapter
         for section in self.document.findall(nodes.section):
-            found = re.match(rf"({_NUMBER})\b", section[0].astext())
+            title = section[0].astext()
+            found = re.match(rf"({_NUMBER})\b", title)
             if found and _COURSE["sections"].get(found.group(1)) == self.doc:
                 section["ids"].insert(0, section_id(found.group(1)))
-                path = _COURSE["pages"].get(self.doc, {}).get("pictures", ())
-                if path and isinstance(section.parent.parent, nodes.document):
-                    section["classes"].append("on-path" if found.group(1) in path else "off-path")
-            elif section[0].astext().startswith("The source"):
-                section["classes"] += ["off-path"] if _COURSE["pages"][self.doc]["pictures"] else []
+                begun = True
+            if not path or not isinstance(section.parent.parent, nodes.document):
+                continue
+            on = found.group(1) in path if found else not begun
+            if found or not title.startswith("Three things"):
+                section["classes"].append("on-path" if on else "off-path")
         for paragraph in self.document.findall(nodes.paragraph):
             found = re.match(r"Your turn, (\d+b?\.[a-z])\b", paragraph.astext())
             if found and _COURSE["exercises"].get(found.group(1)) == self.doc:

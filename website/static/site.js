@@ -169,14 +169,47 @@
     }
   };
   const phone = matchMedia("(max-width: 46em)"); // where a line of code is wider than the screen it is folded
-  // On the path of pictures stand pictures, what leads to each, and what is to be seen on it.
-  const pictured = (el) => el?.matches("div.cell") && el.querySelector(".cell_output img, [data-place]");
+  // On the path of pictures stand pictures, each with what is to be seen on it, or else with what leads to it: beside it, where
+  // there is room and the picture is no wider than its place. All else is wordy.
+  const SHOWS = ".cell_output img, [data-place]";
+  const pictured = (el) => el?.matches("div.cell") && el.querySelector(SHOWS);
+  const looks = (el) => el?.matches("p") && /^(What to see|Look)/.test(el.textContent);
+  const isWide = (cell) => cell.querySelector("[data-place]") || all("img", cell).some((img) => img.getAttribute("width") > 760);
+  function leadsTo(told, i) {
+    if (told[i - 1]?.matches(".guess")) return told[i - 2]?.matches("p") ? [told[i - 2], told[i - 1]] : [told[i - 1]];
+    return told[i - 1]?.matches("p") && !looks(told[i - 1]) ? [told[i - 1]] : [];
+  }
   for (const section of all("section.on-path, section.on-path section")) {
-    const parts = [...section.children].filter((el) => !/^H[1-6]$/.test(el.tagName) && !el.matches("section"));
-    parts.forEach((el, i) => {
-      const leads = el.matches("p") && (pictured(parts[i + 1]) || (pictured(parts[i - 1]) && /^(What to see|\*?Look)/.test(el.textContent)));
-      if (!pictured(el) && !leads) el.classList.add("wordy");
+    const parts = [...section.children].filter((el) => !el.matches("h1, h2, h3, h4, section"));
+    const told = parts.filter((el) => pictured(el) || !el.matches("span, .tag_proof, .tag_folded"));
+    const kept = new Set();
+    let row = 2; // below the title
+    told.forEach((cell, i) => {
+      if (!pictured(cell)) return;
+      const after = looks(told[i + 1]) ? [told[i + 1]] : [];
+      const before = after.length && !cell.querySelector("[data-place], details.reveal") ? [] : leadsTo(told, i);
+      const words = [...before, ...after];
+      for (const one of [cell, ...words]) kept.add(one);
+      if (isWide(cell) || !words.length) for (const one of [...before, cell, ...after]) one.style.gridRow = row++;
+      else {
+        cell.style.gridRow = `${row} / span ${words.length}`;
+        for (const one of words) one.style.gridRow = row++;
+        for (const one of [cell, ...words]) one.classList.add("beside");
+      }
+      // what a cell printed besides, and the bar of a training above its curve
+      for (const out of all(".cell_output > *, .cell_output div:has(+ img)", cell)) {
+        if (!out.matches(SHOWS) && !out.querySelector(SHOWS)) out.classList.add("wordy");
+      }
     });
+    for (const part of parts) if (!kept.has(part)) part.classList.add("wordy");
+    for (const inner of all(":scope > section", section)) inner.style.gridRow = row++;
+  }
+  // Of what stands above all sections: the promise, which is in bold, and where the path leads.
+  if (aside.length) {
+    for (const el of all("article > section > :not(h1, section, .ways-to-read)")) {
+      const promise = el.matches("p") && el.querySelector("strong")?.textContent === el.textContent.trim();
+      if (!pictured(el) && !promise && !/^Pictures only/.test(el.textContent)) el.classList.add("wordy");
+    }
   }
   for (const pre of all(".cell_output pre")) if (pre.textContent.trim().split("\n").length < 4) pre.classList.add("short");
   function read(way) {
