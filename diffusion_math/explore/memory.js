@@ -24,35 +24,43 @@ const [FROM, TO, PARTS] = [-8, 8, 32];
 const levelAt = (k) => FROM + ((TO - FROM) * k) / PARTS;
 const logistic = (v) => 1 / (1 + Math.exp(-v));
 
-// The sums of an h x w table over a window around each place, cut off at the borders.
+// The sums of an h x w table over a window around each place, cut off at the borders: along rows, then down columns.
 export function windowSums(table, height, width, window) {
   const far = (window - 1) / 2;
-  const total = new Float64Array((height + 1) * (width + 1)); // of all above and to the left
-  for (let r = 0; r < height; r++) {
-    for (let c = 0, row = 0; c < width; c++) {
-      row += table[r * width + c];
-      total[(r + 1) * (width + 1) + c + 1] = total[r * (width + 1) + c + 1] + row;
+  const [rows, sums] = [new Float64Array(height * width), new Float64Array(height * width)];
+  slide(table, rows, height, width, width, 1, far);
+  slide(rows, sums, width, height, 1, width, far);
+  return sums;
+}
+
+// Of each of so many lines of `length` places: the sum of what is at most `far` away. A line begins `line` after the last.
+function slide(from, to, lines, length, line, step, far) {
+  for (let l = 0; l < lines; l++) {
+    let sum = 0;
+    for (let j = -far; j < length; j++) {
+      if (j + far < length) sum += from[l * line + (j + far) * step];
+      if (j > far) sum -= from[l * line + (j - far - 1) * step];
+      if (j >= 0) to[l * line + j * step] = sum;
     }
   }
-  return table.map((_, i) => {
-    const [r, c] = [Math.floor(i / width), i % width];
-    const [top, left] = [Math.max(0, r - far), Math.max(0, c - far)];
-    const [end, right] = [Math.min(height, r + far + 1), Math.min(width, c + far + 1)];
-    const at = (row, column) => total[row * (width + 1) + column];
-    return at(end, right) - at(top, right) - at(end, left) + at(top, left);
-  });
 }
 
 // What the windows say of x: each pixel's guess, the picture that it follows most, and that one's share.
 export function look(x, pile, height, width, window, level) {
   const [a, s2] = [Math.sqrt(logistic(level)), logistic(-level)];
-  const logs = pile.map((one) => windowSums(x.map((v, i) => -((v - a * one[i]) ** 2) / (2 * s2)), height, width, window));
+  const off = new Float64Array(x.length);
+  const logs = pile.map((one) => {
+    for (let i = 0; i < x.length; i++) off[i] = -((x[i] - a * one[i]) ** 2) / (2 * s2);
+    return windowSums(off, height, width, window);
+  });
   const [guess, source, share] = [new Float64Array(x.length), new Int32Array(x.length), new Float64Array(x.length)];
   for (let i = 0; i < x.length; i++) {
     for (let k = 1; k < pile.length; k++) if (logs[k][i] > logs[source[i]][i]) source[i] = k;
     let sum = 0;
     for (let k = 0; k < pile.length; k++) {
-      const w = Math.exp(logs[k][i] - logs[source[i]][i]);
+      const less = logs[k][i] - logs[source[i]][i];
+      if (less < -40) continue; // not a digit's worth
+      const w = Math.exp(less);
       sum += w;
       guess[i] += w * pile[k][i];
     }
