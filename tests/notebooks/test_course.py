@@ -144,6 +144,8 @@ def test_the_front_page_adds_up():
     assert all(
         abs(60 * int(h) - whole) <= 60 for h, whole in zip(hours, sums.values(), strict=True)
     ), sums
+    (in_all,) = re.findall(r"(\d+) hours in all", text)
+    assert abs(60 * int(in_all) - sum(sums.values())) <= 60, sums
 
 
 def test_the_front_page_has_the_map_of_chapter_8():
