@@ -1,5 +1,6 @@
 // The road, walked: x_0, x_{t-1}, x_t and x_T of one number, and the distributions that lead from one to another. A symbol
 // can be picked once all behind its bar is known; then its bell is shown, and a draw from it is known, too. All is exact.
+// arrow: its number on the map of chapter 8; q(x_{t-1} | x_0) is the jump, too.
 import { button, dial, dot, explorable, h, keyOf, arrow, maths, memory, number, plot, readout } from "./common.js";
 import { behind, byRank, logMixture, moments, noise, posteriorAt, schedule, sentMixture, signal } from "./laws.js";
 
@@ -9,16 +10,18 @@ const LINEAR = schedule({ kind: "linear", T });
 const COLUMNS = { x0: 0, guess: 0, x_prev: 1, x_t: 2, x_T: 3 };
 const NAMES = { x0: "{x}_0_", guess: "the guess", x_prev: "{x}_t\u22121_", x_t: "{x}_t_", x_T: "{x}_T_" };
 export const SYMBOLS = {
-  data: { needs: [], makes: "x0", text: "{q}({x}_0_)", colour: "data", says: "A draw from the data. It needs nothing." },
-  before: { needs: ["x0"], makes: "x_prev", text: "{q}({x}_t\u22121_ | {x}_0_)", colour: "q", says: "The jump, one step short of {t}. It needs the datum alone." },
-  step: { needs: ["x_prev"], makes: "x_t", text: "{q}({x}_t_ | {x}_t\u22121_)", colour: "q", says: "A step: a little smaller, and a little noise. It needs nothing but what was there before." },
-  jump: { needs: ["x0"], makes: "x_t", text: "{q}({x}_t_ | {x}_0_)", colour: "q", says: "The jump: {t} steps at once. It needs the datum alone." },
-  end: { needs: ["x0"], makes: "x_T", text: "{q}({x}_T_ | {x}_0_)", colour: "q", says: "The end: nearly N(0, 1), whatever the datum was." },
-  posterior: { needs: ["x_t", "x0"], makes: "x_prev", text: "{q}({x}_t\u22121_ | {x}_t_, {x}_0_)", colour: "q", says: "Back, if told: Bayes\u2019 rule needs {x}_t_ and the datum." },
-  guess: { needs: ["x_t"], makes: "guess", text: "E[{x}_0_ | {x}_t_]", colour: "p", says: "What {x}_t_ says of the datum, on average: what a network learns. The bells around it are {q}({x}_0_ | {x}_t_)." },
-  p: { needs: ["x_t", "guess"], makes: "x_prev", text: "{p}({x}_t\u22121_ | {x}_t_)", colour: "p", says: "Our step back: the posterior, with the guess in the datum\u2019s place. It needs {x}_t_ alone, since the guess comes from it." },
+  data: { arrow: 1, needs: [], makes: "x0", text: "{q}({x}_0_)", colour: "data", says: "A draw from the data. It needs nothing." },
+  before: { arrow: 3, needs: ["x0"], makes: "x_prev", text: "{q}({x}_t\u22121_ | {x}_0_)", colour: "q", says: "The jump, one step short of {t}. It needs the datum alone." },
+  step: { arrow: 2, needs: ["x_prev"], makes: "x_t", text: "{q}({x}_t_ | {x}_t\u22121_)", colour: "q", says: "A step: a little smaller, and a little noise. It needs nothing but what was there before." },
+  jump: { arrow: 3, needs: ["x0"], makes: "x_t", text: "{q}({x}_t_ | {x}_0_)", colour: "q", says: "The jump: {t} steps at once. It needs the datum alone." },
+  end: { arrow: 4, needs: ["x0"], makes: "x_T", text: "{q}({x}_T_ | {x}_0_)", colour: "q", says: "The end: nearly N(0, 1), whatever the datum was." },
+  posterior: { arrow: 5, needs: ["x_t", "x0"], makes: "x_prev", text: "{q}({x}_t\u22121_ | {x}_t_, {x}_0_)", colour: "q", says: "Back, if told: Bayes\u2019 rule needs {x}_t_ and the datum." },
+  guess: { arrow: 10, needs: ["x_t"], makes: "guess", text: "E[{x}_0_ | {x}_t_]", colour: "p", says: "What {x}_t_ says of the datum, on average: what a network learns. The bells around it are {q}({x}_0_ | {x}_t_)." },
+  p: { arrow: 8, needs: ["x_t", "guess"], makes: "x_prev", text: "{p}({x}_t\u22121_ | {x}_t_)", colour: "p", says: "Our step back: the posterior, with the guess in the datum\u2019s place. It needs {x}_t_ alone, since the guess comes from it." },
 };
 const ORDER = Object.keys(SYMBOLS);
+// around the number of a symbol's arrow on the map
+const RING = "display: inline-block; min-width: 16px; margin-right: 7px; border: 1.5px solid; border-radius: 9px; font-size: 11px; line-height: 15px; text-align: center;";
 
 // The law of a symbol as bells, given what is known; its draw at the rank of z.
 export function lawOf(name, known, mixture, t) {
@@ -134,7 +137,8 @@ function render({ model, el }) {
   };
   const symbols = ORDER.map((name) => {
     const one = button(ui, "", (event) => pick(name, event));
-    one.append(...maths(SYMBOLS[name].text));
+    const { arrow: nth, text, colour } = SYMBOLS[name];
+    one.append(h("span", { style: `${RING} border-color: var(--dm-${colour})` }, nth), ...maths(text));
     one.dataset.mark = name;
     return one;
   });

@@ -48,3 +48,12 @@ def test_a_symbol_is_open_once_its_condition_is_known(show):
     assert "alone" in page.locator(".dm-note").text_content()
     page.get_by_role("button", name="Reset").click()
     assert page.evaluate(f"{STATE}.state.walked") == []
+
+
+def test_a_symbol_carries_the_number_of_its_arrow_on_the_map(show):
+    symbols = show(RoadExplorer()).locator("[aria-label='distributions to pick'] button")
+    numbers = symbols.evaluate_all(
+        "all => all.map(e => Number(e.querySelector('span').textContent))"
+    )
+    arrows = {"data": 1, "step": 2, "jump": 3, "end": 4, "posterior": 5, "p": 8, "guess": 10}
+    assert dict(zip(_NEEDS, numbers, strict=True)) == arrows | {"before": 3}

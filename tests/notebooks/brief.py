@@ -115,12 +115,10 @@ BRIEF = {
         "begin, 0.002, 60, gen": "begin, 0.002, 40, gen",
     },
     "08_recap.ipynb": {
-        "short = p.respace(100)\nwalk = ": "short = p.respace(20)\nwalk = ",
-        "short = p.respace(100)\nnew = ": "short = p.respace(40)\nnew = ",
+        '"ddpm_mnist").respace(100)': '"ddpm_mnist").respace(20)',
+        "randn(2000, 1, 28, 28,": "randn(500, 1, 28, 28,",
+        "randn(4000, 1, generator": "randn(1000, 1, generator",
         "nature.sample(4000, gen)": "nature.sample(1000, gen)",
-        "ones.std() / 4000**0.5": "ones.std() / 1000**0.5",
-        "elbo(q, p, x0[:2],": "elbo(q, p, x0[:1],",
-        "for _ in range(2000)])[:, 0]": "for _ in range(500)])[:, 0]",
     },
     "08b_famous_slips.ipynb": {
         "q50 = ForwardProcess(linear_schedule(T=50))": "q50 = ForwardProcess(linear_schedule(T=20))",
