@@ -117,7 +117,8 @@ BRIEF = {
     "08_recap.ipynb": {
         '"ddpm_mnist").respace(100)': '"ddpm_mnist").respace(20)',
         "randn(2000, 1, 28, 28,": "randn(500, 1, 28, 28,",
-        "randn(4000, 1, generator": "randn(1000, 1, generator",
+        "(4000, 1, generator=dice": "(1000, 1, generator=dice",
+        "exact.sample(4000,": "exact.sample(1000,",
         "nature.sample(4000, gen)": "nature.sample(1000, gen)",
     },
     "08b_famous_slips.ipynb": {
