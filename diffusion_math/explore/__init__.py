@@ -5,7 +5,7 @@ from importlib import import_module
 _HOME = {
     f"{name.title()}Explorer": name
     for name in (
-        "area bell blanks bound draw film gauge gaussian guide inpaint learn melting memory network noising "
+        "area bell blanks bound collapse draw film gauge gaussian guide inpaint learn melting memory network noising "
         "origin pixels playground posterior reverse road score solver squeeze straight threads"
     ).split()
 }

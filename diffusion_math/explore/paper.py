@@ -10,7 +10,7 @@ from torch import Tensor
 from .. import checks
 from ..laws.mixture import GaussianMixture
 from .explorable import Explorable
-from .traits import BadValue, check_range
+from .traits import Places
 
 __all__ = []
 
@@ -65,7 +65,7 @@ def points_of(x0: str | Tensor) -> list[list[float]]:
 class Painted(Explorable):
     "An explorable over points in the plane that the reader paints, each the middle of a bell."
 
-    points = traitlets.List(traitlets.List(traitlets.Float())).tag(sync=True)
+    points = Places(0, _MOST, REACH)
     _presets, _still = (traitlets.Dict().tag(sync=True) for _ in range(2))
     _shared = traitlets.Bool().tag(sync=True)
 
@@ -89,15 +89,3 @@ class Painted(Explorable):
         "The values of x_t from which arrows start, row by row."
         side = 3 * ((2 * torch.arange(15, dtype=torch.float64) + 1) / 15 - 1)
         return torch.cartesian_prod(side, side).flip(1)
-
-    @traitlets.validate("points")
-    def _check_points(self, proposal: dict) -> list[list[float]]:
-        points = proposal["value"]
-        if len(points) > _MOST:
-            raise BadValue(f"points must hold at most {_MOST} points, got {len(points)}")
-        for i, point in enumerate(points):
-            if len(point) != 2:
-                raise BadValue(f"points[{i}] must be two numbers, got {len(point)}")
-            for v in point:
-                check_range(f"points[{i}]", v, -REACH, REACH)
-        return points

@@ -106,6 +106,28 @@ class Numbers(traitlets.List):
         ]
 
 
+class Places(traitlets.List):
+    "From least to most points of the plane, a list of pairs of numbers in [-reach, reach], that both sides know."
+
+    def __init__(self, least: int, most: int, reach: float):
+        super().__init__(traitlets.List(traitlets.Float()))
+        self.least, self.most, self.reach = least, most, reach
+        self.tag(sync=True)
+
+    def validate(self, obj, value):
+        points, n = super().validate(obj, value), len(value)
+        if n > self.most:
+            raise BadValue(f"{self.name} must hold at most {self.most} points, got {n}")
+        if n < self.least:
+            raise BadValue(f"{self.name} must hold at least {self.least} points, got {n}")
+        for i, point in enumerate(points):
+            if len(point) != 2:
+                raise BadValue(f"{self.name}[{i}] must be two numbers, got {len(point)}")
+            for v in point:
+                check_range(f"{self.name}[{i}]", v, -self.reach, self.reach)
+        return points
+
+
 class Packed(traitlets.Bytes):
     "An array as bytes, that both sides know, and that the browser may set: of float32 numbers, if its shape is told."
 
