@@ -238,8 +238,8 @@ BRIEF = {
         "torch.randint(1000, (1500,), generator=gen)": "torch.randint(1000, (400,), generator=gen)",
         "drawn = population.sample(1500, gen)": "drawn = population.sample(400, gen)",
         'digits("test")[:8]': 'digits("test")[:2]',
-        "long = {4: 200, 16: 400, 64: 1500, 256: 1500}": "long = {4: 50, 16: 50, 64: 50, 256: 50}",
-        "fifty, places = given[:50], (-1.0, 0.0, 1.0, 2.0)": "fifty, places = given[:10], (-1.0, 0.0, 1.0, 2.0)",
+        "long = {16: 400, 64: 1500, 256: 1000}": "long = {16: 50, 64: 50, 256: 50}",
+        "for v in (-1.0, 0.0, 1.0, 2.0):": "for v in (0.0,):",
     },
 }
 TRAINED = {
@@ -248,9 +248,10 @@ TRAINED = {
     "19_letters.ipynb": [" and 0.02 < low < 0.4"],
     "17_inverse_problems.ipynb": ['assert mean_rank["DPS"] < 2.5 - 5 * 0.35'],
     "16_memory.ipynb": [
-        "assert turns[4] < turns[16] < turns[64] and not turns[256]",
-        "assert to_truth[4] > to_truth[16] > to_truth[64] > to_truth[256]",
-        "assert likeness[16][0] < likeness[16][1] and likeness[256][0] > likeness[256][1]",
+        "assert max(turns[16]) < min(turns[64])",
+        "assert all(max(least[n]) < min(least[more]) for n, more in sizes)",
+        "assert all(min(to_truth[n]) > max(to_truth[more]) for n, more in sizes)",
+        "assert max(pairs) < min(own) if n == 16 else min(pairs) > max(own)",
     ],
 }
 
