@@ -502,6 +502,7 @@ row(
     y=number(-0.2, -2.5, 2.5),
     std=number(0.5, 0.3, 2),
     method=one_of("point", "exact"),
+    throw=count(0, 0, 999),
 )
 row(
     "CollapseExplorer",

@@ -1,12 +1,14 @@
 // A measurement under the finger. Two humps over one number and y = x_0 + r eps: their posterior, which is exact, and what a
 // walk draws whose guesses are steered towards y under an assumption on Cov[x_0 | x_t].
 import { curve, dial, explorable, choice, button, grab, h, key, keyOf, dot, maths, memory, number, plot, readout } from "./common.js";
-import { behind, bellsUnder, clean, ddim, logMixture, logNormal, scales, sentMixture } from "./laws.js";
+import { behind, bellsUnder, clean, ddim, logMixture, logNormal, random, scales, sentMixture } from "./laws.js";
 
 const [FROM, TO, PARTS] = [-12, 10, 176]; // log SNR of the walk, and its steps
 const STARTS = Array.from({ length: 641 }, (_, i) => (i - 320) / 80); // and where it starts
 const HEIGHTS = STARTS.map((z) => Math.exp(-0.5 * z * z));
 const SHARES = HEIGHTS.map((v) => v / HEIGHTS.reduce((a, b) => a + b));
+const WALKERS = 1000; // with dice
+const EVENLY = Array(WALKERS).fill(1 / WALKERS);
 const [EDGE, FAR, BINS] = [2.5, 4, 80]; // of y, of the picture, and of its histogram
 const LEVELS = Array.from({ length: PARTS + 1 }, (_, i) => FROM + ((TO - FROM) * i) / PARTS);
 const SEEN = Array.from({ length: 801 }, (_, i) => -FAR + i * 0.01);
@@ -14,7 +16,7 @@ const SEEN = Array.from({ length: 801 }, (_, i) => -FAR + i * 0.01);
 // What stands for Cov[x_0 | x_t] in p(y | x_t), at the noise's variance there and at the true one.
 const ASSUMED = { point: () => 0, unit: (noise) => noise, moments: (_, true_) => true_ };
 const COV = "Cov[x\u2080 | x\u209c]";
-const NAMES = { point: `DPS: ${COV} = 0`, unit: `\u03a0GDM: ${COV} = s\u00b2`, moments: `TMPD: ${COV} by Tweedie`, exact: "the exact posterior" };
+const NAMES = { point: `DPS: ${COV} = 0`, unit: `\u03a0GDM: ${COV} = s\u00b2`, moments: `MMPS: ${COV} by Tweedie`, exact: "the exact posterior" };
 
 // E[x_0 | x_t, y] as a method has it, as a function of x_t: E[x_0 | x_t] and s^2/a times the slope of log p(y | x_t).
 export function conditional(mixture, { y, std, method }, level) {
@@ -28,32 +30,49 @@ export function conditional(mixture, { y, std, method }, level) {
   };
 }
 
-// Where the walk without dice carries the starts.
+// Starts and throws of a seed, level by level: made once, so that a drag of y asks for the same ones again.
+const thrown = memory();
+let dice = null;
+function throws(seed) {
+  if (thrown("dice", seed)) dice = Float64Array.from({ length: (PARTS + 1) * WALKERS }, random(seed).normal);
+  return dice;
+}
+
+// Where the walk carries the starts: those of a grid without dice, or walkers that throw, each a number of its own.
 export function drawn(mixture, state) {
-  const xs = Float64Array.from(STARTS);
+  const own = state.throw ? throws(state.throw) : null;
+  const xs = own ? own.slice(0, WALKERS) : Float64Array.from(STARTS);
   for (let i = 0; i < PARTS; i++) {
-    const [guess, [ofX0, ofX]] = [conditional(mixture, state, LEVELS[i]), ddim(LEVELS[i], LEVELS[i + 1], 0)];
-    for (let k = 0; k < xs.length; k++) xs[k] = ofX0 * guess(xs[k]) + ofX * xs[k];
+    const guess = conditional(mixture, state, LEVELS[i]);
+    const [ofX0, ofX, ofNoise] = ddim(LEVELS[i], LEVELS[i + 1], own ? 1 : 0);
+    for (let k = 0; k < xs.length; k++) {
+      xs[k] = ofX0 * guess(xs[k]) + ofX * xs[k] + (own ? ofNoise * own[(i + 1) * WALKERS + k] : 0);
+    }
   }
   return xs;
 }
 
-// The probability of the left hump, averaged over what was drawn; and the mean and the standard deviation of that.
+// The probability of the left hump, averaged over what was drawn; and the standard deviation of that.
 export function summary(mixture, places) {
+  const shares = places.length === WALKERS ? EVENLY : SHARES;
   const [{ weight, mean, variance }] = mixture;
   const left = (x) => Math.exp(Math.log(weight) + logNormal(x, mean, variance) - logMixture(mixture, x));
-  const average = (f) => places.reduce((sum, x, i) => sum + SHARES[i] * f(x), 0);
+  const average = (f) => places.reduce((sum, x, i) => sum + shares[i] * f(x), 0);
   const middle = average((x) => x);
   return { left: average(left), sd: Math.sqrt(average((x) => (x - middle) ** 2)) };
 }
 
-// The heights of a histogram: what lies between two starts lies evenly between their ends.
+// The heights of a histogram: walkers are counted; without dice, what lies between two starts lies evenly between their ends.
 export function bars(places) {
   const [heights, wide] = [new Float64Array(BINS), (2 * FAR) / BINS];
+  const bin = (x) => Math.min(BINS - 1, Math.max(0, Math.floor((x + FAR) / wide)));
+  if (places.length === WALKERS) {
+    for (const x of places) heights[bin(x)] += 1 / WALKERS / wide;
+    return heights;
+  }
   for (let i = 0; i + 1 < places.length; i++) {
     const mass = (SHARES[i] + SHARES[i + 1]) / 2;
     const [low, high] = [Math.min(places[i], places[i + 1]), Math.max(places[i], places[i + 1], places[i] + 1e-9)];
-    const bin = (x) => Math.min(BINS - 1, Math.max(0, Math.floor((x + FAR) / wide)));
     for (let b = bin(low); b <= bin(high); b++) {
       const shared = Math.min(high, -FAR + (b + 1) * wide) - Math.max(low, -FAR + b * wide);
       heights[b] += ((mass * Math.max(0, shared)) / (high - low)) / wide;
@@ -66,8 +85,8 @@ function computation(model) {
   const [mixture, changed] = [sentMixture(model), memory()];
   const now = { mixture };
   now.update = (state) => {
-    const { y, std, method } = state;
-    if (!changed("all", y, std, method)) return;
+    const { y, std, method, throw: turn } = state;
+    if (!changed("all", y, std, method, turn)) return;
     now.exact = behind(mixture, 1, std * std, y);
     now.places = drawn(mixture, state);
     now.drawn = summary(mixture, now.places);
@@ -115,9 +134,9 @@ const percent = (share) => `${(100 * share).toFixed(0)} %`;
 function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "A measurement, and what is drawn from it",
-    task: "Drag {y} between the humps. Which method gives them the right odds? Then make {r} larger: which one becomes right, and why not sooner?",
-    answer: "None but the exact posterior. DPS leaves the covariance out and pulls too hard: what it draws lies about {y}, in the gap if need be, and beyond {y} where the humps end. With one the pull is nearly right, yet one bell still stands for two humps. With a large {r} little is said by {y}, and all come near the truth.",
-    traits: ["y", "std", "method"],
+    task: "Drag {y} between the humps. Which method gives them the right odds at every {y}? Then make {r} larger: which one becomes right, and why not sooner?",
+    answer: "None but the exact posterior has them at every {y}. DPS leaves the covariance out and pulls too hard: it exaggerates the odds of the nearer hump, and without dice heaps up at {y}, in the gap if need be. The others pull about as hard as is due, yet one bell stands for two humps, and they flatten the odds. With a large {r} little is said by {y}, and all come near the truth.",
+    traits: ["y", "std", "method", "throw"],
     marks: { prior: "prior", exact: "exact", drawn: "drawn" },
   });
   const now = computation(model);
@@ -156,8 +175,10 @@ function render({ model, el }) {
     key("ring", maths("{y}: drag it")),
   ];
   const figure = h("figure", { class: "dm-wide" }, h("figcaption", { class: "dm-keys" }, keys), view.canvas);
-  const reset = h("div", { class: "dm-buttons" }, button(ui, "Reset", ui.reset));
-  ui.root.append(h("div", { class: "dm-row" }, figure, h("div", { class: "dm-controls" }, y.el, std.el, method.el, odds.el, widths.el, reset)));
+  const again = button(ui, "Throw again", (event) => ui.set({ throw: (ui.state.throw % 999) + 1 }, event));
+  const still = button(ui, "Without dice", (event) => ui.set({ throw: 0 }, event));
+  const buttons = h("div", { class: "dm-buttons" }, again, still, button(ui, "Reset", ui.reset));
+  ui.root.append(h("div", { class: "dm-row" }, figure, h("div", { class: "dm-controls" }, y.el, std.el, method.el, odds.el, widths.el, buttons)));
   ui.phone = { show: [figure], move: [y.el, method.el, odds.el] };
   ui.start(draw, words);
   return ui.close;

@@ -42,6 +42,36 @@ def test_posterior_steps_and_draws_are_the_package_s(show, method, y, std):
     assert sum(bars) * 0.1 == pytest.approx(1, abs=1e-3) and min(bars) >= 0  # nothing is lost
 
 
+@pytest.mark.parametrize("method", ["point", "moments", "exact"])
+def test_with_dice_it_draws_what_the_package_draws_and_counts_everyone(show, method):
+    widget = PosteriorExplorer(TWO, y=0.4, std=0.5, method=method, throw=5)
+    page = show(widget)
+    theirs, ours = np.array(page.evaluate(f"Array.from({STATE}.places)")), widget.places.numpy()
+    assert len(theirs) == len(ours) == 1000
+    for f in (lambda x: x, np.square):  # of 1000 walkers each, whose dice differ
+        off = f(theirs).mean() - f(ours).mean()
+        assert abs(off) < 4.5 * (f(ours).var() / 500) ** 0.5
+    left = page.evaluate(f"{STATE}.left")
+    assert left == pytest.approx(widget.left, abs=4.5 * (left * (1 - left) / 500) ** 0.5)
+    bars = page.evaluate(f"Array.from({STATE}.bars)")
+    assert sum(bars) * 0.1 == pytest.approx(1, abs=1e-9) and min(bars) >= 0
+
+
+def test_a_throw_is_new_and_without_dice_there_is_none(show):
+    page = show(PosteriorExplorer(throw=999))
+    places = lambda: page.evaluate(f"Array.from({STATE}.places)")
+    before = places()
+    page.get_by_role("button", name="Throw again").click()
+    assert (
+        page.evaluate(f"{STATE}.state.throw") == 1
+        and max(np.abs(np.subtract(places(), before))) > 1
+    )
+    page.get_by_role("button", name="Without dice").click()
+    assert len(places()) == 641
+    page.get_by_role("button", name="Reset").click()
+    assert places() == before
+
+
 def test_what_it_says_of_each_width(show):
     page = show(PosteriorExplorer(method="exact", y=0.5))
     exact, drawn = page.locator(".dm-readout").nth(1).locator("dd").all_inner_texts()

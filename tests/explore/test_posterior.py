@@ -41,6 +41,18 @@ def test_between_the_humps_no_assumption_gives_their_odds_and_dps_pulls_hardest(
     assert PosteriorExplorer(y=2.5, std=0.3).places.min() > 2.8  # beyond y, where the humps end
 
 
+@pytest.mark.parametrize("throw", [1, 2, 3])
+def test_with_dice_dps_exaggerates_the_odds_and_the_others_flatten_them(throw):
+    thrown = lambda method, throw: PosteriorExplorer(y=0.0, method=method, throw=throw)
+    ours = thrown("exact", throw)
+    mean, sd, left = on_a_grid(ours.data, 0.0, 0.5)
+    assert len(ours.places) == 1000 and ours.places[0] != thrown("exact", 9).places[0]
+    assert abs(ours.places.mean() - mean) < 4 * sd / 1000**0.5 + 0.01
+    assert abs(ours.left - left) < 4 * (left * (1 - left) / 1000) ** 0.5 + 0.01
+    said = {name: thrown(name, throw).left for name in METHODS}
+    assert said["point"] < left - 0.05 and said["moments"] > left + 0.04
+
+
 def test_of_one_bell_the_moments_are_exact_and_dps_pulls_too_hard():
     "Two bells on one place: V does not depend on x_t, so TMPD draws the posterior, and DPS one with a variance too small."
     law = GaussianMixture([0.5, 0.5], torch.tensor([[0.3], [0.3]]).double(), torch.tensor([0.5, 0.5]).double())  # fmt: skip
