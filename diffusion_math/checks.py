@@ -511,7 +511,7 @@ def nonzero(scale: Tensor, why: str) -> Tensor:
     "scale, or ValueError with the reason where it is 0."
     if scale.is_cpu and not torch.compiler.is_compiling():
         try:
-            lost = not scale.all()
+            lost = not (scale.item() if scale.numel() == 1 else scale.all())
         except RuntimeError:  # mapped by torch.func.vmap
             lost = False
         if lost:

@@ -61,30 +61,23 @@ class Prediction:
 
     @guarded
     def __init__(self, x_t: Batch, log_snr: Level, **said: Any):
-        self.x_t, self.log_snr = x_t, log_snr
+        self.x_t, self.log_snr, (self.a, self.s) = x_t, log_snr, scales(log_snr, x_t)
         self.name, self.value = checks.only(said, self.NAMES, x_t)
 
     @classmethod
-    def made(cls, x_t: Tensor, log_snr: Tensor, name: str, value: Tensor) -> "Prediction":
-        "A prediction of parts that were checked where they were made."
+    def made(
+        cls, x_t: Tensor, log_snr: Tensor, a: Tensor, s: Tensor, name: str, value: Tensor
+    ) -> "Prediction":
+        "A prediction of parts that were checked where they were made; a and s in a shape that fits x_t."
         said = cls.__new__(cls)
-        said.x_t, said.log_snr, said.name, said.value = x_t, log_snr, name, value
+        said.x_t, said.log_snr, said.a, said.s = x_t, log_snr, a, s
+        said.name, said.value = name, value
         return said
-
-    @property
-    def a(self) -> Numbers:
-        "sqrt(alpha_bar), in a shape that fits x_t."
-        return scales(self.log_snr, self.x_t)[0]
-
-    @property
-    def s(self) -> Numbers:
-        "sqrt(1 - alpha_bar), in a shape that fits x_t."
-        return scales(self.log_snr, self.x_t)[1]
 
     @property
     def x0(self) -> Batch:
         "The clean x: on average E[x_0 | x_t]."
-        x, y, (a, s) = self.x_t, self.value, scales(self.log_snr, self.x_t)
+        x, y, a, s = self.x_t, self.value, self.a, self.s
         if self.name == "v":
             y = a * x - s * y
         elif self.name == "eps":
@@ -98,7 +91,7 @@ class Prediction:
     @property
     def eps(self) -> Batch:
         "The noise: on average E[eps | x_t]."
-        x, y, (a, s) = self.x_t, self.value, scales(self.log_snr, self.x_t)
+        x, y, a, s = self.x_t, self.value, self.a, self.s
         if self.name == "v":
             y = s * x + a * y
         elif self.name == "score":
@@ -114,7 +107,7 @@ class Prediction:
         "a eps - s x0: what a network can say at every noise level."
         if self.name == "v":
             return self.value.to(self.x_t)
-        x, (a, s) = self.x_t, scales(self.log_snr, self.x_t)
+        x, a, s = self.x_t, self.a, self.s
         if self.name == "x0":
             return ((a * x - self.value) / checks.nonzero(s, NO_NOISE)).to(self.x_t)
         return ((self.eps - s * x) / checks.nonzero(a, NO_SIGNAL)).to(self.x_t)
@@ -131,7 +124,7 @@ class Prediction:
         "dx_t / d log_snr along the probability flow [Song et al. 2021 eq. 13]."
         if self.name == "velocity":
             return self.value.to(self.x_t)
-        x, (a, s) = self.x_t, scales(self.log_snr, self.x_t)
+        x, a, s = self.x_t, self.a, self.s
         if self.name in ("x0", "v"):
             return (a / 2 * (self.x0 - a * x)).to(self.x_t)
         return (s / 2 * (s * x - self.eps)).to(self.x_t)
@@ -139,8 +132,7 @@ class Prediction:
     @guarded
     def v_of(self, x0: Annotated[Batch, like_own], eps: Annotated[Batch, like_own]) -> Batch:
         "The v of a given x0 and eps at this noise level: what a network that predicts v should have said."
-        a, s = scales(self.log_snr, self.x_t)
-        return (a * eps - s * x0).to(self.x_t)
+        return (self.a * eps - self.s * x0).to(self.x_t)
 
 # %% ../nbs/06_ddpm.ipynb #549b3f36
 def ddim_numbers(s: Schedule, eta: float) -> Float[Tensor, "3 n"]:
@@ -245,13 +237,15 @@ class DDPM(ReverseProcess, nn.Module):
     @guarded
     def predict(self, x_t: Batch, t: Time0) -> Prediction:
         "The network's answer at x_t, t in 0..T, as x0, eps, v, score or velocity."
-        return DDPM.predict_at.body(self, x_t, self.q.tables.log_snr(x_t, t))
+        log_snr, (a, s) = self.q.tables.log_snr(x_t, t), self.q.tables.scales(x_t, t)
+        said = ask(self.network, x_t, log_snr, self.cond, self.asked)
+        return Prediction.made(x_t, log_snr, a, s, self.predicts, said)
 
     @guarded
     def predict_at(self, x_t: Batch, log_snr: Level) -> Prediction:
         "The same at a noise level of any process: one number, or (b,)."
         said = ask(self.network, x_t, log_snr, self.cond, self.asked)
-        return Prediction.made(x_t, log_snr, self.predicts, said)
+        return Prediction.made(x_t, log_snr, *scales(log_snr, x_t), self.predicts, said)
 
     @guarded
     def denoise(self, x_t: Batch, log_snr: Level) -> Batch:
@@ -261,7 +255,7 @@ class DDPM(ReverseProcess, nn.Module):
     @guarded
     def clean(self, x_t: Batch, t: Time0) -> Batch:
         "The network's x_0, within the range of pictures where x_0 are pictures."
-        x0 = DDPM.predict_at.body(self, x_t, self.q.tables.log_snr(x_t, t)).x0
+        x0 = DDPM.predict.body(self, x_t, t).x0
         return x0.clamp(-1, 1) if self.images else x0
 
     @guarded

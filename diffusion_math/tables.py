@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from . import checks
+from . import checks, numerics
 
 __all__ = [
     "EXACT", "Tables", "countdown", "even_steps", "falling_values", "from_zero", "longer_steps", "read_at",
@@ -69,6 +69,12 @@ def outlives(x: Tensor) -> bool:
         return False
 
 
+def cast(rows: Float[Tensor, "m n"], x: Tensor) -> tuple[Tensor, Tensor]:
+    "A law's numbers and the root of its variance as x needs them, and the same with dimensions for x's event."
+    flat = torch.cat([rows, rows[-1:].sqrt()]).to(x.device, x.dtype)
+    return flat, flat.view(*flat.shape, *[1] * (x.ndim - 1))
+
+
 class Tables:
     """A schedule's laws, each from a function numbers(schedule, *of) -> (rows, T+1), whose last row is a variance.
 
@@ -85,31 +91,35 @@ class Tables:
     ) -> tuple[Tensor, ...]:
         "Each number of a law at t, and the root of its variance: in x's dtype, shaped to broadcast against x."
         key = numbers, of, x.device, x.dtype, x.ndim
-        flat, shaped = self._cast.get(key) or self._kept(key, x)
+        flat, shaped = self._cast.get(key) or self._keep(
+            key, lambda: cast(numbers(self.schedule, *of), x)
+        )
         if isinstance(t, Tensor):
             return shaped.index_select(1, t).unbind()
         return flat.select(1, t).clone().unbind()
 
     def log_snr(self, x: Tensor, t: int | Tensor) -> Tensor:
         "log SNR at t beside x, in float64, or in the finest that x's device has."
-        row = self._cast.get(x.device)
-        if row is None:
-            with torch.inference_mode(False):
-                row = self.schedule.log_snr.to(x.device, checks.finest(x.device))
-            if outlives(row):
-                self._cast[x.device] = row
+        (row,) = self._cast.get(x.device) or self._keep(
+            x.device, lambda: (self.schedule.log_snr.to(x.device, checks.finest(x.device)),)
+        )
         return row[t]
 
-    def _kept(self, key: tuple, x: Tensor) -> tuple[Tensor, Tensor]:
-        "A law's table as x needs it, and the same with dimensions for x's event."
-        numbers, of, device, dtype, ndim = key
+    def scales(self, x: Tensor, t: int | Tensor) -> tuple[Tensor, Tensor]:
+        "a and s at t, as numerics.scales makes them of log_snr: to broadcast against x, in float32 at least."
+        key = x.device, x.dtype, x.ndim
+        a, s = self._cast.get(key) or self._keep(
+            key, lambda: tuple(v.to(x.device) for v in numerics.scales(self.schedule.log_snr, x))
+        )
+        return a[t], s[t]
+
+    def _keep(self, key: Any, make: Callable) -> tuple[Tensor, ...]:
+        "What make says, made once."
         with torch.inference_mode(False):  # a table first met in inference must serve training too
-            exact = numbers(self.schedule, *of)
-            flat = torch.cat([exact, exact[-1:].sqrt()]).to(device, dtype)
-            shaped = flat.view(*flat.shape, *[1] * (ndim - 1))
-        if outlives(shaped):
-            self._cast[key] = flat, shaped
-        return flat, shaped
+            made = make()
+        if outlives(made[0]):
+            self._cast[key] = made
+        return made
 
     def __getstate__(self) -> dict:
         return {"schedule": self.schedule, "_cast": {}}

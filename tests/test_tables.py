@@ -14,6 +14,7 @@ import torch.autograd.forward_ad as forward_ad
 from hypothesis import given
 from hypothesis import strategies as st
 
+from diffusion_math.numerics import scales
 from diffusion_math.tables import (
     EXACT,
     Tables,
@@ -189,10 +190,13 @@ def test_a_look_without_gradients_does_not_spoil_training_later(context):
         held = tables()
         with context():
             held.at(torch.ones(2, 2), t, law), held.log_snr(torch.ones(2, 2), t)
+            held.scales(torch.ones(2, 2), t)
         x = torch.ones(2, 2, requires_grad=True)
         scale, var, std = held.at(x, t, law)
         (scale * x + var + std + held.log_snr(x, t).view(-1, 1)).sum().backward()
         assert torch.allclose(x.grad, SCALE[2].float().expand(2, 2))
+        a, s = held.scales(x, t)
+        (a * x).square().sum().backward()  # which keeps a for the way back
 
 
 def test_the_level_at_t_is_in_float64():
@@ -200,11 +204,21 @@ def test_the_level_at_t_is_in_float64():
         assert torch.equal(tables().log_snr(torch.zeros(3, dtype=F16), t), Levels.log_snr[t])
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("event", EVENTS, ids=str)
+def test_the_scales_at_t_are_those_of_its_level(event, dtype):
+    x, times = torch.zeros(3, *event, dtype=dtype), torch.tensor([3, 1, T])
+    for t in (3, times):
+        for ours, theirs in zip(tables().scales(x, t), scales(Levels.log_snr[t], x), strict=True):
+            assert torch.equal(ours.flatten(), theirs.flatten()) and ours.dtype == theirs.dtype
+            assert (ours * x).dtype == theirs.dtype or not event
+
+
 def test_a_copy_leaves_behind_what_was_cast():
     x, used = torch.zeros(2), tables()
     size = len(pickle.dumps(used))
     for dtype in DTYPES:
-        used.at(x.to(dtype), 3, law), used.log_snr(x, 3)
+        used.at(x.to(dtype), 3, law), used.log_snr(x, 3), used.scales(x.to(dtype), 3)
     assert len(pickle.dumps(used)) == size
     for again in (copy.deepcopy(used), pickle.loads(pickle.dumps(used)), copy.copy(used)):
         assert torch.equal(again.at(x, 3, law)[0], SCALE[3].float())
@@ -221,13 +235,13 @@ def test_a_law_that_depends_on_a_number_is_kept_for_each():
 @pytest.mark.parametrize("t", [2, torch.tensor([1, 2, 3], device="meta")], ids=str)
 def test_on_another_device(t):
     x = torch.zeros(3, 2, device="meta")
-    got = [*tables().at(x, t, law), tables().log_snr(x, t)]
+    got = [*tables().at(x, t, law), tables().log_snr(x, t), *tables().scales(x, t)]
     assert all(v.is_meta for v in got) and got[0].dtype == F32
 
 
 def test_compiled_it_is_one_graph(shape_checks_off):
     held, x, t = tables(), torch.randn(4, 2), torch.tensor([1, 2, 500, T])
-    f = lambda x, t: sum(held.at(x, t, law)) * x
+    f = lambda x, t: sum(held.at(x, t, law)) * x + sum(held.scales(x, t))
     with shape_checks_off():
         f(x, t)
         assert torch.equal(torch.compile(f, fullgraph=True, backend="eager")(x, t), f(x, t))
@@ -265,7 +279,10 @@ def test_numbers_first_met_inside_a_transform_serve_in_and_out_of_others(first, 
         def ask(y):
             scale, var, std = held.at(y, 500, law)
             shift, _, _ = held.at(y, torch.full(y.shape[:1], 7), made)
-            return ((scale * y + shift).square() / (var + std)).pow(2).sum() * held.log_snr(y, 9)
+            a, s = held.scales(y, 9)
+            return ((scale * y + a * shift).square() / (var + std)).pow(2).sum() * held.log_snr(
+                y, 9
+            )
 
         return ask
 
