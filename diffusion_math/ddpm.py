@@ -166,7 +166,7 @@ def variance_of(name: str, value: Any) -> str | Callable:
 
 def short_enough(p: "DDPM", log_alpha: Tensor) -> None:
     "ValueError where the signal grows so much in a step that an eps, as good as networks know it, does not tell x_0."
-    if p.predicts != "eps" or p.images:
+    if p.learned != "eps" or p.images:
         return
     if (grows := (log_alpha.min() / -2).exp().item()) > FAR:
         fits = f"predicts='eps' needs steps in which its errors grow {FAR} times at most"
@@ -198,8 +198,7 @@ class DDPM(ReverseProcess, nn.Module):
 
     images=True says that x_0 are pictures of 256 grey levels in [-1, 1]: step and sample clip the network's x_0 to that
     range, and decode is the law of the levels. Other data has no such range, and a clip in silence would bias it. An
-    nn.Module: .to, .parameters are the network's. ValueError for an unknown name; for eps where alpha_bar_T = 0, or a step is
-    so long that an error of eps grows over 100 times in it and nothing clips x_0, such as in few steps of cosine_schedule.
+    nn.Module: .to, .parameters are the network's. ValueError for an unknown name, or eps where alpha_bar_T = 0.
     """
 
     @guarded
@@ -216,12 +215,11 @@ class DDPM(ReverseProcess, nn.Module):
         exact = isinstance(network, Distribution)
         event = network.event_shape if exact and event_shape is None else event_shape
         ReverseProcess.__init__(self, q, event)
-        self.predicts = "x0" if exact else predicts
+        self.predicts = self.learned = "x0" if exact else predicts  # learned: see guided
         if self.predicts == "eps":
             fits = f"predicts='eps' needs alpha_bar_T above 0, got 0 at T = {q.T}"
             checks.nonzero(q.schedule.alpha_bar[-1], f"{fits}: {NO_SIGNAL}")
         self.network, self.variance, self.images = network, variance, images
-        short_enough(self, q.schedule.log_alpha)
         self.cond, self.asked = (
             {},
             None,
@@ -303,8 +301,11 @@ class DDPM(ReverseProcess, nn.Module):
     ) -> Numbers:
         """ReverseProcess.sample without noise in its last step [DDPM algorithm 2]; for eta below 1, by ddim's steps.
 
-        guidance: the w of guided, for a p that was told something.
+        guidance: the w of guided, for a p that was told something. ValueError: no event_shape; a network that says eps
+        and a step so long that an error of it grows over 100 times, with nothing that clips x_0, as in few steps of
+        cosine_schedule.
         """
+        short_enough(self, self.q.schedule.log_alpha)
         like = self.like() if like is None else like
         p = (self if guidance == 1 else self.guided(guidance)).changed(asked=like.dtype)
         x = wide(like.new_empty(n, *self.event_shape))
@@ -346,17 +347,12 @@ class DDPM(ReverseProcess, nn.Module):
             return guidance.beyond(told, untold, w, low, high, x_t, log_snr)
 
         p = DDPM(both, self.q, self.event_shape, "x0", self.variance, self.images)
-        return p.changed(cond=self.cond)
+        return p.changed(cond=self.cond, learned=self.learned)  # whose errors it carries on
 
     def respace(self, T: int) -> "DDPM":
-        """The same network on T of the noise levels: fewer and longer steps.
-
-        ValueError: a variance that is a function; steps that are too long for an eps, see DDPM.
-        """
+        "The same network on T of the noise levels: fewer and longer steps. ValueError: a variance that is a function."
         checks.lasting(self.variance)
-        p = self.changed(q=ForwardProcess(self.q.schedule.respace(T)))
-        short_enough(p, p.q.schedule.log_alpha)
-        return p
+        return self.changed(q=ForwardProcess(self.q.schedule.respace(T)))
 
     def finer(self, x: Batch) -> tuple["DDPM", torch.dtype]:
         "Itself, to be asked in float64 where the device has it; its network answers in x's dtype as before."

@@ -990,37 +990,51 @@ class TestOneClassEach:
 
 
 class TestEpsWhereLittleIsLeft:
-    "An error of eps counts s / a times in x_0: a step that brings much more of a is refused, unless x_0 is clipped."
+    "An error of eps counts s / a times in x_0: draws by steps that bring much more of a are refused, unless x_0 is clipped."
 
-    def far(self, T, **kind):
-        return lambda: DDPM(wave, ForwardProcess(cosine_schedule(1000).respace(T)), (2,), **kind)
+    def of(self, T, **kind):
+        return DDPM(wave, ForwardProcess(cosine_schedule(1000).respace(T)), (2,), **kind)
 
-    def test_a_walk_of_few_steps_is_refused_by_name(self):
-        whole = DDPM(wave, ForwardProcess(cosine_schedule()), (2,))  # 1,000 steps do well
+    def test_draws_in_few_steps_are_refused_by_name(self):
+        whole = self.of(1000)
+        told = DDPM(lambda x, level, y=0: x, whole.q, (2,)).given(y=1)
         grid = [-19.8, -2.0, 9.0]
-        for call in (self.far(50), lambda: whole.respace(50), lambda: draw(whole, 2, grid=grid)):
+        for call in (
+            lambda: self.of(50).sample(2),
+            lambda: whole.respace(50).sample(2, eta=0.0),
+            lambda: told.respace(50).sample(2, guidance=2.0),
+            lambda: told.guided(2).respace(50).sample(2),
+            lambda: draw(whole, 2, grid=grid),
+            lambda: draw(told.guided(2), 2, grid=grid),
+        ):
             with pytest.raises(ValueError, match="predicts='eps' needs steps in which its errors"):
                 call()
         with pytest.raises(ValueError, match=r"got 632 times: let the network predict v, or take"):
-            whole.respace(50)
+            whole.respace(50).sample(2)
 
     def test_what_bears_it(self):
         for kind in (dict(predicts="v"), dict(predicts="x0"), dict(images=True)):
-            assert self.far(3, **kind)().sample(2, seed(1)).isfinite().all()
-        assert DDPM(mixture(), ForwardProcess(cosine_schedule().respace(3))).T == 3
-        assert DDPM(wave, process()).respace(2).T == 2
+            assert self.of(3, **kind).sample(2, seed(1)).isfinite().all()
+        exact = DDPM(mixture(), ForwardProcess(cosine_schedule().respace(3)))
+        assert exact.sample(2).shape == (2, 2)
+        assert DDPM(wave, process(), (2,)).respace(2).sample(2).shape == (2, 2)
+
+    def test_it_trains_and_has_a_bound(self):
+        p, x0 = self.of(50, variance="beta"), torch.zeros(3, 2)
+        assert simple_loss(p, x0, seed(1)).isfinite().all()
+        assert elbo(p.q, p, x0, generator=seed(1)).total.isfinite().all()
 
     def test_so_it_is(self):
         "eps off by 0.01 in 8 steps: tens away from the data. v is not."
-        law, fine = bell(0.5), ForwardProcess(cosine_schedule())
+        law, q = bell(0.5), ForwardProcess(cosine_schedule().respace(8))
         off = lambda says: lambda x_t, level: oracle(law, says)(x_t, level) + 0.01
         ends = {}
         for says in ("eps", "v"):
-            p = DDPM(off(says), fine, (1,), says)
-            p = p.changed(q=ForwardProcess(fine.schedule.respace(8)))
-            ends[says] = (
-                p.sample(500, seed(1), eta=0.0, like=torch.empty(0, dtype=F64)).abs().mean()
-            )
+            p = DDPM(off(says), q, (1,), says)
+            x = torch.randn(500, 1, generator=seed(1), dtype=F64)
+            for t in range(q.T, 0, -1):
+                x = p.ddim(x, t).mean
+            ends[says] = x.abs().mean()
         assert ends["eps"] > 10 > 2 > ends["v"]
 
 
