@@ -236,7 +236,8 @@ make course     # opens the course in JupyterLab
 </div><div class="card">
 
 **Look things up.** [The notation on one card](notation.md), [the workshop](workshop/index.md), where what the chapters use is
-made, [the package's names](api/index.md), and [what is new](changes.md), which can be <a class="reference" href="feed.xml">subscribed to</a>.
+made, [the package's names](api/index.md), and [what is new](changes.md), which can be
+<a class="reference" href="feed.xml">subscribed to</a>.
 
 </div></div>
 

@@ -10,7 +10,6 @@ from diffusion_math.explore.bell import BellExplorer
 from diffusion_math.explore.blanks import BlanksExplorer
 from diffusion_math.explore.bound import BoundExplorer
 from diffusion_math.explore.collapse import CollapseExplorer
-from diffusion_math.explore.collapse import CollapseExplorer
 from diffusion_math.explore.draw import DrawExplorer
 from diffusion_math.explore.explorable import Explorable
 from diffusion_math.explore.film import FilmExplorer
@@ -259,16 +258,6 @@ EVERY = {
         "w",
         4,
         ("w.places", "e.places"),
-    ),
-    "collapse": Sample(
-        lambda: CollapseExplorer(x=1.0, y=0.5, level=0.5),
-        ("λ log SNR", "noisy point, across", "noisy point, up"),
-        "level",
-        6,
-        (
-            "[*w.share.tolist(), *w.information.tolist(), *w.ceiling.tolist()]",
-            "[...e.share, ...e.information, ...e.ceiling]",
-        ),
     ),
     "collapse": Sample(
         lambda: CollapseExplorer(x=1.0, y=0.5, level=0.5),
