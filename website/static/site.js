@@ -170,11 +170,11 @@
   };
   const phone = matchMedia("(max-width: 46em)"); // where a line of code is wider than the screen it is folded
   // On the path of pictures stand pictures, each with what is to be seen on it, or else with what leads to it: beside it, where
-  // there is room and the picture is no wider than its place. All else is wordy.
+  // there is room, the picture no wider than its place, and nothing to move or to guess. All else is wordy.
   const SHOWS = ".cell_output img, [data-place]";
   const pictured = (el) => el?.matches("div.cell") && el.querySelector(SHOWS);
   const looks = (el) => el?.matches("p") && /^(What to see|Look)/.test(el.textContent);
-  const isWide = (cell) => cell.querySelector("[data-place]") || all("img", cell).some((img) => img.getAttribute("width") > 760);
+  const stands = (cell) => cell.querySelector("[data-place], details.reveal") ?? all("img", cell).find((img) => img.getAttribute("width") > 760);
   function leadsTo(told, i) {
     if (told[i - 1]?.matches(".guess")) return told[i - 2]?.matches("p") ? [told[i - 2], told[i - 1]] : [told[i - 1]];
     return told[i - 1]?.matches("p") && !looks(told[i - 1]) ? [told[i - 1]] : [];
@@ -190,7 +190,7 @@
       const before = after.length && !cell.querySelector("[data-place], details.reveal") ? [] : leadsTo(told, i);
       const words = [...before, ...after];
       for (const one of [cell, ...words]) kept.add(one);
-      if (isWide(cell) || !words.length) for (const one of [...before, cell, ...after]) one.style.gridRow = row++;
+      if (stands(cell) || !words.length) for (const one of [...before, cell, ...after]) one.style.gridRow = row++;
       else {
         cell.style.gridRow = `${row} / span ${words.length}`;
         for (const one of words) one.style.gridRow = row++;
