@@ -245,7 +245,10 @@ TRAINED = {
     "05_elbo.ipynb": ["assert nature < least < after.total.mean() < least + 0.1"],
     "06_ddpm.ipynb": ['assert sure["the bare loop"] < sure["helped"]'],
     "19_letters.ipynb": [" and 0.02 < min(more) and max(more) < 0.4"],
-    "17_inverse_problems.ipynb": ['assert abs(fours["exact"] - completed.weights[4]) < 0.25'],
+    "17_inverse_problems.ipynb": [
+        'assert abs(fours["exact"] - completed.weights[4]) < 0.25',
+        'assert of_ink["DPS"][0] > 12 and of_seam["pasted"][4:].sum() > 12',
+    ],
     "16_memory.ipynb": [
         "assert max(turns[16]) < min(turns[64])",
         "assert all(max(least[n]) < min(least[more]) for n, more in sizes)",
