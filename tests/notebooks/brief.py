@@ -218,6 +218,10 @@ BRIEF = {
         "for _ in range(1500):": "for _ in range(300):",
         "def trained(seed, rounds=2000)": "def trained(seed, rounds=50)",
         "text = language.sample(50_000, gen)": "text = language.sample(2_000, gen)",
+        "unmask(language, torch.zeros(500, 16, 27), 16,": "unmask(language, torch.zeros(60, 16, 27), 16,",
+        "fresh, calls = language.sample(1000, gen)": "fresh, calls = language.sample(200, gen)",
+        "order = torch.rand(1000, 16,": "order = torch.rand(200, 16,",
+        "blank = torch.zeros(500, 16, 27)": "blank = torch.zeros(60, 16, 27)",
         "spots, dice = 4000,": "spots, dice = 500,",
     },
     "15b_more_slips.ipynb": {
