@@ -1,10 +1,11 @@
-"""Chapter 6's two networks from several seeds: what the bare loop and the helped one draw, drawn alike.
+"""Chapter 6's networks from several seeds: what the plain loop and the helped ones draw, drawn alike.
 
-    python benchmarks/helps.py --seeds 0 1 2             # the table of 6.8: about six minutes a seed on one core
-    python benchmarks/helps.py --seeds 0 1 --undo        # the one of 6.11: one help undone, 700 steps of training
+    python benchmarks/helps.py --seeds 0 1 2             # 1,500 steps, plain and helped: about six minutes a seed on one core
+    python benchmarks/helps.py --seeds 1 2 --ladder      # the picture of 6.9: one help more a row, 500 steps of training
+    python benchmarks/helps.py --seeds 0 1 --undo        # one help undone, 700 steps of training
 
-Everything is as in the chapter: 10,000 digits, 1,500 steps of 32, the same two small networks, the same small judge. Both
-draw 200 pictures in 50 steps whose x_0 is clipped, and the bare loop's also 100 by Algorithm 2 itself, 1,000 steps without
+Everything is as in the chapter's 6.9: 10,000 digits, batches of 32, the same small networks, the same small judge. They
+draw 200 pictures in 50 steps whose x_0 is clipped, and the plain loop's also 100 by Algorithm 2 itself, 1,000 steps without
 a clip. "sure": the share of pictures to which the judge gives one class more than 95 %. "right": the share
 that it reads as the class that was asked for. "away": the mean distance to the nearest training digit.
 """
@@ -29,13 +30,13 @@ from diffusion_math import (
 nn = torch.nn
 TRAIN, LABELS = digits("train", labels=True)
 INKED = TRAIN[..., 2:26, 2:26].contiguous()
-PAPER = ForwardProcess(linear_schedule(1000))
+LINEAR = ForwardProcess(linear_schedule(1000))
 PRACTICE = ForwardProcess(Schedule.from_log_snr(cosine_schedule(1000).log_snr[1:] - 1.0))
 HELPS = ("nothing", "class", "levels", "v", "weight", "border", "average")
 
 
 def new_judge() -> nn.Module:
-    "The classifier of 6.8."
+    "The classifier of 6.9."
     torch.manual_seed(0)
     looks = nn.Conv2d(1, 16, 4, 2, 1), nn.SiLU(), nn.Conv2d(16, 32, 4, 2, 1), nn.SiLU()
     judge = nn.Sequential(
@@ -65,12 +66,12 @@ def new_network(seed: int, **more) -> UNet:
     return UNet(width=16, mults=(1, 4), **more).to(memory_format=torch.channels_last)
 
 
-def by_the_bare_loop(seed: int) -> DDPM:
+def by_the_bare_loop(seed: int, steps: int = 1500) -> DDPM:
     "Algorithm 1, as in 6.5."
-    network, s = new_network(seed), PAPER.schedule
+    network, s = new_network(seed), LINEAR.schedule
     a, b = (table.sqrt().float().view(-1, 1, 1, 1) for table in (s.alpha_bar, s.noise_var))
     optimizer = torch.optim.AdamW(network.parameters(), 2e-3, fused=True)
-    for _ in range(1500):
+    for _ in range(steps):
         x0 = TRAIN[torch.randint(len(TRAIN), (32,))]
         t = torch.randint(1, 1001, (32,))
         eps = torch.randn(x0.shape)
@@ -78,7 +79,7 @@ def by_the_bare_loop(seed: int) -> DDPM:
         optimizer.zero_grad()
         (eps - said).square().mean().backward()
         optimizer.step()
-    return DDPM(network, PAPER, (1, 28, 28))
+    return DDPM(network, LINEAR, (1, 28, 28))
 
 
 def noise_loss(p: DDPM, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
@@ -87,9 +88,9 @@ def noise_loss(p: DDPM, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) ->
 
 
 def helped(seed: int, undo: str = "nothing", steps: int = 1500, warmup: int = 90) -> DDPM:
-    "The five helps of 6.8, or all but one of them."
+    "The helps of 6.9 without guidance, or all but one of them."
     pictures = TRAIN if undo == "border" else INKED
-    levels, says = PAPER if undo == "levels" else PRACTICE, "eps" if undo == "v" else "v"
+    levels, says = LINEAR if undo == "levels" else PRACTICE, "eps" if undo == "v" else "v"
     p = DDPM(new_network(seed, classes=10), levels, pictures.shape[1:], says, images=True)
     plan = dict(steps=steps, batch=32, lr=8e-3, warmup=warmup, drop=0.1, seed=seed, log_every=steps)
     plan |= {"ema": 0.0 if undo == "average" else 0.99, "progress": False}
@@ -125,18 +126,41 @@ def undone(seed: int):
         yield f"undone: {undo}", draw(p.respace(50), 300, 4 + seed, told), told
 
 
+def rungs(seed: int):
+    "The rows of 6.9: each has the helps of those before it, and one more. 500 steps of training."
+    many = torch.arange(10).repeat(20)
+    plain = by_the_bare_loop(seed, 500).changed(images=True)
+    yield "plain", draw(plain.respace(50), 200, 4), None
+    plan = dict(steps=500, batch=32, lr=8e-3, warmup=30, loss=noise_loss, ema=0.0, seed=seed)
+    told = plan | {"labels": LABELS}
+    for name, q, x, how in (
+        ("+ 1 v", LINEAR, TRAIN, plan),
+        ("+ 2 class", LINEAR, TRAIN, told),
+        ("+ 3 schedule", PRACTICE, TRAIN, told),
+        ("+ 4 crop", PRACTICE, INKED, told),
+        ("+ 5 EMA", PRACTICE, INKED, told | {"ema": 0.99}),
+    ):
+        y = many if "labels" in how else None
+        network = new_network(seed, classes=None if y is None else 10)
+        p = DDPM(network, q, x.shape[1:], "v", images=True)
+        fit(p, x, progress=False, **how)
+        yield name, draw(p.respace(50), 200, 4, y), y
+    yield "+ 6 guidance", draw(guided(p).respace(50), 200, 4, many), many
+
+
 def main() -> None:
     args = arguments(
         __doc__,
         (["--seeds"], {"type": int, "nargs": "+", "default": [0, 1, 2]}),
-        (["--undo"], {"action": "store_true", "help": "6.11's table"}),
+        (["--ladder"], {"action": "store_true", "help": "one help more a row, as in 6.9"}),
+        (["--undo"], {"action": "store_true", "help": "one help undone at a time"}),
     )
     torch.set_num_threads(1)
     judge = new_judge()
     test, labels = digits("test", labels=True)
     print(json.dumps({"what": "held out"} | look(judge, test[:1000], labels[:1000])), flush=True)
     for seed in args.seeds:
-        for what, x, y in undone(seed) if args.undo else rows(seed):
+        for what, x, y in (rungs if args.ladder else undone if args.undo else rows)(seed):
             asked = None if y is None or y.max() == 10 else y
             print(json.dumps({"what": what, "seed": seed} | look(judge, x, asked)), flush=True)
 

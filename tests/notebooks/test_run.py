@@ -146,7 +146,7 @@ def test_a_brief_run_does_less_at_the_places_that_are_listed_and_nowhere_else(sh
 
 
 def test_what_is_true_of_a_trained_network_alone():
-    assert TRAINED["06_ddpm.ipynb"] == ['assert sure["the bare loop"] < sure["helped"]']
+    assert TRAINED["06_ddpm.ipynb"] == ['assert sure["ε, linear"] < sure["+ 5 EMA"]']
     cells = read("06_ddpm.ipynb").cells
     gone = [
         set(old["source"].splitlines()) - set(new["source"].splitlines())
@@ -170,7 +170,7 @@ def test_the_stored_training_is_the_whole_one():
     "What chapter 6 shows of its last step is of as many steps as its source asks for."
     stored = read("06_ddpm.ipynb")
     (steps,) = {
-        n for cell in stored.code for n in re.findall(r"^    steps=(\d+),$", cell["source"], re.M)
+        n for cell in stored.code for n in re.findall(r"^steps = (\d+)$", cell["source"], re.M)
     }
     assert [html for html in stored.html() if f"step {steps} of {steps}<" in html]
 
