@@ -239,6 +239,7 @@ BRIEF = {
         "torch.randint(1000, (1500,), generator=gen)": "torch.randint(1000, (400,), generator=gen)",
         "drawn = population.sample(1500, gen)": "drawn = population.sample(400, gen)",
         'digits("test")[:8]': 'digits("test")[:2]',
+        "n = 10 * (29 - k) ** 2": "n = 1 * (29 - k) ** 2",
         "long = {16: 400, 64: 1500, 256: 1000}": "long = {16: 50, 64: 50, 256: 50}",
         "for v in (-1.0, 0.0, 1.0, 2.0):": "for v in (0.0,):",
     },
