@@ -1,5 +1,6 @@
 """README.md, TABLES.md and their pictures, from results.json: no number in them is written by hand."""
 
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,9 +18,10 @@ this page, TABLES.md and `results.json`; `MODE=full` takes more repeats and the 
 holds `MNIST/raw`. Each row is one script of this folder and runs alone.
 
 Where samplers are compared, everybody gets the same noise, the same calls, the same levels beside those of its own, and at
-most 60 samplers to choose from. A *floor* is what the arithmetic alone costs, written out in torch for this one case; a
-ratio is taken repeat by repeat with the contestants in turns (A B A B …), and a dot stands at its median with its quartiles,
-unless a row says otherwise.
+most 60 samplers to choose from. A *floor* is what nobody can beat: the arithmetic alone, written out in torch for this one
+case, or the error of exact draws. A ratio is taken repeat by repeat with the contestants in turns (A B A B …), and a dot
+stands at its median with its quartiles, unless a row says otherwise. Each row says when it was measured; a *former version*
+is a row whose code of ours has been rewritten since.
 """
 TABLES = """# The numbers behind [the benchmarks](README.md)
 
@@ -102,10 +104,10 @@ def picture(name: str, row: dict) -> Path | None:
                 ax.set_xscale("log")
             ax.set_yticks(range(len(mine)), [f["who"] for f in mine])
             ax.set_ylim(-0.6, len(mine) - 0.4)
-            ax.set_title(case)
+            ax.set_title(textwrap.fill(case, 34))
+            ax.set_xlabel("ms" if ", ms" in case else row["unit"])
         for ax in list(axes.flat)[len(cases) :]:
             ax.set_axis_off()
-        fig.supxlabel(row["unit"], fontsize=10.5)
     PICTURES.mkdir(exist_ok=True)
     path = PICTURES / f"{name}.png"
     fig.savefig(path, dpi=120)
@@ -258,7 +260,8 @@ def section(name: str, row: dict) -> str:
     parts = [
         f"## {row['title']}",
         f"Target: {row['target']}. **{held(name, row)}** {finding(name, row)} "
-        f"[The numbers](TABLES.md#{name}).",
+        f"[The numbers](TABLES.md#{name}), measured {row['measured']}"
+        + (", a former version." if row.get("former") else "."),
     ]
     many = any(f["case"].endswith((" steps", " calls")) for f in row["figures"])
     if not row.get("verdicts") and (path := (lines_picture if many else picture)(name, row)):
@@ -363,12 +366,17 @@ def finding(name: str, row: dict) -> str:
     said, both = [], [of_case(row, case) for case in cases(row)]
     style = row.get("style", "g")
     if len(both) > 4:
-        worst = max(mine["value"] for mine, _ in both)
-        peers = {}
-        for f in (f for _, others in both for f in others):
-            peers[f["who"]] = max(peers.get(f["who"], 0), f["value"])
-        least = min(peers, key=peers.get)
-        return f"At worst ours {number(worst, style)}; of the peers {least} {number(peers[least], style)}."
+        mine = [number(m["value"], style) for m, _ in both]
+        best = [number(others[0]["value"], style) for _, others in both]
+        level = sum(a == b for a, b in zip(mine, best, strict=True))
+        least = sum(m["value"] < others[0]["value"] for m, others in both) - sum(
+            a == b and m["value"] < o[0]["value"]
+            for a, b, (m, o) in zip(mine, best, both, strict=True)
+        )
+        return (
+            f"At worst ours {number(max(m['value'] for m, _ in both), style)}; of {len(both)} cases it is ahead of the best "
+            f"peer in {least} and level in {level}."
+        )
     for (mine, others), case in zip(both, cases(row), strict=True):
         near = f", {others[0]['who']} {number(others[0]['value'], style)}" if others else ""
         said.append(f"{case}: {mine['who']} {number(mine['value'], style)}{near}")
@@ -411,16 +419,17 @@ def advice(results: dict) -> str:
         return ""
     lines = [
         "## Which sampler, then?",
-        "From the row of defaults below, on the network that ships, told the class of each digit and guided by w. A call "
-        "is one guess: with w above 1, two passes of the network. Distances are to the flow of the guess that a package "
-        "walks on (clipped to [-1, 1] or not), the root of the mean square over pixels, in deviations of the flow's "
-        "digits. Ours is `draw(p.given(y=y), n, calls)`, or `draw(p.given(y=y).guided(w), n, calls)` with y the n "
-        "classes. Bold: no peer is "
-        "nearer by more than one standard error. Between two rows, read the one with fewer calls.",
+        "Ours, `draw`, is UniPC-2 along the cosine grid of chapter 13 (13.9): `draw(p.given(y=y), n, calls)`, or "
+        "`draw(p.given(y=y).guided(w), n, calls)` with y the n classes; w is what others call guidance_scale, and chapter 15 "
+        "says what it draws. Below, from the row of defaults, on the network that ships: the distance to the flow (clipped to "
+        "[-1, 1] for those who clip), root mean square over pixels, in deviations of the flow's digits. A call is one guess; "
+        "with w above 1 it is two passes of the network. Bold: no peer is nearer by more than one standard error. Ours was "
+        "tuned once, on this network among others; once everybody may choose, as in Solver and grid, it is one of "
+        "several.",
         "| calls | w | ours | nearest default of another package | the farthest |\n| --- | --- | --- | --- | --- |",
     ]
     for case in unique(f["case"] for f in figures):
-        said, calls = case.split(", ")[1:]
+        said, calls = case.removesuffix(" calls").split(", ")[1:]
         row = sorted((f for f in figures if f["case"] == case), key=lambda f: f["value"])
         mine = next(f for f in row if f["who"].startswith(OURS))
         others = [f for f in row if f is not mine]
@@ -433,17 +442,17 @@ def advice(results: dict) -> str:
 
 
 def write(results: dict, order: list[str]) -> None:
-    "README.md and TABLES.md; a row that was never run says how to run it."
+    "README.md and TABLES.md; rows that were not run are named at the end."
     page, long = [HEAD, about(results), advice(results)], [TABLES]
+    without = []
     for name in order:
         row = results["rows"].get(name, {})
         if "figures" in row and not row.get("skipped"):
             page.append(section(name, row))
             long.append(tables(name, row))
         else:
-            why = row.get("skipped") or row.get("failed")
-            page.append(
-                f"## {row.get('title', name)}\n\n{why or 'not run yet'}: `python benchmarks/run.py --only {name}`\n"
-            )
+            without.append(f"`{name}.py` ({row.get('skipped') or row.get('failed') or 'not run'})")
+    if without:
+        page.append(f"Rows without figures here: {', '.join(without)}.\n")
     (HERE / "README.md").write_text("\n".join(page), encoding="utf-8")
     (HERE / "TABLES.md").write_text("\n".join(long), encoding="utf-8")
