@@ -79,7 +79,7 @@ def _doors(course: dict) -> str:
     hour = next((doc for doc in pages if doc.startswith("00_the_hour")), None)
     first = chapters["1"]
     short = (
-        _door(f"{hour}.html", "The hour", "the whole story in one sitting", True)
+        _door(f"{hour}.html", "The hour", "the whole story in one evening", True)
         if hour
         else _door(
             f"{first}.html?read=pictures", "The pictures", "the whole story without code", True
