@@ -80,9 +80,11 @@ def masked_loss(denoiser: Any, x0: Words, generator: Random = None) -> Each:
     "One draw of the bound (19.4) for each word, (b,), in nats: h of l letters are hidden."
     n, length = check_words("x0", x0, whole=True).shape[:2]
     u = torch.rand((), generator=generator, device=x0.device)
-    h = 1 + ((torch.arange(n, device=x0.device) + u) / n * length).long().clamp(max=length - 1)
-    order = torch.rand(n, length, generator=generator, device=x0.device).argsort(1)
-    x_t = x0 * (order >= h[:, None])[:, :, None]
+    noise = torch.rand(n, length, generator=generator, device=x0.device)
+    # each word a stratum by chance: the sum of a row says nothing of the order in it
+    stratum = noise.sum(1).argsort()
+    h = 1 + ((stratum + u) / n * length).long().clamp(max=length - 1)
+    x_t = x0 * (noise.argsort(1) >= h[:, None])[:, :, None]
     chance = torch.where(shown(x_t), 1.0, (answers(denoiser, x_t) * x0).sum(2))
     return -length / h * chance.log().sum(1)
 

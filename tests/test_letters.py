@@ -187,11 +187,28 @@ def test_the_gap_is_never_below_zero():
 
 def test_one_draw_has_the_bound_as_its_mean():
     x0, says, n = table().sample(3, seed()), inconsistent(), 20_000
-    each = masked_loss(says, x0.repeat(n, 1, 1), seed()).view(n, 3)
-    # strata along the batch: neighbours are nearly of one kind, so the error is no larger than by chance
-    stderr = each.std(0) / n**0.5
-    assert ((each.mean(0) - masked_bound(says, x0)).abs() <= 5 * stderr).all()
+    # all copies of a word side by side: strata that follow the batch would give each word one kind of mask
+    each = masked_loss(says, x0.repeat_interleave(n, 0), seed()).view(3, n)
+    stderr = each.std(1) / n**0.5
+    assert ((each.mean(1) - masked_bound(says, x0)).abs() <= 5 * stderr).all()
     assert masked_loss(says, x0.float(), seed()).dtype == torch.float32
+
+
+def test_each_word_of_a_batch_has_its_own_bound():
+    x0, says, dice, hidden = table().sample(8, seed()), inconsistent(), seed(), []
+
+    def asked(x, log_snr):
+        hidden.append(4 - x.sum((1, 2)))
+        return says(x, log_snr)
+
+    each = torch.stack([masked_loss(asked, x0, dice) for _ in range(2000)])
+    stderr = each.std(0) / 2000**0.5
+    assert ((each.mean(0) - masked_bound(says, x0)).abs() <= 5 * stderr).all()
+    # every number of hidden letters comes twice in each batch, and as often for each word
+    h = torch.stack(hidden)
+    assert (h.sort(1).values == torch.tensor([1, 1, 2, 2, 3, 3, 4, 4])).all()
+    share = torch.stack([(h == k).double().mean(0) for k in range(1, 5)])
+    assert ((share - 0.25).abs() <= 5 * (0.25 * 0.75 / 2000) ** 0.5).all()
 
 
 def test_the_denoiser_is_told_the_share_that_is_shown():
