@@ -205,8 +205,8 @@ BRIEF = {
     },
     "17_inverse_problems.ipynb": {
         "(0.2, 100), (0.3, 100), (1.0, 100), (0.1, 400)": "(0.2, 40), (0.3, 40), (1.0, 40), (0.1, 40)",
-        "(False, 25), (False, 100), (False, 400)": "(False, 25), (False, 50)",
-        "for steps in (60, 240, 960)": "for steps in (60, 120)",
+        "(False, 25), (False, 100), (False, 400)": "(False, 5), (False, 10), (False, 20)",
+        "for steps in (60, 240, 960)": "for steps in (60, 120, 240)",
         "torch.randn(48, 1, 28, 28, dtype=f64": "torch.randn(4, 1, 28, 28, dtype=f64",
         "way, says = (-8.0, 8.0, 50)": "way, says = (-8.0, 8.0, 4)",
         "walk(says, x, -8.0, 4.0, 16, 1.0, gen), 4.0)": "walk(says, x, -8.0, 4.0, 3, 1.0, gen), 4.0)",
@@ -243,7 +243,6 @@ BRIEF = {
         'digits("test")[:8]': 'digits("test")[:2]',
         "n = 10 * (29 - k) ** 2": "n = 1 * (29 - k) ** 2",
         "long = {16: 400, 64: 1500, 256: 1000}": "long = {16: 50, 64: 50, 256: 50}",
-        "for v in (-1.0, 0.0, 1.0, 2.0):": "for v in (0.0,):",
     },
 }
 TRAINED = {
