@@ -125,8 +125,8 @@ _add(
     (r"z", '"z": fresh noise in a step back', "p.sample(2)", "6.6"),
     (r"g", '"g": how far guidance goes; 1 is the network as it is', "torch.lerp(x0, x0, 1.5)", "6.8"),
     (r"v", '"v": what a network may say in the place of ε', "p.predict(x_t, t).v", "6.8"),
-    (r"\hat x_0 , \hat\varepsilon", "with a hat: the network's guess", "p.predict(x_t, t).x0", "6.9"),
-    (r"\eta", '"eta": how much fresh noise a step takes', "p.sample(2, eta=0.0)", "6.9"),
+    (r"\hat x_0 , \hat\varepsilon", "with a hat: the network's guess", "p.predict(x_t, t).x0", "6.10"),
+    (r"\eta", '"eta": how much fresh noise a step takes', "p.sample(2, eta=0.0)", "6.10"),
     (r"\nabla", '"nabla", the gradient: the slope in every direction at once', "distribution.score(x0)", "7.1"),
     (r"\partial", '"partial": the slope in one direction, the others held still', "torch.autograd.grad", "7.1"),
     (r"h", '"h": how large a step uphill is', "langevin(score, x0, h, 3)", "7.1"),
@@ -153,6 +153,7 @@ _add(
     (r"dW", "the push of a short time", "sde.diffusion(x_t, log_snr)", "10.2"),
     (r"s\sqrt\eta", "the size of the dice, with the dial η", "sde.drift(p, x_t, log_snr, 0.5)", "10.4"),
     (r"\rho\,\hat\varepsilon", '"rho": the share of the guessed noise that a step keeps', "walk(p, x_t, 1.0, 2.0, 3, 0.5)", "10.4"),
+    (r"\delta", '"delta": how far a score is off', "", "10.6"),
 )  # fmt: skip
 
 _add(

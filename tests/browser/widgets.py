@@ -290,7 +290,7 @@ EVERY = {
         lambda: PosteriorExplorer(y=0.3, std=0.4, method="unit"),
         ("y what was measured", "r standard deviation of its noise"),
         "y",
-        4,
+        6,
         (
             "[*w.places.tolist(), *w.posterior.weights]",
             "[...e.places, ...e.exact.map(c => c.weight)]",
