@@ -73,7 +73,14 @@ function computation() {
 function field(ui, now) {
   const view = plane(ui, "points of the plane, a noisy one, and lines to each as thick as its share", 30, 8);
   const fit = (v) => Math.round(20 * Math.min(REACH, Math.max(-REACH, v))) / 20;
-  grab(ui, view, { take: () => 0, move: (_, x, y, event) => ui.set({ x: fit(x), y: fit(y) }, event), firm: () => true });
+  grab(ui, view, {
+    take(x, y) {
+      const [[px, py], [nx, ny]] = [view.canvas.place(x, y), view.canvas.place(ui.state.x, ui.state.y)];
+      return Math.hypot(px - nx, py - ny) <= 24 ? "the point" : "the plane";
+    },
+    move: (_, x, y, event) => ui.set({ x: fit(x), y: fit(y) }, event),
+    firm: (held) => held === "the point", // elsewhere a swipe up or down is the page's
+  });
   function draw({ points, x, y, level }, colours) {
     const marks = [-2, 0, 2];
     view.area({ x: [-EDGE, EDGE], y: [-EDGE, EDGE], xTicks: marks, yTicks: marks }, colours, (context, X, Y) => {
