@@ -513,14 +513,6 @@ row(
     level=number(-1.0, -6, 8),
 )
 row(
-    "CollapseExplorer",
-    explore.CollapseExplorer,
-    points=Kind(X, as_is("None"), ("nope", X.long(), X[0], X * 9, X * NAN, X[:1], X.repeat(40, 1))),
-    x=number(0.5, -2.5, 2.5),
-    y=number(0.5, -2.5, 2.5),
-    level=number(-1.0, -6, 8),
-)
-row(
     "MemoryExplorer",
     explore.MemoryExplorer,
     pile=tensor(
