@@ -438,6 +438,10 @@ def advice(results: dict) -> str:
         ours = number(mine["value"])
         ours = f"**{ours}**" if mine["value"] <= others[0]["value"] or level else ours
         lines[-1] += f"\n| {calls} | {said.split(' = ')[1]} | {ours} | {near}{level} | {far} |"
+    if "drawn" in (strip := results["rows"].get("strip", {})):
+        path = (PICTURES / strip["drawn"]).relative_to(HERE).as_posix()
+        lines.append(f"![{strip['words']}]({path})")
+        lines.append(f"{strip['words']} Measured {strip['measured']}.")
     return "\n\n".join(lines) + "\n"
 
 
@@ -447,6 +451,8 @@ def write(results: dict, order: list[str]) -> None:
     without = []
     for name in order:
         row = results["rows"].get(name, {})
+        if "drawn" in row:  # it stands beside the advice
+            continue
         if "figures" in row and not row.get("skipped"):
             page.append(section(name, row))
             long.append(tables(name, row))

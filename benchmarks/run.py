@@ -21,6 +21,7 @@ from report import write
 RESULTS = HERE / "results.json"
 ROWS = [
     "defaults",
+    "strip",
     "known_distribution",
     "digits",
     "three_minutes",
