@@ -44,7 +44,7 @@ _add(
     (r"\mathsf T", '"transpose": rows become columns', "x0.T", "2.4"),
     (r"\Sigma^{-1}", '"sigma inverse": the table that undoes $\\Sigma$', "torch.linalg.inv", "2.4"),
     (r"\det", '"determinant": how much a table stretches areas', "torch.det", "2.4"),
-    (r"I", '"the identity": ones on the diagonal', "torch.eye(3)", "2.6"),
+    (r"I", '"the identity": ones on the diagonal', "torch.eye(3)", "2.4"),
     (r"\varepsilon", '"epsilon": unit noise', "torch.randn(3)", "2.7"),
 )  # fmt: skip
 
