@@ -185,13 +185,13 @@ BRIEF = {
     "14_flow_matching.ipynb": {
         "torch.linspace(-40, 40, 1601,": "torch.linspace(-40, 40, 401,",
         "n = 400_000\n": "n = 240_000\n",
-        "torch.linspace(-4, 4, 20001,": "torch.linspace(-4, 4, 10001,",
+        "torch.linspace(-6, 6, 10001,": "torch.linspace(-6, 6, 2001,",
         "def learn(pairs, seed, steps=300):": "def learn(pairs, seed, steps=100):",
         "torch.randn(20_000, 2, generator=gen)": "torch.randn(2_000, 2, generator=gen)",
         "torch.arange(10).repeat(3)": "torch.arange(4).repeat(3)",
         "torch.randn(30, 1, 28, 28,": "torch.randn(12, 1, 28, 28,",
         'grids(100)["cosine"]': 'grids(40)["cosine"]',
-        "p.respace(10).sample(30,": "p.respace(10).sample(12,",
+        "torch.linspace(first, 0, 21)": "torch.linspace(first, 0, 6)",
     },
     "15_guidance.ipynb": {
         "one, start, end, 150).square()\n    claimed": "one, start, end, 60).square()\n    claimed",
