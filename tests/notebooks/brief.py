@@ -248,6 +248,7 @@ BRIEF = {
 TRAINED = {
     "05_elbo.ipynb": ["assert nature < least < after.total.mean() < least + 0.1"],
     "06_ddpm.ipynb": ['assert sure["ε, linear"] < sure["+ 5 EMA"]'],
+    "14_flow_matching.ipynb": ['assert far["pairs of a batch"][1] < far["independent"][1] / 2'],
     "19_letters.ipynb": [" and 0.02 < min(more) and max(more) < 0.4"],
     "17_inverse_problems.ipynb": [
         'assert abs(fours["exact"] - completed.weights[4]) < 0.25',
