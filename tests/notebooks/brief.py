@@ -174,11 +174,10 @@ BRIEF = {
     "13_solvers.ipynb": {
         "32, 40, 64, 80, 160)": "32, 40, 44, 48, 52)",
         "n_ends = 100_000\n": "n_ends = 2_000\n",
-        "torch.arange(10).repeat(2)": "torch.arange(2).repeat(2)",
-        "torch.randn(20, 1, 28, 28,": "torch.randn(4, 1, 28, 28,",
-        'finest = grids["even in λ"](60)': 'finest = grids["even in λ"](30)',
+        "torch.arange(10).repeat(6)": "torch.arange(2).repeat(2)",
+        "torch.randn(60, 1, 28, 28,": "torch.randn(4, 1, 28, 28,",
+        "finest = even_grid(NOISE, DATA, 60,": "finest = even_grid(NOISE, DATA, 30,",
         '"unipc2"), (5, 9, 19)': '"unipc2"), (5, 4, 3)',
-        "for n in (9, 19)}": "for n in (6, 7)}",
     },
     "14_flow_matching.ipynb": {
         "torch.linspace(-40, 40, 1601,": "torch.linspace(-40, 40, 401,",
