@@ -77,7 +77,7 @@ def hide(x0: Words, log_snr: Level, generator: Random = None) -> Words:
 
 # %% ../nbs/19_letters.ipynb #747ebbb4
 def masked_loss(denoiser: Any, x0: Words, generator: Random = None) -> Each:
-    "One draw of the bound (19.4) for each word, (b,), in nats: h of l letters are hidden."
+    "One draw of the bound (19.5) for each word, (b,), in nats: h of l letters are hidden."
     n, length = check_words("x0", x0, whole=True).shape[:2]
     u = torch.rand((), generator=generator, device=x0.device)
     noise = torch.rand(n, length, generator=generator, device=x0.device)
@@ -397,7 +397,7 @@ def hidden_costs(denoiser: Any, x0: Words) -> Float[Tensor, "l b"]:
 
 
 def masked_bound(denoiser: Any, x0: Words) -> Each:
-    "The bound on -log p(x0) of a denoiser that looks at x_t alone, by all masks (19.4), (b,), in nats."
+    "The bound on -log p(x0) of a denoiser that looks at x_t alone, by all masks (19.5), (b,), in nats."
     costs = hidden_costs(denoiser, x0)
     return (costs / torch.arange(1, len(costs) + 1).to(costs)[:, None]).sum(0)
 

@@ -15,7 +15,7 @@ from .verdict import NoAnswer, Verdict, ask, digits_of
 
 __all__ = ["masked_loss"]
 
-SEE = "chapter 19, (19.0) and (19.4)"
+SEE = "chapter 19, (19.0) and (19.5)"
 CALLS, WORDS, LETTERS = 400, 32, 7
 CURES = {
     "letters that are shown are counted": "Only masked letters are bet on: multiply by the mask, or index with it.",
