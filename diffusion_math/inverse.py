@@ -229,8 +229,9 @@ def steered(
 
     It says D + s^2/a J' A' (std^2 I + A V A')^-1 (y - A D), J the slope of D at x_t, a^2 = sigmoid(log_snr), s^2 =
     sigmoid(-log_snr). denoiser: whatever as_denoiser takes. y is (m,) for all x_t, or (n, m). One backward pass, and for
-    "moments" as many more as passes says, of conjugate gradients, which are exact from m on. Like x_t; no gradients
-    are kept. ValueError: no signal left (a = 0), another shape.
+    "moments" as many more as passes says, of conjugate gradients: exact from m on if J is symmetric, as an exact
+    denoiser's is. A network's need not be, and then many passes may blow up. Like x_t; no gradients are kept.
+    ValueError: no signal left (a = 0), another shape.
     """
     answers("y", y, measurement.m)
 
@@ -276,10 +277,10 @@ def replaced(
     """x walked with dice from log SNR start to end, with y, noised, pasted where it is seen at every level: RePaint.
 
     At each level a step of walk, then the pasting; again - 1 times noise leads back to the level before, and the step is
-    taken anew [Lugmayr et al. 2022, Algorithm 1]. again = 1 is the pasting of [Sohl-Dickstein et al. 2015] and [Song et
-    al. 2021]. At the end comes the denoiser's guess, with y itself. y is (m,), or (n, m), one for each of x (n, *event),
-    and is taken for x0, as if measurement.std were 0. even_grid's levels; steps * again + 1 calls. Like x. ValueError: a
-    matrix instead of a mask.
+    taken anew [Lugmayr et al. 2022, Algorithm 1]. again = 1 is the pasting of [Song et al. 2021]. At the end
+    comes the denoiser's guess, with y itself. y is (m,), or (n, m), one for each of x (n, *event), and is taken for x0,
+    as if measurement.std were 0. even_grid's levels; steps * again + 1 calls. Like x. ValueError: a matrix instead of a
+    mask.
     """
     checks.events("x", x, measurement.A.shape)
     x, paste, mask = (moved := wide(x)), known(measurement, y, wide(x)), measurement.A.to(x.device)
@@ -337,7 +338,8 @@ def particles(
     multiplied by the step's density without y over that with y, and by how much likelier it now makes y. Where less than
     half of the particles count, n are chosen by weight. The last guess is weighed by p(y | x0) itself. So the mean of
     exp(log_evidence) over runs is p(y), where x0 is what walk(denoiser, ...) and a last guess draw, for any assumption
-    and any n [Del Moral 2004]. y is (m,). One backward pass a step. ValueError: fewer than two particles.
+    and any n [Del Moral 2004, Whiteley et al. 2016]. y is (m,). One backward pass a step. ValueError: fewer than two
+    particles.
     """
     if len(x) < 2:
         raise ValueError(f"x must hold two particles or more, got {len(x)}")
