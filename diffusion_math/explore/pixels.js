@@ -252,7 +252,7 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Two pixels",
     task: "Find two pixels with a correlation above 0.8, and two of which one is bright where the other is dark.",
-    answer: "Above 0.8 are neighbours, most of all one above the other on a steep stroke. Pairs that exclude each other lie a stroke apart, since a line that passes through one of them misses the other; no pair goes much below −0.5.",
+    answer: "Above 0.8 are neighbours (at the rim, where hardly anything varies, a single digit decides), most of all one above the other on a steep stroke. Pairs that exclude each other lie a stroke apart, since a line that passes through one of them misses the other; no pair goes much below −0.5.",
     traits: ["first", "second"],
   });
   const now = computation(model);
