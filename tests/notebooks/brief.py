@@ -72,7 +72,7 @@ BRIEF = {
     "06_ddpm.ipynb": {
         "steps = 1500\n": "steps = 30\n",
         "algorithm_2(ε_θ, q.schedule, 10, seed(3))": "algorithm_2(ε_θ, q.schedule, 3, seed(3))",
-        "clean, guessed = test[:200],": "clean, guessed = test[:50],",
+        "clean, guessed, off = test[:200],": "clean, guessed, off = test[:50],",
         "steps=steps, batch=32, ema=ema,": "steps=steps, batch=8, ema=ema,",
         "def draw(p, n, steps=50):\n": "def draw(p, n, steps=10):\n",
         "for _ in range(600):\n": "for _ in range(10):\n",
