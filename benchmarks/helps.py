@@ -1,6 +1,6 @@
 """Chapter 6's networks from several seeds: what the plain loop and the helped ones draw, drawn alike.
 
-    python benchmarks/helps.py --seeds 0 1 2             # 1,500 steps, plain and helped: about six minutes a seed on one core
+    python benchmarks/helps.py --seeds 0 1 2             # 1,500 steps, plain, by fit, helped: about eight minutes a seed, one core
     python benchmarks/helps.py --seeds 1 2 --ladder      # the picture of 6.9: one help more a row, 500 steps of training
     python benchmarks/helps.py --seeds 0 1 --undo        # one help undone, 700 steps of training
 
@@ -82,6 +82,14 @@ def by_the_bare_loop(seed: int, steps: int = 1500) -> DDPM:
     return DDPM(network, LINEAR, (1, 28, 28))
 
 
+def by_fit(seed: int, steps: int = 1500) -> DDPM:
+    "The loss of 6.5 by `fit`, with 6.9's learning rate: the loop that the helps are added to."
+    p = DDPM(new_network(seed), LINEAR, (1, 28, 28), images=True)
+    plan = dict(steps=steps, batch=32, lr=8e-3, warmup=round(0.06 * steps), ema=0.0, seed=seed)
+    fit(p, TRAIN, progress=False, **plan)
+    return p
+
+
 def noise_loss(p: DDPM, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
     x_t = p.q.marginal(x0, t).mean + p.q.marginal(x0, t).std * eps
     return p.q.schedule.noise_var[t] * (eps - p.predict(x_t, t).eps).square().mean((1, 2, 3))
@@ -113,6 +121,7 @@ def rows(seed: int):
     p = by_the_bare_loop(seed)
     yield "bare, 50 clipped", draw(p.changed(images=True).respace(50), 200, seed), None
     yield "bare, 1000", draw(p, 100, seed), None
+    yield "by fit, 50 clipped", draw(by_fit(seed).respace(50), 200, seed), None
     p = helped(seed)
     yield "helped, 50 clipped", draw(p.respace(50), 200, seed, many), many
     yield "helped, g = 1.5, 50 clipped", draw(p.respace(50), 200, seed, many, 1.5), many
@@ -131,6 +140,7 @@ def rungs(seed: int):
     many = torch.arange(10).repeat(20)
     plain = by_the_bare_loop(seed, 500).changed(images=True)
     yield "plain", draw(plain.respace(50), 200, 4), None
+    yield "by fit", draw(by_fit(seed, 500).respace(50), 200, 4), None
     plan = dict(steps=500, batch=32, lr=8e-3, warmup=30, loss=noise_loss, ema=0.0, seed=seed)
     told = plan | {"labels": LABELS}
     for name, q, x, how in (
