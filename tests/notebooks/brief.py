@@ -186,9 +186,9 @@ BRIEF = {
         "torch.linspace(-6, 6, 10001,": "torch.linspace(-6, 6, 2001,",
         "def learn(pairs, seed, steps=300):": "def learn(pairs, seed, steps=100):",
         "torch.randn(20_000, 2, generator=gen)": "torch.randn(2_000, 2, generator=gen)",
-        "torch.arange(10).repeat(3)": "torch.arange(4).repeat(3)",
-        "torch.randn(30, 1, 28, 28,": "torch.randn(12, 1, 28, 28,",
-        'grids(100)["cosine"]': 'grids(40)["cosine"]',
+        "torch.arange(10).repeat(6)": "torch.arange(4).repeat(3)",
+        "torch.randn(60, 1, 28, 28,": "torch.randn(12, 1, 28, 28,",
+        'grids(60)["cosine"]': 'grids(30)["cosine"]',
         "torch.linspace(first, 0, 21)": "torch.linspace(first, 0, 6)",
     },
     "15_guidance.ipynb": {
@@ -252,7 +252,7 @@ TRAINED = {
     "06_ddpm.ipynb": [
         'assert sure["ε, (6.0)"] < sure["+ 4 crop, 5 EMA"] and right["+ 2 class"] > 0.2'
     ],
-    "14_flow_matching.ipynb": ['assert far["pairs of a batch"][1] < far["independent"][1] / 2'],
+    "14_flow_matching.ipynb": ['assert max(far["pairs of a batch"]) < min(far["independent"])'],
     "17_inverse_problems.ipynb": [
         'assert abs(fours["exact"] - completed.weights[4]) < 0.25',
         'assert of_ink["DPS"][0] > 12 and of_seam["pasted"][4:].sum() > 12',
