@@ -158,6 +158,7 @@ BRIEF = {
         ".view(2, 4)": ".view(2, 2)",
         "tolerance=1e-3, generator=coins()": "tolerance=1e-1, generator=coins()",
         "tolerance=1e-4, generator=coins()": "tolerance=1e-2, generator=coins()",
+        "four, 240, replicates=8": "four, 16, replicates=8",
         "torch.tensor([0, 2, 3, 7]).repeat(100)": "torch.tensor([0, 2, 3, 7]).repeat(10)",
         "torch.randn(400, 1, dtype=f64, generator=gen)": "torch.randn(40, 1, dtype=f64, generator=gen)",
         "torch.arange(400), k]": "torch.arange(40), k]",
