@@ -16,8 +16,9 @@ def denoiser_of(name: str, value: Any) -> Callable:
     if isinstance(value, Distribution):
         return partial(ask, value)
     says = of_level(name, getattr(value, "denoise", value))
-    if hasattr(says, "body"):  # one of ours, behind a door of its own
-        return says.body if says is value else partial(says.body, value)
+    if hasattr(says, "body"):  # one of ours, behind a door of its own, and perhaps bound
+        owner = getattr(says, "__self__", None)
+        return says.body if owner is None else partial(says.body, owner)
     return partial(ask, says, name=name)
 
 

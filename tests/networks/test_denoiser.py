@@ -103,6 +103,8 @@ def test_what_was_given_is_told():
     p = DDPM(Linear(nn.Identity()), ForwardProcess(linear_schedule(10)), (2,), predicts="x0")
     x = torch.randn(3, 2)
     assert torch.equal(as_denoiser(p.given(y=3))(x, 0.0), x + 3)
+    # its method alone says the same
+    assert torch.equal(as_denoiser(p.given(y=3).denoise)(x, 0.0), x + 3)
 
 
 def test_gradients_pass_to_x_and_to_the_weights():
