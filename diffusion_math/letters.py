@@ -123,7 +123,7 @@ def one_hot(words: Sequence[str], alphabet: str = ALPHABET) -> Words:
 
 
 def prose() -> str:
-    "60,000 letters of this course's own prose: small letters, one space between two words."
+    "About 60,000 letters of this course's own prose: small letters, one space between two words."
     file = files("diffusion_math") / "assets" / "prose.txt"
     return " ".join(file.read_text(encoding="ascii").split())
 

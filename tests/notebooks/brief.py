@@ -221,6 +221,8 @@ BRIEF = {
         "text = language.sample(50_000, gen)": "text = language.sample(2_000, gen)",
         "** 4) for _ in range(20)]": "** 4) for _ in range(4)]",
         "unmask(denoiser, torch.zeros(500, 16, 27), 16,": "unmask(denoiser, torch.zeros(60, 16, 27), 16,",
+        "some = language.sample(300, dice)": "some = language.sample(40, dice)",
+        "argsort() % 4 for _ in range(24)]": "argsort() % 4 for _ in range(4)]",
         "fresh, calls = language.sample(1000, gen)": "fresh, calls = language.sample(200, gen)",
         "order = torch.rand(1000, 16,": "order = torch.rand(200, 16,",
         "blank = torch.zeros(500, 16, 27)": "blank = torch.zeros(60, 16, 27)",
