@@ -136,26 +136,27 @@ def undone(seed: int):
 
 
 def rungs(seed: int):
-    "The rows of 6.9: each has the helps of those before it, and one more. 500 steps of training."
+    "The rows of 6.9: each adds one thing to those before it. 500 steps of training."
     many = torch.arange(10).repeat(20)
     plain = by_the_bare_loop(seed, 500).changed(images=True)
     yield "plain", draw(plain.respace(50), 200, 4), None
     yield "by fit", draw(by_fit(seed, 500).respace(50), 200, 4), None
     plan = dict(steps=500, batch=32, lr=8e-3, warmup=30, loss=noise_loss, ema=0.0, seed=seed)
     told = plan | {"labels": LABELS}
-    for name, q, x, how in (
-        ("+ 1 v", LINEAR, TRAIN, plan),
-        ("+ 2 class", LINEAR, TRAIN, told),
-        ("+ 3 schedule", PRACTICE, TRAIN, told),
-        ("+ 4 crop", PRACTICE, INKED, told),
-        ("+ 5 EMA", PRACTICE, INKED, told | {"ema": 0.99}),
+    for name, says, q, x, how in (
+        ("+ 1 weight", "eps", LINEAR, TRAIN, plan),
+        ("+ 1 v", "v", LINEAR, TRAIN, plan),
+        ("+ 2 class", "v", LINEAR, TRAIN, told),
+        ("+ 3 schedule", "v", PRACTICE, TRAIN, told),
+        ("+ 4 crop", "v", PRACTICE, INKED, told),
+        ("+ 5 EMA", "v", PRACTICE, INKED, told | {"ema": 0.99}),
     ):
         y = many if "labels" in how else None
         network = new_network(seed, classes=None if y is None else 10)
-        p = DDPM(network, q, x.shape[1:], "v", images=True)
+        p = DDPM(network, q, x.shape[1:], says, images=True)
         fit(p, x, progress=False, **how)
         yield name, draw(p.respace(50), 200, 4, y), y
-    yield "+ 6 guidance", draw(guided(p).respace(50), 200, 4, many), many
+    yield "+ 6 guidance", draw(p.respace(50), 200, 4, many, 1.5), many
 
 
 def main() -> None:
