@@ -211,7 +211,7 @@ BRIEF = {
         "few, -8.0, 8.0, 480, 1.0, dice)": "few, -8.0, 8.0, 8, 1.0, dice)",
         "walk(says, x, -8.0, 4.0, 16, 1.0, gen), 4.0)": "walk(says, x, -8.0, 4.0, 3, 1.0, gen), 4.0)",
         "noise(120), -8.0, 4.0, 16, 1, gen)": "noise(120), -8.0, 4.0, 3, 1, gen)",
-        "for n in (5, 10, 30)}": "for n in (1, 2)}",
+        "for n in (5, 10, 30)}": "for n in (1, 2, 3)}",
     },
     "19_letters.ipynb": {
         "def hears(seed, rounds=4000)": "def hears(seed, rounds=20)",
@@ -247,7 +247,7 @@ BRIEF = {
         'digits("test")[:8]': 'digits("test")[:2]',
         "torch.randn(12, 1, 28, 28, generator=gen)": "torch.randn(2, 1, 28, 28, generator=gen)",
         "early = gen.get_state(), (50, 100, 200)": "early = gen.get_state(), (1, 2, 5)",
-        "(50, 200, 600, 1000, 1500)": "(10, 25, 50)",
+        "(50, 200, 600, 1000, 1500)": "(10, 20, 30, 40, 50)",
         "long = {16: 400, 64: 1500, 256: 1000}": "long = {16: 50, 64: 50, 256: 50}",
     },
 }
