@@ -190,6 +190,7 @@ BRIEF = {
         "torch.arange(10).repeat(6)": "torch.arange(4).repeat(3)",
         "torch.randn(60, 1, 28, 28,": "torch.randn(12, 1, 28, 28,",
         'grids(60)["cosine"]': 'grids(30)["cosine"]',
+        'grids(60)["even in λ"]': 'grids(30)["even in λ"]',
         "torch.linspace(first, 0, 21)": "torch.linspace(first, 0, 6)",
     },
     "15_guidance.ipynb": {
