@@ -208,7 +208,7 @@ BRIEF = {
         "for steps in (25, 400)": "for steps in (5, 20)",
         "for steps in (60, 240, 960)": "for steps in (60, 120, 240)",
         '("ΠGDM", 8), ("MMPS", 2), ("pasted", 8)': '("ΠGDM", 1), ("MMPS", 1), ("pasted", 1)',
-        "static(192), *way": "static(4), *way",
+        "static(192), *way": "static(5), *way",
         "static(48), *way": "static(4), *way",
         "draw(completed.denoise, static(192))": "draw(completed.denoise, static(4))",
         "(-8.0, 8.0, 50), {}, {}": "(-8.0, 8.0, 4), {}, {}",
