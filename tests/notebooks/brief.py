@@ -225,11 +225,10 @@ BRIEF = {
         "** 4) for _ in range(20)]": "** 4) for _ in range(4)]",
         "unmask(denoiser, torch.zeros(500, 16, 27), 16,": "unmask(denoiser, torch.zeros(60, 16, 27), 16,",
         "some = language.sample(300, dice)": "some = language.sample(40, dice)",
-        "argsort() % 4 for _ in range(24)]": "argsort() % 4 for _ in range(4)]",
+        "k, few, ties = 24,": "k, few, ties = 4,",
         "fresh, calls = language.sample(1000, gen)": "fresh, calls = language.sample(200, gen)",
         "order = torch.rand(1000, 16,": "order = torch.rand(200, 16,",
         "blank = torch.zeros(500, 16, 27)": "blank = torch.zeros(60, 16, 27)",
-        "spots, dice = 4000,": "spots, dice = 500,",
     },
     "15b_more_slips.ipynb": {
         "def without_dice(share, steps=200)": "def without_dice(share, steps=100)",
