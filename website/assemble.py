@@ -1,6 +1,6 @@
 """From the notebooks, as they are stored, to the folder that Sphinx reads.
 
-Code that only tools read is dropped (`#|` lines, Colab's cell), pictures become files, and an explorable becomes its
+Code that only tools read is dropped (`#|` lines), pictures become files, and an explorable becomes its
 still, with the name of the widget that shall take its place. What the pages must know of each other (where an
 equation, a section, a chapter stands) goes to course.json.
 """
@@ -257,7 +257,7 @@ class Assembly:
         "The cell, or nothing where a reader has no use for it."
         source = "".join(cell["source"])
         shown = re.sub(r"^#\|.*\n?", "", source, flags=re.MULTILINE).strip("\n")
-        if "google.colab" in source or not (shown or cell["outputs"]):
+        if not (shown or cell["outputs"]):
             return []
         tags = list(cell["metadata"].get("tags", ()))
         if cell["metadata"].get("jupyter", {}).get("source_hidden"):

@@ -195,21 +195,15 @@ def proof_summary(marks: list[str]) -> str:
 
 
 def _folded(cells: list[dict], mark: str) -> tuple[list[dict], list[tuple[str, list[str]]]]:
-    "The cells, with a mark for code that JupyterLab folds away; that code, and a proof's marks. Colab's is of no use on a page."
+    "The cells, with a mark for code that JupyterLab folds away; that code, and a proof's marks."
     found, codes = [], []
     for cell in cells:
         if cell["metadata"].get("jupyter", {}).get("source_hidden"):
-            source = "".join(cell["source"])
-            if "google.colab" not in source:
-                own = {"id": f"{cell['id']}-code"} if "id" in cell else {}
-                told = {
-                    "cell_type": "markdown",
-                    "metadata": {},
-                    "source": f"{mark}{len(codes)}code",
-                }
-                found.append(told | own)
-                codes.append((source, proof_marks(cell)))
-                cell = _unsaid(cell) if codes[-1][1] else cell
+            own = {"id": f"{cell['id']}-code"} if "id" in cell else {}
+            told = {"cell_type": "markdown", "metadata": {}, "source": f"{mark}{len(codes)}code"}
+            found.append(told | own)
+            codes.append(("".join(cell["source"]), proof_marks(cell)))
+            cell = _unsaid(cell) if codes[-1][1] else cell
             cell = cell | {"metadata": cell["metadata"] | {"transient": {"remove_source": True}}}
         found.append(cell)
     return found, codes

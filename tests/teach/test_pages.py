@@ -206,11 +206,7 @@ def test_code_that_is_folded_in_jupyterlab_is_folded_on_a_page(tmp_path):
             "source": source,
         }
 
-    cells = [
-        code("one = '$a$ | b'", True),
-        code("two = 2", False),
-        code("six = 'google.colab'", True),
-    ]
+    cells = [code("one = '$a$ | b'", True), code("two = 2", False)]
     file = tmp_path / "a.ipynb"
     file.write_text(
         json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4})
@@ -219,8 +215,8 @@ def test_code_that_is_folded_in_jupyterlab_is_folded_on_a_page(tmp_path):
     inside = re.findall(r"<details><summary>code</summary>(.+?)</details>", page, re.S)
     assert len(inside) == 1 and "one" in inside[0]
     words = re.sub(r"<[^>]+>", "", page.split("<main>")[1].split("</main>")[0])
-    assert page.count("<details><summary>code</summary>") == 1 and "google.colab" not in words
-    for said in ("one = '$a$ | b'", "two = 2", "said by one", "said by two", "said by six"):
+    assert page.count("<details><summary>code</summary>") == 1
+    for said in ("one = '$a$ | b'", "two = 2", "said by one", "said by two"):
         assert words.count(said) == 1, said
     assert words.index("one =") < words.index("said by one") < words.index("two =")
 
