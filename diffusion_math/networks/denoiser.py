@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from types import FunctionType, MethodType
 from typing import Annotated, Any
 
 from ..checks import Batch, Level, guarded, of_level
@@ -16,7 +17,9 @@ def denoiser_of(name: str, value: Any) -> Callable:
     if isinstance(value, Distribution):
         return partial(ask, value)
     says = of_level(name, getattr(value, "denoise", value))
-    if hasattr(says, "body"):  # one of ours, behind a door of its own, and perhaps bound
+    if isinstance(says, FunctionType | MethodType) and hasattr(
+        says, "body"
+    ):  # one of ours, behind its door
         owner = getattr(says, "__self__", None)
         return says.body if owner is None else partial(says.body, owner)
     return partial(ask, says, name=name)

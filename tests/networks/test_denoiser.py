@@ -50,8 +50,10 @@ class Knows:
 @pytest.mark.parametrize(
     "known",
     [LAW, Wrapped(LAW), ddpm("eps"), ddpm("x0"), ddpm("v"), ddpm("v", images=True),
-     DDPM(LAW, ForwardProcess(linear_schedule(10))), Knows(), LAW.denoise, lambda x, v: LAW.denoise(x, v)],
-    ids=["law", "wrapped", "eps", "x0", "v", "images", "law in a DDPM", "object", "method", "function"],
+     DDPM(LAW, ForwardProcess(linear_schedule(10))), Knows(), LAW.denoise, lambda x, v: LAW.denoise(x, v),
+     as_denoiser(LAW)],
+    ids=["law", "wrapped", "eps", "x0", "v", "images", "law in a DDPM", "object", "method", "function",
+         "made before"],
 )  # fmt: skip
 def test_all_of_them_say_what_the_law_says(known, level):
     "Beyond [-1, 1] too: nothing is clipped."
@@ -107,6 +109,19 @@ def test_what_was_given_is_told():
     assert torch.equal(as_denoiser(p.given(y=3).denoise)(x, 0.0), x + 3)
 
 
+def test_a_layer_of_the_network_may_be_called_body():
+    "The network is asked, not the layer."
+
+    class Net(nn.Linear):
+        def forward(self, x_t, log_snr):
+            return super().forward(x_t) + log_snr[:, None]
+
+    net = Net(2, 2)
+    net.body = nn.Identity()
+    x = torch.randn(3, 2, generator=seed())
+    assert torch.equal(as_denoiser(net)(x, 0.5), net(x, torch.full((3,), 0.5)))
+
+
 def test_gradients_pass_to_x_and_to_the_weights():
     net = Linear(nn.Linear(2, 2))
     p = DDPM(net, ForwardProcess(linear_schedule(10)), (2,), predicts="v")
@@ -130,7 +145,7 @@ def test_without_signal_v_and_x0_say_something_and_eps_does_not():
     x = torch.randn(3, 2, dtype=F64)
     mean = (LAW.weights[:, None] * LAW.means).sum(0).expand(3, 2)
     for known in (LAW, ddpm("x0"), ddpm("v")):
-        assert error(as_denoiser(known)(x, -math.inf), mean) < 1e-12 or known is not LAW
+        assert error(as_denoiser(known)(x, -math.inf), mean) < 1e-12
     with pytest.raises(ValueError, match="alpha_bar is 0"):
         as_denoiser(DDPM(lambda x, v: x, ForwardProcess(linear_schedule(10)), (2,)))(x, -math.inf)
 
