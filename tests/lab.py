@@ -25,6 +25,7 @@ Nothing sleeps: every call returns when JupyterLab says that it is done.
 """
 
 import contextlib
+import ctypes
 import functools
 import json
 import os
@@ -121,6 +122,12 @@ def notebook(sources: list[str], path: Path) -> Path:
     return path
 
 
+def end_with_parent() -> None:
+    "In a child, before it becomes the server: whoever kills the tests ends it and its kernels too (Linux)."
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1: PR_SET_PDEATHSIG
+
+
 class Lab:
     "A JupyterLab server over a copy of the notebooks."
 
@@ -158,6 +165,7 @@ class Lab:
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
+                preexec_fn=end_with_parent,
             )
         info = Path(env["JUPYTER_RUNTIME_DIR"], f"jpserver-{self.process.pid}.json")
         deadline = time.monotonic() + timeout
