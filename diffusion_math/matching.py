@@ -202,8 +202,9 @@ def pair_noise(x0: Batch, eps: Annotated[Float[Tensor, "b *event"], beside_x0]) 
     """eps in the order in which the squared distances to x0 add up to the least [Pooladian et al. 2023; Tong et al. 2024].
 
     x0, eps: (b, *event). Each eps stays a draw of N(0, I) and each x0 one of the data, so flow_loss(m, x0, eps=eps)
-    still learns a flow from one to the other; but the pairs are no longer independent, and their lines cross less. The
-    best of all b! orders, by scipy's linear_sum_assignment on the CPU: b^3 operations, a second for some 3,000.
+    still learns a flow from one to the other; but the pairs are no longer independent: their mean squared distance is
+    the least. The best of all b! orders, by scipy's linear_sum_assignment on the CPU: b^3 operations, a second for some
+    3,000.
     """
     from scipy.optimize import linear_sum_assignment
 
