@@ -135,9 +135,9 @@ BRIEF = {
         "agree(ddim(pushed, x_t, 15, 15, fresh)": "agree(ddim(pushed, x_t, 8, 8, fresh)",
     },
     "09_noise_free_walk.ipynb": {
-        "for T in (20, 50, 250)}": "for T in (5, 20, 60)}",
+        "for T in (20, 50, 1000)}": "for T in (5, 20, 60)}",
         "from_static(T, 1.0) for T in (20, 50)}": "from_static(T, 1.0) for T in (5, 20)}",
-        'rows["250 steps"]': 'rows["60 steps"]',
+        'rows["1000 steps"]': 'rows["60 steps"]',
         "for k in range(10))}": "for k in range(8))}",
         "(5, 10, 20, 80, 2560)": "(5, 10, 20, 80, 640)",
         "λ, n = 0.5, 2_000_000": "λ, n = 0.5, 1_000_000",
