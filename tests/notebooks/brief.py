@@ -179,8 +179,8 @@ BRIEF = {
         "n_ends = 100_000\n": "n_ends = 2_000\n",
         "torch.arange(10).repeat(6)": "torch.arange(2).repeat(2)",
         "torch.randn(60, 1, 28, 28,": "torch.randn(4, 1, 28, 28,",
-        "finest = even_grid(NOISE, DATA, 60,": "finest = even_grid(NOISE, DATA, 30,",
-        '"unipc2"), (5, 9, 19)': '"unipc2"), (5, 4, 3)',
+        "finest = even_grid(NOISE, DATA, 120,": "finest = even_grid(NOISE, DATA, 30,",
+        '"unipc2"), (5, 9, 19, 39)': '"unipc2"), (5, 6, 7, 8)',
     },
     "14_flow_matching.ipynb": {
         "torch.linspace(-40, 40, 1601,": "torch.linspace(-40, 40, 401,",
@@ -199,6 +199,7 @@ BRIEF = {
         "flow(denoiser, z, -14.0, end, 100)": "flow(denoiser, z, -14.0, end, 40)",
         "static, -10.0, 6.0, 12) for w": "static, -10.0, 6.0, 6) for w",
         "flow(some, static, -10.0, 6.0, 12)": "flow(some, static, -10.0, 6.0, 6)",
+        "kind), static, -10.0, 6.0, 12)": "kind), static, -10.0, 6.0, 6)",
         "even_grid(-10.0, 6.0, 48)": "even_grid(-10.0, 6.0, 12)",
         "step=0.04)": "step=0.1)",
         "torch.randn(32, 1, 28, 28, generator=gen)": "torch.randn(16, 1, 28, 28, generator=gen)",
