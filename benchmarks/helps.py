@@ -2,7 +2,7 @@
 
     python benchmarks/helps.py --seeds 0 1 2             # 1,500 steps, plain, by fit, helped: about eight minutes a seed, one core
     python benchmarks/helps.py --seeds 1 2 --ladder      # the picture of 6.9: one help more a row, 500 steps of training
-    python benchmarks/helps.py --seeds 0 1 --undo        # one help undone, 700 steps of training
+    python benchmarks/helps.py --seeds 0 1 2 --undo      # one help undone, 700 steps of training
 
 Everything is as in the chapter's 6.9: 10,000 digits, batches of 32, the same small networks, the same small judge. They
 draw 200 pictures in 50 steps whose x_0 is clipped, and the plain loop's also 100 by Algorithm 2 itself, 1,000 steps without
