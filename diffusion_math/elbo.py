@@ -158,7 +158,7 @@ def elbo(
     generator: Random = None,
     grad: Flag = False,
 ) -> Elbo:
-    """The negative evidence lower bound of each x0, term by term, in nats [SD15 eq. 14; DDPM eq. 5].
+    """The negative evidence lower bound of each x0, term by term, in nats [DDPM eq. 5; in another form SD15 eq. 14].
 
         L_T     = KL(q(x_T | x_0) || p(x_T))
         L_{t-1} = E KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)),  t = 2..T,  over x_t ~ q(x_t | x_0)
