@@ -227,6 +227,7 @@ BRIEF = {
         "unmask(denoiser, torch.zeros(500, 16, 27), 16,": "unmask(denoiser, torch.zeros(60, 16, 27), 16,",
         "some = language.sample(300, dice)": "some = language.sample(40, dice)",
         "k, few, ties = 24,": "k, few, ties = 4,",
+        "x = language.sample(100 * 64, dice)": "x = language.sample(20 * 64, dice)",
         "spots, dice = 4000,": "spots, dice = 500,",
         "fresh, calls = language.sample(1000, gen)": "fresh, calls = language.sample(200, gen)",
         "order = torch.rand(1000, 16,": "order = torch.rand(200, 16,",
