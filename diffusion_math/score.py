@@ -42,7 +42,7 @@ ScoreAt = Annotated[Callable[[Tensor, Tensor], Tensor], checks.of_level]  # of x
 # %% ../nbs/07_score_matching.ipynb #cf7eb5d2
 @guarded
 def tweedie(score: Batch, x_t: Batch, log_snr: Level) -> Batch:
-    "E[x0 | x_t] = (x_t + (1 - alpha_bar) score) / sqrt(alpha_bar) [Robbins 1956]; ValueError at log_snr = -inf."
+    "E[x0 | x_t] = (x_t + (1 - alpha_bar) score) / sqrt(alpha_bar) [Miyasawa 1961]; ValueError at log_snr = -inf."
     return Prediction(x_t, log_snr, score=score).x0
 
 

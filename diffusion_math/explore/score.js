@@ -257,7 +257,7 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Score field",
     task: "Under which of the four samplers do the particles end up spread as the hills are? Say first, then press Play for each.",
-    answer: "Under annealed Langevin and the reverse process, which start from noise. Ascent drops every particle onto a top. Langevin spreads them out again, but hardly one of them crosses from hill to hill, so each hill keeps whom it had.",
+    answer: "Under annealed Langevin and the reverse process, which start from noise. Ascent drops every particle onto a top. Langevin spreads them out again, but no deep valley is crossed, so each hill keeps whom it had. (Over shallow valleys the particles pass, in time.)",
     marks: { q: "density", hills: "density", arrows: "score", s: "score", particles: "particles" },
     traits: ["t", "sampler"],
   });

@@ -78,3 +78,38 @@ def test_langevin_fills_the_hills_and_ascent_only_the_tops():
     }
     ends = {name: law.log_prob(ends[heat]) for name, heat in (("ascent", 0.0), ("langevin", 1.0))}
     assert ends["ascent"].min() > real and abs(ends["langevin"].mean() - real) < 0.3
+
+
+def test_only_walks_that_begin_in_noise_give_hills_that_are_far_apart_their_shares():
+    "Chapter 7's narrow hills: what the folded answer says of the four samplers."
+    near, weights = ScoreExplorer(), torch.tensor([0.7, 0.2, 0.1], dtype=f64)
+    a, b, d = torch.tensor(near._covs, dtype=f64).T
+    covs = torch.stack([torch.stack([a, b]), torch.stack([b, d])]).permute(2, 0, 1)
+    law = GaussianMixture(weights, near.data.means, covs / 4)
+    ours, dice = ScoreExplorer(law, generator=seed()), seed(1)
+
+    def walked(x, sampler, times, each=1):
+        ours.sampler = sampler
+        for t in times:
+            ours.t = t
+            for _ in range(each):
+                x = ours.step(x, torch.randn(x.shape, generator=dice, dtype=f64))
+        return x
+
+    def hill(x):
+        return torch.cdist(x, law.means).argmin(1)
+
+    def share(x):
+        return hill(x).bincount(minlength=3) / len(x)
+
+    error = (weights * (1 - weights) / 300).sqrt()
+    settled = walked(ours.points, "langevin", [0] * 100)
+    stayed = walked(settled, "langevin", [0] * 300)
+    assert torch.equal(hill(stayed), hill(settled))
+    assert ((share(stayed) - weights).abs() / error).max() > 5
+    for sampler, down, each in (
+        ("annealed", range(100, 1, -1), 4),
+        ("reverse", range(100, 0, -1), 1),
+    ):
+        x = walked(ours.points, sampler, down, each)
+        assert ((share(x) - weights).abs() / error).max() < 4, sampler
