@@ -179,7 +179,7 @@ _add(
     (r"w_i(x)", "how likely picture i of a pile is to have become x", "memory.shares(x0, x_t, 1.0)", "16.1"),
     (r"I(x_0; x_\lambda)", "how many nats a noisy picture says about the clean one",
      "memory.information(mixture, x0, torch.tensor([-1.0, 0.0]))", "16.2"),
-    (r"\lambda_C", "where a perfect memory of n pictures has chosen: there that information is log n", "", "16.2"),
+    (r"\lambda_C", "where the shares of n pictures settle on one: there that information is log n", "", "16.2"),
     (r"y = A x_0 + r\varepsilon", "what was measured of a picture, with noise r",
      "inverse.Measurement(seen, 0.1).sample(x0)", "17.1"),
     (r"p(x_0 \mid y)", "all that the picture may have been: the posterior",
