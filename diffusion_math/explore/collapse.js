@@ -1,4 +1,4 @@
-// When a perfect memory decides: points of the plane, lines as thick as their shares of a noisy one, and how much such a
+// When a memory's shares decide: points of the plane, lines as thick as their shares of a noisy one, and how much such a
 // noisy point says about which of them it was. All of it is exact: Bayes' rule, and sums over strips of noise.
 import { button, curve, dial, dot, explorable, grab, h, key, keyOf, maths, memory, number, plane, plot, readout } from "./common.js";
 import { scales } from "./laws.js";
@@ -125,7 +125,7 @@ function nats(ui, now) {
 
 function render({ model, el }) {
   const ui = explorable(model, el, {
-    title: "When a memory decides",
+    title: "When the shares decide",
     task: "Raise \u03bb from the left: when does one line take all? Then drop more points, close together or far apart: where does the mark go?",
     answer: "Around the mark, where a bell as wide as the points would say as much as it takes to name one of them, log {n}. More points push it to the right, and so do closer ones. Two points in one place never part, so the curve ends below log {n}.",
     traits: ["points", "x", "y", "level"],

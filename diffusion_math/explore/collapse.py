@@ -1,4 +1,4 @@
-"The explorable of when a pile's denoiser decides: points to drop, their shares as lines, and the level that log n marks."
+"The explorable of when a pile's shares decide: points to drop, their shares as lines, and the level that log n marks."
 
 import math
 
@@ -23,7 +23,7 @@ _POINTS = [[-1.4, 0.3], [0.5, 1.3], [1.5, -0.9], [-0.4, -1.6], [0.1, 0.2], [0.9,
 
 
 class CollapseExplorer(Explorable):
-    """When a perfect memory decides: the shares of a few points of the plane as lines to a noisy one, and their information.
+    """When a perfect memory's shares decide: those of a few points of the plane as lines to a noisy one, and their information.
 
         CollapseExplorer()                                   # six points
         CollapseExplorer(pile, x=1.0, y=0.5, level=2.0)      # your own (n, 2), 2 to 12 of them, in [-2.5, 2.5]

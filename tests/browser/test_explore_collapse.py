@@ -1,4 +1,4 @@
-"When a memory decides, in the browser: the same numbers as the package, and what drops and drags do."
+"When the shares decide, in the browser: the same numbers as the package, and what drops and drags do."
 
 import math
 

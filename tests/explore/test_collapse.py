@@ -1,4 +1,4 @@
-"When a memory decides: its shares are Bayes' rule, its curve the area under the pile's error, below a bell's."
+"When the shares decide: Bayes' rule, and a curve that is the area under the pile's error, below a bell's."
 
 import math
 
