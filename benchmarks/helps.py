@@ -145,18 +145,18 @@ def rungs(seed: int):
     told = plan | {"labels": LABELS}
     for name, says, q, x, how in (
         ("+ 1 weight", "eps", LINEAR, TRAIN, plan),
-        ("+ 1 v", "v", LINEAR, TRAIN, plan),
-        ("+ 2 class", "v", LINEAR, TRAIN, told),
-        ("+ 3 schedule", "v", PRACTICE, TRAIN, told),
-        ("+ 4 crop", "v", PRACTICE, INKED, told),
-        ("+ 5 EMA", "v", PRACTICE, INKED, told | {"ema": 0.99}),
+        ("+ 2 v", "v", LINEAR, TRAIN, plan),
+        ("+ 3 class", "v", LINEAR, TRAIN, told),
+        ("+ 4 schedule", "v", PRACTICE, TRAIN, told),
+        ("+ 5 crop", "v", PRACTICE, INKED, told),
+        ("+ 6 EMA", "v", PRACTICE, INKED, told | {"ema": 0.99}),
     ):
         y = many if "labels" in how else None
         network = new_network(seed, classes=None if y is None else 10)
         p = DDPM(network, q, x.shape[1:], says, images=True)
         fit(p, x, progress=False, **how)
         yield name, draw(p.respace(50), 200, 4, y), y
-    yield "+ 6 guidance", draw(p.respace(50), 200, 4, many, 1.5), many
+    yield "+ 7 guidance", draw(p.respace(50), 200, 4, many, 1.5), many
 
 
 def main() -> None:

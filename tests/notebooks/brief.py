@@ -260,7 +260,7 @@ BRIEF = {
 }
 TRAINED = {
     "05_elbo.ipynb": ["assert 0 < behind < 0.1 and nature.mean() < least.mean()"],
-    "06_ddpm.ipynb": ['assert sure["ε, (6.0)"] < sure["+ 5 EMA"] and right["+ 2 class"] > 0.2'],
+    "06_ddpm.ipynb": ['assert sure["ε, (6.0)"] < sure["+ 6 EMA"] and right["+ 3 class"] > 0.2'],
     "14_flow_matching.ipynb": ['assert max(far["pairs of a batch"]) < min(far["independent"])'],
     "17_inverse_problems.ipynb": [
         'assert len(picked.unique()) == 24 and "DPS" not in drew',

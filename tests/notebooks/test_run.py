@@ -147,7 +147,7 @@ def test_a_brief_run_does_less_at_the_places_that_are_listed_and_nowhere_else(sh
 
 def test_what_is_true_of_a_trained_network_alone():
     assert TRAINED["06_ddpm.ipynb"] == [
-        'assert sure["ε, (6.0)"] < sure["+ 5 EMA"] and right["+ 2 class"] > 0.2'
+        'assert sure["ε, (6.0)"] < sure["+ 6 EMA"] and right["+ 3 class"] > 0.2'
     ]
     cells = read("06_ddpm.ipynb").cells
     gone = [
