@@ -223,7 +223,7 @@ def steered(
 ) -> Denoiser:
     """A denoiser (x_t, log_snr) -> E[x0 | x_t, y] under an assumption on V = Cov[x0 | x_t] (17.0, 17.5):
 
-        "point"     V = 0, x0 is the guess D: DPS [Chung et al. 2023]
+        "point"     V = 0, x0 is the guess D: DPS as derived, not its published loop [Chung et al. 2023]
         "unit"      V = s^2 I, as data of variance 1 would have it: PiGDM [Song et al. 2023]
         "moments"   V = s^2/a times D's slope, which is true: TMPD [Boys et al. 2024], MMPS [Rozet et al. 2024]
 

@@ -207,15 +207,19 @@ BRIEF = {
     "17_inverse_problems.ipynb": {
         "(0.2, 100), (0.3, 100), (1.0, 100), (0.1, 400)": "(0.2, 40), (0.3, 40), (1.0, 40), (0.1, 40)",
         "for steps in (25, 400)": "for steps in (5, 20)",
-        "for steps in (60, 240, 960)": "for steps in (60, 120, 240)",
-        '("ΠGDM", 8), ("MMPS", 2), ("pasted", 8)': '("ΠGDM", 1), ("MMPS", 1), ("pasted", 1)',
+        "for steps in (60, 240, 960, 3840)": "for steps in (60, 120, 240)",
+        'half_nines("ΠGDM", 8,': 'half_nines("ΠGDM", 1,',
+        '{zeta}", 4, lands)': '{zeta}", 1, lands)',
+        "in ((1, 4), (3, 8), (20, 2)):": "in ((1, 1), (3, 1), (20, 1)):",
+        "in ((1, 8), (2, 4), (8, 2)):": "in ((1, 1), (2, 1), (8, 1)):",
         "static(192), *way": "static(5), *way",
         "static(48), *way": "static(4), *way",
         "draw(completed.denoise, static(192))": "draw(completed.denoise, static(4))",
         "(-8.0, 8.0, 50), {}, {}": "(-8.0, 8.0, 4), {}, {}",
         "walk(says, x, -8.0, 4.0, 16, 1.0, gen), 4.0)": "walk(says, x, -8.0, 4.0, 3, 1.0, gen), 4.0)",
         "noise(120), -8.0, 4.0, 16, 1, gen)": "noise(120), -8.0, 4.0, 3, 1, gen)",
-        "for n in (5, 10, 30)}": "for n in (1, 2, 3)}",
+        "zeta, (-8.0, 4.0, 50), gen)": "zeta, (-8.0, 4.0, 3), gen)",
+        "for n in (1, 3, 10, 30)}": "for n in (1, 2, 3)}",
     },
     "19_letters.ipynb": {
         "def hears(seed, rounds=4000)": "def hears(seed, rounds=20)",
@@ -263,8 +267,8 @@ TRAINED = {
     "06_ddpm.ipynb": ['assert sure["ε, (6.0)"] < sure["+ 6 EMA"] and right["+ 3 class"] > 0.2'],
     "14_flow_matching.ipynb": ['assert max(far["pairs of a batch"]) < min(far["independent"])'],
     "17_inverse_problems.ipynb": [
-        'assert len(picked.unique()) == 24 and "DPS" not in drew',
-        'assert of_ink["DPS"][0] > 12 and of_seam["pasted"][4:].sum() > 12',
+        'assert len(picked.unique()) == 24 and "(17.0), V = 0" not in drew',
+        'assert of_ink["V = 0"][0] > 12 and of_seam["pasted"][4:].sum() > 12',
     ],
     "16_memory.ipynb": [
         "assert max(first[16] + first[64] + first[256]) < 50 and max(turns[16]) < min(turns[64])",
