@@ -207,7 +207,7 @@ BRIEF = {
     "17_inverse_problems.ipynb": {
         "(0.2, 100), (0.3, 100), (1.0, 100), (0.1, 400)": "(0.2, 40), (0.3, 40), (1.0, 40), (0.1, 40)",
         "for steps in (25, 400)": "for steps in (5, 20)",
-        "for steps in (60, 240, 960, 3840)": "for steps in (60, 120, 240)",
+        "for steps in (60, 240, 960, 3840)": "for steps in (60, 120, 200, 240)",
         'half_nines("ΠGDM", 8,': 'half_nines("ΠGDM", 1,',
         '{zeta}", 4, lands)': '{zeta}", 1, lands)',
         "in ((1, 4), (3, 8), (20, 2)):": "in ((1, 1), (3, 1), (20, 1)):",
@@ -219,7 +219,7 @@ BRIEF = {
         "walk(says, x, -8.0, 4.0, 16, 1.0, gen), 4.0)": "walk(says, x, -8.0, 4.0, 3, 1.0, gen), 4.0)",
         "noise(120), -8.0, 4.0, 16, 1, gen)": "noise(120), -8.0, 4.0, 3, 1, gen)",
         "zeta, (-8.0, 4.0, 50), gen)": "zeta, (-8.0, 4.0, 3), gen)",
-        "for n in (1, 3, 10, 30)}": "for n in (1, 2, 3)}",
+        "for n in (1, 3, 10, 30)}": "for n in (1, 2, 3, 4)}",
     },
     "19_letters.ipynb": {
         "def hears(seed, rounds=4000)": "def hears(seed, rounds=20)",
