@@ -31,30 +31,21 @@ def _drawn(fig: Any, dpi: int = DPI) -> Any:
     return Image.frombytes("RGBA", size, drawn.getvalue()).convert("RGB")
 
 
-def _file(fig: Any) -> tuple[str, bytes]:
-    "`fig` as its kind of file, png (at most 256 colours) or webp, and the file's bytes, each pixel as it was drawn."
-    from PIL import Image
-
-    picture, file = _drawn(fig), io.BytesIO()
-    if picture.getcolors(256) is None:
-        picture.save(file, "WEBP", lossless=True, quality=80)
-        return "webp", file.getvalue()
-    packed = np.asarray(picture).astype(np.int64) @ [65536, 256, 1]
-    colors, index = np.unique(packed, return_inverse=True)
-    few = Image.fromarray(index.reshape(packed.shape).astype(np.uint8), "L")
-    few.putpalette([byte for color in colors.tolist() for byte in color.to_bytes(3, "big")])
-    few.save(file, "PNG", optimize=True)
-    return "png", file.getvalue()
+def _file(fig: Any) -> bytes:
+    "`fig` as the bytes of a WebP file, each pixel as it was drawn."
+    file = io.BytesIO()
+    _drawn(fig).save(file, "WEBP", lossless=True, quality=80)
+    return file.getvalue()
 
 
 def _img(fig: Any, alt: str) -> str:
     "The HTML `<img>` that holds `fig` itself, its text alternative escaped."
-    return _img_of(*_file(fig), fig, alt)
+    return _img_of(_file(fig), fig, alt)
 
 
-def _img_of(kind: str, file: bytes, fig: Any, alt: str) -> str:
-    "The HTML `<img>` of a file, as wide as `fig`."
-    source = f"data:image/{kind};base64,{base64.b64encode(file).decode('ascii')}"
+def _img_of(file: bytes, fig: Any, alt: str) -> str:
+    "The HTML `<img>` of a WebP file, as wide as `fig`."
+    source = f"data:image/webp;base64,{base64.b64encode(file).decode('ascii')}"
     width = round(fig.get_figwidth() * CSS) + 2 * MARGIN
     return f'<img alt="{html.escape(alt)}" src="{source}" width="{width}" style="{SHEET}">'
 
