@@ -8,8 +8,6 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
 from .. import checks
 from ..teach.numbers import plain_number
 from .palette import CSS, DPI, style
@@ -142,7 +140,7 @@ def _film(first: Any, *rest: Any, seconds: float, hold: float) -> str:
     frames[0].save(
         file, "WEBP", save_all=True, append_images=frames[1:], duration=times, loop=0, **lossless
     )
-    film = _img_of("webp", file.getvalue(), first, alt)
+    film = _img_of(file.getvalue(), first, alt)
     return f"<details open><summary>A film (click here to put it away, or to bring it back)</summary>{film}</details>"
 
 
