@@ -113,6 +113,9 @@ def guidance_weight(value: Weight, paper: Paper) -> float:
     """The w of guided for the number that a paper writes: value + 1 - NO_GUIDANCE[paper].
 
     Ho & Salimans write w where others write 1 + w: guidance_weight(3, "Ho & Salimans 2022") is 4. diffusers'
-    guidance_scale is Imagen's w. paper: a name in NO_GUIDANCE. ValueError: another name, or a value beyond a million.
+    guidance_scale is Imagen's w above 1. Most of its pipelines take 1 or less as no guidance, w = 1, where this still
+    counts as Imagen does; and they mix nothing where a distilled network takes the scale as an input.
+
+    paper: a name in NO_GUIDANCE. ValueError: another name, or a value beyond a million.
     """
     return value + 1 - NO_GUIDANCE[paper]
