@@ -147,8 +147,7 @@ def main() -> None:
         picture=drawn,
         better="less; of precision and recall, more",
         samples=n[1],
-        target="the same algorithm level in every package; ours, on the shared grids without that of `draw`, "
-        "never behind",
+        target="the same algorithm level in every package; ours never behind",
         note=f"{verdict(shown)} {level_by_frechet(figures)} A: features of the judge that ships, "
         f"B: of the classifier of features.py (SHA-256 {judges.about['sha256']}). Everybody chooses among at "
         f"most {BUDGET} samplers on the same noise.",

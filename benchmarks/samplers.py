@@ -2,8 +2,8 @@
 
 denoise(x, log_snr) is E[x_0 | x] for x = a x_0 + s eps with a^2 + s^2 = 1; a sampler may ask it `calls` times at most, and
 Heun's asks twice a step. A package's samplers stand under their own names, with the settings that it offers: solver,
-order, spacing of the steps, first and last noise level. All are handed the same levels, RANGES, evenly in log SNR or with
-rho 7 where a package lets its caller choose; nobody offers more than BUDGET. defaults() is what a package's own
+order, spacing of the steps, first and last noise level. All are handed the same levels where a package lets its caller
+choose: RANGES, evenly in log SNR or with rho 7, and the cosine grid of `draw` (COSINE); nobody offers more than BUDGET. defaults() is what a package's own
 documentation has a reader type.
 """
 
@@ -24,7 +24,15 @@ Denoise = Callable[[torch.Tensor, float], torch.Tensor]
 Sampler = Callable[[Denoise, torch.Tensor, int], torch.Tensor]
 Ranges = Sequence[tuple[float, float]]
 RANGES: Ranges = (0.002, 80.0), (0.01, 80.0), (0.02, 20.0)  # of sigma, where a package asks for one
+COSINE = 0.01, 80.0  # of the cosine grid (13.9)
+COSINE_TITLE = "cosine (13.9), {:g} to {:g}".format(*COSINE)
 BUDGET = 60  # samplers that a package may offer
+
+
+def cosine_sigmas(n: int) -> torch.Tensor:
+    "n levels of the cosine grid as sigmas, the noisiest first."
+    low, high = COSINE
+    return (-cosine_grid(-2 * math.log(high), -2 * math.log(low), n - 1) / 2).exp().float()
 
 
 class Counted:
@@ -145,8 +153,8 @@ def of_diffusers(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
 def of_k_diffusion(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
     if (k := peer("k_diffusion.sampling")) is None:
         return None
-    twice = {"heun", "dpm_2", "dpmpp_2s_ancestral"}
-    plain = ("euler", "heun", "dpm_2", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m_sde")
+    twice = {"heun"}
+    plain = ("euler", "heun", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_3m_sde")
 
     def run(name, spacing, ends, options, oracle, z, calls):
         n = (calls + 1) // 2 if name in twice else calls
@@ -160,6 +168,7 @@ def of_k_diffusion(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
         return k.sample_dpm_fast(denoise, z * ends[1], *ends, calls, disable=True)
 
     spacings = {"exponential": k.get_sigmas_exponential, "karras": k.get_sigmas_karras}
+    handed = lambda n: torch.cat([cosine_sigmas(n), torch.zeros(1)])
     out, named = {}, [(name, name, {}) for name in plain]
     named += [(f"lms-{order}", "lms", {"order": order}) for order in (2, 3, 4)]
     for title, name, options in named:
@@ -167,6 +176,7 @@ def of_k_diffusion(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
             for words, spacing in spacings.items():
                 full = f"{title}, {words}, {ends[0]:g} to {ends[1]:g}"
                 out[full] = counted(partial(run, name, spacing, ends, options))
+        out[f"{title}, {COSINE_TITLE}"] = counted(partial(run, name, handed, (), options))
     for ends in ranges:
         out[f"dpm_fast, {ends[0]:g} to {ends[1]:g}"] = counted(partial(fast, ends))
     return out
@@ -183,8 +193,7 @@ def azula_walk(azula, denoise, kind: str, options: dict, schedule, oracle, z, ca
         def forward(self, x_t, t):
             return denoise.DiracPosterior(oracle(x_t, *schedule(t)))
 
-    steps = calls // 2 if kind == "Heun" else calls
-    sampler = getattr(azula, f"{kind}Sampler")(Asks(), steps=steps, silent=True, **options)
+    sampler = getattr(azula, f"{kind}Sampler")(Asks(), steps=calls, silent=True, **options)
     return sampler(z * math.hypot(*(float(v) for v in schedule(torch.tensor(1.0)))))
 
 
@@ -193,14 +202,22 @@ def of_azula(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
     if None in (azula, denoise, noise):
         return None
 
+    class Handed(noise.Schedule):
+        "The cosine grid as a schedule: even in u."
+
+        def __call__(self, t):
+            low, high = (2 / math.pi * math.atan(math.sqrt(sigma)) for sigma in COSINE)
+            return torch.ones_like(t), (math.pi / 2 * (low + t * (high - low))).tan().square()
+
     run = partial(azula_walk, azula, denoise)
     schedules = {
         "VP": noise.VPSchedule(),
         "cosine": noise.CosineSchedule(),
+        COSINE_TITLE: Handed(),
         "rectified": noise.RectifiedSchedule(),
         **{f"VE {low:g} to {high:g}": noise.VESchedule(low, high) for low, high in ranges},
     }
-    kinds = [("DDIM", "DDIM", {}), ("Euler", "Euler", {}), ("Heun", "Heun", {})]
+    kinds = [("DDIM", "DDIM", {})]
     for kind, orders in (("zAB", (3,)), ("vAB", (2, 3)), ("zEAB", (2, 3)), ("xEAB", (2, 3))):
         kinds += [(f"{kind}-{order}", kind, {"order": order}) for order in orders]
     return {
@@ -219,7 +236,7 @@ def small_walk(small, schedule, options: dict, oracle, z, calls: int):
         def forward(self, x, sigma, cond=None):
             return (x - oracle(x, 1.0, sigma)) / sigma
 
-    sigmas = schedule.sample_sigmas(calls)
+    sigmas = schedule(calls) if callable(schedule) else schedule.sample_sigmas(calls)
     *_, x = small.samples(Asks(), sigmas, xt=z * sigmas[0], **options)
     return x
 
@@ -229,7 +246,8 @@ def of_smalldiffusion(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
         return None
 
     run = partial(small_walk, small)
-    schedules = {"DDPM": small.ScheduleDDPM(1000)}
+    handed = lambda calls: cosine_sigmas(calls + 1)  # the first and the last level are two of them
+    schedules = {"DDPM": small.ScheduleDDPM(1000), COSINE_TITLE: handed}
     for low, high in ranges:
         schedules[f"log-linear, {low:g} to {high:g}"] = small.ScheduleLogLinear(1000, low, high)
     kinds = {
@@ -288,14 +306,15 @@ def of_ddpm_pytorch(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
 
 
 def our_grids(ranges: Ranges = RANGES) -> dict[str, Callable[[int], torch.Tensor]]:
-    "The levels that the peers are handed too, with the data after the last or without."
+    "The levels that the peers are handed too, with the data after the last or, but for rho 7, without."
+    kinds = [("even", even_grid, ends) for ends in ranges] + [("cosine (13.9)", cosine_grid, COSINE)]
+    ways = [(*kind, clean) for kind in kinds for clean in (True, False)]
+    ways += [("rho 7", karras_grid, ends, True) for ends in ranges]
     return {
-        f"{title}, {low:g} to {high:g}{end}": partial(
+        f"{title}, {low:g} to {high:g}{', then the data' * clean}": partial(
             grid, -2 * math.log(high), -2 * math.log(low), clean=clean
         )
-        for title, grid in (("even", even_grid), ("rho 7", karras_grid))
-        for low, high in ranges
-        for end, clean in ((", then the data", True), ("", False))
+        for title, grid, (low, high), clean in ways
     }
 
 
