@@ -3,8 +3,8 @@
 denoise(x, log_snr) is E[x_0 | x] for x = a x_0 + s eps with a^2 + s^2 = 1; a sampler may ask it `calls` times at most, and
 Heun's asks twice a step. A package's samplers stand under their own names, with the settings that it offers: solver,
 order, spacing of the steps, first and last noise level. All are handed the same levels where a package lets its caller
-choose: RANGES, evenly in log SNR or with rho 7, and the cosine grid of `draw` (COSINE); nobody offers more than BUDGET. defaults() is what a package's own
-documentation has a reader type.
+choose: RANGES, evenly in log SNR or with rho 7, and the cosine grid of `draw` (COSINE); nobody offers more than BUDGET.
+defaults() is what a package's own documentation has a reader type.
 """
 
 import io
@@ -307,7 +307,9 @@ def of_ddpm_pytorch(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
 
 def our_grids(ranges: Ranges = RANGES) -> dict[str, Callable[[int], torch.Tensor]]:
     "The levels that the peers are handed too, with the data after the last or, but for rho 7, without."
-    kinds = [("even", even_grid, ends) for ends in ranges] + [("cosine (13.9)", cosine_grid, COSINE)]
+    kinds = [("even", even_grid, ends) for ends in ranges] + [
+        ("cosine (13.9)", cosine_grid, COSINE)
+    ]
     ways = [(*kind, clean) for kind in kinds for clean in (True, False)]
     ways += [("rho 7", karras_grid, ends, True) for ends in ranges]
     return {
