@@ -490,13 +490,17 @@ def test_prose_in_jupyterlab_has_lines_that_one_can_read(wide, tmp_path, browser
                 page.evaluate(
                     "jupyterapp.commands.execute('docmanager:open', { path: '00_the_hour.ipynb' })"
                 )
-                prose = ".jp-MarkdownOutput > p"
-                page.wait_for_selector(prose)
-                longest = page.locator(prose).evaluate_all(
-                    "all => all.reduce((a, b) => (a.textContent.length > b.textContent.length ? a : b)).textContent"
+                # as soon as JupyterLab has laid out its panels
+                page.wait_for_function(
+                    "([low, high]) => {"
+                    "    const all = [...document.querySelectorAll('.jp-MarkdownOutput > p')];"
+                    "    if (!all.length) return false;"
+                    "    const longest = all.reduce((a, b) => (a.textContent.length > b.textContent.length ? a : b));"
+                    f"    const letters = ({LETTERS})(longest);"
+                    "    return low < letters && letters < high;"
+                    "}",
+                    arg=[120, 1000] if wide else [75, 100],
                 )
-                letters = page.locator(prose, has_text=longest[:40]).first.evaluate(LETTERS)
-                assert letters > 120 if wide else 75 < letters < 100
                 page.evaluate("document.body.dataset.jpThemeLight = 'false'")
                 picture = page.locator(".jp-RenderedImage img").first
                 picture.wait_for(state="attached")
