@@ -294,7 +294,7 @@
 
   // What scrolls sideways can be reached by key, and shows at which edge it goes on; a table that must scroll gets room.
   const ROLLS = "pre, [data-roll]";
-  const rolls = (el) => el.scrollWidth > el.clientWidth + 1;
+  const rolls = (el) => el.scrollWidth > el.clientWidth;
   function edges(elements) {
     const more = elements.map((el) => {
       const left = el.scrollLeft > 1 ? "left" : "";
