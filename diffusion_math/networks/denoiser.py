@@ -17,9 +17,8 @@ def denoiser_of(name: str, value: Any) -> Callable:
     if isinstance(value, Distribution):
         return partial(ask, value)
     says = of_level(name, getattr(value, "denoise", value))
-    if isinstance(says, FunctionType | MethodType) and hasattr(
-        says, "body"
-    ):  # one of ours, behind its door
+    # one of ours, behind its door; a network may have a layer of that name
+    if isinstance(says, FunctionType | MethodType) and hasattr(says, "body"):
         owner = getattr(says, "__self__", None)
         return says.body if owner is None else partial(says.body, owner)
     return partial(ask, says, name=name)
