@@ -145,6 +145,12 @@ def in_the_dark(png: bytes, line: int) -> bytes:
     return file.getvalue()
 
 
+def photograph(page: Any, place: Any, scheme: str) -> bytes:
+    "What most readers see: where motion is welcome a player's button says Play."
+    page.emulate_media(color_scheme=scheme, reduced_motion="no-preference")
+    return place.screenshot(animations="disabled")
+
+
 def from_chromium(notebook: dict, names: list[str]) -> dict[str, tuple[bytes, bytes]]:
     "What Chromium shows of explorables, in light colours and in dark ones, as PNGs."
     from playwright.sync_api import sync_playwright
@@ -178,11 +184,12 @@ def from_chromium(notebook: dict, names: list[str]) -> dict[str, tuple[bytes, by
             for _ in range(2):
                 page.wait_for_timeout(600)
                 page.wait_for_function(QUIET, timeout=120_000)
-            light = place.screenshot()
+            light = photograph(page, place, "light")
             page.emulate_media(color_scheme="dark", reduced_motion="reduce")
             page.wait_for_timeout(100)
             page.wait_for_function(QUIET, timeout=120_000)
-            pictures[place.get_attribute("data-widget")] = light, place.screenshot()
+            dark = photograph(page, place, "dark")
+            pictures[place.get_attribute("data-widget")] = light, dark
         chromium.close()
     return pictures
 
