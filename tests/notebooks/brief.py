@@ -111,6 +111,7 @@ BRIEF = {
         "s * torch.randn(100, 1, 28, 28,": "s * torch.randn(50, 1, 28, 28,",
         "begin, 0.012, 50, temp": "begin, 0.012, 30, temp",
         "begin, 0.002, 60, gen": "begin, 0.002, 40, gen",
+        "draws = gaussians.sample(200, dice)": "draws = gaussians.sample(60, dice)",
     },
     "08_recap.ipynb": {
         '"ddpm_mnist").respace(100)': '"ddpm_mnist").respace(20)',
