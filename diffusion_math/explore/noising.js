@@ -420,7 +420,8 @@ function render({ model, el }) {
       h("figure", { class: "dm-square" }, h("figcaption", {}, "the two amounts as one point"), circle.canvas),
       half(values.keys, values.canvas),
     );
-  const task = plain ? "Drag t: where do you lose the digit? Then halve β: how far does t have to go now?" : "Drag t: where do you lose the digit?";
+  const halve = plain && model.get("_start").schedule === "constant" ? " Then halve β: how far does t have to go now?" : "";
+  const task = `Drag t: where do you lose the digit?${halve}`;
   heading(ui, "A digit into noise", net ? `${task} And where does the network?` : task);
   ui.root.append(
     h("div", { class: net ? "dm-row dm-slim" : "dm-row" }, large.el, guess.el, panel.el),
