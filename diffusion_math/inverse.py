@@ -143,9 +143,9 @@ class Measurement:
             L, failed = torch.linalg.cholesky_ex(AR @ AR.mT + noise)
             checks.refuse(failed > 0, "std is too small for float64 beside the variances of A x0")
             off = y.to(clean) - clean[k]
-            z = torch.linalg.solve_triangular(L, off[..., None], upper=False)[..., 0]
+            z = torch.linalg.solve_triangular(L, off.view(-1, self.m).mT, upper=False)
             log_det = L.diagonal().log().sum() + self.m / 2 * math.log(2 * math.pi)
-            yield log_w - z.square().sum(-1) / 2 - log_det, off, R, AR, L
+            yield log_w - z.square().sum(0).view(off.shape[:-1]) / 2 - log_det, off, R, AR, L
 
 # %% ../nbs/17_inverse_problems.ipynb #679ac33d
 ASSUMED = ("point", "unit", "moments")

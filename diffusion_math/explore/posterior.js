@@ -13,10 +13,9 @@ const [EDGE, FAR, BINS] = [2.5, 4, 80]; // of y, of the picture, and of its hist
 const LEVELS = Array.from({ length: PARTS + 1 }, (_, i) => FROM + ((TO - FROM) * i) / PARTS);
 const SEEN = Array.from({ length: 801 }, (_, i) => -FAR + i * 0.01);
 
-// What stands for Cov[x_0 | x_t] in p(y | x_t), at the noise's variance there and at the true one.
+// What stands for V = Cov[x_0 | x_t] in p(y | x_t), at the noise's variance there and at the true one.
 const ASSUMED = { point: () => 0, unit: (noise) => noise, moments: (_, true_) => true_ };
-const COV = "Cov[x\u2080 | x\u209c]";
-const NAMES = { point: `DPS: ${COV} = 0`, unit: `\u03a0GDM: ${COV} = s\u00b2`, moments: `MMPS: ${COV} by Tweedie`, exact: "the exact posterior" };
+const NAMES = { point: "V = 0", unit: "\u03a0GDM: V = s\u00b2", moments: "MMPS: V by Tweedie\u2019s formula", exact: "the exact posterior" };
 
 // E[x_0 | x_t, y] as a method has it, as a function of x_t: E[x_0 | x_t] and s^2/a times the slope of log p(y | x_t).
 export function conditional(mixture, { y, std, method }, level) {
@@ -135,7 +134,7 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "A measurement, and what is drawn from it",
     task: "Drag {y} between the humps. Which method gives them the right odds at every {y}? Then make {r} larger: which one becomes right, and why not sooner?",
-    answer: "None but the exact posterior has them at every {y}. DPS leaves the covariance out and pulls too hard: it exaggerates the odds of the nearer hump, and without dice heaps up at {y}, in the gap if need be. The others pull about as hard as is due, yet one bell stands for two humps, and they flatten the odds. With a large {r} little is said by {y}, and all come near the truth.",
+    answer: "None but the exact posterior has them at every {y}. V = 0 leaves the covariance out and pulls too hard: it exaggerates the odds of the nearer hump, and without dice heaps up at {y}, in the gap if need be. The others pull about as hard as is due, yet one bell stands for two humps, and they flatten the odds. With a large {r} little is said by {y}, and all come near the truth. (The code published as DPS is another: its step is \u03b6 over the norm of {y} \u2212 D.)",
     traits: ["y", "std", "method", "throw"],
     marks: { prior: "prior", exact: "exact", drawn: "drawn" },
   });

@@ -21,7 +21,7 @@ SEE = "chapter 17, (17.4) and (17.5)"
 ROUNDING = 1e-3  # what float32 loses where y's noise is small; the slips are off by more
 MOST = 256  # numbers of an event: their covariances are held whole
 NAMED = {
-    "point": "DPS, which takes Cov[x_0 | x_t] for 0",
+    "point": "V = 0, Cov[x_0 | x_t] taken for 0, as DPS is derived; its published code steps by zeta over the norm",
     "unit": "PiGDM, which takes Cov[x_0 | x_t] for s^2 I",
     "moments": "TMPD or MMPS, which take Cov[x_0 | x_t] as Tweedie's formula has it",
 }
@@ -242,8 +242,9 @@ def inverse(
 
     f: code that was made with the exact denoiser of law, and with measurement's A and std. It is handed x_t (5, *event), t
     (5,) by the one table that is given, as in sampler, and y (m,), in float64 and float32, and may use autograd. predicts:
-    what it gives, as in target. Right are E[x0 | x_t, y] itself, DPS, PiGDM and, with enough passes, TMPD or MMPS; the
-    verdict says which, and how far that is from exact. Errors as in noising; ValueError: an event of more than 256 numbers.
+    what it gives, as in target. Right are E[x0 | x_t, y] itself, V = 0 (from which DPS is derived; its published code steps
+    by zeta over the norm), PiGDM and, with enough passes, TMPD or MMPS; the verdict says which, and how far from exact.
+    Errors as in noising; ValueError: an event of more than 256 numbers.
     """
     f = checks.function("f", f, "x_t, t and y")
     checks.instance("law", law, GaussianMixture)

@@ -32,17 +32,17 @@ def test_the_exact_walk_draws_the_posterior(y, std):
     assert abs(ours.left - left) < 5e-3  # a start is an eightieth wide
 
 
-def test_between_the_humps_no_assumption_gives_their_odds_and_dps_pulls_hardest():
+def test_between_the_humps_no_assumption_gives_their_odds_and_v_0_pulls_hardest():
     said = {name: PosteriorExplorer(method=name).left for name in METHODS}
     assert abs(said["exact"] - 0.504) < 5e-3
     assert said["point"] < 0.1 and said["unit"] < 0.4 and said["moments"] < 0.48
-    near = PosteriorExplorer(std=0.3).places  # what y and DPS say, and no hump
+    near = PosteriorExplorer(std=0.3).places  # what y and V = 0 say, and no hump
     assert (near + 0.2).abs().max() < 0.05
     assert PosteriorExplorer(y=2.5, std=0.3).places.min() > 2.8  # beyond y, where the humps end
 
 
 @pytest.mark.parametrize("throw", [1, 2, 3])
-def test_with_dice_dps_exaggerates_the_odds_and_the_others_flatten_them(throw):
+def test_with_dice_v_0_exaggerates_the_odds_and_the_others_flatten_them(throw):
     thrown = lambda method, throw: PosteriorExplorer(y=0.0, method=method, throw=throw)
     ours = thrown("exact", throw)
     mean, sd, left = on_a_grid(ours.data, 0.0, 0.5)
@@ -53,8 +53,8 @@ def test_with_dice_dps_exaggerates_the_odds_and_the_others_flatten_them(throw):
     assert said["point"] < left - 0.05 and said["moments"] > left + 0.04
 
 
-def test_of_one_bell_the_moments_are_exact_and_dps_pulls_too_hard():
-    "Two bells on one place: V does not depend on x_t, so TMPD draws the posterior, and DPS one with a variance too small."
+def test_of_one_bell_the_moments_are_exact_and_v_0_pulls_too_hard():
+    "Two bells on one place: V does not depend on x_t, so TMPD draws the posterior, and V = 0 one with a variance too small."
     law = GaussianMixture([0.5, 0.5], torch.tensor([[0.3], [0.3]]).double(), torch.tensor([0.5, 0.5]).double())  # fmt: skip
     draws = {m: PosteriorExplorer(law, y=1.0, std=0.6, method=m).places for m in METHODS}
     assert (draws["moments"] - draws["exact"]).abs().max() < 1e-10

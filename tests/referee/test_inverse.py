@@ -81,7 +81,7 @@ def test_our_own_are_right(way):
 def test_right_in_other_styles():
     by, A = WAYS["two sums"], WAYS["two sums"].A
 
-    def dps_by_loss(x_t, t, y):
+    def v0_by_loss(x_t, t, y):
         "As the paper writes it: the slope of the squared error, with 1/r^2 before it."
         x = x_t.detach().requires_grad_()
         x0 = LAW.denoise(x, torch.logit(BAR)[t])
@@ -90,7 +90,7 @@ def test_right_in_other_styles():
         bar = BAR[t].to(x)[:, None]
         return x0 - (1 - bar) / bar.sqrt() * slope / (2 * by.std**2)
 
-    def dps_in_eps(x_t, t, y):
+    def v0_in_eps(x_t, t, y):
         "The noise, less the root of 1 - alpha-bar times the score of y."
         bar = BAR[t].to(x_t)[:, None]
         with torch.enable_grad():
@@ -126,8 +126,8 @@ def test_right_in_other_styles():
         return torch.stack(out)
 
     for f, more, name in (
-        (dps_by_loss, {}, "DPS"),
-        (dps_in_eps, {"predicts": "eps"}, "DPS"),
+        (v0_by_loss, {}, "V = 0"),
+        (v0_in_eps, {"predicts": "eps"}, "V = 0"),
         (pigdm_by_vjp, {}, "PiGDM"),
         (by_sums, {}, "TMPD"),
     ):
@@ -177,7 +177,7 @@ def test_a_step_of_its_own_size_is_measured():
     by = WAYS["two sums"]
     f = told(lambda **k: k["D"] + 0.3 * (RIGHT["point"](**k) - k["D"]), alphas_cumprod=BAR)
     said = inverse(f, LAW, by, BAR)
-    assert not said and not said.slip and "the way of DPS, 0.3 times as far" in str(said)
+    assert not said and not said.slip and "the way of V = 0, 0.3 times as far" in str(said)
     half = lambda a, **_: 0.5 + a[:, None] / 2
     f = told(lambda **k: k["D"] + half(**k) * (RIGHT["unit"](**k) - k["D"]), alphas_cumprod=BAR)
     said = str(inverse(f, LAW, by, BAR))

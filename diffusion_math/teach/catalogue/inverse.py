@@ -1,4 +1,4 @@
-"The exercises of chapter 17: the gain of one bell, and the pull of DPS."
+"The exercises of chapter 17: the gain of one bell, and the pull with V = 0."
 
 from collections.abc import Callable
 
@@ -63,7 +63,7 @@ add(Exercise("17.a", "the posterior mean of one bell", kalman, _bell,
 )  # fmt: skip
 
 
-def dps(guess, J, A, r, y, alpha_bar):
+def no_cov(guess, J, A, r, y, alpha_bar):
     return guess + (1 - alpha_bar) / alpha_bar**0.5 * J.T @ A.T @ (y - A @ guess) / r**2
 
 
@@ -89,10 +89,10 @@ def _due(off: Tensor, r: Tensor, a2: Tensor) -> Tensor:
     return (1 - a2) / a2.sqrt() / r**2
 
 
-add(Exercise("17.b", "the pull of DPS", dps, _slope,
+add(Exercise("17.b", "the pull with V = 0", no_cov, _slope,
     hints=("What is the slope of −|y − A D(x)|²/2r² in x? D is a function of x, with slope J.",
            "By the chain rule Jᵀ Aᵀ (y − A D)/r². A guess gets s²/a times a slope of log p, with s² = 1 − a².")),
-    ("That is the slope of the norm. The Gaussian has its square: divide by r², not by |y − A D|.",
+    ("That is the slope of the norm, as in DPS's code. The Gaussian has its square: divide by r², not by |y − A D|.",
      _pull(lambda off, r, a2: (1 - a2) / a2.sqrt() / off.norm()), _pull(lambda off, r, a2: (1 - a2) / a2.sqrt() / off.norm() / r),
      _pull(lambda off, r, a2: (1 - a2) / a2.sqrt() / off.norm() / r**2), _pull(lambda off, r, a2: 1 / off.norm())),
     ("A slope of log p is added to a guess with the factor s²/a (15.3).", _pull(lambda off, r, a2: 1 / r**2)),
@@ -105,8 +105,8 @@ add(Exercise("17.b", "the pull of DPS", dps, _slope,
     ("The exponent is half of the square, so its slope has no 2.", _pull(lambda off, r, a2: 2 * _due(off, r, a2))),
     ("It moves away from y: the sign is turned.", _pull(lambda off, r, a2: -_due(off, r, a2))),
     ("That is the pull alone. Add it to the guess.",
-     lambda guess, J, A, r, y, alpha_bar: dps(guess, J, A, r, y, alpha_bar) - guess),
-    ("That is ΠGDM: with s² I for V the middle is not r² alone. DPS has V = 0.",
+     lambda guess, J, A, r, y, alpha_bar: no_cov(guess, J, A, r, y, alpha_bar) - guess),
+    ("That is ΠGDM: with s² I for V the middle is not r² alone. Here V is 0.",
      lambda guess, J, A, r, y, alpha_bar: guess + (1 - alpha_bar) / alpha_bar.sqrt() * J.T @ A.T @ torch.linalg.solve(
          r**2 * torch.eye(len(A), dtype=A.dtype) + (1 - alpha_bar) * A @ A.T, y - A @ guess)),
 )  # fmt: skip
