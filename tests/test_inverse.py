@@ -7,7 +7,14 @@ import torch
 
 from diffusion_math import Empirical, GaussianMixture, as_denoiser
 from diffusion_math.guidance import classified
-from diffusion_math.inverse import Measurement, particles, replaced, steered
+from diffusion_math.inverse import (
+    Measurement,
+    chosen,
+    particles,
+    replaced,
+    share_that_counts,
+    steered,
+)
 from diffusion_math.sde import walk
 
 f64 = torch.float64
@@ -503,6 +510,26 @@ def test_many_particles_draw_the_posterior():
     assert abs(shares.mean() - due) < 5 * shares.std() / 8**0.5 + 0.01
     said = torch.tensor(said).exp().mean().log()
     assert abs(said - measure.log_evidence(law, y)) < 0.05
+
+
+def test_who_counts_and_who_is_chosen():
+    "ESS = 1 / sum w^2, as a share; each is chosen n w times, rounded up or down, and n w times on average."
+    w = torch.tensor([0.55, 0.27, 0.18], dtype=f64)
+    assert abs(share_that_counts(w.log() + 7) - 1 / (0.55**2 + 0.27**2 + 0.18**2) / 3) < 1e-12
+    drawn = [chosen(w.log() + 7, seed(k)) for k in range(2000)]
+    copies = torch.stack([torch.bincount(i, minlength=3) for i in drawn]).double()
+    assert ((copies - 3 * w).abs() < 1).all()
+    assert ((copies.mean(0) - 3 * w).abs() < 5 * copies.std(0) / 2000**0.5).all()
+
+
+@pytest.mark.parametrize("k", [0, 1, 2])
+def test_a_crowd_is_drawn_anew_where_less_than_half_counts(k):
+    means = torch.tensor([[-1.0, -1.0], [1.0, 1.0]], dtype=f64)
+    law = GaussianMixture([0.5, 0.5], means, torch.tensor([0.15, 0.15], dtype=f64))
+    measure, y = Measurement(torch.tensor([True, False]), 0.5), torch.tensor([0.2], dtype=f64)
+    ess = particles(law, measure, y, normal(300, 2, gen=k), -8.0, 8.0, 40, "point", seed(k)).ess
+    fell = ess[:-1] < 0.5
+    assert fell.any() and (ess[1:][fell] > 0.6).all()
 
 
 def test_particles_keep_pictures_precision_and_seed():

@@ -27,8 +27,9 @@ class PosteriorExplorer(BellsExplorable):
     mixture: a GaussianMixture over one number, two components, means in [-3.5, 3.5], variances in [0.02, 2]. y, in [-2.5, 2.5]:
     what was measured of x0; std, in [0.3, 2]: the standard deviation of its noise. method: "point" (V = 0), "unit" or
     "moments", as in steered, or "exact". throw, 0 to 999: a walk without dice where it is 0, otherwise the seed of 1000
-    walkers' dice; Python and the browser throw numbers of their own. The traits y, std, method and throw follow the controls, and move them
-    when set. Raises ValueError for a value that does not fit, TypeError or traitlets.TraitError for a wrong kind.
+    walkers' dice; Python and the browser throw numbers of their own. The traits y, std, method and throw follow
+    the controls, and move them when set. Raises ValueError for a value that does not fit, TypeError or traitlets.TraitError
+    for a wrong kind.
     """
 
     _esm = front_end("posterior")
