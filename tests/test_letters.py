@@ -211,6 +211,20 @@ def test_each_word_of_a_batch_has_its_own_bound():
     assert ((share - 0.25).abs() <= 5 * (0.25 * 0.75 / 2000) ** 0.5).all()
 
 
+def test_a_batch_that_does_not_divide_into_the_letters_has_all_masks_as_often():
+    x0, dice, hidden = table().sample(3, seed()), seed(), []
+
+    def asked(x, log_snr):
+        hidden.append(4 - x.sum((1, 2)))
+        return torch.full_like(x, 1 / 3)
+
+    for _ in range(2000):
+        masked_loss(asked, x0, dice)
+    h = torch.stack(hidden)
+    share = torch.stack([(h == k).double().mean(0) for k in range(1, 5)])
+    assert ((share - 0.25).abs() <= 5 * (0.25 * 0.75 / 2000) ** 0.5).all()
+
+
 def test_the_denoiser_is_told_the_share_that_is_shown():
     told = []
 
@@ -249,6 +263,18 @@ def test_what_is_written_has_the_enumerated_law(pick, steps):
     flat, of_law = x.flatten(1), law.words().flatten(1)
     pairs, truth = flat.T @ flat / n, of_law.T @ (law.probs.flatten()[:, None] * of_law)
     assert ((pairs - truth).abs() <= 5 * (truth * (1 - truth) / n).sqrt() + 5 / n).all()
+
+
+def test_the_first_calls_set_the_more_letters():
+    asked = []
+
+    def says(x, log_snr):
+        asked.append(5 - int(x.sum()))
+        return torch.full_like(x, 1 / 3)
+
+    for steps in (2, 3, [1, 4]):
+        unmask(says, torch.zeros(1, 5, 3, dtype=f64), steps, generator=seed())
+    assert asked == [5, 2, 5, 3, 1, 5, 4]
 
 
 def kl(p, q):

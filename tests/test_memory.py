@@ -89,6 +89,15 @@ def test_the_information_of_a_bell_is_half_a_log():
     assert off.max() < 5
 
 
+def test_the_area_left_of_the_first_level_is_counted():
+    v, n = 0.3, 20_000
+    bell = GaussianMixture([1.0], torch.zeros(1, 4, dtype=f64), torch.tensor([v], dtype=f64))
+    gen = torch.Generator().manual_seed(6)
+    first = information(bell, bell.sample(n, gen), torch.tensor([-5.0, -4.0], dtype=f64), gen)[0]
+    assert abs(first.mean() - 2 * math.log1p(v * math.exp(-5))) < 5 * first.std() / n**0.5
+    assert first.std() / n**0.5 < 0.01 * first.mean()
+
+
 @pytest.mark.parametrize("equivariant", [False, True])
 @pytest.mark.parametrize("patch", [9, 11, 101])
 @pytest.mark.parametrize("level", LEVELS)
