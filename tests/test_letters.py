@@ -335,6 +335,7 @@ def test_a_step_forward_and_back_is_bayes_rule():
     chain, law = BinomialChain(5, 0.3), coins()
     states = torch.tensor(list(itertools.product([0.0, 1.0], repeat=5)), dtype=f64)
     at = {t: law.log_prob(states, chain.log_snr[t]).exp() for t in range(6)}
+    assert all(p.sum().item() == pytest.approx(1, abs=1e-12) for p in at.values())
     for t in range(1, 6):
         beta = 1 / (5 - t + 1)
         one = (1 - beta) * states + beta * 0.3  # the chance of a 1 after one more step
