@@ -391,14 +391,16 @@ def test_the_way_to_read_is_remembered(open_):
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", ["06_ddpm", "13_solvers"])
+@pytest.mark.parametrize("name", ["03_forward_process", "06_ddpm", "13_solvers"])
 def test_the_path_of_pictures_is_pictures(open_, name, width):
-    "Each with its words, beside it where there is room; nothing printed, no equation, a third of the height."
+    "Each with its words, beside it where there is room; nothing printed, no equation; on a desk a quarter of the height."
     page = open_(f"{name}.html", width=width)
     tall = "document.documentElement.scrollHeight"
     whole = page.evaluate(tall)
     page.get_by_role("button", name="The path of pictures").click()
-    assert page.evaluate(tall) < 0.36 * whole
+    page.evaluate("course.live()")
+    page.wait_for_selector(".dm-explorable.brief" if width == 1280 else ".dm-stage")
+    assert page.evaluate(tall) < (0.26 if width == 1280 else 0.4) * whole
     printed = "section.on-path :is(pre, .equation):visible, section.off-path p:visible"
     assert page.locator(printed).count() == 0
     boxes = """() => [...document.querySelectorAll('section.on-path > .cell.beside')].map((cell) => {
@@ -411,6 +413,44 @@ def test_the_path_of_pictures_is_pictures(open_, name, width):
     assert len(placed) > 2
     for beside, level, apart in placed:
         assert (beside and level) if width == 1280 else apart
+
+
+def test_on_the_path_an_explorable_is_its_picture_and_what_moves_it(open_):
+    "Until one asks for all of it; and whole again where all is read, and on a phone, which folds in its own way."
+    page = open_(f"{CHAPTER}?read=pictures")
+    page.evaluate("course.live()")
+    explorables = page.locator("section.on-path .dm-explorable")
+    order = """all => all.map((e) => Array.from(e.querySelectorAll('.dm-head, canvas, input, button'), (one) => one.className))"""
+    page.wait_for_selector(".brief")
+    many = explorables.count()
+    assert page.locator(".dm-explorable.brief").count() == many > 3
+    for one in explorables.all():
+        assert 200 < one.bounding_box()["height"] < 340
+        picture, slider = (
+            one.locator("canvas:visible").first,
+            one.locator("input[type=range]:visible"),
+        )
+        assert 1 <= slider.count() <= 2
+        box, hand = picture.bounding_box(), slider.first.bounding_box()
+        assert box["x"] + box["width"] < hand["x"] and hand["y"] < box["y"] + box["height"]
+        before = one.evaluate(check._SEEN)
+        slider.last.press("End" if slider.last.input_value() == "0" else "Home")
+        assert one.evaluate(check._CHANGES, before)
+    first = explorables.first
+    first.get_by_role("button", name="All of it").click()
+    assert page.locator(".dm-explorable.brief").count() == many - 1
+    assert first.get_by_role("button", name="All of it").count() == 0
+    page.get_by_role("button", name="Everything").click()
+    assert page.locator(".brief, .brief-seen").count() == 0
+    there = explorables.evaluate_all(order)
+    page.get_by_role("button", name="The path of pictures").click()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("!document.querySelector('.brief')")
+    assert page.locator("section.on-path .dm-stage").count() == many
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.wait_for_selector(".brief")
+    page.get_by_role("button", name="Everything").click()
+    assert explorables.evaluate_all(order) == there
 
 
 PIXELS = "c => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"

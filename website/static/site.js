@@ -56,6 +56,7 @@
           await widget.ready;
           all(":scope > img", widget.parentNode).forEach((img) => img.classList.add("still"));
           widget.classList.remove("due"); // until then it is drawn where the still stands, and moves nothing
+          if (widget.closest("section.on-path")) brief(widget.querySelector(".dm-explorable"));
         }),
       );
       await load("near.js");
@@ -63,6 +64,55 @@
     return alive;
   }
   course.live = live;
+  // On the path of pictures an explorable is its picture and, beside it, what moves it, until one asks for the rest; on a phone
+  // it folds by itself. The picture: the figures of the first row, or those that say more together.
+  const TOGETHER = { Threads: ".dm-row > figure:first-of-type", "The bound": "figure" };
+  const beside = matchMedia("(min-width: 46.01em)");
+  const briefs = [];
+  function brief(explorable) {
+    const undo = [];
+    let asked = false;
+    function take(el, to) {
+      const place = document.createComment("");
+      el.replaceWith(place);
+      to.append(el);
+      undo.push(() => place.replaceWith(el));
+    }
+    function whole() {
+      while (undo.length) undo.pop()();
+      explorable.classList.remove("brief");
+    }
+    function follow() {
+      whole();
+      if (asked || root.dataset.read !== "pictures" || !beside.matches) return;
+      const first = [...explorable.children].find((el) => el.querySelector("canvas"));
+      const together = TOGETHER[explorable.getAttribute("aria-label")];
+      const figures = together ? all(together, explorable) : first?.matches("figure") ? [first] : all("figure", first ?? make("p"));
+      if (!figures.length) return;
+      const sliders = all(".dm-slider", explorable).slice(0, 2);
+      const buttons = all(".dm-buttons", explorable).slice(0, 1);
+      const more = make("button", { type: "button", className: "dm-button", textContent: "All of it" });
+      const [seen, moved] = [make("div", { className: "brief-seen" }), make("div", { className: "brief-moved" })];
+      more.addEventListener("click", () => {
+        asked = true;
+        follow();
+        explorable.querySelector(".dm-range").focus({ preventScroll: true });
+      });
+      for (const el of figures.slice(0, figures[2]?.matches(".dm-picture") ? 3 : 2)) take(el, seen);
+      for (const el of [explorable.querySelector(".dm-head"), ...sliders, ...buttons]) take(el, moved);
+      (buttons[0] ?? moved).append(more);
+      explorable.prepend(seen, moved);
+      undo.push(() => [seen, moved, more].forEach((el) => el.remove()));
+      explorable.classList.add("brief");
+    }
+    briefs.push({ follow, whole });
+    follow();
+  }
+  // whole before it folds as on a phone, brief after it has unfolded
+  beside.addEventListener("change", () => {
+    for (const { whole } of briefs) whole();
+    setTimeout(() => briefs.forEach(({ follow }) => follow()));
+  });
   if (at && places.length) {
     const near = new IntersectionObserver(
       (seen) => {
@@ -174,7 +224,8 @@
   const SHOWS = ".cell_output img, [data-place]";
   const pictured = (el) => el?.matches("div.cell") && el.querySelector(SHOWS);
   const looks = (el) => el?.matches("p") && /^(What to see|Look)/.test(el.textContent);
-  const stands = (cell) => cell.querySelector("[data-place], details.reveal") ?? all("img", cell).find((img) => img.getAttribute("width") > 760);
+  const flat = ({ style }) => (([wide, high]) => wide > 6 * high)(style.aspectRatio.split("/"));
+  const stands = (cell) => cell.querySelector("[data-place], details.reveal") ?? all("img", cell).find((img) => img.getAttribute("width") > 760 || flat(img));
   function leadsTo(told, i) {
     if (told[i - 1]?.matches(".guess")) return told[i - 2]?.matches("p") ? [told[i - 2], told[i - 1]] : [told[i - 1]];
     return told[i - 1]?.matches("p") && !looks(told[i - 1]) ? [told[i - 1]] : [];
@@ -190,6 +241,7 @@
       const before = after.length && !cell.querySelector("[data-place], details.reveal") ? [] : leadsTo(told, i);
       const words = [...before, ...after];
       for (const one of [cell, ...words]) kept.add(one);
+      if (stands(cell)) cell.classList.add("stands");
       if (stands(cell) || !words.length) for (const one of [...before, cell, ...after]) one.style.gridRow = row++;
       else {
         cell.style.gridRow = `${row} / span ${words.length}`;
@@ -217,6 +269,7 @@
     for (const code of codes) code.open = way === "everything" && code.dataset.open === "1" && !phone.matches;
     for (const section of aside) section.classList.remove("shown");
     for (const button of all(".ways-to-read button")) button.setAttribute("aria-pressed", String(button.value === way));
+    for (const { follow } of briefs) follow();
     reveal();
     reach();
   }
