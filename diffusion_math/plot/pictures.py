@@ -1,5 +1,6 @@
 "A digit, a row of digits, a table of them."
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from .. import checks
 from .arguments import mapping, n_texts, several
-from .palette import DPI, INCHES, INK, PALETTE, RULE, STYLE, matplotlib
+from .palette import DPI, INCHES, INK, PALETTE, RULE, STYLE, matplotlib, style
 from .showing import show
 
 __all__ = ["as_pixels", "images", "rows", "strip", "write"]
@@ -54,11 +55,15 @@ def _spoken(text: str) -> str:
 
 def _extent(texts: Sequence[str]) -> tuple[int, int]:
     "The width and height in pixels of the largest of the texts; an empty text takes no room."
-    TextPath, size = matplotlib("textpath").TextPath, STYLE["font.size"]
+    size, fig = STYLE["font.size"], matplotlib("figure").Figure(dpi=DPI)
+    pen = matplotlib("backends.backend_agg").RendererAgg(
+        1, 1, DPI
+    )  # outlines are narrower than what it draws
     lines = [line for text in texts for line in text.split("\n") if line.strip()]
-    widths = [TextPath((0, 0), line, size=size).get_extents().width for line in lines]
+    with style():
+        widths = [fig.text(0, 0, line, size=size).get_window_extent(pen).width for line in lines]
     height = max((text.count("\n") + 1 for text in texts if text.strip()), default=0)
-    return round(max(widths, default=0) * DPI / 72), round(1.5 * height * size * DPI / 72)
+    return math.ceil(max(widths, default=0)), round(1.5 * height * size * DPI / 72)
 
 
 def write(ax: Any, x: float, y: float, text: str, color: str = INK, **kwargs: Any) -> None:

@@ -89,6 +89,16 @@ def test_rows_of_images(outputs):
     assert dark[h // 4, w // 3] and dark[h // 4, -60] and not dark[h // 2 :].sum() > 1000
 
 
+@pytest.mark.parametrize(
+    "name", ["held-out digits", "x", "the fourth row, right\nand wrong", r"$\hat{x}_0$ by DDIM"]
+)
+def test_a_row_s_name_keeps_off_the_edge(name, outputs):
+    "It stands as far from the edge as it should, however long it is: eight pixels, and what a letter leaves free."
+    plot.rows({name: torch.ones(2, 1, 8, 8)})
+    ink = (parts(outputs[0])[1] < 200).any((0, 2)).nonzero()[0]
+    assert 7 <= ink[0] <= 14
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     "call, error, words",
