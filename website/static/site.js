@@ -384,6 +384,7 @@
   // Search: in the sections of all pages, one file, read here. What is in a title counts most, then the equation of that
   // number, then how often the words stand in the text; chapters come before the reference.
   const results = document.querySelector("ol.found");
+  const WEIGHTS = { api: 0.8, workshop: 0.6, genindex: 0.6, changes: 0.2 };
   const GREEK = { alpha: "α", beta: "β", epsilon: "ε", eps: "ε", lambda: "λ", sigma: "σ", mu: "μ", theta: "θ", eta: "η", rho: "ρ" };
   const fold = (text) => text.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
   function marked(text, words) {
@@ -408,7 +409,7 @@
       if (!times && !named) return 0;
       sum += named + Math.min(4, Math.log2(1 + times));
     }
-    return sum * (/^(api|workshop|changes)/.test(uri) ? 0.8 : 1);
+    return sum * (title === "The source" ? 0.5 : WEIGHTS[uri.split(/[/.]/)[0]] ?? 1);
   }
   function find(all, asked) {
     const number = asked.trim().replace(/^[(]|[)]$/g, "");
