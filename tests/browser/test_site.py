@@ -453,6 +453,12 @@ def test_on_the_path_an_explorable_is_its_picture_and_what_moves_it(open_):
     assert explorables.evaluate_all(order) == there
 
 
+def test_the_path_of_pictures_stands_still(open_):
+    page = open_("06_ddpm.html?read=pictures")
+    page.evaluate(check._WATCH)
+    assert page.evaluate(check._SCROLL) <= check.SHIFT
+
+
 PIXELS = "c => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
 
 
