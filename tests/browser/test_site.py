@@ -453,6 +453,18 @@ def test_on_the_path_an_explorable_is_its_picture_and_what_moves_it(open_):
     assert explorables.evaluate_all(order) == there
 
 
+def test_no_width_of_a_window_cuts_the_text(open_):
+    "With the contents at both sides, at one, at none: what is cut there cannot be scrolled to."
+    page = open_(CHAPTER)
+    ends = "[document.querySelector('article').getBoundingClientRect().right, document.documentElement.scrollWidth]"
+    for way in ("everything", "pictures"):
+        page.evaluate(f"document.querySelector('.ways-to-read [value={way}]').click()")
+        for width in (800, 1024, 1080, 1180, 1320, 1360, 1440):
+            page.set_viewport_size({"width": width, "height": 900})
+            right, wide = page.evaluate(ends)
+            assert right <= width and wide == width, (way, width)
+
+
 def test_the_path_of_pictures_stands_still(open_):
     page = open_("06_ddpm.html?read=pictures")
     page.evaluate(check._WATCH)
