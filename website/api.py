@@ -391,7 +391,8 @@ def _ran(notebooks: Path, course: dict) -> list[tuple[str, str, str, str]]:
                 o for o in texts if _VIEW not in o.get("data", {})
             ]  # an explorable's own words
             said = "".join("".join(o.get("text") or o["data"].get("text/plain", "")) for o in texts)
-            pictured = any("image/png" in o.get("data", {}) for o in cell["outputs"])
+            shown = ["".join(o.get("data", {}).get("text/html", "")) for o in cell["outputs"]]
+            pictured = any("<img" in html for html in shown)
             if said.strip() or pictured:
                 cells.append(
                     (doc, section, source.strip(), "\n".join(said.strip().splitlines()[:8]))
