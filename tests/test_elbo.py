@@ -274,6 +274,24 @@ def test_unbiased_with_standard_errors_that_are_right():
         ), name
 
 
+def test_what_is_printed_is_the_mean_over_the_data_and_the_error_of_that_mean():
+    "Each line of repr in 100 runs: its mean against the exact one, its ± against how far the runs lie apart."
+    q = ForwardProcess(linear_schedule(5))
+    p, x0, runs = Bent(q, 1), TWO.sample(7), 100
+    lines = [repr(elbo(q, p, x0, n=20)).splitlines()[1:] for _ in range(runs)]
+    read = [[[float(v) for v in line[32:].split(" ± ")] for line in run[1:]] for run in lines]
+    mean, error = torch.tensor(read, dtype=F64).unbind(-1)
+    truth = exact_elbo(q, p, x0)
+    exact = [v.mean() for v in (truth.steps.sum(0), truth.reconstruction, truth.total)]
+    exact = torch.stack([*exact, exact[-1] / math.log(2)])  # in bits, of one number each
+    assert ((mean.mean(0) - exact).abs() < 5 * mean.std(0) / runs**0.5).all()
+    off = error.mean(0) / mean.std(0) - 1  # whose own error is 1 / sqrt(2 runs)
+    assert off.abs().max() < 5 / (2 * runs) ** 0.5
+    bits = error[:, 3] / error[:, 2] * math.log(2)  # each is printed in two digits
+    assert bits.max() < 1.05 / 0.95 and bits.min() > 0.95 / 1.05
+    assert {run[0][32:] for run in lines} == {f"{truth.prior.mean():.4f}"}
+
+
 def test_draws_of_one_term_are_new_for_each_term_and_datum():
     q = ForwardProcess(constant_schedule(0.3, 5))
     p, x0 = Bent(q, 2), torch.zeros(500, 1, dtype=F64)

@@ -207,6 +207,16 @@ def test_a_point_mass_samples_its_point_and_has_entropy_minus_inf():
     assert one((0.0, 0.0), (1.0, 0.0)).entropy().item() == -INF
 
 
+def test_a_root_at_hand_keeps_noise_whose_variance_rounds_to_0():
+    "1e-9 is nothing in float16, its root 3.2e-5 is something; a var that is put in its place has its own root."
+    mean, var = torch.zeros(50_000).half(), torch.tensor(1e-9, dtype=F64)
+    g = Gaussian.made(mean, var.half(), var.sqrt().half())
+    assert g.var == 0 and abs(g.std.double() - var.sqrt()) <= 2**-25  # half of float16's last place
+    assert moments_fit(g.sample().double(), 0.0, g.std.double().square())
+    g.var = four = torch.tensor(4.0)
+    assert g.std == Gaussian.made(mean, four).std == 2
+
+
 # ---- KL: where its formula comes from, and digits where it is small
 
 
