@@ -296,6 +296,9 @@ def test_straightness():
     t = torch.linspace(0, 1, 4001, dtype=F64)
     circle = torch.stack([(math.pi * t).cos(), (math.pi * t).sin()], 1)[:, None]
     assert error(straightness(circle, t), torch.tensor([math.pi**2 - 4])) < 1e-5
+    # in a time of 0.6 every speed is 1 / 0.6 of that, and its mean over time, not its sum, is meant
+    part = straightness(circle, 0.2 + 0.6 * t)
+    assert error(part, torch.tensor([(math.pi**2 - 4) / 0.6**2])) < 1e-5
     # the same way there and back, and on uneven times
     assert error(straightness(circle.flip(0), t.flip(0)), straightness(circle, t)) < 1e-10
     uneven = torch.tensor([0.0, 0.9, 1.0], dtype=F64)
