@@ -132,6 +132,27 @@ def test_levels_are_a_law_and_its_schedule():
     assert levels.density(torch.tensor([-5.0, 7.0])).tolist() == [0, 0]
 
 
+def test_a_density_in_proportion_to_a_size_whatever_the_widths():
+    edges, size = (
+        torch.tensor([-4.0, 0.0, 1.0, 6.0], dtype=f64),
+        torch.tensor([2.0, 1.0, 3.0]).double(),
+    )
+    height = lambda levels: levels.density((edges[1:] + edges[:-1]) / 2)
+    levels = LogSNRLaw.by_size(edges, size)
+    assert torch.allclose(height(levels), size / (2 * 4 + 1 * 1 + 3 * 5), rtol=1e-12)
+    # E[(size / density)^2] is then the square of the area under size, and no other density has less (Cauchy)
+    square = lambda levels: (edges.diff() * size.square() / height(levels)).sum().item()
+    assert square(levels) == pytest.approx(24**2, rel=1e-12)
+    others = [LogSNRLaw(edges, row) for row in 0.1 + torch.rand(20, 3, generator=seed(), dtype=f64)]
+    assert min(map(square, [LogSNRLaw(edges), *others])) > 24**2
+
+
+def test_learning_begins_where_levels_are():
+    levels = LogSNRLaw([-4.0, 0.0, 1.0, 6.0], [2.0, 1.0, 5.0])
+    same = learn_levels(TWO, TWO.sample(2), levels, rounds=0)
+    assert torch.allclose(same.shares, levels.shares, rtol=1e-12)
+
+
 def test_the_levels_of_a_schedule():
     s = linear_schedule(100)
     whole, part = LogSNRLaw.of(s), LogSNRLaw.of(s, -5, 4)
