@@ -42,6 +42,7 @@ from tests.truth import Wrapped, error, seed, within
 F32, F64, BF16 = torch.float32, torch.float64, torch.bfloat16
 INF = math.inf
 SAYS = ("eps", "x0", "v")
+NAMES = (*SAYS, "score", "velocity")
 EVENTS = [(), (2,), (1, 4, 3)]
 
 
@@ -96,26 +97,30 @@ class Half(nn.Linear):
 
 
 class TestPrediction:
-    @given(st.floats(-30, 30), st.sampled_from(EVENTS), st.sampled_from(SAYS), st.integers(0, 1000))
+    @given(
+        st.floats(-30, 30), st.sampled_from(EVENTS), st.sampled_from(NAMES), st.integers(0, 1000)
+    )
     def test_each_name_gives_the_others(self, level, event, says, draw):
         x0, eps = normal(3, *event, draw=draw), normal(3, *event, draw=draw + 1)
         a, s = (1 / (1 + math.exp(-level))) ** 0.5, (1 / (1 + math.exp(level))) ** 0.5
         x_t, truth = a * x0 + s * eps, {"x0": x0, "eps": eps, "v": a * eps - s * x0}
+        truth["score"] = -eps / s
+        truth["velocity"] = a * s**2 / 2 * x0 - s * a**2 / 2 * eps  # da/dlambda x0 + ds/dlambda eps
         got = Prediction(x_t, torch.tensor(level, dtype=F64), **{says: truth[says]})
-        grows = {"eps": 1 / a, "x0": 1 / s, "v": 1}[says]  # how much rounding grows in translation
+        grows = {"x0": 1 / s, "v": 1}.get(says, 1 / a)  # how much rounding grows in translation
         for name, value in truth.items():
-            assert error(getattr(got, name), value) < 1e-13 * max(10, grows)
-        assert error(got.score * s, -eps) < 1e-13 * max(10, grows)
+            unit = s if name == "score" else 1.0
+            assert error(getattr(got, name) * unit, value * unit) < 1e-13 * max(10, grows), name
         assert error(got.v_of(x0, eps), truth["v"]) < 1e-14
 
-    @pytest.mark.parametrize("says", SAYS)
+    @pytest.mark.parametrize("says", NAMES)
     def test_a_level_for_each_x(self, says):
         level = torch.tensor([-4.0, 0.0, 3.0, 8.0], dtype=F64)
         x_t, value = normal(4, 1, 3, 2), normal(4, 1, 3, 2, draw=1)
         together = Prediction(x_t, level, **{says: value})
         for i in range(4):
             one = Prediction(x_t[i : i + 1], level[i], **{says: value[i : i + 1]})
-            for name in (*SAYS, "score"):
+            for name in NAMES:
                 assert error(getattr(together, name)[i : i + 1], getattr(one, name)) < 1e-14
 
     def test_where_all_is_noise(self):
