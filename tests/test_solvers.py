@@ -2,7 +2,7 @@
 
 import math
 from functools import cache
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -423,7 +423,7 @@ def test_the_cosine_grid_is_even_in_the_schedules_own_time():
 def test_a_plan_is_the_cheapest_of_all_ways():
     "Every way through the levels, one by one; the cost of a step by the exact flow."
     x = torch.linspace(-2, 2, 16, dtype=F64)[:, None]
-    levels = even_grid(-6, 6, 12).tolist()
+    levels = even_grid(-6, 3, 9).tolist()  # x still moves in the last of these
     truth = quantile_flow(TWO, x, levels[0], levels[-1])
 
     def cost(i, j):
@@ -435,14 +435,15 @@ def test_a_plan_is_the_cheapest_of_all_ways():
         (a, s), (a_next, s_next), x0 = scales(here), scales(there), TWO.denoise(y, here)
         return a_next * x0 + s_next * (y - a * x0) / s
 
-    costs = {(i, j): cost(i, j) for j in range(13) for i in range(j)}
-    ways = [(0, i, j, 12) for i in range(1, 12) for j in range(i + 1, 12)]
+    costs = {(i, j): cost(i, j) for j in range(10) for i in range(j)}
     of_way = lambda way: sum(costs[step] for step in pairwise(way))
-    best = min(of_way(way) for way in ways)
-    got = [levels.index(v) for v in planned_grid(TWO, x, levels, 3).tolist()]
-    assert of_way(got) < best * (1 + 1e-2)  # rk4 between levels is right to that
-    assert planned_grid(TWO, x, levels, 1).tolist() == [-6.0, 6.0]
-    assert planned_grid(TWO, x, levels, 12).tolist() == levels
+    for n in (3, 5, 6):
+        best = min(of_way((0, *way, 9)) for way in combinations(range(1, 9), n - 1))
+        got = [levels.index(v) for v in planned_grid(TWO, x, levels, n).tolist()]
+        assert len(got) == n + 1
+        assert of_way(got) < best * (1 + 1e-2)  # rk4 between levels is right to that
+    assert planned_grid(TWO, x, levels, 1).tolist() == [-6.0, 3.0]
+    assert planned_grid(TWO, x, levels, 9).tolist() == levels
 
 
 def test_plans_pay():
@@ -471,6 +472,19 @@ def test_a_grid_is_polished_by_the_power_that_is_asked_for():
         assert far(grid).pow(power).mean() < far(even).pow(power).mean()
     assert far(grids[6]).max() < far(grids[0.5]).max()  # a high power minds the farthest
     assert far(grids[0.5]).median() < far(grids[6]).median()
+
+
+@pytest.mark.parametrize("level", [-1.5, 0.5, 3.0])
+def test_the_last_level_before_the_data_moves_either_way(level):
+    "To the best of 110 levels, one by one, which lies above the first of these and below the others."
+    x = torch.linspace(-2, 2, 21, dtype=F64)[:, None]
+    truth = solve(TWO, x, [*even_grid(-6, level, 200).tolist(), INF], "rk4")
+    off = lambda v: (solve(TWO, x, [-6.0, v, INF], "ddim") - truth).square().mean().item()
+    tried = torch.linspace(-5.9, 5, 110, dtype=F64).tolist()
+    best = min(tried, key=off)
+    _, came, _ = polished_grid(TWO, x, [-6.0, level, INF], "ddim", rounds=8).tolist()
+    assert off(level) > 1.5 * off(best) and off(came) < 1.1 * off(best)
+    assert (came > level) == (best > level) == (level == -1.5)
 
 
 def test_plans_to_the_data_themselves_and_of_pictures():
