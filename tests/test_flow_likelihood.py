@@ -3,6 +3,7 @@
 import math
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import avg_pool2d
@@ -16,7 +17,7 @@ from diffusion_math import (
     linear_schedule,
     log_prob_by_flow,
 )  # fmt: skip
-from diffusion_math.flow_likelihood import divergence
+from diffusion_math.flow_likelihood import allowed, divergence
 from diffusion_math.slopes import trace_jacobian
 from tests.truth import seed
 
@@ -119,10 +120,10 @@ def test_a_network_comes_back_soon_and_a_limit_stops_what_does_not():
     assert cut.error.isinf().all() and cut.log_prob.isfinite().all() and 50 <= cut.calls < 70
 
 
-@pytest.mark.parametrize("says", ["eps", "x0", "v"])
-def test_a_network_is_asked_at_no_level_that_it_was_not_trained_for(says):
+@pytest.mark.parametrize("says, T", [("eps", 50), ("x0", 50), ("v", 50), ("v", 2)])
+def test_a_network_is_asked_at_no_level_that_it_was_not_trained_for(says, T):
     "Whatever it says beyond t = 1 and T; an exact law is asked from end to end."
-    q, asked = ForwardProcess(linear_schedule(50)), []
+    q, asked = ForwardProcess(linear_schedule(T)), []
 
     def network(x, level):
         asked.append(level.aminmax())
@@ -140,7 +141,8 @@ def test_a_network_is_asked_at_no_level_that_it_was_not_trained_for(says):
 
 def test_a_bar_is_shown(capsys):
     log_prob_by_flow(TWO, torch.zeros(1, 1, dtype=f64), tolerance=1e-2, second=False, progress=True)
-    assert "log SNR" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "log SNR" in shown and "100%" in shown.splitlines()[-1]
 
 
 @pytest.mark.parametrize("level", [-80.0, 0.0, 40.0, 80.0])
@@ -173,6 +175,32 @@ def test_random_signs_are_unbiased_and_state_their_error():
         for _ in range(2)
     )
     assert torch.equal(alone.log_prob, again.log_prob) and alone.stderr.isnan().all()
+
+
+def test_the_error_of_random_signs_is_how_far_apart_they_lead():
+    "One point 200 times, four draws of signs for each: the spread of the 200 means is what each states of itself."
+    n, k = 200, 4
+    y = torch.tensor([[0.2, -0.4]], dtype=f64).expand(n, 2)
+    ours = log_prob_by_flow(
+        PLANE.denoise, y, probes=k, tolerance=1e-4, second=False, generator=seed()
+    )
+    off, stated = ours.log_prob - PLANE.log_prob(y), ours.stderr.square().mean()
+    assert off.mean().abs() < 5 * off.std() / n**0.5 + 1e-3
+    # a variance of m draws has a relative error of (2 / (m - 1))^(1/2) at most, for those of coins have shorter tails
+    assert abs(off.var() / stated - 1) < 5 * (2 / n + 2 / (k - 1) / n) ** 0.5
+
+
+def test_one_x_that_is_off_by_its_tolerance_fills_the_integrators_norm():
+    "DOP853 keeps the root of the mean square of error / allowed below 1, over all the numbers that it carries."
+    b, d, k, level, tolerance = 3, 4, 2, 1.3, 1e-4
+    atol = allowed(torch.zeros(b, d), k * b, level, tolerance)
+    noise = (1 / (1 + math.exp(level))) ** 0.5
+    in_x, in_trace = np.zeros(len(atol)), np.zeros(len(atol))
+    in_x[d : 2 * d] = tolerance * noise  # the second x, in each of its numbers
+    in_trace[b * d + 1 :: b] = tolerance * d  # and its traces, d nats each
+    assert len(atol) == b * d + k * b and np.count_nonzero(in_trace) == k
+    for off in (in_x, in_trace):
+        assert ((off / atol) ** 2).mean() ** 0.5 == pytest.approx(1, rel=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, f64])
