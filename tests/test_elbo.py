@@ -253,9 +253,9 @@ def test_every_term_is_recomputed_from_the_same_draws_with_torch_distributions(e
 
 def test_bits_per_dim_is_total_over_dims_and_log_2():
     q = ForwardProcess(linear_schedule(5))
-    got = elbo(q, Fixed(q), torch.randn(4, 1, 7, 3, dtype=F64))
-    assert got.dims == 21 and torch.allclose(
-        got.bits_per_dim, got.total / 21 / math.log(2), rtol=1e-15
+    got = elbo(q, Fixed(q), torch.randn(4, 2, 7, 3, dtype=F64))
+    assert got.dims == 42 and torch.allclose(
+        got.bits_per_dim, got.total / 42 / math.log(2), rtol=1e-15
     )
 
 

@@ -69,6 +69,10 @@ def test_it_warns_where_the_tolerance_was_not_met():
         warnings.simplefilter("error")
         log_prob_by_flow(TWO, x, tolerance=1e-5, second=False)
         log_prob_by_flow(PLANE, torch.zeros(1, 2, dtype=f64), tolerance=1e-4)
+        # error's share is of d + |log p|, never of d + log p, which is next to nothing here
+        bell = GaussianMixture([1.0], torch.zeros(1, 1, dtype=f64), torch.ones(1, dtype=f64))
+        x = torch.tensor([[(2 * (1 - 1e-3) - math.log(2 * math.pi)) ** 0.5]], dtype=f64)
+        assert (1 + log_prob_by_flow(bell, x, tolerance=1e-4).log_prob).abs() < 2e-3
 
 
 @pytest.mark.parametrize("var", [1e-6, 1e-10, 1e-12])
