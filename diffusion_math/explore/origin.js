@@ -186,7 +186,7 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Where from, and one step back",
     task: "Put the mean of the weights where no start ever was. Which bell comes of it, and at which {t} does it fit?",
-    answer: "The mean is an average, and an average need not be a likely value: there the green bell lies across bells on both of its sides. At small {t} one narrow hump of the weights is left, so all bells stand almost in one place, and the green one fits them.",
+    answer: "The mean is an average, and an average need not be a likely value: there the green bell lies across bells on both of its sides. At small {t} one narrow hump of the weights is left nearly everywhere, so all bells stand almost in one place, and the green one fits them.",
     traits: ["x", "t"],
   });
   const now = computation(model);
