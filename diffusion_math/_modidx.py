@@ -596,6 +596,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                  'diffusion_math/reverse.py'),
                                         'diffusion_math.reverse.ExactReverse.__init__': ( 'reverse_process.html#exactreverse.__init__',
                                                                                           'diffusion_math/reverse.py'),
+                                        'diffusion_math.reverse.ExactReverse.finer': ( 'reverse_process.html#exactreverse.finer',
+                                                                                       'diffusion_math/reverse.py'),
                                         'diffusion_math.reverse.ExactReverse.like': ( 'reverse_process.html#exactreverse.like',
                                                                                       'diffusion_math/reverse.py'),
                                         'diffusion_math.reverse.ExactReverse.step': ( 'reverse_process.html#exactreverse.step',

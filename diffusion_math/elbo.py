@@ -167,7 +167,8 @@ def elbo(
     Every KL is in closed form; x_t is drawn n times a term, anew for each. So every number is unbiased: one draw of the
     total may lie below -log p(x_0), its expectation does not. decoder(x_1) returns an object with log_prob(x0) -> (b,);
     without one it is p.step(x_1, 1), whose variance must not be 0. Costs n T rows of p.step a datum, in pieces that fit
-    into memory; what p.given told, one for each x0, goes with its rows, in decoder=p.decode too. No gradients are kept
+    into memory; what p.given told, one for each x0, goes with its rows, in decoder=p.decode too. The KLs of steps are
+    taken in float64 where p.finer says so, as DDPM's and ExactReverse's do. No gradients are kept
     unless grad=True, and then those of all pieces are. ValueError, TypeError: arguments that don't fit, an x0 that is
     not finite.
     """
@@ -191,7 +192,8 @@ def all_terms(
 ) -> tuple[Each, Tensor, Tensor]:
     "L_T, and the costs that L_0 and the L_{t-1} are means of; noised(first, last) yields i, x_t, t of rows of x_0's i."
     prior = Gaussian.kl.body(ForwardProcess.marginal.body(q, x0, q.T), p.prior(x0))
-    of, (fine, kind) = partial(at_rows, b=len(x0)), p.finer(x0)
+    of = partial(at_rows, b=len(x0))
+    fine, kind = p.finer(x0)  # the means of a KL nearly agree: in float64 where p can
     last = [last_cost(of(p, i), of(decoder, i), x0[i], x_1) for i, x_1, _ in noised(1, 1)]
     x = x0.to(kind)
     steps = [step_cost(q, of(fine, i), x[i], x_t.to(kind), t) for i, x_t, t in noised(2, q.T)]

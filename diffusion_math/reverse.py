@@ -116,5 +116,9 @@ class ExactReverse(ReverseProcess):
         mean, var = self.distribution.denoise_moments(x_t, self.q.tables.log_snr(x_t, t))
         return Gaussian.made(a * mean + b * x_t, v + a.square() * var)
 
+    def finer(self, x: Batch) -> tuple["ExactReverse", torch.dtype]:
+        "Itself, to be asked in float64 where the device has it."
+        return self, checks.finest(x.device)
+
     def like(self) -> Tensor:
         return getattr(self.distribution, "means", super().like())

@@ -526,6 +526,7 @@ TRUSTED = {
     "DDPM.changed",
     "DDPM.finer",  # of a bound that has looked at x
     "ReverseProcess.finer",
+    "ExactReverse.finer",
     "Mixture.to",
 }  # of what whoever calls it has checked
 OWN_TESTS = {

@@ -53,8 +53,8 @@ def _sent(solver: solvers.Solver) -> dict[str, Any]:
     }
 
 
-def _plans_of(plans: Sequence[solvers.Grid]) -> list[list[float]]:
-    "plans as lists of numbers, the shortest first."
+def _plans_of(plans: Sequence[Any]) -> list[list[float]]:
+    "plans, grids as solve takes them, as lists of numbers, the shortest first."
     grids = checks.listed("plans", plans, "grids")
     found = [solvers.log_snrs(f"plans[{i}]", one) for i, one in enumerate(grids)]
     for i, (first, *_, last) in enumerate(found):

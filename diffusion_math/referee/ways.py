@@ -288,6 +288,8 @@ def fixed_stride(n: Step) -> Tensor:
     return ddim_mean(n.to(n.tape.near(n.i, -(len(n.tape.table) // len(n.tape)))))
 
 
+# The first row that fits is named. Each is walked in tests/referee/loops.py, WRONG; what is seen without a rule of a
+# step stands in NAMED of sampler.py.
 SLIPS: tuple[Slip, ...] = slips(
     ("DDIM without its noise", ROOT + "the noise is missing, so x0 alone is handed on.", single(lambda n: n.a_next * n.x0),
      "jsboige/CoursIA#16158"),

@@ -46,7 +46,7 @@ def test_each_of_our_solvers_is_known_by_its_own_row_and_walks_it(name):
     named = [
         row.name for row in RIGHT if any(explains(way, one, two) is not None for way in row.makes)
     ]
-    assert named, name
+    assert named, f"add the step of {name} to RIGHT in referee/ways.py"
 
 
 @pytest.mark.parametrize(
