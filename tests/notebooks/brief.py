@@ -115,7 +115,8 @@ BRIEF = {
     "08_recap.ipynb": {
         '"ddpm_mnist").respace(100)': '"ddpm_mnist").respace(20)',
         "randn(2000, 1, 28, 28,": "randn(500, 1, 28, 28,",
-        "(4000, 1, generator=dice": "(1000, 1, generator=dice",
+        "by(exact), torch.randn(4000, 1,": "by(exact), torch.randn(1000, 1,",
+        "walk(learned, torch.randn(4000, 1,": "walk(learned, torch.randn(1000, 1,",
         "exact.sample(4000,": "exact.sample(1000,",
         "nature.sample(4000, gen)": "nature.sample(1000, gen)",
     },
@@ -138,7 +139,7 @@ BRIEF = {
         "most = 200\n": "most = 40\n",
         "for T in (50, 100, most)}": "for T in (10, 20, most)}",
         "by_dice(50, seed=2)": "by_dice(20, seed=2)",
-        'rows["1000 steps"]': 'rows["60 steps"]',
+        'else "1000 steps"': 'else "60 steps"',
         "for k in range(10))}": "for k in range(8))}",
         "(5, 10, 20, 80, 2560)": "(5, 10, 20, 80, 640)",
         "λ, n = 0.5, 2_000_000": "λ, n = 0.5, 1_000_000",
