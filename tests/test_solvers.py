@@ -473,17 +473,17 @@ def test_a_grid_is_polished_by_the_power_that_is_asked_for():
     assert far(grids[0.5]).median() < far(grids[6]).median()
 
 
-@pytest.mark.parametrize("level", [-1.5, 0.5, 3.0])
+@pytest.mark.parametrize("level", [-4.5, -1.5, 0.5, 3.0])
 def test_the_last_level_before_the_data_moves_either_way(level):
-    "To the best of 110 levels, one by one, which lies above the first of these and below the others."
+    "To the best of 110 levels, one by one, which lies above the first two of these and below the others."
     x = torch.linspace(-2, 2, 21, dtype=F64)[:, None]
-    truth = solve(TWO, x, [*even_grid(-6, level, 200).tolist(), INF], "rk4")
+    truth = quantile_flow(TWO, x, -6.0, INF)
     off = lambda v: (solve(TWO, x, [-6.0, v, INF], "ddim") - truth).square().mean().item()
     tried = torch.linspace(-5.9, 5, 110, dtype=F64).tolist()
     best = min(tried, key=off)
     _, came, _ = polished_grid(TWO, x, [-6.0, level, INF], "ddim", rounds=8).tolist()
-    assert off(level) > 1.5 * off(best) and off(came) < 1.1 * off(best)
-    assert (came > level) == (best > level) == (level == -1.5)
+    assert off(level) > 1.3 * off(best) and off(came) < 1.1 * off(best)
+    assert (came > level) == (best > level) == (level < -1)
 
 
 def test_plans_to_the_data_themselves_and_of_pictures():
@@ -493,7 +493,7 @@ def test_plans_to_the_data_themselves_and_of_pictures():
     plan = planned_grid(law, x, levels, 4)
     assert plan[0] == -6 and plan[-1] == INF and len(plan) == 5 and plan.dtype == F64
     polished = polished_grid(law, x, plan, "2m", rounds=2, fine=40)
-    truth = solve(law, x, [*even_grid(-6, plan[-2].item(), 40).tolist(), INF], "rk4")
+    truth = solve(law, x, [*even_grid(-6, 9, 40).tolist(), INF], "rk4")
     before, after = ((solve(law, x, g, "2m") - truth).square().mean() for g in (plan, polished))
     assert after <= before and polished[-1] == INF and (polished.diff() > 0).all()
 
