@@ -614,13 +614,19 @@ def test_braces_norms_and_bars_are_set_as_they_were_made(
             assert max(off_by_style(page, alone, i) for i in places) > STRAY
 
 
+RESTS = """() => {
+    const { y } = document.getElementById('e3-9').getBoundingClientRect();
+    window.rests = 0 <= y && y < 900 ? (window.rests ?? 0) + 1 : 0;
+    return window.rests > 30;
+}"""
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_link_leads_to_its_place_also_past_explorables_that_come_alive(open_, width):
     page = open_(f"{CHAPTER}#e3-9", width=width)
     page.evaluate("course.live()")
     page.wait_for_function("!document.querySelector('[data-place] > img:not(.still)')")
-    page.wait_for_timeout(500)
-    assert 0 <= page.locator("#e3-9").bounding_box()["y"] < 900
+    page.wait_for_function(RESTS)  # within 30 s, however busy the machine is
 
 
 @pytest.mark.parametrize(
