@@ -493,7 +493,8 @@ def test_prose_in_jupyterlab_has_lines_that_one_can_read(wide, tmp_path, browser
                 # as soon as JupyterLab has laid out its panels
                 page.wait_for_function(
                     "([low, high]) => {"
-                    "    const all = [...document.querySelectorAll('.jp-MarkdownOutput > p')];"
+                    "    const all = [...document.querySelectorAll('.jp-MarkdownOutput > p')]"
+                    "        .filter((p) => !/[$\\\\]/.test(p.textContent) && !p.querySelector('mjx-container'));"
                     "    if (!all.length) return false;"
                     "    const longest = all.reduce((a, b) => (a.textContent.length > b.textContent.length ? a : b));"
                     f"    const letters = ({LETTERS})(longest);"
