@@ -38,7 +38,7 @@ WORDED = """h => document.querySelectorAll('[data-widget]').forEach(e => {
     e.append(words);
 })"""
 TALL = 28  # pixels of that line
-UNSEEN = 8  # of 255 grey levels
+UNSEEN = 12  # of 255 levels, in a few dots at an edge
 INSIDE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
 # What an explorable wants to be shown as, if that is not how it begins: values of its traits, in `_still`, less those that
 # would show what its task asks first. One that trains a network says how many steps were taken.
@@ -118,7 +118,7 @@ def marked(png: bytes, mark: str, line: int = 0) -> bytes:
     from PIL.PngImagePlugin import PngInfo
 
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    few = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE, kmeans=3)
     off = np.abs(np.asarray(few.convert("RGB"), int) - np.asarray(image, int)).max()
     file, text = io.BytesIO(), PngInfo()
     text.add_text(MARK, mark)

@@ -30,9 +30,10 @@ def _drawn(fig: Any, dpi: int = DPI) -> Any:
 
 
 def _file(fig: Any) -> bytes:
-    "`fig` as the bytes of a WebP file, each pixel as it was drawn."
+    "`fig` as the bytes of a WebP file, each channel in 51 levels, within 2 of 255, which stores a quarter less."
     file = io.BytesIO()
-    _drawn(fig).save(file, "WEBP", lossless=True, quality=80)
+    coarse = _drawn(fig).point([(level + 2) // 5 * 5 for level in range(256)] * 3)
+    coarse.save(file, "WEBP", lossless=True, quality=80)
     return file.getvalue()
 
 

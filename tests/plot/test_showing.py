@@ -1,4 +1,4 @@
-"A picture carries its words, is kept to the pixel, and leaves no trace."
+"A picture carries its words, is kept as an eye sees it, and leaves no trace."
 
 import base64
 import io
@@ -178,7 +178,7 @@ def test_the_same_picture_is_the_same_bytes(outputs):
 
 
 @pytest.mark.parametrize("many", [False, True])
-def test_a_picture_is_kept_to_the_pixel(many, outputs):
+def test_a_picture_is_kept_to_two_of_255_levels(many, outputs):
     fig, ax = plot.figure(width=3.0, height=2.0)
     if many:  # a heat map, with transparent lines over it
         ax.imshow(np.random.default_rng(0).random((30, 40)), cmap="viridis")
@@ -190,7 +190,10 @@ def test_a_picture_is_kept_to_the_pixel(many, outputs):
     want = drawn(fig)
     assert (len(np.unique(want.reshape(-1, 3), axis=0)) > 256) == many
     plot.show(fig, "a picture")
-    assert np.array_equal(parts(outputs[0])[1], want)
+    kept = parts(outputs[0])[1]
+    assert np.abs(kept - want).max() <= 2 and np.array_equal(
+        kept[want % 5 == 0], want[want % 5 == 0]
+    )
 
 
 CALLS = {
