@@ -328,6 +328,15 @@ def in_the_page(row: dict) -> tuple[float, float]:
     return of["a step"], of["a digit in 20 calls, ms"]
 
 
+LONG = {"00_the_hour": 240, "06_ddpm": 360}  # CPU seconds of what trains; another chapter has 60
+
+
+def too_long(row: dict) -> list[str]:
+    "The chapters that take more CPU seconds than they should, or fail."
+    chapters = [f for f in row["figures"] if f["case"] == "chapters" and f["who"] != "total"]
+    return [f["who"] for f in chapters if not (f["value"] or 1e9) <= LONG.get(f["who"], 60)]
+
+
 MET: dict[str, Callable[[dict], bool]] = {  # the targets, as what decides them
     "imports": within(1.1),
     "noising": lambda row: within(1.15)(row) and ahead(row),
@@ -341,6 +350,7 @@ MET: dict[str, Callable[[dict], bool]] = {  # the targets, as what decides them
     "estimator": lambda row: all(of_case(row, case)[0]["value"] < 1 for case in cases(row)),
     "slider": ahead,
     "page": lambda row: in_the_page(row)[0] <= 2 and in_the_page(row)[1] <= 250,
+    "course": lambda row: not too_long(row),
 }
 
 
@@ -361,6 +371,10 @@ def finding(name: str, row: dict) -> str:
     if name == "page":
         step, digit = map(number, in_the_page(row))
         return f"A step costs {step} of torch's, a digit {digit} ms."
+    if name == "course":
+        of = {f["case"]: f["value"] for f in row["figures"] if f["who"] == "total"}
+        over = ", ".join(too_long(row)) or "none"
+        return f"All chapters {of['chapters']:.0f}, the workshop {of['workshop']:.0f}; longer than that: {over}."
     if (note := row.get("note", "")).startswith(("Ours is the nearest", "Of walks")):
         return note.partition(". ")[0].rstrip(".") + "."
     said, both = [], [of_case(row, case) for case in cases(row)]
