@@ -108,8 +108,6 @@ BRIEF = {
         "cooling, again = torch.linspace(-7, 6, 40,": "cooling, again = torch.linspace(-7, 6, 30,",
         "level, new = 0.0, images[:100]": "level, new = 0.0, images[:50]",
         "s * torch.randn(100, 1, 28, 28,": "s * torch.randn(50, 1, 28, 28,",
-        "begin, 0.012, 50, temp": "begin, 0.012, 30, temp",
-        "begin, 0.002, 60, gen": "begin, 0.002, 40, gen",
         "draws = gaussians.sample(200, dice)": "draws = gaussians.sample(60, dice)",
     },
     "08_recap.ipynb": {
