@@ -54,6 +54,10 @@ class RoadExplorer(BellsExplorable):
     walked = traitlets.List(traitlets.Unicode()).tag(sync=True)
     t = Whole(2, _T)
     _eps = traitlets.List().tag(sync=True)
+    # all three ways to x_{t-1}
+    _still = traitlets.Dict({"walked": ["data", "jump", "before", "posterior", "guess", "p"]}).tag(
+        sync=True
+    )
 
     def __init__(
         self,
