@@ -94,7 +94,7 @@ def classified(
 
 # %% ../nbs/15_guidance.ipynb #15src009
 NO_GUIDANCE = MappingProxyType(
-    {  # what a paper writes where the network does as it is told, and no more
+    {  # what a paper writes where the class counts once, as in Bayes' rule: no guidance, on a model that was told
         "Dhariwal & Nichol 2021 (unconditional)": 1.0,
         "Dhariwal & Nichol 2021 (conditional)": 0.0,
         "Ho & Salimans 2022": 0.0,
@@ -114,7 +114,8 @@ def guidance_weight(value: Weight, paper: Paper) -> float:
 
     Ho & Salimans write w where others write 1 + w: guidance_weight(3, "Ho & Salimans 2022") is 4. diffusers'
     guidance_scale is Imagen's w above 1. Most of its pipelines take 1 or less as no guidance, w = 1, where this still
-    counts as Imagen does; and they mix nothing where a distilled network takes the scale as an input.
+    counts as Imagen does; and they mix nothing where a distilled network takes the scale as an input. On a model
+    that was not told, Dhariwal & Nichol's 1 is Bayes' rule, and their 0 ignores the class.
 
     paper: a name in NO_GUIDANCE. ValueError: another name, or a value beyond a million.
     """
