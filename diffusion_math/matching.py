@@ -83,7 +83,8 @@ class FlowMatching(nn.Module):
         p = DDPM(m, q, event_shape, predicts="x0")     # to be bounded: elbo(q, p, x0)
 
     noise_at=1: x_t = (1 - t) x0 + t eps [Liu et al. 2023, turned round; Esser et al. 2024]. noise_at=0: the network's
-    own clock runs the other way [Lipman et al. 2023], so it is told 1 - t, and says x0 - eps. t in float32 at least.
+    own clock runs the other way [Lipman et al. 2023, with their sigma_min = 0], so it is told 1 - t, and says x0 - eps. t in
+    float32 at least.
     """
 
     def __init__(self, network: Callable, noise_at: int = 1):
