@@ -639,6 +639,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                          'diffusion_math/solvers.py'),
                                         'diffusion_math.solvers.Solver.calls': ('solvers.html#solver.calls', 'diffusion_math/solvers.py'),
                                         'diffusion_math.solvers.a_and_s': ('solvers.html#a_and_s', 'diffusion_math/solvers.py'),
+                                        'diffusion_math.solvers.answered': ('solvers.html#answered', 'diffusion_math/solvers.py'),
                                         'diffusion_math.solvers.closed': ('solvers.html#closed', 'diffusion_math/solvers.py'),
                                         'diffusion_math.solvers.cosine_grid': ('solvers.html#cosine_grid', 'diffusion_math/solvers.py'),
                                         'diffusion_math.solvers.crowd': ('solvers.html#crowd', 'diffusion_math/solvers.py'),

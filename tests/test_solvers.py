@@ -629,6 +629,11 @@ def test_weights_that_do_not_sum_to_1_are_refused(name):
     for rows in (((1.0,), (2.0, 1.0)), ((1.0,), (NAN, 1.0)), ((1.0,), (1.0,)), ((),)):
         with pytest.raises(ValueError, match="row . must give . weights that sum to 1"):
             fixed(*rows)
+    for rows in ((1.0,), ("a", "b"), ((1.0,), None)):
+        with pytest.raises(TypeError, match="row . must be a list of numbers"):
+            fixed(*rows)
+    with pytest.raises(ValueError, match="rows must be one or more"):
+        fixed()
     with pytest.raises(ValueError, match="stages, row 1, must give 1 weights"):
         Solver("mine", 2, stages=((0.5, (0.5,)),))
     with pytest.raises(ValueError, match="stages: a place"):

@@ -60,6 +60,8 @@ CALLS = [
     (solvers.draw, dict(p=(P, DENOISER), n=(2, COUNT[:5]), steps=(2, COUNT), solver=("2m", SOLVER),
      grid=([0.0, 1.0], tuple(v for v in GRID if v is not None)), generator=(None, RANDOM), progress=(False, FLAG),
      trajectory=(False, FLAG), like=(X, (*ANY, "3", 2.5)))),
+    (solvers.fitted, dict(nodes=([0.0, -1.0], (*ANY, "3", 2.5, None, [], [1.0, 1.0], [0.0, NAN], ["a", "b"])), h=(0.5,
+     (*ANY, "3", NAN, INF, None)))),
     (solvers.even_grid, dict(start=(-1.0, END), end=(1.0, END), steps=(2, COUNT), clean=(True, FLAG))),
     (solvers.karras_grid, dict(start=(-1.0, END), end=(1.0, END), steps=(2, COUNT), rho=(7.0, (*NUMBER, 0.0)),
      clean=(True, FLAG))),
@@ -127,7 +129,7 @@ def test_every_public_function_of_part_two_is_asked():
     rooms = (sde, solvers, matching, guidance, flow_likelihood, area, convert)
     public = {n for room in rooms for n in room.__all__} | {"flow", "velocity", "quantile_flow"}
     data = {"SOLVERS", "NO_GUIDANCE", "FlowLogProb"}
-    own = {"Solver", "Foreign", "from_diffusers"}  # asked in their own tests
+    own = {"Solver", "fixed", "Foreign", "from_diffusers"}  # asked in their own tests
     assert {f.__name__ for f, _ in CALLS} == public - data - own
     for f, args in CALLS:
         missing = set(inspect.signature(f).parameters) - set(args) - {"decoder", "cond"}
