@@ -263,7 +263,6 @@ BRIEF = {
         'digits("test")[:8]': 'digits("test")[:2]',
         "torch.randn(72, 1, 28, 28, generator=gen)": "torch.randn(2, 1, 28, 28, generator=gen)",
         "path[-1], v, then, 30))": "path[-1], v, then, 8))",
-        "ours[256][i - 1], 50, ())": "ours[256][i - 1], 5, ())",
         "early = (50, 100, 200)": "early = (10, 25, 50)",
         "(50, 200, 600, 1000, 1500)": "(10, 25, 25, 50, 50)",
         "long = {16: 400, 64: 1500, 256: 1000}": "long = {16: 50, 64: 50, 256: 50}",
