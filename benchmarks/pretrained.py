@@ -1,7 +1,7 @@
 """Train the models that ship with the package on the full MNIST.
 
     python benchmarks/pretrained.py ddpm_mnist_bits --data DIR     # the likelihood model: an hour or two on one core
-    python benchmarks/pretrained.py ddpm_mnist --data DIR          # the model for pictures: about two hours
+    python benchmarks/pretrained.py ddpm_mnist --data DIR          # the model for pictures: nearly three hours
 
 DIR holds torchvision's MNIST. The run keeps its checkpoints under --runs and goes on
 from them when it is started again. At the end the weights are written to diffusion_math/assets in half precision.
