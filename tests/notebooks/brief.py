@@ -69,6 +69,7 @@ BRIEF = {
     },
     "06_ddpm.ipynb": {
         "steps = 1500\n": "steps = 30\n",
+        "torch.logspace(math.log10(2), 3, 24)": "torch.logspace(math.log10(2), 3, 6)",
         "network=early), q.schedule, 10, seed(3))": "network=early), q.schedule, 3, seed(3))",
         "clean, guessed, off = test[:200],": "clean, guessed, off = test[:50],",
         "steps=steps, batch=32, ema=0.99,": "steps=steps, batch=8, ema=0.99,",
