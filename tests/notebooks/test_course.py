@@ -20,7 +20,7 @@ NUMBERED = sorted(
 )
 EXERCISES = [(name, cell) for name in CHAPTERS for cell in read(name).code
              if "exercise" in cell["metadata"].get("tags", ())]  # fmt: skip
-TWO_SITTINGS = "03 04 05 07 08 09 10 12 13 14 16".split()  # each is still longer than one sitting
+TWO_SITTINGS = "03 05 07 08 09 12 16".split()  # each is still longer than one sitting
 PATH = re.compile(r"\*Pictures only:\* ((?:\d+\.\d+(?:, )?)+) \(about (\d+) minutes\)\.")
 
 
