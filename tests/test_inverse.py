@@ -477,6 +477,29 @@ def test_the_mean_weight_is_the_evidence_of_a_chain_known_in_closed_form(n, assu
     assert ((out.ess >= 1 / n - 1e-9) & (out.ess <= 1 + 1e-9)).all()
 
 
+@pytest.mark.parametrize("assume", ["point", "unit"])
+def test_particles_take_the_walk_s_steps_with_y_and_weigh_what_differs(assume):
+    "Two steps without resampling: the draws are walk's with the same dice, the evidence the mean of its weights."
+    law, measure = law_of("full")[0], Measurement(seen("matrix"), 3.0)
+    y, x, levels = normal(2, gen=3), normal(12, 4), [-3.0, -1.0, 1.0]
+    out = particles(law, measure, y, x, -3.0, 1.0, 2, assume, seed(1))
+    led, gen, log_w = steered(law, measure, y, assume), seed(1), 0
+    for here, there in zip(levels[:-1], levels[1:], strict=True):
+        a, b = (torch.tensor(v, dtype=f64).sigmoid().sqrt() for v in (here, there))
+        keep = a / b
+        of_x0, of_x = b * (1 - keep**2) / (1 - a**2), keep * (1 - b**2) / (1 - a**2)
+        var = (1 - b**2) / (1 - a**2) * (1 - keep**2)
+        after = walk(led, x, here, there, 1, 1.0, gen)
+        plain, pulled = (of_x0 * says(x, here) + of_x * x for says in (law.denoise, led))
+        log_w = log_w + ((after - pulled).square() - (after - plain).square()).sum(1) / (2 * var)
+        x = after
+    ends = law.denoise(x, levels[-1])
+    assert out.ess.min() > 0.5 and log_w.std() > 1e-4
+    assert (torch.cdist(out.draws, ends).min(1).values < 1e-6).all()
+    due = (log_w + measure.log_prob(y, ends)).logsumexp(0) - math.log(12)
+    assert abs(out.log_evidence - due) < 1e-6
+
+
 def test_particles_weigh_any_function_without_bias():
     "E[p_hat f(draws)] = E[f(x0) p(y | x0)] over the walk's own draws, of two humps."
     law = law_of("diagonal")[0]
