@@ -232,7 +232,7 @@ BRIEF = {
         "def hears(seed, rounds=4000)": "def hears(seed, rounds=20)",
         "x0, t, x_t = noised(40_000)": "x0, t, x_t = noised(2_000)",
         "for _ in range(1500):": "for _ in range(300):",
-        "def trained(seed, left=False, rounds=2000)": "def trained(seed, left=False, rounds=50)",
+        "def trained(seed, left=False, rounds=2000, ": "def trained(seed, left=False, rounds=50, ",
         "text = language.sample(50_000, gen)": "text = language.sample(2_000, gen)",
         "** 4) for _ in range(20)]": "** 4) for _ in range(4)]",
         "unmask(denoiser, torch.zeros(500, 16, 27), 16,": "unmask(denoiser, torch.zeros(60, 16, 27), 16,",
@@ -243,7 +243,7 @@ BRIEF = {
         "fresh, calls = language.sample(1000, gen)": "fresh, calls = language.sample(200, gen)",
         "order = torch.rand(1000, 16,": "order = torch.rand(200, 16,",
         "blank = torch.zeros(500, 16, 27)": "blank = torch.zeros(60, 16, 27)",
-        "k, few = 32, fresh[:200]": "k, few = 4, fresh[:40]",
+        "k, few, own = 32, fresh[:200], []": "k, few, own = 4, fresh[:40], []",
     },
     "15b_more_slips.ipynb": {
         "def without_dice(share, steps=200)": "def without_dice(share, steps=100)",
