@@ -201,6 +201,7 @@ BRIEF = {
     "15_guidance.ipynb": {
         "one, start, end, 150).square()\n    claimed": "one, start, end, 60).square()\n    claimed",
         "flow(denoiser, z, -14.0, end, 100)": "flow(denoiser, z, -14.0, end, 40)",
+        "thrown(4.0, 1200)": "thrown(4.0, 600)",
         "static, -10.0, 6.0, 12) for w": "static, -10.0, 6.0, 6) for w",
         "flow(some, static, -10.0, 6.0, 12)": "flow(some, static, -10.0, 6.0, 6)",
         "kind), static, -10.0, 6.0, 12)": "kind), static, -10.0, 6.0, 6)",
