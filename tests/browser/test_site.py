@@ -515,6 +515,7 @@ def test_all_of_the_first_screen_is_on_it(open_):
         page = open_("index.html", width=width, reduced_motion="reduce")
         page.set_viewport_size({"width": width, "height": height})
         for name in (".tb-yours canvas", ".tb-back canvas", ".tb-t", "a.door:last-child"):
+            page.locator(name).wait_for()
             box = page.locator(name).bounding_box()
             assert box["y"] + box["height"] <= height, (name, width)
     page.set_viewport_size({"width": 1280, "height": 900})
