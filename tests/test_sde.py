@@ -1,11 +1,24 @@
 "The walk with dice: drift and dice, and the exponential step, against closed forms and the chains of Part I."
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from diffusion_math import DDPM, ForwardProcess, GaussianMixture, Schedule, flow, velocity, walk
+from diffusion_math import (
+    DDPM,
+    SOLVERS,
+    ForwardProcess,
+    GaussianMixture,
+    Schedule,
+    even_grid,
+    flow,
+    mean_and_stderr,
+    solve,
+    velocity,
+    walk,
+)
 from diffusion_math.sde import diffusion, drift
 from tests.truth import PLANE, TWO, Wrapped, error, seed, within
 
@@ -137,6 +150,19 @@ def test_small_steps_have_the_drift_and_the_dice_of_the_equation():
     draws = walk(PLANE, x.repeat(40_000, 1), 0.5, 0.5 + h, 1, 0.7, seed(10)).view(-1, 3, 2) - x
     within(draws, h * drift(PLANE, x, 0.5, 0.7))
     within((draws / h**0.5) ** 2, diffusion(x, 0.5, 0.7).expand(3, 2) ** 2, 5.5)
+
+
+@pytest.mark.parametrize("solver", ["2m", "3m"])
+def test_as_far_and_with_as_many_dice_as_it_takes(solver):
+    "One step from end to end, and all of its noise anew: up the guess is left, down nothing but noise."
+    x, dial = torch.randn(500, 2, dtype=F64), 1e6
+    most = replace(SOLVERS[solver], dial=dial)
+    for led in (walk, lambda f, x, a, b, n, dial, gen: solve(f, x, even_grid(a, b, n), most, gen)):
+        up = led(lambda x, _: torch.ones_like(x), x, -80.0, 80.0, 1, dial, seed(1))
+        assert (up - 1).abs().max() < 1e-15
+        down = led(lambda x, _: torch.ones_like(x), x, 80.0, -80.0, 2, dial, seed(2))
+        mean, error = mean_and_stderr(down.square().mean(1))
+        assert abs(mean - 1) < 5 * error
 
 
 def test_the_same_seed_the_same_walk_and_a_trajectory_is_all_of_it():

@@ -618,6 +618,17 @@ WRONG_WEIGHTS = {
 }
 
 
+@pytest.mark.parametrize("h", [-80.0, 1.0, 30.0, 36.0, 37.0, 80.0, 1e4, 8e7])
+def test_fitted_in_closed_form_however_long_the_step(h):
+    "By the moments of v = 1 - u under exp(-h v): the parabola through nodes 0, -1, -3, read there."
+    e = math.exp(-h) / -math.expm1(-h)
+    v1 = 1 / h - e
+    v2 = 2 / h * v1 - e
+    u1, u2 = 1 - v1, 1 - 2 * v1 + v2
+    due = ((u2 + 4 * u1 + 3) / 3, -(u2 + 3 * u1) / 2, (u2 + u1) / 6)
+    assert np.allclose(fitted.body((0.0, -1.0, -3.0), h), due, rtol=0, atol=1e-12)
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize("name", WRONG_WEIGHTS)
 def test_weights_that_do_not_sum_to_1_are_refused(name):
