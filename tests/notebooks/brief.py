@@ -21,7 +21,7 @@ BRIEF = {
     "01_data_distribution.ipynb": {
         "respace(50)": "respace(5)",
         "torch.arange(0.0005, 45, 0.001, dtype=f64)": "torch.arange(0.005, 45, 0.01, dtype=f64)",
-        "landing(2) / 0.001}": "landing(2) / 0.01}",
+        "landing(2) / 0.001,": "landing(2) / 0.01,",
         "drawn = q.sample(1000, gen)": "drawn = q.sample(200, gen)",
     },
     "04_reverse_process.ipynb": {
