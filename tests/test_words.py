@@ -265,10 +265,13 @@ def test_words_of_others(line, request):
 # what chapter 8b's card says of diffusers
 
 
-def test_ddim_keeps_the_old_noise_of_a_clipped_guess(diffusers):
-    scheduler = diffusers.DDIMScheduler()
+@pytest.mark.parametrize("clips", ["clip_sample", "thresholding"])
+def test_ddim_keeps_the_old_noise_of_a_clipped_guess(clips, diffusers):
+    options = {"clip_sample": False, "thresholding": False} | {clips: True}
+    # a threshold that is never above 1 clips as clip_sample does
+    scheduler = diffusers.DDIMScheduler(**options, sample_max_value=1.0)
     scheduler.set_timesteps(1000)
-    s, x_t = Q.schedule, noisy(300)[2]
+    s, x_t = Q.schedule, noisy(300)[2][:, :, None, None]
     eps = -4 * x_t
     x0 = ((x_t - s.noise_var[300].sqrt() * eps) / s.alpha_bar[300].sqrt()).clamp(-1, 1)
     again = (x_t - s.alpha_bar[300].sqrt() * x0) / s.noise_var[300].sqrt()
@@ -284,12 +287,32 @@ def test_ddim_keeps_the_old_noise_of_a_clipped_guess(diffusers):
 
 def test_fewer_training_steps_do_not_end_in_noise(diffusers):
     assert diffusers.DDPMScheduler(num_train_timesteps=100).alphas_cumprod[-1] > 0.3
-    scheduler = diffusers.DDPMScheduler(timestep_spacing="trailing")
-    scheduler.set_timesteps(100)
-    assert scheduler.alphas_cumprod[scheduler.timesteps[0]] < 1e-4
+    for spacing in ({}, {"timestep_spacing": "trailing"}):
+        scheduler = diffusers.DDPMScheduler(**spacing)
+        scheduler.set_timesteps(100)
+        assert scheduler.alphas_cumprod[scheduler.timesteps[0]] < 1e-4
 
 
 def test_one_minus_alpha_bar_is_subtracted_in_float32(diffusers):
     bar = diffusers.DDPMScheduler().alphas_cumprod
     off = ((1 - bar).double() / Q.schedule.noise_var[1:] - 1).abs()
     assert bar.dtype == torch.float32 and 1e-4 < off[:10].max() < 3e-4
+
+
+@pytest.mark.parametrize("kind", ["DDPMScheduler", "DDIMScheduler"])
+@pytest.mark.parametrize("dtype, none", [("float32", 0), ("float16", 2), ("bfloat16", 10)])
+def test_a_jump_subtracts_in_the_dtype_of_the_pictures(kind, dtype, none, diffusers):
+    scheduler, t = getattr(diffusers, kind)(), torch.arange(1000)
+    x0 = torch.ones(1000, 1, dtype=getattr(torch, dtype))
+    noise = torch.full_like(x0, 2)
+    # our t is theirs plus 1
+    assert torch.equal(scheduler.add_noise(0 * x0, noise, t)[:, 0] == 0, t < none)
+    assert torch.equal(scheduler.get_velocity(x0, noise, t)[:, 0] == 2, t < none)
+
+
+def test_their_first_entry_is_our_step_1_and_the_last_step_ends_at_the_guess(diffusers):
+    scheduler = diffusers.DDIMScheduler(clip_sample=False)
+    agree(Q.schedule.alpha_bar[1], scheduler.alphas_cumprod[0], tol=1e-6)
+    scheduler.set_timesteps(1000)
+    x0, eps, x_1 = noisy(1)
+    agree(x0, scheduler.step(eps, 0, x_1).prev_sample)
