@@ -186,7 +186,7 @@ function render({ model, el }) {
   const traits = Object.keys(LIMITS);
   const ui = explorable(model, el, {
     title: "Gaussian",
-    task: "Say first: does the cloud get wider or narrower along the first number when you turn {\u03c1} from 0 to 0.99? Then turn it.",
+    task: "Say first: does the cloud get wider or narrower along the first number when you turn {\u03c1} up to 0.99? Then turn it.",
     answer: "Neither. Along the first number its width is {σ₁}, whatever {ρ} is. What grows is how much the first number tells about the second, until at 0.99 the ellipse is almost a line.",
     traits,
     marks: { "μ": "middle", "μ₁": "middle", "μ₂": "middle", "Σ": "rings", ellipse: "rings", arrows: "axes", arrow: "axes", eigenvectors: "axes" },
