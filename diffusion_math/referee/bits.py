@@ -194,7 +194,7 @@ def bell(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 TANH = (
     "Phi by tanh is off by 10 % at -3 deviations. Use differences of torch.special.log_ndtr (8b.8)."
 )
-CLAMP = "A clamp at 1e-12 can never read more than 40 bits, so far out the number is no bound. Use log_ndtr (8b.8)."
+CLAMP = "A clamp at 1e-12 can never read more than 40 bits, so far out the number is not (5.31). Use log_ndtr (8b.8)."
 DECODER_SLIPS = slips(
     ("tanh for the normal CDF", TANH, *tuple(cdf_difference(tanh_cdf, low=v) for v in (1e-12, 1e-10, 1e-15, 1e-20))),
     ("a clamped difference", CLAMP,
