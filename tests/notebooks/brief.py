@@ -100,11 +100,10 @@ BRIEF = {
         "three_x0.repeat(60_000, 1), gen).view(60_000, 3)": "three_x0.repeat(20_000, 1), gen).view(20_000, 3)",
     },
     "07_score_matching.ipynb": {
-        "static = torch.randn(10, 1, 28, 28": "static = torch.randn(4, 1, 28, 28",
+        "static = torch.randn(20, 1, 28, 28": "static = torch.randn(8, 1, 28, 28",
         "hundred = torch.linspace(-5, 4, 100,": "hundred = torch.linspace(-5, 4, 60,",
         "step=0.2, n=3, generator=gen)\n# wipe": "step=0.2, n=2, generator=gen)\n# wipe",
         "short = p.respace(60)\n": "short = p.respace(10)\n",
-        "torch.randn(20, 1, 28, 28, generator=gen)])": "torch.randn(4, 1, 28, 28, generator=gen)])",
         "start = torch.randn(2000, 1,": "start = torch.randn(1000, 1,",
         "cooling, again = torch.linspace(-7, 6, 40,": "cooling, again = torch.linspace(-7, 6, 30,",
         "level, new = 0.0, images[:100]": "level, new = 0.0, images[:50]",
