@@ -23,6 +23,7 @@ BRIEF = {
         "torch.arange(0.0005, 45, 0.001, dtype=f64)": "torch.arange(0.005, 45, 0.01, dtype=f64)",
         "landing(2) / 0.001,": "landing(2) / 0.01,",
         "drawn = q.sample(1000, gen)": "drawn = q.sample(200, gen)",
+        "h, dots = 0.01, tries[:10_000]": "h, dots = 0.01, tries[:1_000]",
     },
     "04_reverse_process.ipynb": {
         "n = 60_000\n": "n = 10_000\n",
