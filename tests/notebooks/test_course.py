@@ -93,7 +93,9 @@ def pictures(chapter: str) -> set[str]:
         if cell["cell_type"] == "markdown":
             section = (re.findall(r"(?m)^## (\d+\.\d+)\b", cell["source"]) or [section])[-1]
         elif any(
-            "<img " in "".join(o.get("data", {}).get("text/html", "")) for o in cell["outputs"]
+            # a plot, or the stored picture of an explorable
+            "<img " in "".join(data.get("text/html", "")) or "image/png" in data
+            for data in (o.get("data", {}) for o in cell["outputs"])
         ):
             found.add(section)
     return found
