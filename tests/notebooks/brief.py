@@ -264,6 +264,7 @@ BRIEF = {
         "early = (50, 100, 200)": "early = (10, 25, 50)",
         "(50, 200, 600, 1000, 1500)": "(10, 25, 25, 50, 50)",
         "long = {16: 400, 64: 1500, 256: 1000}": "long = {16: 50, 64: 50, 256: 50}",
+        "for step in range(401)": "for step in range(26)",
     },
 }
 TRAINED = {
@@ -284,6 +285,8 @@ TRAINED = {
         'assert min(pairs[256, "network"]) > max(own[256, "network"])',
         "assert all(s[k][3] < min(s[k][0], s[k][4]) for _, s, _ in trained[256] for k in early)",
         "assert 4 * max(turned[16]) < min(turned[64]) <= max(turned[64]) < min(turned[256]) == math.inf",
+        "assert all(agreed[n][looks.index(75)] > agreed[n][-1] + 0.2 for n in (16, 64))",
+        "assert max(passes[16]) < min(passes[64])",
         'assert all(one > other for one, other in zip(own[256, "network"], most["network"]))',
     ],
 }
