@@ -319,9 +319,9 @@ def draw(
         draw(p, 16, steps=10)
 
     The steps are cosine_grid's, within p's own levels, from log SNR -8.8 (a noise of 80) if those reach further: with
-    "unipc2" the default that came out best in benchmarks/. The x_0 that the network says is clipped to [-1, 1] where
-    p.images. like: whose kind the draws are of; the network's without it. Else as solve. ValueError: p has no
-    event_shape, or says eps and steps are too long for it, see DDPM.sample.
+    "unipc2" the best, in the mean over three laws, of what was tried (benchmarks/TABLES.md). The x_0 that the network
+    says is clipped to [-1, 1] where p.images. like: whose kind the draws are of; the network's without it. Else as
+    solve. ValueError: p has no event_shape, or says eps and steps are too long for it, see DDPM.sample.
     """
     like = p.like() if like is None else like
     x = wide(like.new_empty((n, *checks.known_event(p.event_shape))))

@@ -177,7 +177,7 @@ BRIEF = {
     },
     "13_solvers.ipynb": {
         "32, 40, 64, 80, 160)": "32, 40, 44, 48, 52)",
-        "n_ends = 100_000\n": "n_ends = 2_000\n",
+        "n_ends = 25_000\n": "n_ends = 2_000\n",
         "torch.arange(10).repeat(6)": "torch.arange(2).repeat(2)",
         "torch.randn(60, 1, 28, 28,": "torch.randn(4, 1, 28, 28,",
         "finest = even_grid(NOISE, DATA, 120,": "finest = even_grid(NOISE, DATA, 30,",
