@@ -62,10 +62,8 @@ BRIEF = {
         "data = forty.repeat(300, 1)\n": "data = forty.repeat(60, 1)\n",
         "estimate.total.view(300, 40)\n": "estimate.total.view(60, 20)\n",
         "total.mean(1).std() / 300**0.5\n": "total.mean(1).std() / 60**0.5\n",
-        "fresh = two.sample(200, gen)\n": "fresh = two.sample(20, gen)\n",
+        "p_digits, train[:16], 4,": "p_digits, train[:2], 4,",
         "for T in (10, 30, 100, 300, 1000):\n": "for T in (4, 5, 6, 7, 50):\n",
-        "accounts[100], accounts[1000]\n": "accounts[4], accounts[50]\n",
-        "(accounts[1000].bound - accounts[1000].entropy)": "(accounts[50].bound - accounts[50].entropy)",
     },
     "06_ddpm.ipynb": {
         "steps = 1500\n": "steps = 30\n",
