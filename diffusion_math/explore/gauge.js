@@ -190,7 +190,7 @@ function gauge(ui, now, range) {
 
 function render({ model, el }) {
   const ui = explorable(model, el, {
-    title: "Magic API",
+    title: "The box as a gauge",
     task: "Which sends the needle further, a line across the digit or a little noise all over it? Say first, then try both.",
     answer: "At {σ} = 0.1 the line does. At 0.5 it is the noise, though you still read the digit through it: what an eye overlooks in every pixel adds up over 784 of them.",
     traits: ["pixels", "eps", "noise", "digit", "pen"],
@@ -283,7 +283,7 @@ function render({ model, el }) {
         h("figure", {}, keys, dialled.canvas),
       ),
     ),
-    h("p", { class: "dm-note" }, maths("So that all of {q} fits into this page, its bells here keep the "), String(model.get("_size")[3]), " directions in which their digits vary most, and share one width in all others. The numbers differ from those of the full bells; the gauge reads alike."),
+    h("p", { class: "dm-note" }, maths("So that all of {q} fits into this page, its bells here keep the "), String(model.get("_size")[3]), " directions in which their digits vary most, and share one width in all others. So its numbers differ from those of the full bells, and noise costs less here."),
   );
   ui.phone = { show: [paper.el.closest("figure"), dialled.canvas.closest("figure")], move: [says, noise.el] };
   ui.start(draw, words);
