@@ -1,7 +1,7 @@
 # These do it all:
 #
 #   make course    open the course in JupyterLab       PORT=8888, NO_BROWSER=1, WIDE=1 (prose as wide as the window), ONCE=1 (stop as soon as it answers)
-#   make test      check everything                    PYTEST_ARGS="-k forward" for a part of it; FULL=1: train as a reader does
+#   make test      check everything                    PYTEST_ARGS="-k forward" for a part of it; FULL=1: the long tests too, and train as a reader does
 #   make site      the whole course as a website, in site/     make site-check: every page of it, in a browser   ONLY=03_ for a part, PACE=1: and quick enough
 #   make bench     measure us beside the peers       MODE=full for all of it, DATA=DIR (the folder that holds MNIST/raw)
 #
@@ -16,9 +16,9 @@ BIN := $(VENV)/bin
 METADATA := settings.ini setup.py pyproject.toml
 MIN_PYTHON := $(shell sed -n 's/^min_python *= *//p' settings.ini)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS) -e
-PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal --durations=10
-UNIT := --ignore=tests/notebooks --ignore=tests/browser
 yes = $(filter-out 0,$(1))
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal --durations=10 $(if $(call yes,$(FULL)),,-m "not long")
+UNIT := --ignore=tests/notebooks --ignore=tests/browser
 
 # Each kernel and each command that a test starts imports the package: compiled once, it loads in half the time.
 unexport PYTHONDONTWRITEBYTECODE

@@ -23,10 +23,11 @@ deadline (and with fixed examples where `CI` is set). A test must not pass by th
 two variables choose others (`make test-machines` runs the unit tests under several): DIFFUSION_MATH_TEST_SEED, the
 seed instead of 0, and DIFFUSION_MATH_TEST_THREADS, torch's threads instead of 1.
 
-**Markers.** `bad_input` as above; `gpu` for a test that needs a GPU (collected only where there is one); `browser`
-for a test that drives Chromium (the folder `tests/browser` and the fixtures below put it on). Where no Chromium is
-found, tests marked `browser` are not collected, and the last lines of the run say so; with
-DIFFUSION_MATH_REQUIRE_BROWSER=1 that is an error.
+**Markers.** `bad_input` as above; `gpu` for a test that needs a GPU (collected only where there is one); `long` for what
+`make test` leaves to `make test FULL=1`: what takes some ten seconds where shorter tests ask nearly the same, and what is
+asked of each chapter where a few will do (`each`); `browser` for a test that drives Chromium (the folder `tests/browser`
+and the fixtures below put it on). Where no Chromium is found, tests marked `browser` are not collected, and the last
+lines of the run say so; with DIFFUSION_MATH_REQUIRE_BROWSER=1 that is an error.
 
 **Pages.** `written("02_gaussians")` is the path of that notebook's page, as `diffusion-math html` writes it, once for all tests.
 
@@ -92,8 +93,19 @@ def pytest_configure(config):
         "bad_input: gives wrong arguments on purpose; run-time shape checks are off, so the package's own errors show",
         "gpu: needs a GPU; collected only where torch.cuda.is_available()",
         "browser: drives Chromium",
+        "long: left out by make test, run by make test FULL=1 and by pytest itself",
     ):
         config.addinivalue_line("markers", line)
+
+
+FEW = {"00_the_hour", "05_elbo", "13_solvers"}
+
+
+def each(chapters: list[str]) -> list:
+    "To parametrize a test by every chapter: what is not among a few is long."
+    return [
+        name if name in FEW else pytest.param(name, marks=pytest.mark.long) for name in chapters
+    ]
 
 
 LONGEST = "05_elbo 06b_fewer 14_flow 06_ddpm 12_area 07_score".split()  # then the other chapters

@@ -310,6 +310,7 @@ def test_the_gpu_row_trains_and_samples_by_turns(device):
     assert all(f["value"] == 1 and f["seconds"] > 0 for f in ours)
 
 
+@pytest.mark.long
 def test_the_page_is_written_from_the_results(tmp_path, monkeypatch):
     import json
 

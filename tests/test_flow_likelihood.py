@@ -32,6 +32,7 @@ PLANE = GaussianMixture(
 )
 
 
+@pytest.mark.long
 def test_by_the_flow_as_by_the_density():
     x = torch.tensor([[-2.0], [-1.5], [0.0], [1.5]], dtype=f64)
     ours = log_prob_by_flow(TWO, x)
@@ -76,6 +77,7 @@ def test_it_warns_where_the_tolerance_was_not_met():
 
 
 @pytest.mark.parametrize("var", [1e-6, 1e-10, 1e-12])
+@pytest.mark.long
 def test_the_error_that_it_states_covers_both_ends(var):
     "At log SNR 32 the noise's variance is 1e-14: a law as narrow as this is not at rest there."
     law = GaussianMixture([1.0], torch.zeros(1, 1, dtype=f64), torch.tensor([var], dtype=f64))
@@ -125,6 +127,7 @@ def test_a_network_comes_back_soon_and_a_limit_stops_what_does_not():
 
 
 @pytest.mark.parametrize("says, T", [("eps", 50), ("x0", 50), ("v", 50), ("v", 2)])
+@pytest.mark.long
 def test_a_network_is_asked_at_no_level_that_it_was_not_trained_for(says, T):
     "Whatever it says beyond t = 1 and T; an exact law is asked from end to end."
     q, asked = ForwardProcess(linear_schedule(T)), []
@@ -160,6 +163,7 @@ def test_every_level_has_an_answer_or_is_refused(level, dtype):
 
 
 @pytest.mark.parametrize("event", [(2,), (1, 2)])
+@pytest.mark.long
 def test_a_function_and_any_event_shape(event):
     y = torch.tensor([[0.2, -0.4], [1.0, 1.0]], dtype=f64)
     says = lambda x, level: PLANE.denoise(x.reshape(-1, 2), level).view(x.shape)
@@ -168,6 +172,7 @@ def test_a_function_and_any_event_shape(event):
     assert ours.error.isnan().all() and ours.end.shape == (2, *event)
 
 
+@pytest.mark.long
 def test_random_signs_are_unbiased_and_state_their_error():
     y = torch.tensor([[0.2, -0.4], [1.0, 1.0]], dtype=f64)
     says = lambda x, level: PLANE.denoise(x, level)

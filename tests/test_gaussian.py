@@ -220,6 +220,7 @@ def test_a_root_at_hand_keeps_noise_whose_variance_rounds_to_0():
 # ---- KL: where its formula comes from, and digits where it is small
 
 
+@pytest.mark.long
 def test_sympy_derives_the_kl():
     "The integral of N(x; m, v) log[N(x; m, v) / N(x; n, w)], done symbolically, at four places."
     x, m, n = sympy.symbols("x m n", real=True)

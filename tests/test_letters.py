@@ -194,6 +194,7 @@ def test_one_draw_has_the_bound_as_its_mean():
     assert masked_loss(says, x0.float(), seed()).dtype == torch.float32
 
 
+@pytest.mark.long
 def test_each_word_of_a_batch_has_its_own_bound():
     x0, says, dice, hidden = table().sample(8, seed()), inconsistent(), seed(), []
 
@@ -211,6 +212,7 @@ def test_each_word_of_a_batch_has_its_own_bound():
     assert ((share - 0.25).abs() <= 5 * (0.25 * 0.75 / 2000) ** 0.5).all()
 
 
+@pytest.mark.long
 def test_a_batch_that_does_not_divide_into_the_letters_has_all_masks_as_often():
     x0, dice, hidden = table().sample(3, seed()), seed(), []
 

@@ -258,6 +258,7 @@ def test_the_wheel_works_from_another_folder(installed, tmp_path):
     assert call(installed, "-c", WHEEL_WORKS, cwd=tmp_path).strip() == CFG["version"]
 
 
+@pytest.mark.long
 def test_the_wheel_hands_over_the_course(installed, tmp_path):
     "As a reader would: the notebooks are copied, and a JupyterLab really opens on them."
     from jupyterlab.commands import get_app_dir
@@ -438,13 +439,14 @@ def test_make_course_installs_once_and_opens(fake_python, tmp_path):
 def test_make_test_installs_once_and_runs_everything(fake_python, tmp_path):
     venv, pip, *rest = make(tmp_path, "test")
     assert pip.endswith("-e .[dev]")
-    everything = [
-        "ruff check .",
-        "ruff format --check --quiet .",
-        "python -m pytest -n auto --dist worksteal --durations=10",
+    lint = ["ruff check .", "ruff format --check --quiet ."]
+    pytest_ = "python -m pytest -n auto --dist worksteal --durations=10"
+    assert rest == [*lint, f"{pytest_} -m not long"]
+    assert make(tmp_path, "test") == rest
+    assert [line.removesuffix(" in full") for line in make(tmp_path, "test", "FULL=1")] == [
+        *lint,
+        pytest_,
     ]
-    assert rest == everything
-    assert make(tmp_path, "test") == everything
     assert make(tmp_path, "course") == ["diffusion-math course nbs --port 8888"]
 
 
@@ -470,7 +472,7 @@ def test_ci_and_the_workflow_call_the_same_targets():
     usual = ["make course NO_BROWSER=1 ONCE=1", "make test", "make test-machines ONE=1"]
     lowest = f"make test-python PY=python{CFG['min_python']} LOWEST=1"
     assert targets == [*usual, lowest]
-    assert whole.startswith("make notebooks FULL=1 ")  # tests/notebooks/test_run.py knows of which
+    assert whole == "make test FULL=1"
     assert (
         "DIFFUSION_MATH_REQUIRE_BROWSER=1" in ci
         and 'DIFFUSION_MATH_REQUIRE_BROWSER: "1"' in workflow
@@ -494,6 +496,7 @@ def test_shapes_are_checked_while_the_tests_run(shape_checks_off):
     assert diffusion_math.Gaussian(torch.zeros(1, 2), 1.0).sample().shape == (1, 2)
 
 
+@pytest.mark.long
 def test_a_browser_that_is_required_must_be_there(tmp_path, monkeypatch):
     "Where it need not, the last lines of a run say that it is missing."
     env = environment(tmp_path) | {

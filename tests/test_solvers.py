@@ -445,6 +445,7 @@ def test_a_plan_is_the_cheapest_of_all_ways():
     assert planned_grid(TWO, x, levels, 9).tolist() == levels
 
 
+@pytest.mark.long
 def test_plans_pay():
     x = torch.randn(64, 1, generator=seed(11), dtype=F64)
     other = torch.randn(400, 1, generator=seed(12), dtype=F64)

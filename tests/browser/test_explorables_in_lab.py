@@ -80,6 +80,7 @@ def test_a_drag_and_a_key_reach_python_and_python_reaches_it(nb, name):
     agree(nb, name)
 
 
+@pytest.mark.long
 def test_forty_moves_of_each_while_a_cell_runs(nb):
     "Nothing is lost and nothing is queued: a message a frame at most, and the last state is the last."
     nb.run("""seen = {name: [] for name in every}

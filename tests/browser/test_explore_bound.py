@@ -35,6 +35,7 @@ def same(page, widget):
     ],
     ids=["exact", "one step", "wrong", "three"],
 )
+@pytest.mark.long
 def test_the_account_is_the_package_s(show, widget):
     same(show(widget), widget)
 
@@ -90,6 +91,7 @@ def test_a_drag_moves_bars_and_ruler(show):
     assert len(page.evaluate(f"Array.from({STATE}.account.terms)")) == 101
 
 
+@pytest.mark.long
 def test_what_was_kept_stays_below_and_what_changed_is_said(show):
     "The lesson of 5.7: variances too small, then means off. The bound falls, and the model's error grows."
     first, second = BoundExplorer(factor=0.7), BoundExplorer(shift=0.2)

@@ -11,6 +11,7 @@ STATE = "document.querySelector('.dm-explorable').explorable"
 
 
 @pytest.mark.parametrize("window, level", [(1, 8.0), (3, -1.0), (5, 2.0), (17, 8.0)])
+@pytest.mark.long
 def test_walk_and_quilt_are_the_package_s(show, window, level):
     widget = MemoryExplorer(few(), window=window, level=level, generator=seeded(2))
     page = show(widget)

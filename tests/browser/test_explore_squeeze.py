@@ -19,6 +19,7 @@ THREE = GaussianMixture(
     [(None, -0.5, 0.3), (THREE, 3.0, 1.0), (THREE, 1.3, 0.02)],
     ids=["two", "three", "short"],
 )
+@pytest.mark.long
 def test_piece_and_divergence_are_the_package_s(show, mixture, start, width):
     widget = SqueezeExplorer(mixture, start, width)
     page = show(widget)

@@ -28,6 +28,7 @@ def test_the_area_of_the_bell_has_all_its_digits(show):
 
 @pytest.mark.parametrize("mixture", [None, THREE], ids=["two", "three"])
 @pytest.mark.parametrize("start, spread", [(-0.5, 1.0), (1.3, 0.7), (3.0, 1.5)])
+@pytest.mark.long
 def test_thread_and_density_are_the_package_s(show, mixture, start, spread):
     widget = ThreadsExplorer(mixture, start=start, spread=spread)
     page = show(widget)

@@ -77,6 +77,7 @@ def opened(clients):
 
 
 @pytest.mark.parametrize("before", [None, NO_WORKER, REFUSED, DEAF])
+@pytest.mark.long
 def test_a_walk_is_torch_s(opened, p, before):
     "DDIM without noise, from the same x_T, step by step; in a worker, and in the page where none can be had."
     page, steps = opened(before), 20

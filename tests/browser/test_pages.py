@@ -9,6 +9,7 @@ from diffusion_math.teach.pages import _state, _take_out, write_page
 from tests.browser import formulas
 from tests.browser.explorable import ROOT as WIDGET
 from tests.browser.explorable import settled
+from tests.conftest import each
 from tests.lab import ROOT, new_page
 from website import check
 
@@ -30,7 +31,7 @@ def test_the_chapters_have_explorables():
     } <= set(WITH_WIDGETS)
 
 
-@pytest.mark.parametrize("name", WITH_WIDGETS)
+@pytest.mark.parametrize("name", each(WITH_WIDGETS))
 def test_a_chapter_lives_without_a_server(lent, written, name):
     page = lent  # which says at the end that no server was asked, and that nothing failed
     page.goto(written(name).as_uri())
@@ -53,6 +54,7 @@ def test_a_chapter_lives_without_a_server(lent, written, name):
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
+@pytest.mark.long
 def test_each_formula_of_the_course_looks_as_in_jupyterlab(open_notebook, lab, browser, tmp_path):
     "Each glyph that MathJax sets there stands on a page too: the same glyph, of the same size, at the same place."
     kept = []

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import each
 from tests.lab import ROOT, new_page
 
 pytest.importorskip("sphinx")
@@ -291,6 +292,7 @@ def test_on_paper_nothing_is_folded_and_explorables_are_their_stills(open_):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.long
 def test_a_still_has_the_theme_s_colours(browser, site, scheme):
     "Where no script runs, and until one has run."
     context = browser.new_context(java_script_enabled=False, color_scheme=scheme)
@@ -415,6 +417,7 @@ def test_the_path_of_pictures_is_pictures(open_, name, width):
         assert (beside and level) if width == 1280 else apart
 
 
+@pytest.mark.long
 def test_on_the_path_an_explorable_is_its_picture_and_what_moves_it(open_):
     "Until one asks for all of it; and whole again where all is read, and on a phone, which folds in its own way."
     page = open_(f"{CHAPTER}?read=pictures")
@@ -589,7 +592,7 @@ def test_there_are_braces_norms_and_bars_to_compare(site):
 
 
 @pytest.mark.parametrize("on", ["site", "page"])
-@pytest.mark.parametrize("name", CHAPTERS)
+@pytest.mark.parametrize("name", each(CHAPTERS))
 def test_braces_norms_and_bars_are_set_as_they_were_made(
     open_, lent, browser, site, written, name, on
 ):

@@ -94,6 +94,7 @@ def test_a_swipe_up_scrolls_and_moves_nothing(handset, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", sorted(EVERY.keys() - SWIPES.keys()))
+@pytest.mark.long
 def test_a_swipe_up_over_any_other_picture_scrolls_and_moves_nothing(handset, tmp_path, name):
     "All but those that one draws on, from the middle of each."
     page = phone(handset, tmp_path, name)

@@ -479,6 +479,7 @@ LETTERS = """p => {
 
 
 @pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.long
 def test_prose_in_jupyterlab_has_lines_that_one_can_read(wide, tmp_path, browser):
     "About ninety letters, where the whole window would hold more; and a dark theme dims what is white."
     with room._lab_settings(wide):

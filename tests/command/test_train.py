@@ -273,6 +273,7 @@ def test_a_run_without_a_checkpoint_starts_again(photos, run, tmp_path):
     assert json.loads((tmp_path / "settings.json").read_text())["options"]["steps"] == 2
 
 
+@pytest.mark.long
 def test_ctrl_c_in_a_shell(tmp_path):
     np.savez(tmp_path / "mine.npz", images=shades(9, 0, 256))
     listens = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # as from a terminal

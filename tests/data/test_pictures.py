@@ -654,6 +654,7 @@ print(grown * (1 if sys.platform == "darwin" else 1024))  # macOS counts in byte
 
 
 @pytest.mark.parametrize("mode, each", [("RGBA", 4), ("I;16", 2)])
+@pytest.mark.long
 def test_a_large_picture_takes_its_own_memory_and_a_little(tmp_path, mode, each):
     "36 million pixels, of which Pillow holds `each` bytes; twice that would be a copy of all of it."
     of = Image.new("L", (6000, 6000), 90)

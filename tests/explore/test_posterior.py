@@ -42,6 +42,7 @@ def test_between_the_humps_no_assumption_gives_their_odds_and_v_0_pulls_hardest(
 
 
 @pytest.mark.parametrize("throw", [1, 2, 3])
+@pytest.mark.long
 def test_with_dice_v_0_exaggerates_the_odds_and_the_others_flatten_them(throw):
     thrown = lambda method, throw: PosteriorExplorer(y=0.0, method=method, throw=throw)
     ours = thrown("exact", throw)

@@ -27,6 +27,7 @@ def test_our_step_is_that_of_the_best_network(t):
     assert ours.kl == pytest.approx(known.kl(theirs).item(), rel=1e-9)
 
 
+@pytest.mark.long
 def test_two_steps_lead_where_one_jump_does():
     "x_t by a jump to t - 1 and a step has the jump's law: over many starts of the noise, its two moments."
     g = torch.Generator().manual_seed(1)

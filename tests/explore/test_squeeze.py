@@ -14,6 +14,7 @@ f64 = torch.float64
 
 
 @pytest.mark.parametrize("start", [-3.0, -0.53, 0.4, 2.0])
+@pytest.mark.long
 def test_the_log_density_changes_by_minus_the_summed_divergence(start):
     "(11.0) between any two levels; the most that Simpson's rule is off is where the two humps part."
     ours = SqueezeExplorer(start=start)
@@ -24,6 +25,7 @@ def test_the_log_density_changes_by_minus_the_summed_divergence(start):
     )
 
 
+@pytest.mark.long
 def test_a_short_piece_grows_by_its_summed_divergence():
     ours = SqueezeExplorer(start=0.4, width=0.02)
     wide = SqueezeExplorer(start=0.4, width=0.04)
@@ -39,6 +41,7 @@ def test_the_log_density_is_what_an_integrator_walks_to():
     assert walked.end.item() == pytest.approx(-0.4, abs=0.01)  # of an end farther out
 
 
+@pytest.mark.long
 def test_what_its_answer_says_of_the_humps():
     parted, squeezed = (SqueezeExplorer(start=start) for start in (-0.5, 0.4))
     assert parted.summed.max() > 1 and parted.logs[-1] < parted.logs[0] - 1

@@ -503,6 +503,7 @@ def test_small_slices_give_the_same_answers(law, monkeypatch, budget):
 @pytest.mark.parametrize(
     "kind, k", [("isotropic", 10_000), ("diagonal", 100), ("full", 10), ("low rank", 10)]
 )
+@pytest.mark.long
 def test_no_temporary_is_larger_than_the_budget(kind, k, monkeypatch):
     "At the size of MNIST, on the meta device, where memory is free: k components, 784 pixels, as many pictures as need slices."
     d, n, on_meta = 784, 300 if kind == "diagonal" else 1500, {"device": "meta", "dtype": F64}

@@ -199,6 +199,7 @@ def test_traced_whole_agrees(small, shape_checks_off):
 @pytest.mark.skipif(
     shutil.which("g++") is None and shutil.which("clang++") is None, reason="needs a C++ compiler"
 )
+@pytest.mark.long
 def test_compiled_agrees(shape_checks_off, monkeypatch):
     """With a cache for these instructions alone: torch would take up code that a run for others left behind.
 

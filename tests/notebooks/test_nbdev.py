@@ -88,6 +88,7 @@ def test_every_module_that_says_so_comes_from_a_notebook():
     assert len(sources) == len(made) and sources <= set(NAMES)
 
 
+@pytest.mark.long
 def test_prepare_and_test_go_through(checkout):
     "On a copy with two small notebooks: each of them runs in test_run.py. Prepare runs nbdev-test, as this one passes."
     for name in NAMES:

@@ -104,6 +104,7 @@ def test_an_unknown_step_that_may_be_too_long_is_not_called_wrong():
 
 
 @pytest.mark.parametrize("dtype, T", [(torch.float64, 400), (torch.float32, 400)])
+@pytest.mark.long
 def test_a_root_of_alpha_that_is_missing_is_named_however_short_the_steps(dtype, T):
     "With a thousandth as beta it is 5e-4 of x a step and less, far below the dice; right code stays right."
     beta = torch.linspace(1e-4, 1e-3, T, dtype=torch.float64)

@@ -651,6 +651,7 @@ def test_nothing_that_a_reader_hands_over_raises(f, said):
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=5)
 @given(st.floats(-3, 3).filter(lambda v: abs(v - 1) > 1e-3))
+@pytest.mark.long
 def test_a_scaled_answer_is_wrong_and_shown(name, factor):
     exercise = CATALOGUE[name]
     state, says = _judge(exercise, lambda *a: factor * torch.as_tensor(exercise.right(*a)), 5)

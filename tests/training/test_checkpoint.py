@@ -505,6 +505,7 @@ def test_what_ships_is_two_models_and_their_card_and_a_judge():
 
 
 @pytest.mark.parametrize("name, power", [("ddpm_mnist", 1), ("ddpm_mnist_bits", 0)])
+@pytest.mark.long
 def test_bits_per_dim_of_a_hundred_test_digits_are_the_card_s(name, power):
     "Terms are drawn in shares of t^-power, near what each is worth: the mean is the same, its error smaller."
     card = (ASSETS / "MODEL_CARD.md").read_text(encoding="utf-8")

@@ -203,6 +203,7 @@ def test_the_area_of_the_best_guess_is_the_surprise_of_a_level():
         assert stderr < 0.05 and (each.mean() + chance.log()).abs() < 5 * stderr + 1e-4
 
 
+@pytest.mark.long
 def test_the_flow_of_the_best_guess_needs_the_surprise_of_a_level():
     "With one pixel any sign gives the exact trace, so each picture must, up to the integrator."
     found = flow_terms(best(), GREYS.view(4, 1, 1, 1), tolerance=1e-7, batch=3)
@@ -213,6 +214,7 @@ def test_the_flow_of_the_best_guess_needs_the_surprise_of_a_level():
     assert (found[1].abs() > 1).all()
 
 
+@pytest.mark.long
 def test_a_walk_of_many_sets_of_signs_is_their_mean():
     p, x = knowing(), pixels(3)
     with torch.no_grad():
