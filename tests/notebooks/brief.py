@@ -242,9 +242,10 @@ BRIEF = {
         "x = language.sample(100 * 64, dice)": "x = language.sample(20 * 64, dice)",
         "spots, dice = 4000,": "spots, dice = 500,",
         "fresh, calls = language.sample(1000, gen)": "fresh, calls = language.sample(200, gen)",
-        "order = torch.rand(1000, 16,": "order = torch.rand(200, 16,",
+        "orders[k] = torch.rand(1000, 16,": "orders[k] = torch.rand(200, 16,",
         "blank = torch.zeros(500, 16, 27)": "blank = torch.zeros(60, 16, 27)",
-        "k, few, own = 32, fresh[:200], []": "k, few, own = 4, fresh[:40], []",
+        "n, few, laws_of = 32, fresh[:200], {}": "n, few, laws_of = 4, fresh[:40], {}",
+        "trained(0, rounds=8000, ": "trained(0, rounds=50, ",
     },
     "15b_more_slips.ipynb": {
         "def without_dice(share, steps=200)": "def without_dice(share, steps=100)",
