@@ -81,8 +81,8 @@ def masked_loss(denoiser: Any, x0: Words, generator: Random = None) -> Each:
     n, length = check_words("x0", x0, whole=True).shape[:2]
     u = torch.rand((), generator=generator, device=x0.device)
     noise = torch.rand(n, length, generator=generator, device=x0.device)
-    # h by strata, as [Sahoo et al. 2024] take t: the batch's mean scatters less (19.4); each word
-    # gets one by chance, as the sum of a row says nothing of the order in it
+    # h by strata, as [Sahoo et al. 2024] take t: the batch's mean scatters less. Each word gets
+    # one by chance, as the sum of a row says nothing of the order in it
     stratum = noise.sum(1).argsort()
     h = 1 + ((stratum + u) / n * length).long().clamp(max=length - 1)
     x_t = x0 * (noise.argsort(1) >= h[:, None])[:, :, None]
