@@ -213,6 +213,7 @@ BRIEF = {
         "for _ in range(10):\n        y_each": "for _ in range(3):\n        y_each",
         "exact_walk, 2, f64)": "exact_walk, 1, f64)",
         "shown, f32 = {}, {}, (-8.0, 8.0, 50), 5": "shown, f32 = {}, {}, (-8.0, 8.0, 4), 5",
+        "for steps in (50, 1000):": "for steps in (4, 5):",
         "for steps in (50, 500):": "for steps in (4, 5):",
         'taking(50, "moments", lambda λ: 3)': 'taking(4, "moments", lambda λ: 3)',
         'taking(50, "moments", solved), 2)': 'taking(4, "moments", solved), 1)',
@@ -223,6 +224,7 @@ BRIEF = {
         "x0 = humps.sample(4000, gen)": "x0 = humps.sample(2000, gen)",
         "start(20_000), *way, 1.0, gen)": "start(10_000), *way, 1.0, gen)",
         "start(20_000), *way, 1, gen)": "start(10_000), *way, 1, gen)",
+        "says, n_digits = clipped(network), 72": "says, n_digits = clipped(network), 12",
         "draw(humps.denoise, start(4000))": "draw(humps.denoise, start(1000))",
         "hears), start(20_000))": "hears), start(5_000))",
         "walk(says, x, -8.0, 4.0, 16, 1.0, gen), 4.0)": "walk(says, x, -8.0, 4.0, 3, 1.0, gen), 4.0)",
@@ -279,7 +281,7 @@ TRAINED = {
     "17_inverse_problems.ipynb": [
         'assert all(abs(v - 1) < 3 * e for name, (v, e) in table.items() if "exact" in name[0])',
         'assert all(v + 2 * e < 1 for name, (v, e) in table.items() if "exact" not in name[0])',
-        'assert lean["pasted, U = 1"] > 3',
+        'assert lean["pasted, U = 1"] > 2.5 + 3 * 1.708 / n_digits**0.5',
     ],
     "16_memory.ipynb": [
         "assert max(first[16] + first[64] + first[256]) < 50",
