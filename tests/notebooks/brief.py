@@ -213,7 +213,7 @@ BRIEF = {
         "for _ in range(10):\n        y_each": "for _ in range(3):\n        y_each",
         "exact_walk, 2, f64)": "exact_walk, 1, f64)",
         "shown, f32 = {}, {}, (-8.0, 8.0, 50), 5": "shown, f32 = {}, {}, (-8.0, 8.0, 4), 5",
-        "for steps in (50, 1000):": "for steps in (4, 5):",
+        "for steps in (50, 1000):  # the": "for steps in (4, 5):  # the",
         "for steps in (50, 500):": "for steps in (4, 5):",
         'taking(50, "moments", lambda λ: 3)': 'taking(4, "moments", lambda λ: 3)',
         'taking(50, "moments", solved), 2)': 'taking(4, "moments", solved), 1)',
@@ -228,8 +228,7 @@ BRIEF = {
         "draw(humps.denoise, start(4000))": "draw(humps.denoise, start(1000))",
         "hears), start(20_000))": "hears), start(5_000))",
         "walk(says, x, -8.0, 4.0, 16, 1.0, gen), 4.0)": "walk(says, x, -8.0, 4.0, 3, 1.0, gen), 4.0)",
-        "noise(120), -8.0, 4.0, 16, U, gen": "noise(120), -8.0, 4.0, 3, U, gen",
-        "torch.linspace(-8, 4, 51)": "torch.linspace(-8, 4, 4)",
+        "-8.0, 4.0, 16, U, gen": "-8.0, 4.0, 3, U, gen",
     },
     "19_letters.ipynb": {
         "def hears(seed, rounds=4000)": "def hears(seed, rounds=20)",
