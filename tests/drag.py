@@ -1,7 +1,7 @@
 """The film at the top of README.md: one drag of the noising explorer, as Chromium shows it.   python -m tests.drag
 
-The explorable is the one that the front page stores, with no kernel behind it: a mouse takes the handle of t from the
-digit into noise and back, and the network in the page says what it still sees. Writes nbs/images/drag.webp.
+The explorable is the one that the front page stores, on the linear schedule and with no kernel behind it: a mouse takes the
+handle of t from the digit into noise and back, and the network in the page says what it still sees. Writes nbs/images/drag.webp.
 """
 
 import io
@@ -30,14 +30,18 @@ STOPS = [
     520,
     600,
 ]  # of t, there; and back faster
+WAY = {"schedule": "linear", "T": 1000, "t": 200}  # where the film begins
 MOVE, REST = 170, 1200  # milliseconds
 
 
 def shown(name: str = "beta") -> dict:
-    "The front page's notebook with no cell but that of the explorable that has a trait of this name."
+    "The front page's notebook with no cell but that of the explorable that has a trait of this name, on its way."
     notebook = json.loads((NBS / "index.ipynb").read_text(encoding="utf-8"))
     saved = states(notebook)
     outs = [out for model, out in outputs(notebook) if name in saved[model]["state"]]
+    for state in (model["state"] for model in saved.values()):
+        if name in state:
+            state |= WAY | {"_start": state["_start"] | WAY}
     cell = {"cell_type": "code", "execution_count": None, "id": "drag", "metadata": {}}
     return notebook | {"cells": [cell | {"outputs": outs[:1], "source": []}]}
 

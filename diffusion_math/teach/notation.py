@@ -1,4 +1,4 @@
-"The notation card: each symbol of the course, how to say it, its name in code, and where it is first read aloud."
+"The notation card: each symbol of the course, how to say it, its name in code, and where it is first read aloud or explained."
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ class Row(NamedTuple):
     symbol: str  # in LaTeX; several are separated by " , "
     say: str
     code: str  # expressions, separated by " ; "
-    first: str  # the section that decodes it
+    first: str  # the section that reads it aloud or explains it first, from chapter 1 on
 
 
 NOTATION: tuple[Row, ...] = ()
@@ -43,9 +43,11 @@ _add(
     (r"\bar x_i", '"x bar i": the mean of pixel i over the images', "x0.mean(0)", "2.4"),
     (r"\mathsf T", '"transpose": rows become columns', "x0.T", "2.4"),
     (r"\Sigma^{-1}", '"sigma inverse": the table that undoes $\\Sigma$', "torch.linalg.inv", "2.4"),
+    (r"\varepsilon", '"epsilon": unit noise', "torch.randn(3)", "2.4"),
     (r"\det", '"determinant": how much a table stretches areas', "torch.det", "2.4"),
     (r"I", '"the identity": ones on the diagonal', "torch.eye(3)", "2.4"),
-    (r"\varepsilon", '"epsilon": unit noise', "torch.randn(3)", "2.7"),
+    (r"\rho", '"rho": a correlation; in 4b a ratio of densities, in 13 of steps', "torch.corrcoef(x0.T)", "2.5"),
+    (r"\beta", '"beta": the variance of noise', "Gaussian(mean, var)", "2.6"),
 )  # fmt: skip
 
 _add(
@@ -74,22 +76,17 @@ _add(
      "q.posterior(x_t, x0, t).mean ; q.posterior(x_t, x0, t).var", "3.9"),
     (r"q(x_{t-1} \mid x_t)", "the step back, for one who does not", "mixture.reverse_step(x_t[:1], q, t)", "4.1"),
     (r"\square , \triangle", "two empty boxes: the mean and the variance of our step back", "p.step(x_t, t)", "4.2"),
+    (r"\theta", '"theta": what can be tuned', "network.parameters()", "4.2"),
     (r"p(x_{t-1} \mid x_t)", "our step back", "p.step(x_t, t) ; ExactReverse(q, distribution)", "4.2"),
     (r"p(x_T)", "where our walk starts: unit noise", "p.prior(x_t)", "4.2"),
     (r"q(x_0 \mid x_t)", "the weights: what $x_t$ says about $x_0$", "", "4.3"),
     (r"\mathbb E[x_0 \mid x_t]", "the best guess of the data, judging by $x_t$", "distribution.denoise(x_t, log_snr)",
      "4.3"),
     (r"\operatorname{Var}[x_0 \mid x_t]", "how unsure that guess is", "distribution.denoise_cov(x_t, log_snr)", "4.3"),
-    (r"\rho", '"rho": one density divided by another', "", "4b.2"),
 )  # fmt: skip
 
 _add(
-    (
-        r"\theta , \hat\theta",
-        '"theta": what can be tuned; with a hat, its best value',
-        "network.parameters()",
-        "5.1",
-    ),
+    (r"\hat\theta", '"theta hat": its value of the highest likelihood', "", "5.1"),
     (r"\arg\max", '"the place of the maximum"', "x0.argmax()", "5.1"),
     (
         r"p(x_0)",
@@ -127,6 +124,7 @@ _add(
     (r"g", '"g": how far guidance goes; 1 is the network as it is', "torch.lerp(x0, x0, 1.5)", "6.9"),
     (r"\hat x_0 , \hat\varepsilon", "with a hat: the network's guess", "p.predict(x_t, t).x0", "6.10"),
     (r"\eta", '"eta": how much fresh noise a step takes', "p.sample(2, eta=0.0)", "6.10"),
+    (r"\operatorname{tr}", '"trace": the sum over the diagonal', "slopes.trace_jacobian(score, x0)", "6b.3"),
     (r"\nabla", '"nabla", the gradient: the slope in every direction at once', "distribution.score(x0)", "7.1"),
     (r"\partial", '"partial": the slope in one direction, the others held still', "torch.autograd.grad", "7.1"),
     (r"h", '"h": how large a step uphill is', "langevin(score, x0, h, 3)", "7.1"),
@@ -135,7 +133,6 @@ _add(
     (r"\xi", '"xi": fresh noise in a step uphill', "", "7.6"),
     (r"\kappa", '"kappa": a step uphill, as a share of the noise variance', "", "7.6"),
     (r"J", '"Jacobian": the table of the slopes of the score', "tweedie_cov(score_of(p), x_t, log_snr)", "7b.1"),
-    (r"\operatorname{tr}", '"trace": the sum over the diagonal', "slopes.trace_jacobian(score, x0)", "7b.2"),
     (r"\varphi", '"phi": an angle on the quarter circle', "", "7b.3"),
     (r"\prod", '"product": multiply over what stands below it', "x0.prod()", "8b.3"),
 )  # fmt: skip

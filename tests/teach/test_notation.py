@@ -27,7 +27,7 @@ MARKS = (
 
 def squeezed(latex: str) -> str:
     "LaTeX without the spaces and brackets that change nothing."
-    latex = latex.replace(r"\|", r"\Vert ")
+    latex = re.sub(r"\\text\{(.*?)\}", r"\1", latex.replace(r"\|", r"\Vert "))
     return re.sub(r"\\[,;!> ]|\\left|\\right|\\big+[lr]?|\\displaystyle|\s", "", latex)
 
 
@@ -104,6 +104,29 @@ def test_its_section_has_the_symbol(row):
     chapter = _CHAPTERS[row.first.split(".")[0]]
     text = squeezed(sections(chapter)[row.first])
     assert [symbol for symbol in row.symbol.split(" , ") if squeezed(symbol) not in text] == []
+
+
+def test_no_earlier_section_reads_a_letter_aloud():
+    'A Greek letter is read aloud as (β is "beta"): the card has it from there on, or from before.'
+    order = list(_CHAPTERS)
+    aloud, card = {}, {}
+    for name in order[1:]:  # the hour tells the whole story once, before it is told slowly
+        for section, text in sections(_CHAPTERS[name]).items():
+            for letter in re.findall(
+                r'"(?:capital )?([a-z]+)(?: (?:t|tilde|bar t|squared))?"', text
+            ):
+                if letter in GREEK.lower().split("|"):
+                    aloud.setdefault(letter, section)
+
+    def place(section):
+        chapter, number = section.split(".")
+        return order.index(chapter), int(number)
+
+    for row in NOTATION:
+        for letter in re.findall(rf"\\(?:var)?({GREEK})(?![a-z])", row.symbol):
+            card.setdefault(letter.lower(), row.first)
+    late = {k: (v, card[k]) for k, v in aloud.items() if place(card[k]) > place(v)}
+    assert len(aloud) > 10 and late == {}
 
 
 def test_the_rows_are_in_the_order_of_the_course():
