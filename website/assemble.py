@@ -366,7 +366,7 @@ class Assembly:
         write(self.out / "static" / "brand.png", brand())
         for path in self.notebooks.glob("images/chapter_*.png"):
             write(self.out / "extra" / "stamps" / path.name, stamp(path))
-        says = "From high-school maths to every equation behind diffusion models, and each of them runs."
+        says = "From high-school maths to the equations of diffusion models, and each of them runs."
         self.course["pages"]["index"] = {
             "title": self.course["title"],
             "description": says,

@@ -190,9 +190,7 @@ def front_page(course: dict, notebook: dict, pictures: Path, contents: str) -> s
     "The front page as Markdown."
     many, git = len(course["equations"]), course["git_url"]
     slips = course["chapters"].get("8b", course["chapters"]["1"])
-    promise = (
-        "From high-school maths to every equation behind diffusion models, and each of them runs."
-    )
+    promise = "From high-school maths to the equations of diffusion models, and each of them runs."
     stage = _STAGE.format(promise=promise, doors=_doors(course))
     return f"""---
 hide-toc: true

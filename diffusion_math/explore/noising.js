@@ -421,8 +421,8 @@ function render({ model, el }) {
       half(values.keys, values.canvas),
     );
   const halve = plain && model.get("_start").schedule === "constant" ? " Then halve β: how far does t have to go now?" : "";
-  const task = `Drag t: where do you lose the digit?${halve}`;
-  heading(ui, "A digit into noise", net ? `${task} And where does the network?` : task);
+  const lost = `Drag t: where do you lose the digit${net ? ", and where does the network" : ""}?`;
+  heading(ui, "A digit into noise", lost + halve);
   ui.root.append(
     h("div", { class: net ? "dm-row dm-slim" : "dm-row" }, large.el, guess.el, panel.el),
     h("figure", {}, plain ? "" : film, strip.el),
