@@ -108,6 +108,7 @@ def each(chapters: list[str]) -> list:
     ]
 
 
+LONG_PAGES = ("fresh_kernel[workshop/networks/dit", "fresh_kernel[workshop/training/earnest")
 LONGEST = "05_elbo 06b_fewer 14_flow 06_ddpm 12_area 07_score".split()  # then the other chapters
 DEAR = (  # what the first test of each makes serves all of its tests: the site, the wheel, formulas and pages
     ("tests/browser/test_site.py",),
@@ -161,6 +162,8 @@ def pytest_collection_modifyitems(config, items):
         folder = config.rootpath / "tests" / "browser"
         if folder in item.path.parents or LAB_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("browser")
+        if any(name in item.nodeid for name in LONG_PAGES):  # they train, and are not shortened
+            item.add_marker("long")
     if CHROMIUM is None and os.environ.get("DIFFUSION_MATH_REQUIRE_BROWSER"):
         raise pytest.UsageError("DIFFUSION_MATH_REQUIRE_BROWSER is set, and no Chromium was found")
     unfit = [

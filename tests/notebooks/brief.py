@@ -101,7 +101,6 @@ BRIEF = {
     },
     "07_score_matching.ipynb": {
         "static = torch.randn(20, 1, 28, 28": "static = torch.randn(8, 1, 28, 28",
-        "hundred = torch.linspace(-5, 4, 100,": "hundred = torch.linspace(-5, 4, 60,",
         "step=0.2, n=3, generator=gen)\n# wipe": "step=0.2, n=2, generator=gen)\n# wipe",
         "short = p.respace(60)\n": "short = p.respace(10)\n",
         "start = torch.randn(2000, 1,": "start = torch.randn(1000, 1,",
