@@ -124,10 +124,8 @@ BRIEF = {
         "wanted = torch.arange(8)\n": "wanted = torch.arange(4)\n",
         "torch.randn(8, 1, 28, 28,": "torch.randn(4, 1, 28, 28,",
         "for t in range(20, 0, -1)": "for t in range(10, 0, -1)",
-        "path[20 - t], t, t, fresh) - path[20 - t])": "path[10 - t], t, t, fresh) - path[10 - t])",
-        "moved(by, path, 15,": "moved(by, path, 8,",
-        '"guided, B"][5]': '"guided, B"][2]',
-        "agree(ddim(pushed, x_t, 15, 15, fresh)": "agree(ddim(pushed, x_t, 8, 8, fresh)",
+        '"guided, right"][5]': '"guided, right"][2]',
+        "ddim(pushed, x_t, 15, 15, fresh)": "ddim(pushed, x_t, 8, 8, fresh)",
     },
     "09_noise_free_walk.ipynb": {
         "for T in (20, 50, 1000)}": "for T in (5, 20, 60)}",
