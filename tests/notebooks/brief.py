@@ -171,7 +171,6 @@ BRIEF = {
         "torch.linspace(-8, 6, 281, dtype=f64)": "torch.linspace(-8, 6, 141, dtype=f64)",
     },
     "13_solvers.ipynb": {
-        "32, 40, 64, 80, 160)": "32, 40, 44, 48, 52)",
         "n_ends = 25_000\n": "n_ends = 2_000\n",
         "torch.arange(10).repeat(6)": "torch.arange(2).repeat(2)",
         "torch.randn(60, 1, 28, 28,": "torch.randn(4, 1, 28, 28,",
