@@ -249,10 +249,8 @@ made, [the package's names](api/index.md), and [what is new](changes.md), which 
 
 def notation_page() -> str:
     "The notation card, a page of its own."
-    from diffusion_math.teach.notation import notation_card
+    from diffusion_math.teach.notation import notation_tables
 
-    text = notation_card()._repr_markdown_()
-    says = (
-        "Each symbol, how to say it, what it is in code, and the section that reads it aloud first."
-    )
+    text = "\n\n".join(f"## {name}\n\n{table}" for name, table in notation_tables().items())
+    says = "Each symbol, how to say it or what it means, code in which it stands, and the section that explains it first."
     return f"# The notation on one card\n\n{says}\n\n{text}\n"

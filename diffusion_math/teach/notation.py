@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-__all__ = ["NOTATION", "notation_card"]
+__all__ = ["NOTATION", "notation_card", "notation_tables"]
 
 
 class Row(NamedTuple):
@@ -121,7 +121,7 @@ _add(
     (r"L_{\text{simple}}", '"L simple": the same without its weight', "simple_loss(p, x0)", "6.4"),
     (r"z", '"z": fresh noise in a step back', "p.sample(2)", "6.6"),
     (r"v", '"v": what a network may say in the place of ε', "p.predict(x_t, t).v", "6.8"),
-    (r"g", '"g": how far guidance goes; 1 is the network as it is', "torch.lerp(x0, x0, 1.5)", "6.9"),
+    (r"g", '"g": how far guidance goes; 1 is the network as it is', "", "6.9"),
     (r"\hat x_0 , \hat\varepsilon", "with a hat: the network's guess", "p.predict(x_t, t).x0", "6.10"),
     (r"\eta", '"eta": how much fresh noise a step takes', "p.sample(2, eta=0.0)", "6.10"),
     (r"\operatorname{tr}", '"trace": the sum over the diagonal', "slopes.trace_jacobian(score, x0)", "6b.3"),
@@ -140,7 +140,7 @@ _add(
 _add(
     (r"\lambda", '"lambda": log signal-to-noise, the clock of Part II', "log_snr", "9.1"),
     (r"x_\lambda", "the picture at that noise level", "x_t", "9.1"),
-    (r"a , s", "the sizes of signal and noise at λ", "torch.sigmoid(torch.tensor(1.0)).sqrt()", "9.1"),
+    (r"a , s", "the sizes of signal and noise at λ", "numerics.scales(log_snr, x_t)", "9.1"),
     (r"D(x, \lambda)", '"D": the best guess of the clean picture, a denoiser', "as_denoiser(p)(x_t, log_snr)", "9.1"),
     (r"\frac{dx}{d\lambda}", "how fast x changes as the noise goes away", "velocity(p, x_t, log_snr)", "9.2"),
     (r"q_\lambda", "the density at that noise level", "distribution.noised(log_snr)", "9.2"),
@@ -170,7 +170,7 @@ _add(
     (r"w(\lambda)", "how much a loss minds an error at λ", "", "14.4"),
     (r"S", "how far a walk is from straight", "matching.straightness(x0[None].repeat(2, 1, 1), [0.0, 1.0])", "14.5"),
     (r"D(x, \lambda \mid y)", "the guess with a class", "classified(p, lambda x, v: -v)(x_t, log_snr)", "15.1"),
-    (r"D_w", "the guess beyond that", "guided(p, p, 2.0)(x_t, log_snr)", "15.2"),
+    (r"D_w", "the guess beyond that", "guided(told, p, 2.0)(x_t, log_snr)", "15.2"),
     (r"\omega", '"omega": how loudly a class counts, counted from 0',
      "guidance.guidance_weight(3, 'Ho & Salimans 2022') - 1", "15.2"),
     (r"w_i(x)", "how likely picture i of a pile is to have become x", "memory.shares(x0, x_t, 1.0)", "16.1"),
@@ -203,13 +203,31 @@ def _cells(row: Row) -> list[str]:
     return [symbols, row.say, code, f"[{row.first}]({_CHAPTERS[row.first.split('.')[0]]}.ipynb)"]
 
 
+# what the card is folded by: a name, and the last chapter that belongs to it
+_FOLDS = {
+    "Chapters 1 and 2": "2", "Chapters 3 and 4": "4b", "Chapters 5 to 8": "8b", "Part II": "15", "Part III": "19",
+}  # fmt: skip
+
+
+def notation_tables() -> dict[str, str]:
+    "The card in five tables of Markdown, by the chapters whose symbols each holds."
+    order, rows, tables = list(_CHAPTERS), list(NOTATION), {}
+    for name, last in _FOLDS.items():
+        here = [row for row in rows if order.index(row.first.split(".")[0]) <= order.index(last)]
+        rows = rows[len(here) :]
+        lines = [["symbol", "say", "in code", "first met"], ["---"] * 4, *map(_cells, here)]
+        tables[name] = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return tables
+
+
 class _Card:
-    "The card, as Markdown for a notebook and as text elsewhere."
+    "The card, as Markdown for a notebook, a fold a table, and as text elsewhere."
 
     def _repr_markdown_(self) -> str:
-        heads = ["symbol", "say", "in code", "first met"]
-        lines = [heads, ["---"] * 4, *map(_cells, NOTATION)]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return "\n\n".join(
+            f"<details><summary>{name}</summary>\n\n{table}\n\n</details>"
+            for name, table in notation_tables().items()
+        )
 
     def __repr__(self) -> str:
         return "\n".join(f"{row.symbol:44} {row.say:84} {row.first}" for row in NOTATION)

@@ -10,7 +10,7 @@ import torch
 
 import diffusion_math
 from diffusion_math import DDPM, ForwardProcess, Gaussian, GaussianMixture, linear_schedule
-from diffusion_math.teach.notation import _CHAPTERS, NOTATION, notation_card
+from diffusion_math.teach.notation import _CHAPTERS, NOTATION, notation_card, notation_tables
 from tests.lab import ROOT
 
 NBS = ROOT / "nbs"
@@ -69,6 +69,7 @@ def objects():
             "likelihood",
             "matching",
             "memory",
+            "numerics",
             "sde",
             "slopes",
         )
@@ -79,7 +80,7 @@ def objects():
         "schedule": q.schedule, "network": torch.nn.Linear(2, 2), "h": 0.1,
         "bound": diffusion_math.elbo(q, diffusion_math.ExactReverse(q, mixture), x0),
         "seen": torch.tensor([True, False]), "y": torch.tensor([0.3], dtype=torch.float64),
-        "score": mixture.noised(1.0).score, "eps": torch.randn_like(x0),
+        "score": mixture.noised(1.0).score, "told": GaussianMixture([1.0], means[:1], covs[:1]), "eps": torch.randn_like(x0),
     }  # fmt: skip
 
 
@@ -145,6 +146,7 @@ def test_it_shows_itself_as_a_table_and_as_text():
     lines = [line for line in table.splitlines() if line.startswith("| $")]
     assert len(lines) == len(NOTATION)
     assert all(line.count(" | ") == 3 for line in lines)
+    assert table.count("<details>") == table.count("</details>") == len(notation_tables()) == 5
     assert "| $\\beta_t$ | " in table and "[3.3](03_forward_process.ipynb) |" in table
     assert len(repr(card).splitlines()) == len(NOTATION)
     links = re.findall(r"\]\(([^)]+)\)", table)
