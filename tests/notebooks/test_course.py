@@ -118,11 +118,25 @@ def test_a_chapter_takes_the_minutes_that_it_says(numbered):
     assert needs.stated <= 45 or "resting place" in first and "*A resting place.*" in text
 
 
+def front() -> str:
+    "What the front page says."
+    return "\n".join(cell["source"] for cell in read("index.ipynb").markdown)
+
+
+def spelt(sections: str) -> str:
+    "Each section that is named, where a dash stands for those between: 2.2–2.4 is 2.2, 2.3, 2.4."
+
+    def each(run: re.Match) -> str:
+        chapter, first, last = run.groups()
+        return ", ".join(f"{chapter}.{n}" for n in range(int(first), int(last) + 1))
+
+    return re.sub(r"(\d+)\.(\d+)–\1\.(\d+)", each, sections)
+
+
 def test_the_front_page_marks_both_paths():
-    "Its table says of each chapter what the chapter itself says."
-    text = "\n".join(cell["source"] for cell in read("index.ipynb").markdown)
-    row = r"(?m)^\| \[[^]]*\]\((\d\w+\.ipynb)\)(?: \(optional\))? \| [^|]+ \| ([^|]*) \| (\d+) \| [^|]*\|$"
-    rows = {name: (path, whole) for name, path, whole in re.findall(row, text)}
+    "Its tables, a Part each, say of each chapter what the chapter itself says."
+    row = r"(?m)^\| \[[^]]*\]\((\d\w+\.ipynb)\)(?: \(optional\))? \| [^|]+ \| [^|]+ \| ([^|]*)\| (\d+) \|$"
+    rows = {name: (spelt(path.strip()), whole) for name, path, whole in re.findall(row, front())}
     assert list(rows) == NUMBERED
     for chapter, (path, whole) in rows.items():
         first = read(chapter).cells[0]["source"]
@@ -133,8 +147,8 @@ def test_the_front_page_marks_both_paths():
 
 def test_the_front_page_adds_up():
     "Its hours are the sums of its minutes, to an hour."
-    text = "\n".join(cell["source"] for cell in read("index.ipynb").markdown)
-    rows = re.findall(r"(?m)^\| \[[^]]*\]\((\d+)(b?)_.*\| (\d+) \| [^|]*\|$", text)
+    text = front()
+    rows = re.findall(r"(?m)^\| \[[^]]*\]\((\d+)(b?)_.*\| (\d+) \|$", text)
     sums = dict.fromkeys(("I", "II", "III", "optional"), 0)
     for number, b, whole in rows:
         part = "I" if int(number) < 9 else "II" if int(number) < 16 else "III"
@@ -148,6 +162,47 @@ def test_the_front_page_adds_up():
     ), sums
     (in_all,) = re.findall(r"(\d+) hours in all", text)
     assert abs(60 * int(in_all) - sum(sums.values())) <= 60, sums
+
+
+def test_the_twelve_weeks_add_up():
+    "Each chapter that is not optional once, in order; its minutes; and of those it builds on each is named in it."
+    weeks = re.findall(r"(?m)^\| (\d+) \| ([\d, ]+) \| (\d+) \| (.*)\|$", front())
+    assert [int(week) for week, *_ in weeks] == list(range(1, 13))
+    taught = [f"{int(n):02}" for _, chapters, *_ in weeks for n in chapters.split(", ")]
+    assert taught == [name[:2] for name in CHAPTERS]
+    for _, chapters, whole, before in weeks:
+        names = [c for n in chapters.split(", ") for c in CHAPTERS if int(c[:2]) == int(n)]
+        assert sum(minutes.of(NBS / name).stated for name in names) == int(whole)
+        text = "\n".join(cell["source"] for name in names for cell in read(name).markdown)
+        for n in set(re.findall(r"(?<![\d.])\d+(?![\d.])", before)) - set(chapters.split(", ")):
+            assert re.search(rf"[Cc]hapters? {n}\b|chapters \d+[^.]* {n}\b|\({n}\.\d", text), n
+
+
+def test_the_engineers_path_adds_up():
+    "Its minutes are those of the sections that it names, to a few; and their sum is what it says."
+    lines = re.findall(r"(?m)^  - .*\]\((\d\w+\.ipynb)\), (.*): (\d+) minutes( more)?$", front())
+    assert len(lines) > 8
+    for name, sections, said, _ in lines:
+        named, section, needs = spelt(sections).split(", "), "", 0.0
+        for cell in minutes.read(json.loads((NBS / name).read_text(encoding="utf-8"))["cells"]):
+            parts = re.split(r"(?m)^(?=## )", "".join(cell["source"]))
+            for part in parts if cell["cell_type"] == "markdown" else [None]:
+                if part and (heading := re.match(r"## (\S+)", part)):
+                    section = heading[1]
+                if sections.startswith("all of") or section in named:
+                    needs += minutes.effort(
+                        cell if part is None else cell | {"source": part}
+                    ).minutes
+        assert abs(needs - int(said)) < 7, (name, needs)
+    assert abs(sum(int(said) for *_, said, more in lines if not more) - 330) <= 15
+    assert "about five and a half hours" in front()
+
+
+def test_each_paper_of_the_front_page_is_one_of_a_chapter():
+    papers = set(re.findall(r"arXiv (\d{4}\.\d{5})", front()))
+    known = {n for name in NUMBERED for cell in read(name).markdown
+             for n in re.findall(r"arXiv (\d{4}\.\d{5})", cell["source"])}  # fmt: skip
+    assert len(papers) > 10 and papers <= known
 
 
 def test_the_front_page_has_the_map_of_chapter_8():
@@ -181,5 +236,5 @@ def test_the_front_page_shows_an_untouched_course():
 
 def test_the_front_page_leads_everywhere():
     "To each chapter and to each page of the workshop."
-    text = "\n".join(cell["source"] for cell in read("index.ipynb").markdown)
+    text = front()
     assert {*re.findall(r"\]\(([\w/]+\.ipynb)\)", text)} == {*NAMES} - {"index.ipynb"}
