@@ -3,6 +3,7 @@
 import json
 import re
 from base64 import b64encode
+from collections.abc import Callable
 from html import escape
 from importlib.resources import files
 from itertools import count
@@ -254,6 +255,24 @@ def _harmless(html: str) -> str:
     return bleach.clean(html, **kept)
 
 
+# nbconvert closes at once each tag that a block of HTML leaves open: a fold's two ends pass as tags that are whole
+_ENDS = {
+    "<details><summary>": '<summary class="fold">',
+    "<details open><summary>": '<summary class="fold open">',
+    "</details>": '<hr class="fold"/>',
+}
+
+
+def _with_folds(render: Callable[[str], str], source: str) -> str:
+    "What render makes of markdown, where what stands in a fold stays in it."
+    for end, whole in _ENDS.items():
+        source = source.replace(end, whole)
+    html = render(source)
+    for end, whole in _ENDS.items():
+        html = html.replace(whole, end)
+    return html
+
+
 def _exporter() -> Any:
     "nbconvert's barest template, with harmless markdown; what outputs hold is live."
     from jinja2 import pass_context
@@ -261,7 +280,9 @@ def _exporter() -> Any:
 
     exporter = HTMLExporter(template_name="basic", embed_images=True)
     render = exporter.environment.filters["markdown2html"]
-    clean = pass_context(lambda context, source: _harmless(render(context, source)))
+    clean = pass_context(
+        lambda context, source: _harmless(_with_folds(lambda text: render(context, text), source))
+    )
     exporter.register_filter("markdown2html", clean)
     return exporter
 

@@ -194,6 +194,19 @@ def test_a_formula_that_cannot_be_set_is_shown_as_it_is():
     assert _set(r"\frac<", False, set_) == r"<code>\frac&lt;</code>"
 
 
+def test_what_stands_in_a_fold_stays_in_it(tmp_path, written):
+    text = "<details><summary>How far?</summary>\n\nTwice $x$.\n\n</details>\n\nAfter it."
+    (tmp_path / "a.ipynb").write_text(notebook("# A", text))
+    page = write_page(tmp_path / "a.ipynb").read_text()
+    inside = (
+        r"<details><summary>How far\?</summary>\s*<p>Twice <span.*?</p>\s*</details>\s*<p>After"
+    )
+    assert re.search(inside, page, re.S)
+    front = written("index").read_text(encoding="utf-8")
+    folds = re.findall(r"<details><summary>.*?</summary>(.*?)</details>", front, re.S)
+    assert len(folds) > 5 and all("<p>" in fold or "<table>" in fold for fold in folds)
+
+
 def test_code_that_is_folded_in_jupyterlab_is_folded_on_a_page(tmp_path):
     def code(source, hidden):
         metadata = {"jupyter": {"source_hidden": True}} if hidden else {}
