@@ -193,7 +193,7 @@ BRIEF = {
         "thrown(4.0, 1200)": "thrown(4.0, 600)",
         "static, -10.0, 6.0, 12) for w": "static, -10.0, 6.0, 6) for w",
         "flow(some, static, -10.0, 6.0, 12)": "flow(some, static, -10.0, 6.0, 6)",
-        "kind), static, -10.0, 6.0, 12)": "kind), static, -10.0, 6.0, 6)",
+        "for k in range(6)": "for k in range(1)",
         "even_grid(-10.0, 6.0, 48)": "even_grid(-10.0, 6.0, 12)",
         "step=0.04)": "step=0.1)",
         "torch.randn(32, 1, 28, 28, generator=gen)": "torch.randn(16, 1, 28, 28, generator=gen)",
