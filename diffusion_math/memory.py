@@ -22,7 +22,7 @@ __all__ = ["LocalDenoiser", "information", "shares"]
 
 # %% ../nbs/16_memory.ipynb #642edbb8
 def shares(data: Float[Tensor, "n *event"], x_t: Batch, log_snr: Level) -> Float[Tensor, "b n"]:
-    """q(i | x_t): how likely each of data (n, *event) is to have become x_t, (b, n) [Kamb & Ganguli 2024 eq. 4].
+    """q(i | x_t): how likely each of data (n, *event) is to have become x_t, (b, n) [Karras et al. 2022 app. B.3].
 
     log_snr: one number or (b,), below inf. In float64. shares(data, x_t, v) @ data is Empirical(data).denoise(x_t, v).
     """
