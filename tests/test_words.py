@@ -299,10 +299,22 @@ def test_one_minus_alpha_bar_is_subtracted_in_float32(diffusers):
     assert bar.dtype == torch.float32 and 1e-4 < off[:10].max() < 3e-4
 
 
+STABLE_DIFFUSION = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+
+
 @pytest.mark.parametrize("kind", ["DDPMScheduler", "DDIMScheduler"])
-@pytest.mark.parametrize("dtype, none", [("float32", 0), ("float16", 2), ("bfloat16", 10)])
-def test_a_jump_subtracts_in_the_dtype_of_the_pictures(kind, dtype, none, diffusers):
-    scheduler, t = getattr(diffusers, kind)(), torch.arange(1000)
+@pytest.mark.parametrize(
+    "betas, dtype, none",
+    [
+        ({}, "float32", 0),
+        ({}, "float16", 2),
+        ({}, "bfloat16", 10),
+        (STABLE_DIFFUSION, "float16", 0),
+        (STABLE_DIFFUSION, "bfloat16", 2),
+    ],
+)
+def test_a_jump_subtracts_in_the_dtype_of_the_pictures(kind, betas, dtype, none, diffusers):
+    scheduler, t = getattr(diffusers, kind)(**betas), torch.arange(1000)
     x0 = torch.ones(1000, 1, dtype=getattr(torch, dtype))
     noise = torch.full_like(x0, 2)
     # our t is theirs plus 1
@@ -316,3 +328,13 @@ def test_their_first_entry_is_our_step_1_and_the_last_step_ends_at_the_guess(dif
     scheduler.set_timesteps(1000)
     x0, eps, x_1 = noisy(1)
     agree(x0, scheduler.step(eps, 0, x_1).prev_sample)
+
+
+def test_stable_diffusions_last_step_ends_at_the_first_entry(diffusers):
+    utils = pytest.importorskip("diffusers.loaders.single_file_utils")
+    config = utils.SCHEDULER_DEFAULT_CONFIG
+    assert STABLE_DIFFUSION.items() <= config.items() and not config["set_alpha_to_one"]
+    scheduler = diffusers.DDIMScheduler(clip_sample=False, set_alpha_to_one=False)
+    scheduler.set_timesteps(1000)
+    _, eps, x_1 = noisy(1)
+    agree(x_1, scheduler.step(eps, 0, x_1).prev_sample)
