@@ -32,7 +32,16 @@ TRAIN, LABELS = digits("train", labels=True)
 INKED = TRAIN[..., 2:26, 2:26].contiguous()
 LINEAR = ForwardProcess(linear_schedule(1000))
 PRACTICE = ForwardProcess(Schedule.from_log_snr(cosine_schedule(1000).log_snr[1:] - 1.0))
-HELPS = ("nothing", "class", "levels", "v", "weight", "border", "average")
+HELPS = (
+    "nothing",
+    "class",
+    "levels",
+    "v",
+    "weight",
+    "weight, for the error of v",
+    "border",
+    "average",
+)
 
 
 def new_judge() -> nn.Module:
@@ -90,9 +99,15 @@ def by_fit(seed: int, steps: int = 1500) -> DDPM:
     return p
 
 
-def noise_loss(p: DDPM, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+def plain_loss(p: DDPM, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+    "The squared error of the noise, (6.6), whatever the network predicts."
     x_t = p.q.marginal(x0, t).mean + p.q.marginal(x0, t).std * eps
-    return p.q.schedule.noise_var[t] * (eps - p.predict(x_t, t).eps).square().mean((1, 2, 3))
+    return (eps - p.predict(x_t, t).eps).square().mean((1, 2, 3))
+
+
+def noise_loss(p: DDPM, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+    "That with the weight 1 - alpha_bar, 6.9's first help."
+    return p.q.schedule.noise_var[t] * plain_loss(p, x0, t, eps)
 
 
 def helped(seed: int, undo: str = "nothing", steps: int = 1500, warmup: int = 90) -> DDPM:
@@ -102,8 +117,9 @@ def helped(seed: int, undo: str = "nothing", steps: int = 1500, warmup: int = 90
     p = DDPM(new_network(seed, classes=10), levels, pictures.shape[1:], says, images=True)
     plan = dict(steps=steps, batch=32, lr=8e-3, warmup=warmup, drop=0.1, seed=seed, log_every=steps)
     plan |= {"ema": 0.0 if undo == "average" else 0.99, "progress": False}
-    # undone, "weight" is the squared error of v: by 1 / alpha_bar, not 1 - alpha_bar, times that of the noise
-    plan |= {"loss": "simple" if undo == "weight" else noise_loss}
+    # in place of 1 - alpha_bar: 1, or the squared error of what is predicted
+    losses = {"weight": plain_loss, "weight, for the error of v": "simple"}
+    plan |= {"loss": losses.get(undo, noise_loss)}
     fit(p, pictures, labels=None if undo == "class" else LABELS, **plan)
     return p
 
