@@ -174,10 +174,13 @@ def conjugate_gradients(
     "v with product(v) = b, row by row, for a symmetric positive product; exact after m steps."
     v, rest, way = torch.zeros_like(b), b, b
     square = rest.square().sum(1, keepdim=True)
+    # a row whose rest is rounding stops there: to go on would build on nothing else
+    solved = square * torch.finfo(b.dtype).eps ** 2
     for _ in range(steps):
         there = product(way)
         bend = (way * there).sum(1, keepdim=True)
-        size = torch.where(bend > 0, square / torch.where(bend > 0, bend, 1), 0)
+        goes_on = (bend > 0) & (square > solved)
+        size = torch.where(goes_on, square / torch.where(goes_on, bend, 1), 0)
         v, rest = v + size * way, rest - size * there
         before, square = square, rest.square().sum(1, keepdim=True)
         way = rest + torch.where(before > 0, square / torch.where(before > 0, before, 1), 0) * way

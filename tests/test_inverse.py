@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from diffusion_math import Empirical, GaussianMixture, as_denoiser
+from diffusion_math import Empirical, GaussianMixture, as_denoiser, digits
 from diffusion_math.guidance import classified
 from diffusion_math.inverse import (
     Measurement,
@@ -326,6 +326,22 @@ def test_moments_are_kalman_s_gain_of_the_true_covariance(what, level):
     assert (steered(law, measure, y, "moments")(x, level) - due).abs().max() < 1e-9
     # with one pass of two the gain is another
     assert (steered(law, measure, y, "moments", 1)(x, level) - due).abs().max() > 1e-4
+
+
+def test_more_passes_than_are_needed_change_nothing_in_float32():
+    "Half a digit of the ten bells: 80 passes are enough, and 392, one a number of y, must not build on rounding."
+    x0, labels = digits("train", labels=True)
+    bells = GaussianMixture.fit(x0.double(), labels=labels, floor=1e-2)
+    seen = torch.zeros(1, 28, 28, dtype=torch.bool)
+    seen[:, 14:] = True
+    measure = Measurement(seen, 0.05)
+    y = measure.sample(digits("test")[96:97].double(), seed(17))[0]
+    a, s = (torch.sigmoid(torch.tensor(level, dtype=f64)).sqrt() for level in (2.0, -2.0))
+    x = a * measure.posterior(bells, y).sample(1, seed(18)) + s * normal(1, 1, 28, 28)
+    due = steered(bells, measure, y, "moments", 80)(x, 2.0)
+    for kind, tolerance in ((torch.float32, 1e-5), (f64, 1e-10)):
+        found = steered(bells, measure, y, "moments", 392)(x.to(kind), 2.0)
+        assert (found - due).abs().max() < tolerance
 
 
 def test_steered_takes_a_y_and_a_level_for_each_and_any_event():
