@@ -287,6 +287,8 @@ TRAINED = {
         "assert all(max(least[n]) < min(least[4 * n]) for n in (16, 64))",
         "assert all(min(to_truth[n]) > max(to_truth[4 * n]) for n in (16, 64))",
         "    assert all(s[k][2] == min(s[k][:3]) for s in seen for k in s)\n",
+        'assert ends[256, "fresh digits"].argmin() == 2\n',
+        """assert all(ends[n, "its pile's own"].argmin() == 1 for n in (16, 64))""",
         'assert max(pairs[16, "network"]) < min(own[16, "network"])',
         'assert min(pairs[256, "network"]) > max(own[256, "network"])',
         "assert 4 * max(turned[16]) < min(turned[64]) <= max(turned[64]) < min(turned[256]) == math.inf",
