@@ -93,6 +93,12 @@ def spread_of(x: Tensor, levels: Tensor) -> tuple[str, str] | None:
         u = (x - low) / width - levels
         if bool(((u > -0.51) & (u < 1.01)).all()):
             return name, "the density was asked about x on another scale than [-1, 1]"
+    # levels 2/255 apart, from -1 to 1, with even noise around each: right elsewhere, but not this density's
+    around = (x + 1) * 127.5 - levels.double() + 0.5
+    if bool(((around > -1e-5) & (around < 1 + 1e-5)).all()) and around.std() > 0.2:
+        raise NoAnswer(
+            "it asked about levels 2/255 apart, and this density's are 2/256 wide: hand over 2 (k + u) / 256 - 1"
+        )
     return noise_of(x, (x + 1) / WIDTH - levels.double(), levels)
 
 

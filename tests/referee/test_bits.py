@@ -90,3 +90,18 @@ def test_the_truth_is_scipys():
         abs(cdf_difference(tanh_cdf)(x, mean, std).item() / right_mass(x, mean, std).item() - 1)
         > 1e-3
     )
+
+
+def test_levels_of_another_width_get_no_verdict():
+    "Even noise around levels 2/255 apart, as in chapter 5b, is right there, and another density's here."
+
+    def of_255(log_prob, pixels):
+        u = torch.rand(
+            pixels.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+        )
+        x = (pixels.double() + u - 0.5) / 127.5 - 1
+        return -log_prob(x) / 784 / math.log(2) + math.log2(255 / 2)
+
+    verdict = bits(of_255)
+    assert not verdict and verdict.slip is None
+    assert "levels 2/255 apart" in str(verdict) and "2 (k + u) / 256 - 1" in str(verdict)
