@@ -100,7 +100,7 @@ BRIEF = {
     },
     "07_score_matching.ipynb": {
         "static = torch.randn(20, 1, 28, 28": "static = torch.randn(8, 1, 28, 28",
-        "step=0.2, n=3, generator=gen)\n# wipe": "step=0.2, n=2, generator=gen)\n# wipe",
+        "step=0.2, n=3, generator=gen, traj": "step=0.2, n=2, generator=gen, traj",
         "short = p.respace(60)\n": "short = p.respace(10)\n",
         "start = torch.randn(2000, 1,": "start = torch.randn(1000, 1,",
         "cooling, again = torch.linspace(-7, 6, 40,": "cooling, again = torch.linspace(-7, 6, 30,",
