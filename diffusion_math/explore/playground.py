@@ -1,4 +1,4 @@
-"One law in the plane, which you paint, and what chapters 3, 4, 5 and 7 do with it."
+"One law in the plane, which you paint, and what the chapters do with it."
 
 import math
 
@@ -33,7 +33,7 @@ def sunflower(n: int) -> Float[Tensor, "n 2"]:
 
 
 class PlaygroundExplorer(Painted):
-    """A law in the plane that the reader paints once, and what becomes of it: chapters 3, 4, 5 and 7 show the same one.
+    """A law in the plane that the reader paints once, and what becomes of it: all of them show the same one.
 
         PlaygroundExplorer("melt")                          # or "reverse", "bound", "score"
         PlaygroundExplorer("score", "spiral", t=10)         # or "smile", "ring", "humps"
