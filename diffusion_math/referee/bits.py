@@ -93,13 +93,21 @@ def spread_of(x: Tensor, levels: Tensor) -> tuple[str, str] | None:
         u = (x - low) / width - levels
         if bool(((u > -0.51) & (u < 1.01)).all()):
             return name, "the density was asked about x on another scale than [-1, 1]"
-    # levels 2/255 apart, from -1 to 1, with even noise around each: right elsewhere, but not this density's
+    # levels 2/255 apart, with even noise around each: right elsewhere, but not this density's
     around = (x + 1) * 127.5 - levels.double() + 0.5
-    if bool(((around > -1e-5) & (around < 1 + 1e-5)).all()) and around.std() > 0.2:
+    if bool(((around > -1e-5) & (around < 1 + 1e-5)).all()) and is_even(around):
         raise NoAnswer(
             "it asked about levels 2/255 apart, and this density's are 2/256 wide: hand over 2 (k + u) / 256 - 1"
         )
     return noise_of(x, (x + 1) / WIDTH - levels.double(), levels)
+
+
+def is_even(u: Tensor) -> bool:
+    "Whether these places within a level have the mean and the variance of even noise in [0, 1), by 5 standard errors."
+    mean, var, n = u.mean().item(), u.var().item(), u.numel()
+    return (
+        abs(mean - 0.5) <= 5 * (1 / 12 / n) ** 0.5 and abs(var - 1 / 12) <= 5 * (1 / 180 / n) ** 0.5
+    )
 
 
 def noise_of(x: Tensor, u: Tensor, levels: Tensor) -> tuple[str, str] | None:
@@ -112,8 +120,8 @@ def noise_of(x: Tensor, u: Tensor, levels: Tensor) -> tuple[str, str] | None:
             "no noise within a level",
             "x was asked for at one place of each level: levels have a mass, and no density",
         )
-    n, mean, var = u.numel(), u.mean().item(), u.var().item()
-    if abs(mean - 0.5) > 5 * (1 / 12 / n) ** 0.5 or abs(var - 1 / 12) > 5 * (1 / 180 / n) ** 0.5:
+    mean, var = u.mean().item(), u.var().item()
+    if not is_even(u):
         if abs(mean) < 0.02 and abs(var - 1 / 12) < 0.01:
             return (
                 "noise around the edge of a level",
