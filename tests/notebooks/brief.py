@@ -94,7 +94,6 @@ BRIEF = {
         "math.sqrt(2 / 20_000)": "math.sqrt(2 / 2_000)",
         "fitted, priced = (test[:100], test_labels[:100]),": "fitted, priced = (test[:50], test_labels[:50]),",
         "3, 40).round().long().unique().tolist()\nby_bin": "3, 8).round().long().unique().tolist()\nby_bin",
-        "best_variance(few.given(y=labels[:64]), train[:64])": "best_variance(few.given(y=labels[:12]), train[:12])",
         "mine, n=16,": "mine, n=4,",
         "three_x0.repeat(60_000, 1), gen).view(60_000, 3)": "three_x0.repeat(20_000, 1), gen).view(20_000, 3)",
     },
