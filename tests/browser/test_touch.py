@@ -56,6 +56,18 @@ def scrolled(page):
     return page.evaluate("window.scrollY")
 
 
+def rested(page):
+    "How far it has scrolled, once it has come to rest: a quick swipe throws the page, and it glides on."
+    return page.evaluate("""async () => {
+        const frame = () => new Promise(requestAnimationFrame);
+        for (let last = NaN, still = 0; still < 20; last = window.scrollY) {
+            await frame();
+            still = window.scrollY === last ? still + 1 : 0;
+        }
+        return window.scrollY;
+    }""")
+
+
 def at(page, plot, x, y):
     "A point of a plot in the window, after it was brought to the middle of it."
     plot.evaluate("e => e.scrollIntoView({ block: 'center' })")
@@ -101,8 +113,8 @@ def test_a_swipe_up_over_any_other_picture_scrolls_and_moves_nothing(handset, tm
     pictures = page.locator("canvas:not(.dm-draw):visible").all()
     for picture in pictures:
         picture.evaluate("e => e.scrollIntoView({ block: 'center' })")
-        settled(page)
-        box, before, top = picture.bounding_box(), state(page), scrolled(page)
+        top = rested(page)
+        box, before = picture.bounding_box(), state(page)
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         page.finger((x, y), (x + 4, y - 220))
         page.wait_for_function("top => window.scrollY > top + 100", arg=top)
@@ -120,10 +132,10 @@ def test_a_swipe_over_the_strip_or_the_curves_scrolls(handset, tmp_path, where):
     before, top = state(page), scrolled(page)
     page.finger((x, y), (x, y - 200))
     page.wait_for_function("top => window.scrollY > top + 100", arg=top)
-    settled(page)
+    top = rested(page)
     assert state(page) == before
     box = place_.bounding_box()
-    x, y, top = box["x"] + 0.7 * box["width"], box["y"] + 0.5 * box["height"], scrolled(page)
+    x, y = box["x"] + 0.7 * box["width"], box["y"] + 0.5 * box["height"]
     page.finger((x, y), (x - 120, y + 5))
     assert state(page)["t"] < before["t"] + 10 and state(page)["t"] != before["t"]
     assert scrolled(page) == top
