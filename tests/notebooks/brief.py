@@ -248,9 +248,9 @@ BRIEF = {
         "trained(0, rounds=8000, ": "trained(0, rounds=50, ",
     },
     "15b_more_slips.ipynb": {
-        "def without_dice(share, steps=200)": "def without_dice(share, steps=100)",
         "torch.linspace(-8, 5, 201, dtype=f64)": "torch.linspace(-8, 5, 101, dtype=f64)",
-        "numbers = (20, 40, 80, 160)": "numbers = (10, 20, 40, 80)",
+        "for n in (20, 160)]": "for n in (20, 40)]",
+        "even_grid(-2, 2, 160)": "even_grid(-2, 2, 40)",
         "given(y=torch.arange(10))": "given(y=torch.arange(4))",
         "start * torch.randn(10, 1, 28, 28,": "start * torch.randn(4, 1, 28, 28,",
         "start=0.993, steps=20)": "start=0.993, steps=8)",
