@@ -185,7 +185,7 @@ def interval_slip(on: list[bool], inside: list[bool], times: Tensor) -> tuple[st
 def on_interval(said: Verdict, found: list[str], clock: Clock, interval: tuple | None) -> Verdict:
     "A verdict on a right mix, after a look at where it is made."
     times = clock.times[clock.first :]
-    on, line = [name == "mixed" for name in found], "chapter 15, (15.10)"
+    on, line = [name == "mixed" for name in found], "chapter 15, (15.9)"
     if "untold" in found:
         name, t = "untold outside of the interval", times[found.index("untold")].item()
         cure = (
@@ -205,7 +205,7 @@ def on_interval(said: Verdict, found: list[str], clock: Clock, interval: tuple |
     if all(on):
         return said
     return replace(
-        said, notes=(*said.notes, f"It guides at {here}, and elsewhere says told (15.10).")
+        said, notes=(*said.notes, f"It guides at {here}, and elsewhere says told (15.9).")
     )
 
 
