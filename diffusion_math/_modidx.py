@@ -445,6 +445,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'diffusion_math.letters.draws': ('letters.html#draws', 'diffusion_math/letters.py'),
                                         'diffusion_math.letters.hidden_costs': ('letters.html#hidden_costs', 'diffusion_math/letters.py'),
                                         'diffusion_math.letters.hide': ('letters.html#hide', 'diffusion_math/letters.py'),
+                                        'diffusion_math.letters.hide_some': ('letters.html#hide_some', 'diffusion_math/letters.py'),
                                         'diffusion_math.letters.masked_bound': ('letters.html#masked_bound', 'diffusion_math/letters.py'),
                                         'diffusion_math.letters.masked_loss': ('letters.html#masked_loss', 'diffusion_math/letters.py'),
                                         'diffusion_math.letters.one_hot': ('letters.html#one_hot', 'diffusion_math/letters.py'),

@@ -2,8 +2,9 @@
 
 # %% auto #0
 __all__ = ['ALPHABET', 'Words', 'PICKS', 'check_words', 'check_alphabet', 'shown', 'answers', 'steps_of', 'hide', 'masked_loss',
-           'replay', 'spell', 'one_hot', 'prose', 'weights', 'draws', 'TableLaw', 'whole', 'MarkovLaw', 'CoinMixture',
-           'BinomialChain', 'beside', 'hidden_costs', 'masked_bound', 'unmask', 'shares', 'unmask_law', 'written']
+           'hide_some', 'replay', 'spell', 'one_hot', 'prose', 'weights', 'draws', 'TableLaw', 'whole', 'MarkovLaw',
+           'CoinMixture', 'BinomialChain', 'beside', 'hidden_costs', 'masked_bound', 'unmask', 'shares', 'unmask_law',
+           'written']
 
 # %% ../nbs/19_letters.ipynb #aeb5194e
 import itertools
@@ -78,6 +79,13 @@ def hide(x0: Words, log_snr: Level, generator: Random = None) -> Words:
 # %% ../nbs/19_letters.ipynb #747ebbb4
 def masked_loss(denoiser: Any, x0: Words, generator: Random = None) -> Each:
     "One draw of the bound (19.5) for each word, (b,), in nats: h of l letters are hidden."
+    x_t, h = hide_some(x0, generator)
+    chance = torch.where(shown(x_t), 1.0, (answers(denoiser, x_t) * x0).sum(2))
+    return -x0.shape[1] / h * chance.log().sum(1)
+
+# %% ../nbs/19_letters.ipynb #c19hides
+def hide_some(x0: Words, generator: Random) -> tuple[Words, Int[Tensor, "b"]]:
+    "x_t with h of the l letters of each word hidden, h from 1 to l, each as likely, and h."
     n, length = check_words("x0", x0, whole=True).shape[:2]
     u = torch.rand((), generator=generator, device=x0.device)
     noise = torch.rand(n, length, generator=generator, device=x0.device)
@@ -85,9 +93,7 @@ def masked_loss(denoiser: Any, x0: Words, generator: Random = None) -> Each:
     # one by chance, as the sum of a row says nothing of the order in it
     stratum = noise.sum(1).argsort()
     h = 1 + ((stratum + u) / n * length).long().clamp(max=length - 1)
-    x_t = x0 * (noise.argsort(1) >= h[:, None])[:, :, None]
-    chance = torch.where(shown(x_t), 1.0, (answers(denoiser, x_t) * x0).sum(2))
-    return -length / h * chance.log().sum(1)
+    return x0 * (noise.argsort(1) >= h[:, None])[:, :, None], h
 
 # %% ../nbs/19_letters.ipynb #42c88d67
 @torch.no_grad()
