@@ -114,8 +114,9 @@ def guidance_weight(value: Weight, paper: Paper) -> float:
 
     Ho & Salimans write w where others write 1 + w: guidance_weight(3, "Ho & Salimans 2022") is 4. diffusers'
     guidance_scale is Imagen's w above 1. Most of its pipelines take 1 or less as no guidance, w = 1, where this still
-    counts as Imagen does; and they mix nothing where a distilled network takes the scale as an input. On a model
-    that was not told, Dhariwal & Nichol's 1 is Bayes' rule, and their 0 ignores the class.
+    counts as Imagen does; they mix nothing where a distilled network takes the scale as an input; and Z-Image's counts
+    as Ho & Salimans do. On a model that was not told, Dhariwal & Nichol's 1 is Bayes' rule, and their 0 ignores the
+    class.
 
     paper: a name in NO_GUIDANCE. ValueError: another name, or a value beyond a million.
     """

@@ -195,9 +195,8 @@ BRIEF = {
         "flow(denoiser, z, -14.0, end, 100)": "flow(denoiser, z, -14.0, end, 40)",
         "thrown(4.0, 1200)": "thrown(4.0, 600)",
         "static, -10.0, 6.0, 12) for w": "static, -10.0, 6.0, 6) for w",
-        "even_grid(-10.0, 6.0, 48)": "even_grid(-10.0, 6.0, 12)",
         "step=0.04)": "step=0.1)",
-        "torch.randn(144, 1, 28, 28, generator=gen)": "torch.randn(24, 1, 28, 28, generator=gen)",
+        "torch.randn(144, 1, 28, 28, generator=chosen)": "torch.randn(24, 1, 28, 28, generator=chosen)",
         "torch.full((144,), 3)": "torch.full((24,), 3)",
     },
     "17_inverse_problems.ipynb": {
