@@ -254,7 +254,7 @@ BRIEF = {
         "given(y=torch.arange(10))": "given(y=torch.arange(4))",
         "torch.linspace(0.993, 0.007, 21, dtype=f64)": "torch.linspace(0.993, 0.007, 5, dtype=f64)",
         "x = torch.randn(10, 1, 28, 28,": "x = torch.randn(4, 1, 28, 28,",
-        "for y in range(8)], alt=alt, size=0.7)": "for y in range(4)], alt=alt, size=0.7)",
+        "for y in range(8)], alt=alt, size=0.72)": "for y in range(4)], alt=alt, size=0.72)",
         "start * torch.randn(10, 1, 28, 28,": "start * torch.randn(4, 1, 28, 28,",
         "start=0.993, steps=20)": "start=0.993, steps=8)",
         "for y in range(10)], alt=alt, size=0.7)": "for y in range(4)], alt=alt, size=0.7)",
