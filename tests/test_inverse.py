@@ -496,7 +496,7 @@ def test_the_mean_weight_is_the_evidence_of_a_chain_known_in_closed_form(n, assu
 @pytest.mark.parametrize("std", [0.3, 3.0])
 @pytest.mark.parametrize("assume", ["point", "unit"])
 def test_particles_take_the_walk_s_steps_with_y_and_weigh_what_differs(assume, std):
-    "Two steps, with the same dice: the draws are walk's, the evidence is that of (17.9). Resampled if y is sharp."
+    "Two steps, with the same dice: the draws are walk's, the evidence is that of (17.10). Resampled if y is sharp."
     law, measure = law_of("full")[0], Measurement(MASK, std)
     y, x, levels = normal(2, gen=3), normal(12, 4), [0.0, 1.0, 2.0]
     out = particles(law, measure, y, x, 0.0, 2.0, 2, assume, seed(1))
