@@ -266,9 +266,7 @@ BRIEF = {
         'digits("test")[:64]': 'digits("test")[:4]',
         "torch.randn(72, 1, 28, 28, generator=gen)": "torch.randn(2, 1, 28, 28, generator=gen)",
         "path[-1], v, then, 30))": "path[-1], v, then, 8))",
-        "(50, 200, 600, 1000, 1500)": "(10, 25, 25, 50, 50)",
-        "long = {16: 400, 64: 1500, 256: 1000}": "long = {16: 50, 64: 50, 256: 50}",
-        "{16: 400, 32: 600, 64: 800}": "{16: 50, 32: 50, 64: 50}",
+        "(50, 200, 600, 1000, 1500)": "(10, 20, 30, 40, 50)",
     },
 }
 TRAINED = {
@@ -285,19 +283,6 @@ TRAINED = {
         "assert next_letter < min(bound for bound, *_ in bound_of.values())",
         'for i, rule in itertools.product((1, 2, 4, 5), ("sure", "margin")):\n'
         '    assert pays[rule][i] > pays["random, its law"][i]',
-    ],
-    "16_memory.ipynb": [
-        'assert levels_of["bells of 256"] + 30 < at_end[256] < min(at_end[16], at_end[64])',
-        "assert all(max(least[n]) < min(least[4 * n]) for n in (16, 64))",
-        "assert all(min(to_truth[n]) > max(to_truth[4 * n]) for n in (16, 64))",
-        "    assert all(s[k][2] == min(s[k][:3]) for s in seen for k in s)\n",
-        'assert ends[256, "fresh digits"].argmin() == 2\n',
-        """assert all(ends[n, "its pile's own"].argmin() == 1 for n in (16, 64))""",
-        'assert max(pairs[16, "network"]) < min(own[16, "network"])',
-        'assert min(pairs[256, "network"]) > max(own[256, "network"])',
-        "assert max(to for _, to in memorized[16]) < min(since for since, _ in memorized[64])",
-        "assert not copies_at[256].any()",
-        'assert not found.any() and torch.cat(shown["three networks of 16"]).mean() > 0.9',
     ],
 }
 

@@ -1,0 +1,161 @@
+"""Train the networks behind chapter 16's 16.6 and 16.7: two of each pile, A and B, on piles that share no picture.
+
+    python benchmarks/memory.py --out FILE.npz      # ten minutes on one core
+
+The network, its loss and its optimizer are those of the chapter, with chapter 6's moving average of the weights (0.999).
+What is kept: numbers at each look, and pictures. The chapter reads them from diffusion_math/assets/memory.npz.
+"""
+
+import argparse
+import copy
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from diffusion_math import Empirical, GaussianMixture, UNet, digits, flow
+from diffusion_math.numerics import scales
+
+ASSET = Path(__file__).parents[1] / "diffusion_math" / "assets" / "memory.npz"
+STEPS = {16: 800, 64: 1600, 256: 6400}  # at least 800 passes, 32 digits a step
+LOOKS = (
+    25, 50, 75, 100, 125, 150, 175, 200, 250, 300, 400, 500, 600, 800, 1000, 1200, 1600, 2000, 2600,
+    3200, 4000, 5000, 6400,
+)  # fmt: skip
+SHOWN = 24  # draws of which the pictures are kept
+LEVELS = torch.linspace(-5, 3, 9)
+
+Denoise = Callable[[Tensor, float | Tensor], Tensor]
+
+
+def noised(x0: Tensor, v: float | Tensor, gen: torch.Generator) -> Tensor:
+    a, s = scales(torch.as_tensor(v), x0)
+    return a * x0 + s * torch.randn(x0.shape, dtype=x0.dtype, generator=gen)
+
+
+@torch.no_grad()
+def answers(ask: Denoise, asked: list[tuple[Tensor, float]]) -> Tensor:
+    return torch.stack([ask(x, v) for x, v in asked])
+
+
+def far_apart(one: Tensor, other: Tensor) -> float:
+    "Half the area under e^λ |one - other|^2 from λ = -5 to 3, in nats."
+    square = (one - other).square().flatten(2).sum(2)
+    return 0.5 * torch.trapezoid(LEVELS.exp()[:, None] * square, LEVELS, dim=0).mean().item()
+
+
+def nearest_two(x: Tensor, pile: Tensor) -> tuple[Tensor, Tensor]:
+    "The nearest picture of the pile, and the nearest distance over the second nearest."
+    far, which = torch.cdist(x.flatten(1), pile.flatten(1)).topk(2, largest=False)
+    return pile[which[:, 0]], far[:, 0] / far[:, 1]
+
+
+class Learner:
+    "A network on its pile, its optimizer, and the moving average of its weights."
+
+    def __init__(self, pile: Tensor, k: int):
+        torch.manual_seed(100 * len(pile) + k)
+        self.gen = torch.Generator().manual_seed(1000 * len(pile) + k)
+        self.network, self.pile, self.steps = UNet(width=16), pile, 0
+        self.average = copy.deepcopy(self.network)
+        self.adam = torch.optim.Adam(self.network.parameters(), 2e-3, fused=True)
+
+    def step(self) -> None:
+        x0 = self.pile[torch.randint(len(self.pile), (32,), generator=self.gen)]
+        v = -5 + 8 * torch.rand(32, generator=self.gen)
+        off = (self.network(noised(x0, v, self.gen), v) - x0).square().flatten(1).sum(1)
+        self.adam.zero_grad()
+        (v.exp().clamp(max=5) * off).mean().backward()
+        self.adam.step()
+        self.steps += 1
+        keep = min(0.999, (1 + self.steps) / (10 + self.steps))
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                [*self.average.parameters()], [*self.network.parameters()], 1 - keep
+            )
+
+    def ask(self, x: Tensor, v: float | Tensor) -> Tensor:
+        return self.average(x, torch.as_tensor(v).expand(len(x)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, default=ASSET)
+    out = parser.parse_args().out
+    torch.set_num_threads(1)
+    real, labels = digits("train", labels=True)
+    small = F.avg_pool2d(real[:, :, 2:26, 2:26].double(), 2)
+    law = GaussianMixture.fit(small, labels=labels, floor=1e-2).to(torch.float32)
+    gen = torch.Generator().manual_seed(17)
+    start = torch.randn(128, 1, 12, 12, generator=gen)
+    fresh, middle = law.sample(200, gen), law.sample(5000, gen).mean(0)
+    asked = [(noised(fresh, v, gen), v.item()) for v in LEVELS]
+
+    @torch.no_grad()
+    def drawn_by(ask: Denoise) -> Tensor:
+        return ask(flow(ask, start, -5.0, 3.0, 20), 3.0)
+
+    def alike(one: Tensor, other: Tensor) -> Tensor:
+        return F.cosine_similarity((one - middle).flatten(1), (other - middle).flatten(1))
+
+    def as_bytes(x: Tensor) -> np.ndarray:
+        return (127.5 * (x[:SHOWN, 0].clamp(-1, 1) + 1)).round().byte().numpy()
+
+    truth, of_D, began = drawn_by(law.denoise), answers(law.denoise, asked), time.time()
+    kept: dict[str, np.ndarray] = {"D": as_bytes(truth), "D_logp": law.log_prob(truth).numpy()}
+    piles = {n: [law.sample(n, gen) for _ in range(2)] for n in STEPS}
+    for n, last in STEPS.items():
+        pair = [Learner(pile, k) for k, pile in enumerate(piles[n])]
+        rows, pictures = [], {}
+        memory = [Empirical(one.pile).denoise for one in pair]
+        drawn = [drawn_by(one) for one in memory]
+        kept[f"{n} memories"] = alike(*drawn).numpy()
+        own = []
+        for k, one in enumerate(pair):
+            seed = torch.Generator().manual_seed(7 + k)
+            x0 = one.pile[torch.randint(n, (200,), generator=seed)]
+            own.append([(noised(x0, v, seed), v.item()) for v in LEVELS])
+        for step in range(1, last + 1):
+            for one in pair:
+                one.step()
+            if step not in LOOKS:
+                continue
+            drawn = [drawn_by(one.ask) for one in pair]
+            near, ratio = zip(
+                *(nearest_two(x, one.pile) for x, one in zip(drawn, pair, strict=True)), strict=True
+            )
+            both = alike(*drawn)
+            table = [  # of A and of B
+                [far_apart(answers(one.ask, asked), of_D) for one in pair],
+                [
+                    far_apart(answers(a.ask, q), answers(m, q))
+                    for a, q, m in zip(pair, own, memory, strict=True)
+                ],
+                [(r < 1 / 3).float().mean().item() for r in ratio],
+                [alike(x, truth).mean().item() for x in drawn],
+                [alike(x, y).mean().item() for x, y in zip(drawn, near, strict=True)],
+                [law.log_prob(x).mean().item() for x in drawn],
+                [both.mean().item(), both.std().item() / len(both) ** 0.5],
+            ]
+            rows.append([[step, step], *table])
+            pictures[step] = {
+                "draws": np.stack([as_bytes(x) for x in drawn]),
+                "nearest": np.stack([as_bytes(x) for x in near]),
+                "ratio": torch.stack([*ratio]).numpy(),
+                "alike": both.numpy(),
+            }
+            print(n, step, f"{time.time() - began:.0f} s", flush=True)
+        kept[f"{n} looks"] = np.array(rows, dtype=np.float32)  # (looks, 8, 2)
+        best = int(kept[f"{n} looks"][:, 1].sum(1).argmin())  # nearest to D
+        for which, row in (("best", best), ("end", -1)):
+            for name, array in pictures[rows[row][0][0]].items():
+                kept[f"{n} {which} {name}"] = array
+    np.savez_compressed(out, **kept)
+
+
+if __name__ == "__main__":
+    main()
