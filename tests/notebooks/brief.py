@@ -152,7 +152,7 @@ BRIEF = {
         ".view(4, 4)": ".view(2, 2)",
         "four.repeat(4, 1, 1, 1)": "four.repeat(2, 1, 1, 1)",
         "flow_bits(net, 16, 1e-2)": "flow_bits(net, 4, 1e-1)",
-        "flow_bits(net, 4, 1e-3)": "flow_bits(net, 4, 5e-2)",
+        "flow_bits(net, 4, 1e-3)": "flow_bits(net, 4, 1e-2)",
         "bound_by_area(net, four, 240,": "bound_by_area(net, four, 16,",
         "elbo_estimate(p.q, net, four, 240,": "elbo_estimate(p.q, net, four, 16,",
         "torch.tensor([0, 2, 3, 7]).repeat(100)": "torch.tensor([0, 2, 3, 7]).repeat(10)",
