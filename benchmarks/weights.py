@@ -1,0 +1,162 @@
+"""Chapter 6b's three networks: the shipped one, trained further on the squared error of the noise with three weights.
+
+    python benchmarks/weights.py                 # 300 steps each and what 6b.4 says of them: some minutes, one core
+    python benchmarks/weights.py --scratch       # small networks from the start instead, 600 steps each
+    python benchmarks/weights.py --out FILE      # keeps ten samples of each as a picture
+
+Only the weight differs: w_t (the bound, with its decoder at t = 1), 1 (the simple loss) and 1 - alpha_bar (chapter 6).
+Start, learning rate, digits, t and noise of each step are the same. A loss's t are drawn half evenly and half by w_t, and
+its term is divided by the share of its t: the average stays, and the bound's gradient is less noisy. Printed for each: the
+KL of t = 2 ... 1000 below and above t = 30 and -log p(x_0 | x_1), in bits/dim of 100 held-out digits with the same noise;
+and of 200 samples (from scratch: 300) in 50 steps with the posterior's variance, from the same noise, the share read as the
+class asked for and the Fréchet distance from the 2,000 held-out digits, both by the judge that ships.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from common import arguments
+from matplotlib import pyplot
+
+from diffusion_math import (
+    DDPM,
+    ForwardProcess,
+    UNet,
+    bits_per_dim,
+    digits,
+    elbo_loss,
+    fit,
+    linear_schedule,
+    load_pretrained,
+    mean_and_stderr,
+)  # fmt: skip
+from diffusion_math.training.merit import digit_judge, frechet
+
+Q = ForwardProcess(linear_schedule(1000))
+SCHEDULE = Q.schedule
+W = (SCHEDULE.beta / (2 * SCHEDULE.alpha * SCHEDULE.noise_var.roll(1)))[2:]
+# t = 1 has no w_t, and takes that of t = 2
+BY_WEIGHT = torch.cat([W[:1], W]) / (W[0] + W.sum())
+SHARE = (BY_WEIGHT + 1 / 1000) / 2
+
+
+def by_share(loss):
+    "The same loss on average: t is drawn by its share, and the term is divided by that."
+
+    def term(p, x0, t, eps):
+        u = (t - torch.rand(len(t), dtype=torch.float64)) / 1000
+        t = 1 + torch.searchsorted(SHARE.cumsum(0)[:-1], u)
+        return loss(p, x0, t, eps) / (1000 * SHARE[t - 1])
+
+    return term
+
+
+def squared_error(p, x0, t, eps):
+    "Of the noise, per pixel."
+    x_t = Q.marginal(x0, t).mean + Q.marginal(x0, t).std * eps
+    return (eps - p.predict(x_t, t).eps).square().mean((1, 2, 3))
+
+
+LOSSES = {
+    "the bound": by_share(lambda p, x0, t, eps: elbo_loss(p, x0, t=t, eps=eps)),
+    "simple": by_share(squared_error),
+    "chapter 6's": by_share(
+        lambda p, x0, t, eps: SCHEDULE.noise_var[t] * squared_error(p, x0, t, eps)
+    ),
+}
+
+
+def shipped() -> DDPM:
+    return DDPM(load_pretrained("ddpm_mnist").network, Q, (1, 28, 28), "v", images=True)
+
+
+def new(seed: int) -> DDPM:
+    "A small network of chapter 6 that knows nothing yet, for digits without most of their border."
+    torch.manual_seed(seed)
+    return DDPM(UNet(width=16, mults=(1, 4), classes=10), Q, (1, 24, 24), "v", images=True)
+
+
+def trained(p: DDPM, loss, seed: int, steps: int, lr: float) -> DDPM:
+    x0, y = digits("train", labels=True)
+    torch.manual_seed(seed)
+    # no gradient is clipped: so AdamW does not notice how large a loss is
+    plan = dict(steps=steps, batch=32, lr=lr, warmup=steps // 16, ema=0.99, clip=0, seed=seed)
+    fit(p, cut(x0, p), loss=loss, labels=y, progress=False, **plan)
+    return p
+
+
+def cut(x: torch.Tensor, p: DDPM) -> torch.Tensor:
+    "Pictures of p's size."
+    border = (28 - p.event_shape[-1]) // 2
+    return x[..., border : 28 - border, border : 28 - border].contiguous()
+
+
+@torch.no_grad()
+def terms(p: DDPM, x0: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
+    "Bits/dim of each digit: of 2 <= t <= 30, of t > 30, and the decoder's. The same noise for every p."
+    p, dice = p.given(y=y), torch.Generator().manual_seed(7)
+    times = torch.logspace(math.log10(2), 3, 30).round().long().unique().tolist()
+    kl = [
+        Q.posterior(x_t.double(), x0.double(), t).kl(p.step(x_t.double(), t))
+        for t in times
+        for x_t in [Q.marginal(x0, t).sample(dice)]
+    ]
+    every = torch.arange(2, 1001)
+    # straight lines between the times: how often each counts, below 31 and above
+    counts = np.stack([np.interp(every, times, one) for one in np.eye(len(times))])
+    parts = {"t <= 30": every <= 30, "t > 30": every > 30}
+    found = {k: torch.from_numpy(counts[:, m].sum(1)) @ torch.stack(kl) for k, m in parts.items()}
+    found["decoder"] = -p.decode(Q.marginal(x0, 1).sample(dice)).log_prob(x0)
+    return {k: bits_per_dim(v.double(), x0[0].numel()) for k, v in found.items()}
+
+
+def main() -> None:
+    asked = arguments(
+        __doc__,
+        (("--scratch",), dict(action="store_true")),
+        (("--steps",), dict(type=int)),
+        (("--seeds",), dict(type=int, nargs="+", default=[0])),
+        (("--out",), dict(type=Path)),
+    )
+    steps, lr = asked.steps or (600 if asked.scratch else 300), 8e-3 if asked.scratch else 1.5e-3
+    test, labels = digits("test", labels=True)
+    judge, y, rows = digit_judge(), torch.arange(10).repeat(30 if asked.scratch else 20), {}
+    for seed in asked.seeds:
+        for name, loss in [*({} if asked.scratch else {"before": None}).items(), *LOSSES.items()]:
+            p = new(seed) if asked.scratch else shipped()
+            if loss is not None:
+                p = trained(p, loss, seed, steps, lr)
+            cost = terms(p, cut(test[:100], p), labels[:100])
+            found = {k: mean_and_stderr(v) for k, v in cost.items()}
+            with torch.no_grad():
+                x = p.given(y=y).respace(50).sample(300, torch.Generator().manual_seed(8))
+                x = F.pad(x, [(28 - x.shape[-1]) // 2] * 4, value=-1.0)
+                found["right"] = mean_and_stderr((judge(x).argmax(1) == y).double())
+                far = frechet(x, test, judge.features)
+            found["Fréchet"] = far.distance, far.stderr
+            said = {k: [round(float(v), 4) for v in pair] for k, pair in found.items()}
+            said = {"seed": seed, "trained on": name} | said
+            print(json.dumps(said, ensure_ascii=False), flush=True)
+            rows.setdefault(name, x[:10])
+    if asked.out:
+        show(rows, asked.out)
+
+
+def show(rows: dict[str, torch.Tensor], path: Path) -> None:
+    "Ten samples of each as a picture with names."
+    fig, axes = pyplot.subplots(len(rows), 10, figsize=(7.6, 0.62 * len(rows)))
+    for (name, x), line in zip(rows.items(), axes, strict=True):
+        for ax, one in zip(line, x[:10], strict=True):
+            ax.imshow(one[0], cmap="gray", vmin=-1, vmax=1)
+            ax.set(xticks=[], yticks=[])
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
+    fig.subplots_adjust(0.16, 0.01, 0.995, 0.99, 0.04, 0.06)
+    fig.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()
