@@ -83,12 +83,11 @@ BRIEF = {
         "draws = two.sample(200_000, gen)": "draws = two.sample(20_000, gen)",
         "fitted, priced = (test[:200], test_labels[:200]),": "fitted, priced = (test[:50], test_labels[:50]),",
         "3, 40).round().long().unique().tolist()\nconstant": "3, 8).round().long().unique().tolist()\nconstant",
-        "for t in (2, 148, 1000))": "for t in (2, 1000))",
+        "for t in (2, 148, 1000))": "for t in (2, 70, 1000))",
         "def by_grey(t, n=600):": "def by_grey(t, n=50):",
         "shown_t = times[:25:12]": "shown_t = times[:5:2]",
         "torch.arange(10).repeat(30), 4\n": "torch.arange(10).repeat(2), 2\n",
         ".sample(300, seed(8 + k))": ".sample(20, seed(8 + k))",
-        "(x.split(300) for x in": "(x.split(600) for x in",
     },
     "07_score_matching.ipynb": {
         "static = torch.randn(20, 1, 28, 28": "static = torch.randn(8, 1, 28, 28",
