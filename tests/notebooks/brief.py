@@ -219,8 +219,6 @@ BRIEF = {
         "-8.0, 4.0, 16, U, gen": "-8.0, 4.0, 3, U, gen",
     },
     "19_letters.ipynb": {
-        "def hears(seed, rounds=4000)": "def hears(seed, rounds=20)",
-        "x0, t, x_t = noised(40_000)": "x0, t, x_t = noised(2_000)",
         "for _ in range(1500):": "for _ in range(300):",
         "def trained(seed, left=False, rounds=2000, ": "def trained(seed, left=False, rounds=50, ",
         "text = language.sample(50_000, gen)": "text = language.sample(2_000, gen)",
@@ -229,10 +227,14 @@ BRIEF = {
         "some = language.sample(300, dice)": "some = language.sample(40, dice)",
         "k, few, ties = 24,": "k, few, ties = 4,",
         "x = language.sample(100 * 64, dice)": "x = language.sample(20 * 64, dice)",
-        "spots, dice = 4000,": "spots, dice = 500,",
         "priced = language.sample(200, gen)": "priced = language.sample(40, gen)",
         "dice, x=priced, n=32)": "dice, x=priced, n=4)",
         "trained(0, rounds=8000, ": "trained(0, rounds=50, ",
+    },
+    "19b_coins.ipynb": {
+        "def fitted(seed, rounds=4000)": "def fitted(seed, rounds=20)",
+        "x0, t, x_t = noised(40_000)": "x0, t, x_t = noised(2_000)",
+        "spots, dice = 4000,": "spots, dice = 500,",
     },
     "15b_more_slips.ipynb": {
         "torch.linspace(-8, 5, 201, dtype=f64)": "torch.linspace(-8, 5, 101, dtype=f64)",
