@@ -55,7 +55,7 @@ def shown(x: Words) -> Bool[Tensor, "b l"]:
 
 # %% ../nbs/19_letters.ipynb #4d60e615
 def answers(denoiser: Any, x_t: Words) -> Words:
-    "What a denoiser says of words, told the share of their letters that are shown."
+    "What a denoiser says of words, given the share of their letters that are shown."
     hidden = (~shown(x_t)).double().mean(1)
     return as_denoiser(denoiser)(x_t, torch.log1p(-hidden) - hidden.log())
 
@@ -310,9 +310,9 @@ class MarkovLaw:
 
 # %% ../nbs/19_letters.ipynb #b80c3d00
 class CoinMixture:
-    """k words (k, l) of 0 and 1, equally likely, whose letters are thrown anew with a coin that shows 1 with chance rate.
+    """k words (k, l) of 0 and 1, equally likely, whose letters are resampled by a coin that shows 1 with chance rate.
 
-    sigmoid(log_snr) is the share of letters not yet thrown anew; x_t is (b, l). Numbers in float64, logs in nats.
+    sigmoid(log_snr) is the share of letters not yet resampled; x_t is (b, l). Numbers in float64, logs in nats.
     """
 
     def __init__(self, words: Float[Tensor, "k l"], rate: float = 0.5):
@@ -346,9 +346,9 @@ class CoinMixture:
 
 # %% ../nbs/19_letters.ipynb #255e1cd7
 class BinomialChain:
-    """Noise for coins [SD15 Table App.1]: at step t each letter is thrown anew with chance beta_t = 1/(T - t + 1).
+    """Noise for coins [SD15 Table App.1]: at step t each letter is resampled with chance beta_t = 1/(T - t + 1).
 
-    A coin shows 1 with chance rate. alpha (T+1,), the share not thrown anew up to t, is 1 - t/T; alpha and beta are kept
+    A coin shows 1 with chance rate. alpha (T+1,), the share not resampled up to t, is 1 - t/T; alpha and beta are kept
     in float64. x_t is (b, l) of 0 and 1, t from 1 to T, an int or (b,).
     """
 
