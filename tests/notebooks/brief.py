@@ -248,8 +248,7 @@ BRIEF = {
         "for y in range(10)], alt=alt, size=0.7)": "for y in range(4)], alt=alt, size=0.7)",
         "torch.arange(8), p.respace(20)": "torch.arange(4), p.respace(8)",
         "by_rule.sample(8, torch": "by_rule.sample(4, torch",
-        "1.0, 10_000": "1.0, 2_000",
-        "-8.0, 8.0, 1000, η, gen)": "-8.0, 8.0, 400, η, gen)",
+        "1.0, 10_000, 1000": "1.0, 2_000, 400",
     },
     "16_memory.ipynb": {
         "torch.randint(1000, (1500,), generator=gen)": "torch.randint(1000, (400,), generator=gen)",
