@@ -2,7 +2,8 @@
 
     python benchmarks/weights.py                 # 300 steps each and what 6b.4 says of them: some minutes, one core
     python benchmarks/weights.py --scratch       # small networks from the start instead, 600 steps each
-    python benchmarks/weights.py --out FILE      # keeps ten samples of each as a picture
+    python benchmarks/weights.py --out FILE      # keeps ten samples of each
+    python benchmarks/weights.py --draw EARLY LATE PNG   # such files of both experiments as the chapter's picture
 
 Only the weight differs: w_t (the bound, with its decoder at t = 1), 1 (the simple loss) and 1 - alpha_bar (chapter 6).
 Start, learning rate, digits, t and noise of each step are the same. A loss's t are drawn half evenly and half by w_t, and
@@ -121,7 +122,11 @@ def main() -> None:
         (("--steps",), dict(type=int)),
         (("--seeds",), dict(type=int, nargs="+", default=[0])),
         (("--out",), dict(type=Path)),
+        (("--draw",), dict(type=Path, nargs=3)),
     )
+    if asked.draw:
+        show(*asked.draw)
+        return
     steps, lr = asked.steps or (600 if asked.scratch else 300), 8e-3 if asked.scratch else 1.5e-3
     test, labels = digits("test", labels=True)
     judge, y, rows = digit_judge(), torch.arange(10).repeat(30 if asked.scratch else 20), {}
@@ -143,19 +148,31 @@ def main() -> None:
             print(json.dumps(said, ensure_ascii=False), flush=True)
             rows.setdefault(name, x[:10])
     if asked.out:
-        show(rows, asked.out)
+        torch.save(rows, asked.out)
 
 
-def show(rows: dict[str, torch.Tensor], path: Path) -> None:
-    "Ten samples of each as a picture with names."
-    fig, axes = pyplot.subplots(len(rows), 10, figsize=(7.6, 0.62 * len(rows)))
-    for (name, x), line in zip(rows.items(), axes, strict=True):
-        for ax, one in zip(line, x[:10], strict=True):
-            ax.imshow(one[0], cmap="gray", vmin=-1, vmax=1)
-            ax.set(xticks=[], yticks=[])
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
-    fig.subplots_adjust(0.16, 0.01, 0.995, 0.99, 0.04, 0.06)
-    fig.savefig(path, dpi=120)
+def show(early: Path, late: Path, out: Path) -> None:
+    "Real digits, and ten samples of each network of both experiments, without most of their border."
+    x, y = digits("test", labels=True)
+    lines = [("real", x[[(y == k).nonzero()[6, 0].item() for k in range(10)]])]
+    for path in (early, late):
+        lines += [("", None), *torch.load(path).items()]
+    heights = [0.35 if x is None else 1 for _, x in lines]
+    size, room = (7.6, 0.62 * sum(heights)), dict(height_ratios=heights)
+    fig, axes = pyplot.subplots(len(lines), 10, figsize=size, gridspec_kw=room)
+    for (name, x), line in zip(lines, axes, strict=True):
+        for k, ax in enumerate(line):
+            ax.axis("off")
+            if x is not None:
+                ax.imshow(x[k, 0, 2:26, 2:26], cmap="gray", vmin=-1, vmax=1)
+        line[0].text(
+            -0.12, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=11
+        )
+    for name, first in ("early", 2), ("late", 3 + len(torch.load(early))):
+        middle = axes[first + 1][0].get_position()
+        fig.text(0.01, middle.y0, name, rotation=90, va="center", fontsize=12, weight="bold")
+    fig.subplots_adjust(0.2, 0.005, 0.995, 0.995, 0.03, 0.03)
+    fig.savefig(out, dpi=110)
 
 
 if __name__ == "__main__":
