@@ -24,6 +24,7 @@ BRIEF = {
         "landing(2) / 0.001,": "landing(2) / 0.01,",
         "drawn = q.sample(1000, gen)": "drawn = q.sample(200, gen)",
         "h, dots = 0.01, tries[:10_000]": "h, dots = 0.01, tries[:1_000]",
+        "0.008, 600": "0.008, 20",
     },
     "04_reverse_process.ipynb": {
         "n = 60_000\n": "n = 10_000\n",
