@@ -1,6 +1,6 @@
-"""Train the networks behind chapter 16's 16.6 and 16.7: two of each pile, A and B, on piles that share no picture.
+"""Train the networks behind chapter 16's 16.5 to 16.7: two of each pile, A and B, on piles that share no picture.
 
-    python benchmarks/memory.py --out FILE.npz      # ten minutes on one core
+    python benchmarks/memory.py --out FILE.npz      # twelve minutes on one core
 
 The network, its loss and its optimizer are those of the chapter, with chapter 6's moving average of the weights (0.999).
 What is kept: numbers at each look, and pictures. The chapter reads them from diffusion_math/assets/memory.npz.
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from diffusion_math import Empirical, GaussianMixture, UNet, digits, flow
+from diffusion_math.memory import LocalDenoiser
 from diffusion_math.numerics import scales
 
 ASSET = Path(__file__).parents[1] / "diffusion_math" / "assets" / "memory.npz"
@@ -28,6 +29,18 @@ LOOKS = (
 )  # fmt: skip
 SHOWN = 24  # draws of which the pictures are kept
 LEVELS = torch.linspace(-5, 3, 9)
+TWINS = (
+    100,
+    200,
+    300,
+    400,
+    500,
+    600,
+    800,
+    1000,
+    1200,
+    1600,
+)  # looks where one picture stands eight times
 
 Denoise = Callable[[Tensor, float | Tensor], Tensor]
 
@@ -52,6 +65,28 @@ def nearest_two(x: Tensor, pile: Tensor) -> tuple[Tensor, Tensor]:
     "The nearest picture of the pile, and the nearest distance over the second nearest."
     far, which = torch.cdist(x.flatten(1), pile.flatten(1)).topk(2, largest=False)
     return pile[which[:, 0]], far[:, 0] / far[:, 1]
+
+
+def candidates(pile: Tensor) -> dict[str, Denoise]:
+    "Denoisers that are fitted to a pile."
+    alike = torch.zeros(len(pile), dtype=torch.long)
+    gauss = GaussianMixture.fit(pile.double(), labels=alike, floor=1e-2).to(torch.float32)
+    made = {"memory": Empirical(pile), "one Gaussian": gauss}
+    made |= {f"window {k}": LocalDenoiser(pile, k) for k in (7, 3)}
+    return {name: one.denoise for name, one in made.items()}
+
+
+def cosines(one: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    "Between one error, (levels, b, ...), and each of others: under the area, and at each level."
+    weight = LEVELS.exp()
+    weight[[0, -1]] /= 2  # trapezoids on even levels
+    one, others = one.flatten(1).double(), others.flatten(2).double()
+    both, its = torch.einsum("lx,jlx->jl", one, others), one.square().sum(1)
+    theirs = others.square().sum(2)
+    pooled = (both @ weight.double()) / (
+        (its @ weight.double()) * (theirs @ weight.double())
+    ).sqrt()
+    return pooled, (both / (its * theirs).sqrt()).T
 
 
 class Learner:
@@ -110,7 +145,11 @@ def main() -> None:
     piles = {n: [law.sample(n, gen) for _ in range(2)] for n in STEPS}
     for n, last in STEPS.items():
         pair = [Learner(pile, k) for k, pile in enumerate(piles[n])]
-        rows, pictures = [], {}
+        rows, pictures, pointing = [], {}, []
+        wrong = [
+            torch.stack([answers(ask, asked) - of_D for ask in candidates(pile).values()])
+            for pile in (piles[n] if n == 64 else ())
+        ]
         memory = [Empirical(one.pile).denoise for one in pair]
         drawn = [drawn_by(one) for one in memory]
         kept[f"{n} memories"] = alike(*drawn).numpy()
@@ -142,6 +181,12 @@ def main() -> None:
                 [both.mean().item(), both.std().item() / len(both) ** 0.5],
             ]
             rows.append([[step, step], *table])
+            if (
+                wrong
+            ):  # where the error points: to the other network's, to its own pile's, to the other's
+                err = [answers(one.ask, asked) - of_D for one in pair]
+                stacks = [torch.cat([err[1 - k][None], wrong[k], wrong[1 - k]]) for k in (0, 1)]
+                pointing.append([cosines(err[k], stacks[k]) for k in (0, 1)])
             pictures[step] = {
                 "draws": np.stack([as_bytes(x) for x in drawn]),
                 "nearest": np.stack([as_bytes(x) for x in near]),
@@ -151,10 +196,42 @@ def main() -> None:
             print(n, step, f"{time.time() - began:.0f} s", flush=True)
         kept[f"{n} looks"] = np.array(rows, dtype=np.float32)  # (looks, 8, 2)
         best = int(kept[f"{n} looks"][:, 1].sum(1).argmin())  # nearest to D
+        if pointing:
+            pooled = [[pair[k][0] for k in (0, 1)] for pair in pointing]
+            kept[f"{n} error points"] = np.array(pooled, dtype=np.float32)  # (looks, 2, 9)
+            by_level = [pointing[best][k][1] for k in (0, 1)]
+            kept[f"{n} best error points"] = np.array(by_level, dtype=np.float32)  # (2, levels, 9)
         for which, row in (("best", best), ("end", -1)):
             for name, array in pictures[rows[row][0][0]].items():
                 kept[f"{n} {which} {name}"] = array
+    kept["one eight times"] = eight_times(law)
     np.savez_compressed(out, **kept)
+
+
+def eight_times(law: GaussianMixture) -> np.ndarray:
+    """Two networks, each on 64 digits of which one stands there eight times: (2, looks, 5).
+
+    Of a thousand draws: the step, how many are nearest to that one, how many are copies of it by the pile without
+    duplicates, how many by the pile as it is, and how many are copies of other pictures.
+    """
+    gen, rows = torch.Generator().manual_seed(18), []
+    start = torch.randn(1000, 1, 12, 12, generator=gen)
+    for k in (2, 3):
+        once = law.sample(57, gen)
+        one = Learner(torch.cat([once[:1].expand(7, -1, -1, -1), once]), k)
+        for step in range(1, TWINS[-1] + 1):
+            one.step()
+            if step not in TWINS:
+                continue
+            with torch.no_grad():
+                draws = [one.ask(flow(one.ask, x, -5.0, 3.0, 20), 3.0) for x in start.split(250)]
+            x = torch.cat(draws)
+            far, which = torch.cdist(x.flatten(1), once.flatten(1)).topk(2, largest=False)
+            copy, is_it = far[:, 0] / far[:, 1] < 1 / 3, which[:, 0] == 0
+            found = nearest_two(x, one.pile)[1] < 1 / 3
+            counts = [is_it, is_it & copy, is_it & found, ~is_it & copy]
+            rows.append([step, *(c.float().mean().item() for c in counts)])
+    return np.array(rows, dtype=np.float32).reshape(2, len(TWINS), 5)
 
 
 if __name__ == "__main__":
