@@ -210,6 +210,7 @@ BRIEF = {
         'stepping(steers["V = 0"], 1000)': 'stepping(steers["V = 0"], 100)',
         "for _ in range(400)]": "for _ in range(40)]",
         "pushing(400)}": "pushing(4)}",
+        "by, y, x, evenly(400))": "by, y, x, evenly(4))",
         "pushing(50))": "pushing(5))",
         "pasting(400, 1)": "pasting(4, 1)",
         "pasting(50, 8)": "pasting(4, 2)",
