@@ -98,7 +98,7 @@ def hide_some(x0: Words, generator: Random) -> tuple[Words, Int[Tensor, "b"]]:
 # %% ../nbs/19_letters.ipynb #42c88d67
 @torch.no_grad()
 def replay(denoiser: Any, x0: Words, when: Int[Tensor, "l"] | Int[Tensor, "b l"]) -> Each:
-    "The log of the chance to write x0 if letter i is set at step when[i], (b,), in nats."
+    "The log of the chance to sample x0 if letter i is set at step when[i], (b,), in nats."
     when = steps_of(when, check_words("x0", x0, whole=True))
     total = x0.new_zeros(len(x0), dtype=torch.float64)
     for step in when.unique().tolist():
@@ -420,11 +420,11 @@ def unmask(
     """Sets the masked letters of x_t, as many a step as there are steps left for them, or as many as steps lists.
 
         random    places by chance                  left      from the left
-        sure      where the surest letter is surest
+        sure      where the largest probability is largest
         remask    draws a letter for every blank, keeps those with the largest chances, as LLaDA's generate.py
                   at temperature 1 [Nie et al. 2025]; its Algorithm 5 takes the likeliest letters
 
-    One call of the denoiser a step; the letters of a step are drawn apart. A word of blanks is torch.zeros(n, l, v).
+    One call of the denoiser a step; the letters of a step are drawn independently. A word of blanks is torch.zeros(n, l, v).
     ValueError: another pick; steps that leave a letter masked.
     """
     x_t, pick = check_words("x_t", x_t), checks.one_of("pick", pick, list(PICKS))
@@ -434,7 +434,8 @@ def unmask(
         drawn = torch.multinomial(chances.flatten(0, 1), 1, generator=generator).view(x_t.shape[:2])
         letters = torch.nn.functional.one_hot(drawn, x_t.shape[2]).to(x_t)
         first = PICKS[pick](chances, letters.double(), generator)
-        rank = torch.where(shown(x_t), -math.inf, first).argsort(1, descending=True).argsort(1)
+        first = torch.where(shown(x_t), -math.inf, first)
+        rank = first.argsort(dim=1, descending=True, stable=True).argsort(1)
         x_t = x_t + letters * (rank < share[:, None])[:, :, None]
     return x_t
 
@@ -471,7 +472,7 @@ def shares(x_t: Words, steps: int | Sequence[int]) -> Iterator[Tensor]:
 def unmask_law(
     denoiser: Any, length: int, letters: int, steps: int | Sequence[int], pick: str = "random"
 ) -> TableLaw:
-    """The law of what unmask(denoiser, blanks, steps, pick) writes, with every draw gone through, as a TableLaw.
+    """The law of what unmask(denoiser, blanks, steps, pick) samples, with every draw gone through, as a TableLaw.
 
     For small words: letters ** length at most 4096. Of equal chances the place on the left comes first.
     """
