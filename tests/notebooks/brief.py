@@ -237,9 +237,10 @@ BRIEF = {
         "trained(0, rounds=8000)": "trained(0, rounds=50)",
     },
     "19b_coins.ipynb": {
-        "def fitted(seed, rounds=4000)": "def fitted(seed, rounds=20)",
-        "x0, t, x_t = noised(40_000)": "x0, t, x_t = noised(2_000)",
-        "spots, dice = 4000,": "spots, dice = 500,",
+        "def fitted(seed, own, rounds=4000)": "def fitted(seed, own, rounds=20)",
+        "def excess(net, own, mixture, n=40_000)": "def excess(net, own, mixture, n=2_000)",
+        "def backwards(denoiser, fixed=True, n=4000,": "def backwards(denoiser, fixed=True, n=20,",
+        "count, rng = 4000,": "count, rng = 500,",
     },
     "15b_more_slips.ipynb": {
         "torch.linspace(-8, 5, 201, dtype=f64)": "torch.linspace(-8, 5, 101, dtype=f64)",
