@@ -183,6 +183,7 @@ _add(
      "inverse.Measurement(seen, 0.1).posterior(mixture, y)", "17.1"),
     (r"V", "the covariance of x_0 given x_λ, or what stands for it",
      "inverse.steered(p, inverse.Measurement(seen, 0.1), y, 'unit')(x_t, log_snr)", "17.3"),
+    (r"\zeta", '"zeta": how long a push towards y is, chosen by hand', "", "17.3"),
 )  # fmt: skip
 
 _add((r"m \odot x_0", '"m times x zero": letters that are hidden are rows of zeros', "", "19.1"))

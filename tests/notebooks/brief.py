@@ -208,7 +208,6 @@ BRIEF = {
         "linear_schedule(1000).log_snr[1:]": "linear_schedule(20).log_snr[1:]",
         "stepping(says, 400)": "stepping(says, 40)",
         'stepping(steers["V = 0"], 1000)': 'stepping(steers["V = 0"], 100)',
-        "for _ in range(400)]": "for _ in range(40)]",
         "pushing(400)}": "pushing(4)}",
         "by, y, x, evenly(400))": "by, y, x, evenly(4))",
         "pushing(50))": "pushing(5))",
