@@ -23,7 +23,7 @@ BRIEF = {
         "torch.arange(0.0005, 45, 0.001, dtype=f64)": "torch.arange(0.005, 45, 0.01, dtype=f64)",
         "landing(2) / 0.001,": "landing(2) / 0.01,",
         "drawn = q.sample(1000, gen)": "drawn = q.sample(200, gen)",
-        "h, dots = 0.01, tries[:10_000]": "h, dots = 0.01, tries[:1_000]",
+        "7 * torch.rand(10_000, generator": "7 * torch.rand(1_000, generator",
         "0.008, 600": "0.008, 20",
     },
     "04_reverse_process.ipynb": {
