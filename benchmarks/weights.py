@@ -3,7 +3,7 @@
     python benchmarks/weights.py                 # 300 steps each and what 6b.4 says of them: some minutes, one core
     python benchmarks/weights.py --scratch       # small networks from the start instead, 600 steps each
     python benchmarks/weights.py --out FILE      # keeps ten samples of each
-    python benchmarks/weights.py --draw EARLY LATE PNG   # such files of both experiments as the chapter's picture
+    python benchmarks/weights.py --draw FILE PNG # such a file as the chapter's picture
 
 Only the weight differs: w_t (the bound, with its decoder at t = 1), 1 (the simple loss) and 1 - alpha_bar (chapter 6).
 Start, learning rate, digits, t and noise of each step are the same. A loss's t are drawn half evenly and half by w_t, and
@@ -122,7 +122,7 @@ def main() -> None:
         (("--steps",), dict(type=int)),
         (("--seeds",), dict(type=int, nargs="+", default=[0])),
         (("--out",), dict(type=Path)),
-        (("--draw",), dict(type=Path, nargs=3)),
+        (("--draw",), dict(type=Path, nargs=2)),
     )
     if asked.draw:
         show(*asked.draw)
@@ -138,7 +138,7 @@ def main() -> None:
             cost = terms(p, cut(test[:100], p), labels[:100])
             found = {k: mean_and_stderr(v) for k, v in cost.items()}
             with torch.no_grad():
-                x = p.given(y=y).respace(50).sample(300, torch.Generator().manual_seed(8))
+                x = p.given(y=y).respace(50).sample(len(y), torch.Generator().manual_seed(8))
                 x = F.pad(x, [(28 - x.shape[-1]) // 2] * 4, value=-1.0)
                 found["right"] = mean_and_stderr((judge(x).argmax(1) == y).double())
                 far = frechet(x, test, judge.features)
@@ -151,14 +151,13 @@ def main() -> None:
         torch.save(rows, asked.out)
 
 
-def show(early: Path, late: Path, out: Path) -> None:
-    "Real digits, and ten samples of each network of both experiments, without most of their border."
+def show(rows: Path, out: Path) -> None:
+    "Real digits, and ten samples of each network, without most of their border."
     x, y = digits("test", labels=True)
-    lines = [("real", x[[(y == k).nonzero()[6, 0].item() for k in range(10)]])]
-    for path in (early, late):
-        lines += [("", None), *torch.load(path).items()]
+    lines = [("real", x[[(y == k).nonzero()[6, 0].item() for k in range(10)]]), ("", None)]
+    lines += torch.load(rows).items()
     heights = [0.35 if x is None else 1 for _, x in lines]
-    size, room = (7.6, 0.62 * sum(heights)), dict(height_ratios=heights)
+    size, room = (7.1, 0.62 * sum(heights)), dict(height_ratios=heights)
     fig, axes = pyplot.subplots(len(lines), 10, figsize=size, gridspec_kw=room)
     for (name, x), line in zip(lines, axes, strict=True):
         for k, ax in enumerate(line):
@@ -168,10 +167,7 @@ def show(early: Path, late: Path, out: Path) -> None:
         line[0].text(
             -0.12, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=11
         )
-    for name, first in ("early", 2), ("late", 3 + len(torch.load(early))):
-        middle = axes[first + 1][0].get_position()
-        fig.text(0.01, middle.y0, name, rotation=90, va="center", fontsize=12, weight="bold")
-    fig.subplots_adjust(0.2, 0.005, 0.995, 0.995, 0.03, 0.03)
+    fig.subplots_adjust(0.15, 0.005, 0.995, 0.995, 0.03, 0.03)
     fig.savefig(out, dpi=110)
 
 
