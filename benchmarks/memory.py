@@ -1,4 +1,4 @@
-"""Train the networks behind chapter 16's 16.5 to 16.7: two of each pile, A and B, on piles that share no picture.
+"""Train the networks behind chapter 16's 16.0 and 16.5: two of each pile, A and B, on piles that share no picture.
 
     python benchmarks/memory.py --out FILE.npz      # twelve minutes on one core
 
