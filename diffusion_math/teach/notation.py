@@ -29,7 +29,7 @@ _add(
     (r"\sum", '"sum": add up over what stands below it', "x0.sum()", "1.5"),
     (r"w_k", '"w k": the share of class k', "GaussianMixture(weights, means, covs)", "1.5"),
     (r"\log", '"log", the natural one, in nats: how often to multiply by e', "distribution.log_prob(x0)", "1.5"),
-    (r"\int", '"integral": the area under a curve', "", "1.6"),
+    (r"\int", '"integral": the area under a curve', "", "1.5"),
     (r"\frac{d}{dx} \log q(x)", '"score": the slope of the log-density at x', "distribution.score(x0)", "1.6"),
     (r"\sim", '"is drawn from"', "distribution.sample(3)", "1.7"),
     (r"\mathcal N", '"normal", the bell: variable; mean, covariance', "Gaussian(mean, var)", "2.1"),
