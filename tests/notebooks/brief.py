@@ -148,7 +148,7 @@ BRIEF = {
         "bound_by_area(net, four, 240,": "bound_by_area(net, four, 16,",
         "elbo_estimate(p.q, net, four, 240,": "elbo_estimate(p.q, net, four, 16,",
         "torch.tensor([0, 2, 3, 7]).repeat(100)": "torch.tensor([0, 2, 3, 7]).repeat(10)",
-        "torch.randn(400, 1, dtype=f64, generator=gen)": "torch.randn(40, 1, dtype=f64, generator=gen)",
+        "torch.randn(400, 1, dtype=f64, ": "torch.randn(40, 1, dtype=f64, ",
         "torch.arange(400), k]": "torch.arange(40), k]",
     },
     "12_area_under_the_error.ipynb": {
