@@ -252,7 +252,6 @@ BRIEF = {
         "drawn = population.sample(1500, gen)": "drawn = population.sample(400, gen)",
         'digits("test")[:64]': 'digits("test")[:4]',
         "torch.randn(72, 1, 28, 28, generator=dice)": "torch.randn(2, 1, 28, 28, generator=dice)",
-        "path[-1], v, then, 30))": "path[-1], v, then, 8))",
         "(50, 200, 600, 1000, 1500)": "(10, 20, 30, 40, 50)",
     },
 }
