@@ -190,6 +190,8 @@ BRIEF = {
     },
     "17_inverse_problems.ipynb": {
         "guided, start, -8.0, 8.0, 50": "guided, start, -8.0, 8.0, 5",
+        "{64: 8, 512: 4, 4096: 1}": "{8: 2, 16: 1, 32: 1}",
+        "hidden = pair.sample(100, own)": "hidden = pair.sample(20, own)",
         "(0.2, 100), (0.3, 100), (1.0, 100), (0.1, 400)": "(0.2, 40), (0.3, 40), (1.0, 40), (0.1, 40)",
         "tries = [1, 2, 4, 8, 16, 32]": "tries = [1, 2, 3, 4, 5, 6]",
         "for _ in range(10):\n    y_each": "for _ in range(3):\n    y_each",
@@ -259,7 +261,12 @@ TRAINED = {
     "05_elbo.ipynb": ["assert 0 < behind < 0.1 and nature.mean() < least.mean()"],
     "06_ddpm.ipynb": ['assert sure["ε, (6.0)"] < sure["+ 6 EMA"] and right["+ 3 class"] > 0.2'],
     "14_flow_matching.ipynb": ['assert max(far["pairs of a batch"]) < min(far["independent"])'],
-    "17_inverse_problems.ipynb": ['assert lean["pasted, U = 1"] > 2.5 + 3 * 1.708 / n_digits**0.5'],
+    "17_inverse_problems.ipynb": [
+        'assert lean["pasted, U = 1"] > 2.5 + 3 * 1.708 / n_digits**0.5',
+        "assert max(larger[0, 4096]) < 0.1 and min(larger[8, 512]) > 0.9 > 0.1 > max(larger[1, 512])",
+        'assert abs(class_rank["exact draws"] - 2.5) < 0.52 and class_rank["V = 0"] < 1.98',
+        'assert min(class_rank["ΠGDM"], class_rank["MMPS"]) > 3.02',
+    ],
     "19_letters.ipynb": [
         'assert own < paid[long, "random"][1].mean() < paid[some, "random"][1].mean()',
         'assert paid[some, "random"][2].mean() < min(paid[some, r][2].mean() for r in others)',
