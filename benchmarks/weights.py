@@ -1,7 +1,7 @@
-"""Chapter 6b's three networks: the shipped one, trained further on the squared error of the noise with three weights.
+"""Networks trained on the squared error of the noise with three weights: the shipped one further, or chapter 6b's three.
 
-    python benchmarks/weights.py                 # 300 steps each and what 6b.4 says of them: some minutes, one core
-    python benchmarks/weights.py --scratch       # small networks from the start instead, 600 steps each
+    python benchmarks/weights.py                 # the shipped one, 300 steps more each: some minutes, one core
+    python benchmarks/weights.py --scratch       # small ones from the start, 600 steps each: 6b.4's, with --seeds 0 1 2
     python benchmarks/weights.py --out FILE      # keeps ten samples of each
     python benchmarks/weights.py --draw FILE PNG # such a file as the chapter's picture
 
