@@ -271,6 +271,7 @@ TRAINED = {
         'assert own < paid[long, "random"][1].mean() < paid[some, "random"][1].mean()',
         'assert paid[some, "random"][2].mean() < min(paid[some, r][2].mean() for r in others)',
         'assert gaps["exact"].mean() < gaps[long].mean() < gaps["left to right"].mean() - 0.5',
+        'assert gaps["exact"].mean() < tried.mean() < gaps[long].mean()',
     ],
 }
 
