@@ -250,12 +250,16 @@ BRIEF = {
         'digits("test")[:64]': 'digits("test")[:4]',
         "torch.randn(72, 1, 28, 28, generator=dice)": "torch.randn(2, 1, 28, 28, generator=dice)",
         "(50, 200, 600, 1000, 1500)": "(10, 20, 30, 40, 50)",
+        "its_noise[:32], -6.0, 4.0, 20": "its_noise[:32], -6.0, 4.0, 2",
     },
 }
 TRAINED = {
     "05_elbo.ipynb": ["assert 0 < behind < 0.1 and nature.mean() < least.mean()"],
     "06_ddpm.ipynb": ['assert sure["ε, (6.0)"] < sure["+ 6 EMA"] and right["+ 3 class"] > 0.2'],
     "14_flow_matching.ipynb": ['assert max(far["pairs of a batch"]) < min(far["independent"])'],
+    "16_memory.ipynb": [
+        'assert means["shrinking windows"] > means["windows of 3"] + 0.05 > means["the pile"] + 0.05'
+    ],
     "17_inverse_problems.ipynb": [
         'assert lean["pasted, U = 1"] > 2.5 + 3 * 1.708 / n_digits**0.5',
         "assert max(larger) < 0.1",
