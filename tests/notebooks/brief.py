@@ -136,6 +136,7 @@ BRIEF = {
         "flow(p, z, start, 6.0, 20)": "flow(p, z, start, 6.0, 6)",
         "walk(p, z, start, 6.0, 50, 1.0, seed(7))": "walk(p, z, start, 6.0, 12, 1.0, seed(7))",
         "torch.randn(384, 1, 28, 28,": "torch.randn(96, 1, 28, 28,",
+        "for steps in (6, 20):": "for steps in (5, 6):",
     },
     "11_likelihood_by_flow.ipynb": {
         "pictures = small(images[:16])\n": "pictures = small(images[:4])\n",
