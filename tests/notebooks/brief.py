@@ -188,7 +188,7 @@ BRIEF = {
         "thrown(4.0, 1200)": "thrown(4.0, 600)",
         "static, -10.0, 6.0, 12) for w": "static, -10.0, 6.0, 6) for w",
         "step=0.04)": "step=0.1)",
-        "torch.randn(144, 1, 28, 28, generator=chosen)": "torch.randn(24, 1, 28, 28, generator=chosen)",
+        "torch.randn(144, 1, 28, 28, generator=torch": "torch.randn(24, 1, 28, 28, generator=torch",
         "torch.full((144,), 3)": "torch.full((24,), 3)",
     },
     "17_inverse_problems.ipynb": {
