@@ -50,7 +50,6 @@ BRIEF = {
         "for T_now in (10, 100, 400):": "for T_now in (10, 20, 40):",
         "for T_now in (5, 10, 20, 50, 100):": "for T_now in (5, 6, 8, 10, 12):",
         "exact_elbo(q100, p100, data[:400])": "exact_elbo(q100, p100, data[:60])",
-        "(expected <= truth_100[:400])": "(expected <= truth_100[:60])",
         "held_out = TwoNetworks(q50), clumps.sample(2000, gen)\n": "held_out = TwoNetworks(q50), clumps.sample(500, gen)\n",
         # half as many steps, of five times the length
         "n_steps = 3000\n": "n_steps = 1500\n",
