@@ -247,7 +247,9 @@ BRIEF = {
 }
 TRAINED = {
     "05_elbo.ipynb": ["assert 0 < behind < 0.1 and nature.mean() < least.mean()"],
-    "06_ddpm.ipynb": ['assert sure["ε, (6.0)"] < sure["+ 6 EMA"] and right["+ 3 class"] > 0.2'],
+    "06_ddpm.ipynb": [
+        'assert 0.2 < right["+ 3 class"] < right["+ 5 crop"] - 0.05 < right["+ 7 guidance"] - 0.1'
+    ],
     "14_flow_matching.ipynb": [
         'assert sum(far["pairs of a batch"]) < sum(far["independent"]) < sum(far["reflow"])'
     ],

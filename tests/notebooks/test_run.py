@@ -139,7 +139,7 @@ def test_a_brief_run_does_less_at_the_places_that_are_listed_and_nowhere_else(sh
 
 def test_what_is_true_of_a_trained_network_alone():
     assert TRAINED["06_ddpm.ipynb"] == [
-        'assert sure["ε, (6.0)"] < sure["+ 6 EMA"] and right["+ 3 class"] > 0.2'
+        'assert 0.2 < right["+ 3 class"] < right["+ 5 crop"] - 0.05 < right["+ 7 guidance"] - 0.1'
     ]
     cells = read("06_ddpm.ipynb").cells
     gone = [
