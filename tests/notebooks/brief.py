@@ -94,7 +94,7 @@ BRIEF = {
         "step=0.2, n=3, generator=gen, traj": "step=0.2, n=2, generator=gen, traj",
         "short = p.respace(60)\n": "short = p.respace(10)\n",
         "start = torch.randn(2000, 1,": "start = torch.randn(1000, 1,",
-        "cooling, again = torch.linspace(-7, 6, 40,": "cooling, again = torch.linspace(-7, 6, 30,",
+        "cooling = torch.linspace(-7, 6, 40,": "cooling = torch.linspace(-7, 6, 30,",
         "level, new = 0.0, images[:100]": "level, new = 0.0, images[:50]",
         "s * torch.randn(100, 1, 28, 28,": "s * torch.randn(50, 1, 28, 28,",
         "draws = gaussians.sample(200, dice)": "draws = gaussians.sample(60, dice)",
