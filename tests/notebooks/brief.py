@@ -194,6 +194,7 @@ BRIEF = {
         "guided, start, -8.0, 8.0, 50": "guided, start, -8.0, 8.0, 5",
         "{64: 8, 512: 4, 4096: 1}": "{8: 2, 16: 1, 32: 1}",
         "hidden = pair.sample(100, own)": "hidden = pair.sample(20, own)",
+        "for steps in (46, 504):": "for steps in (4, 5):",
         "(0.1, 100), (0.3, 100), (0.1, 400)": "(0.1, 40), (0.3, 40), (0.1, 40)",
         "tries = [1, 2, 4, 8, 16, 32]": "tries = [1, 2, 3, 4, 5, 6]",
         "for _ in range(20):\n    y_each": "for _ in range(3):\n    y_each",
@@ -260,7 +261,8 @@ TRAINED = {
         "assert max(larger) < 0.1",
         'assert abs(class_rank["exact draws"] - 2.5) < 0.52 and class_rank["V = 0"] < 1.98',
         'assert min(table[name][1] for name in methods) > 0.2 > table["exact denoiser"][1]',
-        'assert min(class_rank["ΠGDM"], class_rank["MMPS"]) > 3.02',
+        'assert class_rank["ΠGDM"] > 3.02',
+        "assert class_rank[46] > 3.02 > class_rank[504] > 1.98",
     ],
     "19_letters.ipynb": [
         'assert own < paid[long, "random"][1].mean() < paid[some, "random"][1].mean()',
