@@ -326,7 +326,7 @@ def test_what_a_paper_numbers_is_no_link_into_the_course(site):
     assert "[DDPM, section 3.2]" in html and not re.search(r"section <a[^>]*>3\.2<", html)
     assert re.search(r'<a class="[^"]*section[^"]*" href="[^"]*#s6-10">6.10</a>', html)
     html = (site / "02_gaussians.html").read_text(encoding="utf-8")
-    assert "<em>Elements of Information Theory</em>, chapter 2: " in html
+    assert re.search(r"<em>Elements of Information Theory</em>, chapters? 2[^<]*</", html)
     html = (site / "01_data_distribution.html").read_text(encoding="utf-8")
     assert 'href="https://arxiv.org/abs/1503.03585">arXiv 1503.03585</a>' in html
 
