@@ -249,7 +249,8 @@ BRIEF = {
 TRAINED = {
     "05_elbo.ipynb": ["assert 0 < behind < 0.1 and nature.mean() < least.mean()"],
     "06_ddpm.ipynb": [
-        'assert 0.2 < right["+ 3 class"] < min(right["+ 5 crop"], right["+ 7 guidance"])'
+        'assert sure["ε, (6.0)"] < sure["+ 6 EMA"]',
+        'assert 0.2 < right["+ 3 class"] < min(right["+ 5 crop"], right["+ 7 guidance"])',
     ],
     "14_flow_matching.ipynb": [
         'assert sum(far["pairs of a batch"]) < sum(far["independent"]) < sum(far["reflow"])'
