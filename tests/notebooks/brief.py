@@ -230,8 +230,7 @@ BRIEF = {
     },
     "15b_more_slips.ipynb": {
         "torch.linspace(-8, 5, 201, dtype=f64)": "torch.linspace(-8, 5, 101, dtype=f64)",
-        'in_steps("A", 160)': 'in_steps("A", 40)',
-        '"slip, 160 steps"] = in_steps("B", 160)': '"slip, 160 steps"] = in_steps("B", 40)',
+        'in_steps("B", 160)': 'in_steps("B", 40)',
         "requires_grad_(False), torch.arange(10)": "requires_grad_(False), torch.arange(4)",
         "torch.linspace(0.993, 0.007, 21, dtype=f64)": "torch.linspace(0.993, 0.007, 5, dtype=f64)",
         "def euler(form, steps=20)": "def euler(form, steps=8)",
