@@ -54,7 +54,7 @@ def flow(
 
     solve on a grid that is even in log SNR, by Heun's method over it, two calls of denoiser a step: the error falls like
     1/steps^2. Like x; trajectory=True returns all of it, (steps + 1, b, *event). No gradients are kept. ValueError:
-    start = end, or either beyond -80 or 80 (beyond -20 and 20 nothing moves by more than 1e-4).
+    start = end, or either beyond -80 or 80 (beyond -20 a x_0 is what moves, beyond 20 s eps: a, s < 5e-5).
     """
     grid = torch.linspace(start, end, steps + 1, **EXACT).tolist()
     return solve.body(denoiser, x, grid, HEUN, trajectory=trajectory)

@@ -128,7 +128,10 @@ BRIEF = {
         "(levels(300).flip(0))": "(levels(150).flip(0))",
         "flow(p, arc, start, 6.0, 15), flow(p, arc, start, 6.0, 30)": "flow(p, arc, start, 6.0, 3), flow(p, arc, start, 6.0, 4)",
         'digits("test")[:100]': 'digits("test")[:12]',
-        "for steps in (5, 10, 20, 40):": "for steps in (4, 5, 16, 24):",
+        "for steps in (5, 10, 20, 40, 80):": "for steps in (3, 4, 5, 20, 40):",
+        "finest, shares = forty(200), []": "finest, shares = forty(40), []",
+        "for T in (5, 10, 20, 50):": "for T in (3, 5, 10, 20):",
+        "sample(40, torch": "sample(12, torch",
         "flow(p, real, 6.0, start, 20)": "flow(p, real, 6.0, start, 10)",
     },
     "10_noisy_walk.ipynb": {
