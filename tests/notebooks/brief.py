@@ -143,7 +143,7 @@ BRIEF = {
     "11_likelihood_by_flow.ipynb": {
         "pictures = small(images[:16])\n": "pictures = small(images[:4])\n",
         "start=16.0, end=-16.0, probes=8, tolerance=1e-3": "start=12.0, end=-12.0, probes=8, tolerance=1e-2",
-        "levels = torch.linspace(14.5, -7.0, 87)\n": "levels = torch.linspace(14.5, -7.0, 8)\n",
+        "levels = torch.linspace(14.5, -7.0, 173)\n": "levels = torch.linspace(14.5, -7.0, 8)\n",
         "images[:4]\n": "images[:2]\n",
         ".view(4, 4)": ".view(2, 2)",
         "four.repeat(4, 1, 1, 1)": "four.repeat(2, 1, 1, 1)",

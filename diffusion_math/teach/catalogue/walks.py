@@ -236,6 +236,8 @@ add(Exercise("11.a", "the density after a stretch", log_prob_of_stretch, _stretc
      _stretched(_back, lambda M: M.trace()), _stretched(_back, lambda M: (M - torch.eye(len(M)).to(M)).trace())),
     ("You subtracted the determinant itself. The density is divided by it, so its log is taken away from the log.",
      _stretched(_back, lambda M: torch.linalg.det(M).abs()), _stretched(_back, lambda M: torch.linalg.det(M))),
+    ("Some of these M mirror space, so det M is below 0 and has no log. It is the log of its size that counts, |det M|.",
+     _stretched(_back, lambda M: torch.linalg.det(M).log())),
     ("The constant of the unit bell is missing, or it is that of one dimension: d/2 log 2π.",
      lambda y, M, b: -0.5 * _back(y, M, b).square().sum(1) - _log_det(M),
      lambda y, M, b: -0.5 * _back(y, M, b).square().sum(1) - 0.5 * math.log(2 * math.pi) - _log_det(M)),
