@@ -166,7 +166,6 @@ BRIEF = {
         "torch.linspace(-8, 6, 281, dtype=f64)": "torch.linspace(-8, 6, 141, dtype=f64)",
     },
     "13_solvers.ipynb": {
-        "n_ends = 25_000\n": "n_ends = 2_000\n",
         "torch.arange(10).repeat(6)": "torch.arange(2).repeat(2)",
         "torch.randn(60, 1, 28, 28,": "torch.randn(4, 1, 28, 28,",
         "finest = even_grid(NOISE, DATA, 120,": "finest = even_grid(NOISE, DATA, 30,",
