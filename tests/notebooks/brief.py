@@ -197,7 +197,8 @@ BRIEF = {
         "{64: 8, 512: 4, 4096: 1}": "{8: 2, 16: 1, 32: 1}",
         "hidden = pair.sample(100, own)": "hidden = pair.sample(20, own)",
         "for steps in (46, 504):": "for steps in (4, 5):",
-        "(0.1, 100), (0.3, 100), (0.1, 400)": "(0.1, 40), (0.3, 40), (0.1, 40)",
+        "law.noised(λ).sample(100, own)": "law.noised(λ).sample(8, own)",
+        "manual_seed(17), 100, {}": "manual_seed(17), 24, {}",
         "tries = [1, 2, 4, 8, 16, 32]": "tries = [1, 2, 3, 4, 5, 6]",
         "for _ in range(20):\n    y_each": "for _ in range(3):\n    y_each",
         "fifty, single, f32 = (-8.0, 8.0, 50)": "fifty, single, f32 = (-8.0, 8.0, 4)",
@@ -208,9 +209,7 @@ BRIEF = {
         'taking(46, "moments", 20)': 'taking(5, "moments", 3)',
         '-8.0, 8.0, 62, "unit"': '-8.0, 8.0, 5, "unit"',
         "linear_schedule(1000).log_snr[1:]": "linear_schedule(20).log_snr[1:]",
-        "x0 = humps.sample(4000, gen)": "x0 = humps.sample(2000, gen)",
-        "start(20_000), *way, 1.0, gen)": "start(10_000), *way, 1.0, gen)",
-        "start(20_000), *way, 1, gen)": "start(10_000), *way, 1, gen)",
+        "manual_seed(17), 10_000": "manual_seed(17), 2_000",
     },
     "19_letters.ipynb": {
         "for _ in range(1500):": "for _ in range(300):",
@@ -260,7 +259,6 @@ TRAINED = {
         'assert means["shrinking windows"] > means["windows of 3"] + 0.05 > means["the pile"] + 0.05'
     ],
     "17_inverse_problems.ipynb": [
-        "assert max(larger) < 0.1",
         'assert abs(class_rank["exact draws"] - 2.5) < 0.52 and class_rank["V = 0"] < 1.98',
         'assert min(table[name][1] for name in methods) > 0.2 > table["exact denoiser"][1]',
         'assert class_rank["ΠGDM"] > 3.02',
