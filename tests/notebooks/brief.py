@@ -209,6 +209,7 @@ BRIEF = {
         'taking(46, "moments", 20)': 'taking(5, "moments", 3)',
         '-8.0, 8.0, 62, "unit"': '-8.0, 8.0, 5, "unit"',
         "linear_schedule(1000).log_snr[1:]": "linear_schedule(20).log_snr[1:]",
+        "for _ in range(400)]": "for _ in range(60)]",
         "manual_seed(17), 10_000": "manual_seed(17), 2_000",
     },
     "19_letters.ipynb": {
