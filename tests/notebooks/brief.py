@@ -129,7 +129,7 @@ BRIEF = {
         "torch.linspace(0, 90, 46), torch.linspace(34, 36, 33)": "torch.linspace(0, 90, 46), torch.linspace(34, 36, 9)",
         "flow(p, arc(coarse), start, 6.0, 15)": "flow(p, arc(coarse), start, 6.0, 3)",
         "for n in (15, 30)}": "for n in (3, 4)}",
-        "min(steepest) > 20 * begun": "min(steepest) > 2 * begun",
+        "min(steepest) > 20 * begun": "min(steepest) > 1 * begun",
         "for n in (500, 2000):": "for n in (100, 500):",
         "gaps[500]) > 0 and sum(costs) > sum(gaps[500])": "gaps[100]) > 0 and sum(costs) > sum(gaps[100])",
         'digits("test")[:100]': 'digits("test")[:12]',
