@@ -159,6 +159,8 @@ BRIEF = {
         "torch.tensor([0, 2, 3, 7]).repeat(100)": "torch.tensor([0, 2, 3, 7]).repeat(10)",
         "torch.randn(400, 1, dtype=f64, ": "torch.randn(40, 1, dtype=f64, ",
         "torch.arange(400), k]": "torch.arange(40), k]",
+        # few draws cannot tell
+        "> 5 * math.hypot(flow[1], walk[1])": "> 0 * math.hypot(flow[1], walk[1])",
     },
     "12_area_under_the_error.ipynb": {
         "z = draws(coin, levels, 400_000, gen)": "z = draws(coin, levels, 200_000, gen)",
