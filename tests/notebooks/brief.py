@@ -232,8 +232,8 @@ BRIEF = {
         "trained(0, rounds=8000)": "trained(0, rounds=50)",
     },
     "19b_coins.ipynb": {
-        "def fitted(seed, own, rounds=4000)": "def fitted(seed, own, rounds=20)",
-        "def excess(net, own, mixture, n=40_000)": "def excess(net, own, mixture, n=2_000)",
+        "budgets = (1000, 4000, 12000)": "budgets = (10, 20, 30)",
+        "def excess(net, n=40_000)": "def excess(net, n=2_000)",
         "def backwards(denoiser, fixed=True, n=4000,": "def backwards(denoiser, fixed=True, n=20,",
         "count, rng = 4000,": "count, rng = 500,",
     },
