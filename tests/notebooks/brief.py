@@ -251,7 +251,9 @@ BRIEF = {
         'digits("test")[:64]': 'digits("test")[:4]',
         "torch.randn(72, 1, 28, 28, generator=dice)": "torch.randn(2, 1, 28, 28, generator=dice)",
         "(50, 200, 400, 600, 1000)": "(10, 20, 30, 40, 50)",
-        "its_noise[:32], -6.0, 4.0, 20": "its_noise[:32], -6.0, 4.0, 2",
+        "law.sample(1000, gen)": "law.sample(300, gen)",
+        "start[:24].double()": "start[:8].double()",
+        "((64, 1, 1000), (16, 1, 400), (16, 4, 200))": "((64, 1, 50), (16, 1, 30), (16, 4, 20))",
     },
 }
 TRAINED = {
@@ -267,8 +269,7 @@ TRAINED = {
         'assert sum(far["pairs of a batch"]) < sum(far["independent"]) < sum(far["reflow"])'
     ],
     "16_memory.ipynb": [
-        "assert copying[16][1] > 0.3 > copying[64][2] + 0.2",
-        'assert means["shrinking windows"] > means["windows of 3"] + 0.05 > means["the pile"] + 0.05',
+        "assert min(copying[16, 1][2], copying[16, 4][1]) > copying[64, 1][2] + 0.3"
     ],
     "17_inverse_problems.ipynb": [
         'assert abs(class_rank["exact draws"] - 2.5) < 0.52 and class_rank["V = 0"] < 1.98',
