@@ -253,6 +253,7 @@ BRIEF = {
         "(50, 200, 400, 600, 1000)": "(10, 20, 30, 40, 50)",
         "law.sample(1000, gen)": "law.sample(300, gen)",
         "start[:24].double()": "start[:8].double()",
+        "others = population.sample(300, gen)": "others = population.sample(100, gen)",
         "((64, 1, 1000), (16, 1, 400), (16, 4, 200))": "((64, 1, 50), (16, 1, 30), (16, 4, 20))",
     },
 }
