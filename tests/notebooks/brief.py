@@ -25,7 +25,7 @@ BRIEF = {
         "landing(2) / 0.001,": "landing(2) / 0.01,",
         "drawn = q.sample(1000, gen)": "drawn = q.sample(200, gen)",
         "7 * torch.rand(10_000, generator": "7 * torch.rand(1_000, generator",
-        "0.02, 600": "0.02, 20",
+        "0.05, 300": "0.05, 20",
     },
     "04_reverse_process.ipynb": {
         "n = 60_000\n": "n = 10_000\n",
@@ -258,9 +258,6 @@ BRIEF = {
     },
 }
 TRAINED = {
-    "01_data_distribution.ipynb": [
-        'agree_mc(walked.square().mean(), 784.0, spread, what="r² of the walkers, against that of draws")'
-    ],
     "05_elbo.ipynb": ["assert 0 < behind < 0.1 and nature.mean() < least.mean()"],
     "06_ddpm.ipynb": [
         'assert sure["ε, (6.0)"] < sure["+ 6 EMA"]',
