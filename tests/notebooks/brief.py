@@ -110,6 +110,7 @@ BRIEF = {
     "08b_famous_slips.ipynb": {
         "q50 = ForwardProcess(linear_schedule(T=50))": "q50 = ForwardProcess(linear_schedule(T=20))",
         "nature).sample(8, torch": "nature).sample(4, torch",
+        "nature).sample(40, torch": "nature).sample(7, torch",
         "torch.linspace(-0.6, 0.6, 25, dtype=f64)": "torch.linspace(-0.6, 0.6, 13, dtype=f64)",
         '"ddpm_mnist").respace(20)': '"ddpm_mnist").respace(10)',
         "wanted = torch.arange(8)\n": "wanted = torch.arange(4)\n",
