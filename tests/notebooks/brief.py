@@ -255,6 +255,7 @@ BRIEF = {
         "law.sample(1000, gen)": "law.sample(300, gen)",
         "start[:24].double()": "start[:8].double()",
         "others = population.sample(300, gen)": "others = population.sample(100, gen)",
+        "torch.randn(96, 1, 12, 12": "torch.randn(24, 1, 12, 12",
         "((64, 1, 1000), (16, 1, 400), (16, 4, 200))": "((64, 1, 50), (16, 1, 30), (16, 4, 20))",
     },
 }
