@@ -223,6 +223,7 @@ BRIEF = {
         "linear_schedule(1000).log_snr[1:]": "linear_schedule(20).log_snr[1:]",
         "for _ in range(400)]": "for _ in range(60)]",
         "manual_seed(17), 10_000": "manual_seed(17), 2_000",
+        "mean_rank = (-8.0, 8.0, 400)": "mean_rank = (-8.0, 8.0, 100)",
     },
     "19_letters.ipynb": {
         "for _ in range(1500):": "for _ in range(300):",
@@ -279,6 +280,8 @@ TRAINED = {
         'assert abs(class_rank["exact draws"] - 2.5) < 0.52 and class_rank["V = 0"] < 1.98',
         'assert table["exact denoiser"][2] > 0.7 > 0.5 > '
         'max(table[name][2] for name in ("ΠGDM", "MMPS"))',
+        "assert abs(mean - twice) < 3 * math.hypot(err, its_err)",
+        "assert leaning > 2 * p[p < 0.3].mean()",
         'assert class_rank["ΠGDM"] > 3.02',
         "assert class_rank[46] > 3.02 > class_rank[504] > 1.98",
     ],
