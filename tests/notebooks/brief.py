@@ -58,7 +58,7 @@ BRIEF = {
         "OneCycleLR(adam, 4e-3, n_steps)": "OneCycleLR(adam, 2e-2, n_steps)",
     },
     "05b_bits_per_dim.ipynb": {
-        "few, pad = test[:40],": "few, pad = test[:2],",
+        "few, pad = test[:40],": "few, pad = test[:4],",
         "two.sample(1600, gen)": "two.sample(400, gen)",
         "forty = two.sample(40, gen)\n": "forty = two.sample(20, gen)\n",
         "data = forty.repeat(1000, 1)\n": "data = forty.repeat(60, 1)\n",
@@ -66,6 +66,7 @@ BRIEF = {
         "total.mean(1).std() / 1000**0.5\n": "total.mean(1).std() / 60**0.5\n",
         "p_digits, train[:16], 4,": "p_digits, train[:2], 4,",
         '(640, 1, "importance", told)': '(20, 1, "importance", told)',
+        '(1432, 1, "iid", None)': '(20, 1, "iid", None)',
     },
     "06_ddpm.ipynb": {
         "steps = 1500\n": "steps = 30\n",
