@@ -1,4 +1,4 @@
-"""The front page's table of words: each line run against diffusers and k-diffusion, where they are installed.
+"""The front page's table of formulas: each line run against diffusers and k-diffusion, where they are installed.
 
 They are in the benchmarks' environment: .bench/bin/python -m pytest tests/test_words.py (`make bench` makes it). Elsewhere
 only the table itself is looked at: that no line of it is left out here.
@@ -16,11 +16,17 @@ from diffusion_math import (
     ForwardProcess,
     GaussianMixture,
     Prediction,
+    Schedule,
     cosine_schedule,
+    flow_loss,
     guided,
     karras_grid,
     linear_schedule,
+    score_of,
+    simple_loss,
+    solve,
 )
+from diffusion_math.matching import line_velocity, line_walk
 
 INDEX = Path(__file__).resolve().parents[1] / "nbs" / "index.ipynb"
 Q = ForwardProcess(linear_schedule(1000))
@@ -81,6 +87,9 @@ class Heard:
 
 def linear(diffusers):
     agree(Q.schedule.beta[1:], diffusers.DDPMScheduler(beta_schedule="linear").betas, 1e-6)
+    few = diffusers.DDPMScheduler(beta_schedule="linear", num_train_timesteps=20)
+    assert round(few.alphas_cumprod[-1].item(), 2) == 0.82
+    agree(linear_schedule(20).alpha_bar[-1], Q.schedule.alpha_bar[-1], EXACT)
 
 
 def cosine(diffusers):
@@ -89,6 +98,12 @@ def cosine(diffusers):
         diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2").betas,
         1e-4,
     )
+
+
+def scaled_linear(diffusers):
+    ours = Schedule.from_beta(torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2)
+    options = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+    agree(ours.beta[1:], diffusers.DDPMScheduler(**options).betas, 1e-6)
 
 
 def alpha_bar(diffusers, k):
@@ -130,6 +145,112 @@ def scaled(k):
         their(x_t / bar[t - 1].sqrt(), sigma)
         agree(heard.x, x_t, EXACT)
         assert (heard.t == t - 1).all()
+
+
+def posterior(diffusers):
+    scheduler = diffusers.DDPMScheduler(prediction_type="sample", clip_sample=False)
+    for t in TIMES:
+        x0, _, x_t = noisy(t)
+        mean, var = mean_and_var(scheduler, x0, t, x_t)
+        agree(Q.posterior(x_t, x0, t).mean, mean)
+        agree(Q.posterior(x_t, x0, t).var.flatten()[0], var)
+
+
+def from_the_noise(diffusers, k):
+    bar = Q.schedule.alpha_bar[1:]
+    scheduler = diffusers.DDIMScheduler(clip_sample=False)
+    scheduler.set_timesteps(1000)
+    for t in TIMES:
+        x0, eps, x_t = noisy(t)
+        agree(Prediction(x_t, Q.schedule.log_snr[t], eps=eps).x0, x0, 1e-8)
+        agree(x0, scheduler.step(eps, t - 1, x_t).pred_original_sample)
+        wrapped = k.external.DiscreteEpsDDPMDenoiser(lambda x, t, eps=eps: eps, bar, quantize=True)
+        agree(x0, wrapped(x_t / bar[t - 1].sqrt(), wrapped.sigmas[t - 1].expand(len(x_t))), 1e-8)
+
+
+def edm(diffusers, k):
+    scheduler = diffusers.EDMEulerScheduler(sigma_data=1.0)
+    for t in TIMES:
+        _, said, x_t = noisy(t)
+        level, a = Q.schedule.log_snr[t], Q.schedule.alpha_bar[t].sqrt()
+        z, sigma = x_t / a, (-level / 2).exp()
+        ours = Prediction(x_t, level, v=-said).x0
+        agree(ours, scheduler.precondition_outputs(z, said, sigma), 1e-8)
+        denoiser = k.layers.Denoiser(lambda x, sigma, said=said: said, sigma_data=1.0)
+        agree(ours, denoiser(z, sigma.expand(len(z))), 1e-8)
+
+
+def slope(k):
+    for t in TIMES:
+        _, _, x_t = noisy(t)
+        level, a = Q.schedule.log_snr[t], Q.schedule.alpha_bar[t].sqrt()
+        z, sigma = x_t / a, (-level / 2).exp()
+        theirs = -k.sampling.to_d(z, sigma, LAW.denoise(x_t, level)) / sigma / a
+        agree(score_of(LAW)(x_t, level), theirs, 1e-8)
+
+
+def simple():
+    x0, eps, _ = noisy(300)
+    x_t = Q.schedule.alpha_bar[300].sqrt() * x0 + Q.schedule.noise_var[300].sqrt() * eps
+    said = says("eps")(x_t, Q.schedule.log_snr[300])
+    ours = simple_loss(DDPM(says("eps"), Q, (2,)), x0, t=torch.full((5,), 300), eps=eps)
+    agree(ours.mean(), torch.nn.functional.mse_loss(said, eps), EXACT)
+
+
+def min_snr(diffusers):
+    utils = pytest.importorskip("diffusers.training_utils")
+    theirs = utils.compute_snr(diffusers.DDPMScheduler(), torch.tensor(TIMES) - 1).double()
+    ours = (5 / Q.schedule.snr[list(TIMES)]).clamp(max=1)
+    agree(ours, theirs.clamp(max=5) / theirs)
+
+
+def line(diffusers):
+    "Their noise at 1,000 t is our line's at t; its loss is that of noise less picture."
+    x0, eps, _ = noisy(300)
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
+    i = 699
+    t = (scheduler.timesteps[i] / 1000).item()
+    x_t = scheduler.scale_noise(x0, scheduler.timesteps[i : i + 1], eps)
+    agree(x_t, (1 - t) * x0 + t * eps, 1e-5)
+    ours = flow_loss(LAW, x0, t=torch.full((5,), t, dtype=torch.float64), eps=eps)
+    agree(ours, (line_velocity(LAW, x_t, t) - (eps - x0)).square().mean(1), 1e-5)
+
+
+def straight(diffusers):
+    scheduler, x = diffusers.FlowMatchEulerDiscreteScheduler(), noisy(300)[1]
+    scheduler.set_timesteps(4)
+    times = scheduler.sigmas.double()
+    theirs = x
+    for i in range(2):
+        u = line_velocity(LAW, theirs, times[i].item())
+        theirs = scheduler.step(u, scheduler.timesteps[i], theirs).prev_sample
+    agree(line_walk(LAW, x, times[:3].tolist()), theirs, 1e-5)
+
+
+def shift(diffusers):
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
+    plain, alpha = diffusers.FlowMatchEulerDiscreteScheduler().sigmas, 3.0
+    agree(alpha * plain / (1 + (alpha - 1) * plain), scheduler.sigmas, 1e-5)
+
+
+def two_m(diffusers, k):
+    "A walk of three steps; theirs in diffusers takes one more, to the data."
+    scheduler = diffusers.DPMSolverMultistepScheduler(beta_end=0.02, beta_start=1e-4)
+    scheduler.set_timesteps(timesteps=[999, 699, 399, 99])
+    levels, s = Q.schedule.log_snr[[1000, 700, 400, 100]], Q.schedule
+    _, _, x = noisy(1000)
+    ours, theirs = solve(LAW, x, levels.tolist(), solver="2m"), x
+    for t in (1000, 700, 400):
+        theirs = scheduler.step(says("eps")(theirs, s.log_snr[t]), t - 1, theirs).prev_sample
+    agree(ours, theirs)
+
+    def denoiser(z, sigma):
+        level = -2 * sigma[0].log()
+        return LAW.denoise(z * level.sigmoid().sqrt(), level)
+
+    root = s.alpha_bar[[1000, 100]].sqrt()
+    there = k.sampling.sample_dpmpp_2m(denoiser, x / root[0], (-levels / 2).exp(), disable=True)
+    agree(ours, there * root[1], 1e-8)
 
 
 def target(diffusers, k):
@@ -205,6 +326,9 @@ def respace(diffusers):
     default = diffusers.DDPMScheduler()
     default.set_timesteps(50)
     assert default.config.timestep_spacing == "leading" and default.timesteps[0] == 980
+    default = diffusers.DDIMScheduler(steps_offset=1)
+    default.set_timesteps(50)
+    assert default.config.timestep_spacing == "leading" and default.timesteps[0] == 981
     p, x_t = DDPM(says("eps"), Q, (2,)).respace(50), noisy(600)[2]
     mean, _ = mean_and_var(scheduler, says("eps")(x_t, Q.schedule.log_snr[600]), 600, x_t)
     agree(p.step(x_t, 30).mean, mean)
@@ -229,20 +353,35 @@ def guidance(diffusers):
     agree(ours, guider.forward(told(x, 0), untold(x, 0)).pred, EXACT)
 
 
-# by the first column of the table
+# by the column of the table that is ours; some have no name in a library
 LINES = {
     "`linear_schedule()`": (linear,),
     "`cosine_schedule()`": (cosine,),
+    "`Schedule.from_beta(torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2)`": (scaled_linear,),
     "`schedule.alpha_bar[t]`, t from 1": (alpha_bar,),
     "`schedule.log_snr[t]`": (level,),
     "`q.marginal(x0, t).sample()`": (jump, scaled),
-    '`predicts="eps"`, `"x0"`, `"v"`': (target,),
+    "`q.posterior(x_t, x0, t)`": (posterior,),
+    "`Prediction(x_t, log_snr, eps=eps).x0`": (from_the_noise,),
+    '`predicts="eps"`, `"x0"`, `"v"`; `Prediction(x_t, log_snr, v=v).x0`': (target,),
+    "`Prediction(x_t, log_snr, v=-F).x0`": (edm,),
+    "`Prediction(x_t, log_snr, eps=eps).score`": (slope,),
+    "`tweedie(score, x_t, log_snr)`": (),
+    "`simple_loss(p, x0)`, a mean over pixels": (simple,),
+    "`q.posterior(x_t, x0, t).kl(p.step(x_t, t))`": (),
+    "`elbo(q, p, x0).total`": (),
+    "`(5 / schedule.snr[t]).clamp(max=1)`": (min_snr,),
+    "`flow_loss(m, x0)`, a mean over pixels": (line,),
+    "`p.step(x_t, t)`": (step,),
     '`variance="posterior"`, `"beta"`': (variance,),
     "`images=True`": (clip,),
-    "`p.step(x_t, t)`": (step,),
     "`p.ddim(x_t, t, eta=0)`": (ddim,),
     "`p.respace(50)`": (respace,),
+    "`velocity(p, x, log_snr)`": (),
+    '`draw(p, 16, solver="2m")`': (two_m,),
     "`karras_grid(start, end, 9)`": (karras,),
+    "`line_walk(m, x, times)`": (straight,),
+    "`alpha * t / (1 + (alpha - 1) * t)`": (shift,),
     "`guided(p.given(y=3), p, w)`": (guidance,),
 }
 
@@ -250,8 +389,11 @@ LINES = {
 def test_every_line_of_the_table_is_run_here():
     cells = json.loads(INDEX.read_text(encoding="utf-8"))["cells"]
     text = next(c for c in map(lambda c: "".join(c["source"]), cells) if "| k-diffusion |" in c)
-    rows = re.findall(r"(?m)^\| (`[^|]*?) \|", text)
-    assert rows == list(LINES)
+    rows = re.findall(r"(?m)^\| [^|]* \| [^|]* \| (`[^|]*?) \| ([^|]*) \| ([^|]*) \|$", text)
+    assert {name: bool(theirs.strip() + k.strip()) for name, theirs, k in rows} == {
+        name: bool(lines) for name, lines in LINES.items()
+    }
+    assert len(rows) == text.count("\n| ") - 2
 
 
 @pytest.mark.parametrize(

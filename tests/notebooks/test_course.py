@@ -145,23 +145,28 @@ def test_the_front_page_marks_both_paths():
         assert re.search(rf"(?m)^About {whole} minutes\b", first)
 
 
+def in_minutes(hours: str) -> int:
+    "Minutes of hours that may end in a half."
+    return 60 * int(hours.rstrip("½")) + 30 * hours.endswith("½")
+
+
 def test_the_front_page_adds_up():
-    "Its hours are the sums of its minutes, to an hour."
+    "Its hours are the sums of its minutes, to a quarter of an hour."
     text = front()
     rows = re.findall(r"(?m)^\| \[[^]]*\]\((\d+)(b?)_.*\| (\d+) \|$", text)
     sums = dict.fromkeys(("I", "II", "III", "optional"), 0)
     for number, b, whole in rows:
         part = "I" if int(number) < 9 else "II" if int(number) < 16 else "III"
         sums["optional" if b else part] += int(whole) if int(number) else 0
-    said = (
-        r"about (\d+) hours; (\d+) for Part II, (\d+) for Part III, (\d+) for all that is optional"
-    )
+    said = r"about ([\d½]+) hours; ([\d½]+) for Part II, ([\d½]+) for Part III, ([\d½]+) for all that is optional"
     (hours,) = re.findall(said, text)
     assert all(
-        abs(60 * int(h) - whole) <= 60 for h, whole in zip(hours, sums.values(), strict=True)
+        abs(in_minutes(h) - whole) <= 15 for h, whole in zip(hours, sums.values(), strict=True)
     ), sums
-    (in_all,) = re.findall(r"(\d+) hours in all", text)
-    assert abs(60 * int(in_all) - sum(sums.values())) <= 60, sums
+    (in_all,) = re.findall(r"([\d½]+) hours in all", text)
+    assert abs(in_minutes(in_all) - sum(sums.values())) <= 15, sums
+    (readme,) = re.findall(r"about (\d+) hours to read", (NBS.parent / "README.md").read_text())
+    assert abs(60 * int(readme) - sum(sums.values())) <= 30, sums
 
 
 def test_the_twelve_weeks_add_up():
@@ -228,12 +233,22 @@ def test_the_front_page_has_the_map_of_chapter_8():
 def test_the_front_page_shows_an_untouched_course():
     cells = json.loads((NBS / "index.ipynb").read_text())["cells"]
     (shown,) = [
-        c
-        for c in cells
-        if c["cell_type"] == "code" and "".join(c["source"]).strip().endswith("progress()")
+        c for c in cells if c["cell_type"] == "code" and "progress()" in "".join(c["source"])
     ]
-    text = "".join("".join(output["text"]) for output in shown["outputs"])
+    text = "".join("".join(output["data"]["text/markdown"]) for output in shown["outputs"])
     assert f"0 of {len(CATALOGUE)} passed" in text and text.count("not tried") == len(CATALOGUE)
+
+
+def test_the_table_of_formulas_leads_to_them():
+    "Each of its numbers is that of an equation in the section that its line leads to."
+    found = re.findall(r"(?m)^\| .* \| \[([\w.]+)\]\((\w+\.ipynb)#([^)]+)\)(.*?) \| `", front())
+    assert len(found) > 20
+    for section, name, anchor, numbers in found:
+        text = "\n".join(cell["source"] for cell in read(name).markdown)
+        (part,) = re.findall(rf"(?ms)^## {re.escape(section)} .*?(?=^## |\Z)", text)
+        assert part.partition("\n")[0].removeprefix("## ").replace(" ", "-") == anchor
+        tags = re.findall(r"\\tag\{([^}]*)\}", part)
+        assert {*re.findall(r"\((\d+\.\d+\w?)\)", numbers)} <= {*tags}, (section, numbers)
 
 
 def test_the_front_page_leads_everywhere():
