@@ -241,7 +241,7 @@ def test_the_front_page_shows_an_untouched_course():
 
 def test_the_table_of_formulas_leads_to_them():
     "Each of its numbers is that of an equation in the section that its line leads to."
-    found = re.findall(r"(?m)^\| .* \| \[([\w.]+)\]\((\w+\.ipynb)#([^)]+)\)(.*?) \| `", front())
+    found = re.findall(r"(?m)^\| .* \[([\w.]+)\]\((\w+\.ipynb)#([^)]+)\)([^|]*) \| `", front())
     assert len(found) > 20
     for section, name, anchor, numbers in found:
         text = "\n".join(cell["source"] for cell in read(name).markdown)
