@@ -153,6 +153,9 @@ class TestPrediction:
                 ValueError, match="1 - alpha_bar is 0.*let the network predict v or eps"
             ):
                 getattr(Prediction(x_t, level, x0=value), name)
+        for says in ("eps", "v"):  # which tell eps: what is missing is the score alone
+            with pytest.raises(ValueError, match="1 - alpha_bar is 0.*the score.*ask for eps"):
+                Prediction(x_t, level, **{says: value}).score  # noqa: B018
 
     def test_one_bad_level_among_good_ones_is_found(self):
         level = torch.tensor([0.0, -INF], dtype=F64)

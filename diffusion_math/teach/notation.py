@@ -132,8 +132,9 @@ _add(
     (r"s_\theta", '"s theta": the score, as a network guesses it', "dsm_loss(score_of(p), x0, log_snr)", "7.4"),
     (r"\xi", '"xi": fresh noise in a step uphill', "", "7.6"),
     (r"\kappa", '"kappa": a step uphill, as a share of the noise variance', "", "7.6"),
-    (r"J", '"Jacobian": the table of the slopes of the score', "tweedie_cov(score_of(p), x_t, log_snr)", "7b.1"),
-    (r"\varphi", '"phi": an angle on the quarter circle', "", "7b.3"),
+    (r"\varphi", '"phi": an angle on the quarter circle', "", "7b.1"),
+    (r"\alpha , \sigma", "the scales of picture and noise in any paper", "numerics.scales(log_snr, x_t)", "7b.2"),
+    (r"\nabla^2\log q", "the Jacobian of the score, the table of its slopes", "tweedie_cov(score_of(p), x_t, log_snr)", "7b.5"),
     (r"\prod", '"product": multiply over what stands below it', "x0.prod()", "8b.3"),
 )  # fmt: skip
 
