@@ -58,7 +58,7 @@ BRIEF = {
         "OneCycleLR(adam, 4e-3, n_steps)": "OneCycleLR(adam, 2e-2, n_steps)",
     },
     "05b_bits_per_dim.ipynb": {
-        "few, pad = test[:40],": "few, pad = test[:4],",
+        "few, pad = test[:40],": "few, pad = test[:8],",
         "two.sample(1600, gen)": "two.sample(400, gen)",
         "forty = two.sample(40, gen)\n": "forty = two.sample(20, gen)\n",
         "data = forty.repeat(1000, 1)\n": "data = forty.repeat(60, 1)\n",
