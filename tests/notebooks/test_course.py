@@ -133,10 +133,21 @@ def spelt(sections: str) -> str:
     return re.sub(r"(\d+)\.(\d+)–\1\.(\d+)", each, sections)
 
 
+def linked(path: str, chapter: str) -> str:
+    "A path without its links, each of which leads to the section that it names (to its chapter, if a formula is in its name)."
+    text = "\n".join(cell["source"] for cell in read(chapter).markdown)
+    for section, place in re.findall(r"\[([^]]*)\]\(([^)]*)\)", path):
+        (name,) = re.findall(rf"(?m)^## ({re.escape(section)} .*)$", text)
+        assert place == (chapter if "$" in name else f"{chapter}#{name.replace(' ', '-')}")
+    return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", path.strip())
+
+
 def test_the_front_page_marks_both_paths():
     "Its tables, a Part each, say of each chapter what the chapter itself says."
     row = r"(?m)^\| \[[^]]*\]\((\d\w+\.ipynb)\)(?: \(optional\))? \| [^|]+ \| [^|]+ \| ([^|]*)\| (\d+) \|$"
-    rows = {name: (spelt(path.strip()), whole) for name, path, whole in re.findall(row, front())}
+    rows = {
+        name: (spelt(linked(path, name)), whole) for name, path, whole in re.findall(row, front())
+    }
     assert list(rows) == NUMBERED
     for chapter, (path, whole) in rows.items():
         first = read(chapter).cells[0]["source"]
@@ -163,6 +174,8 @@ def test_the_front_page_adds_up():
     assert all(
         abs(in_minutes(h) - whole) <= 15 for h, whole in zip(hours, sums.values(), strict=True)
     ), sums
+    looked = [int(n) for n in re.findall(r"(?m): (\d+) \| \d+ \|$", text)]
+    assert f"{sum(looked)} minutes in all" in text
     (in_all,) = re.findall(r"([\d½]+) hours in all", text)
     assert abs(in_minutes(in_all) - sum(sums.values())) <= 15, sums
     (readme,) = re.findall(r"about (\d+) hours to read", (NBS.parent / "README.md").read_text())
@@ -241,13 +254,14 @@ def test_the_front_page_shows_an_untouched_course():
 
 def test_the_table_of_formulas_leads_to_them():
     "Each of its numbers is that of an equation in the section that its line leads to."
-    found = re.findall(r"(?m)^\| .* \[([\w.]+)\]\((\w+\.ipynb)#([^)]+)\)([^|]*) \| `", front())
-    assert len(found) > 20
+    found = re.findall(r"(?m)^\| .* \[§([\w.]+)\]\((\w+\.ipynb)#([^)]+)\)([^|]*) \| `", front())
+    assert len(found) > 30
     for section, name, anchor, numbers in found:
         text = "\n".join(cell["source"] for cell in read(name).markdown)
         (part,) = re.findall(rf"(?ms)^## {re.escape(section)} .*?(?=^## |\Z)", text)
         assert part.partition("\n")[0].removeprefix("## ").replace(" ", "-") == anchor
-        tags = re.findall(r"\\tag\{([^}]*)\}", part)
+        # a chapter's main equation stands at its top, too
+        tags = re.findall(r"\\tag\{([^}]*)\}", read(name).cells[0]["source"] + part)
         assert {*re.findall(r"\((\d+\.\d+\w?)\)", numbers)} <= {*tags}, (section, numbers)
 
 
