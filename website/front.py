@@ -104,7 +104,8 @@ def _questions(notebook: dict) -> dict[str, str]:
         "".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown"
     )
     rows = re.findall(r"^\| *\[[^\]]+\]\((\w+)\.ipynb\)[^|]*\|([^|\n]+)\|", text, re.MULTILINE)
-    return {doc: question.strip() for doc, question in rows}
+    # below it stand the field's words
+    return {doc: question.partition("<br>")[0].strip() for doc, question in rows}
 
 
 # What of a chapter's picture can be seen at the size of a stamp: its ink without titles, ticks and legends, in pixels; from

@@ -144,7 +144,7 @@ def linked(path: str, chapter: str) -> str:
 
 def test_the_front_page_marks_both_paths():
     "Its tables, a Part each, say of each chapter what the chapter itself says."
-    row = r"(?m)^\| \[[^]]*\]\((\d\w+\.ipynb)\)(?: \(optional\))? \| [^|]+ \| [^|]+ \| ([^|]*)\| (\d+) \|$"
+    row = r"(?m)^\| \[[^]]*\]\((\d\w+\.ipynb)\)(?: \(optional\))? \| [^|]+<br>[^|]+ \| ([^|]*)\| (\d+) \|$"
     rows = {
         name: (spelt(linked(path, name)), whole) for name, path, whole in re.findall(row, front())
     }
