@@ -25,7 +25,6 @@ BRIEF = {
         "landing(2) / 0.001,": "landing(2) / 0.01,",
         "drawn = q.sample(1000, gen)": "drawn = q.sample(200, gen)",
         "7 * torch.rand(10_000, generator": "7 * torch.rand(1_000, generator",
-        "0.2, 100": "0.2, 20",
     },
     "04_reverse_process.ipynb": {
         "n = 60_000\n": "n = 10_000\n",
