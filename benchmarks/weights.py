@@ -1,9 +1,9 @@
-"""Networks trained on the squared error of the noise with three weights: the shipped one further, or chapter 6b's three.
+"""Networks trained on the squared error of the noise with three weights: the shipped one further, or three small ones.
 
     python benchmarks/weights.py                 # the shipped one, 300 steps more each: some minutes, one core
-    python benchmarks/weights.py --scratch       # small ones from the start, 600 steps each: 6b.4's, with --seeds 0 1 2
+    python benchmarks/weights.py --scratch       # small ones from the start, 600 steps each, with --seeds 0 1 2
     python benchmarks/weights.py --out FILE      # keeps ten samples of each
-    python benchmarks/weights.py --draw FILE PNG # such a file as the chapter's picture
+    python benchmarks/weights.py --draw FILE PNG # such a file as a picture
 
 Only the weight differs: w_t (the bound, with its decoder at t = 1), 1 (the simple loss) and 1 - alpha_bar (chapter 6).
 Start, learning rate, digits, t and noise of each step are the same. A loss's t are drawn half evenly and half by w_t, and

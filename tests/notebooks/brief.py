@@ -87,7 +87,7 @@ BRIEF = {
         "draws = two.sample(200_000, gen)": "draws = two.sample(20_000, gen)",
         "fitted, priced = (test[:200], test_labels[:200]),": "fitted, priced = (test[:50], test_labels[:50]),",
         "3, 40).round().long().unique().tolist()\nconstant": "3, 8).round().long().unique().tolist()\nconstant",
-        "[times[0], times[24]]": "[times[0], times[4]]",
+        "for n in (20, 50):\n    grid": "for n in (5, 10):\n    grid",
         "torch.arange(10).repeat(30), 4\n": "torch.arange(10).repeat(2), 2\n",
         ".sample(300, seed(8 + k))": ".sample(20, seed(8 + k))",
     },
