@@ -63,9 +63,9 @@ BRIEF = {
         "data = forty.repeat(1000, 1)\n": "data = forty.repeat(60, 1)\n",
         "estimate.total.view(1000, 40)\n": "estimate.total.view(60, 20)\n",
         "total.mean(1).std() / 1000**0.5\n": "total.mean(1).std() / 60**0.5\n",
-        "p_digits, train[:16], 4,": "p_digits, train[:2], 4,",
+        "p_digits, train[:16], 1,": "p_digits, train[:2], 1,",
         '(640, 1, "importance", told)': '(20, 1, "importance", told)',
-        '(1432, 1, "iid", None)': '(20, 1, "iid", None)',
+        '(1448, 1, "iid", None)': '(20, 1, "iid", None)',
     },
     "06_ddpm.ipynb": {
         "steps = 1500\n": "steps = 30\n",
