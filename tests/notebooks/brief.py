@@ -274,9 +274,7 @@ TRAINED = {
     "14_flow_matching.ipynb": [
         'assert sum(far["pairs of a batch"]) < sum(far["independent"]) < sum(far["reflow"])'
     ],
-    "16_memory.ipynb": [
-        "assert min(copying[16, 1][400], copying[16, 4][200]) > copying[64, 1][400] + 0.3"
-    ],
+    "16_memory.ipynb": ["assert len(rule) == 5 and max(rule) < 1.25 * min(rule)"],
     "17_inverse_problems.ipynb": [
         'assert abs(class_rank["exact draws"] - 2.5) < 0.52 and class_rank["V = 0"] < 1.98',
         'assert table["exact denoiser"][2] > 0.7 > 0.5 > '
