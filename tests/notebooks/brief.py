@@ -258,6 +258,7 @@ BRIEF = {
         'digits("test")[:64]': 'digits("test")[:4]',
         "torch.randn(72, 1, 28, 28, generator=dice)": "torch.randn(2, 1, 28, 28, generator=dice)",
         "(50, 100, 150, 200, 300, 400, 600, 1000)": "(10, 15, 20, 25, 30, 40, 45, 50)",
+        "law.sample(1000, gen)": "law.sample(300, gen)",
         "start[:24].double()": "start[:8].double()",
         "others = population.sample(300, gen)": "others = population.sample(100, gen)",
         "torch.randn(96, 1, 12, 12": "torch.randn(24, 1, 12, 12",
