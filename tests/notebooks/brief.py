@@ -58,10 +58,6 @@ BRIEF = {
     "05b_bits_per_dim.ipynb": {
         "few, pad = test[:40],": "few, pad = test[:8],",
         "two.sample(1600, gen)": "two.sample(400, gen)",
-        "forty = two.sample(40, gen)\n": "forty = two.sample(20, gen)\n",
-        "data = forty.repeat(1000, 1)\n": "data = forty.repeat(60, 1)\n",
-        "estimate.total.view(1000, 40)\n": "estimate.total.view(60, 20)\n",
-        "total.mean(1).std() / 1000**0.5\n": "total.mean(1).std() / 60**0.5\n",
         "p_digits, train[:16], 1,": "p_digits, train[:2], 1,",
         '(640, 1, "importance", told)': '(20, 1, "importance", told)',
         '(1448, 1, "iid", None)': '(20, 1, "iid", None)',
