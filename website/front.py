@@ -103,7 +103,8 @@ def _questions(notebook: dict) -> dict[str, str]:
     text = "\n".join(
         "".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown"
     )
-    rows = re.findall(r"^\| *\[[^\]]+\]\((\w+)\.ipynb\)[^|]*\|([^|\n]+)\|", text, re.MULTILINE)
+    row = r"^\|(?: *<img[^|]*\|)? *\[[^\]]+\]\((\w+)\.ipynb\)[^|]*\|([^|\n]+)\|"
+    rows = re.findall(row, text, re.MULTILINE)
     # below it stand the field's words
     return {doc: question.partition("<br>")[0].strip() for doc, question in rows}
 

@@ -144,7 +144,8 @@ def linked(path: str, chapter: str) -> str:
 
 def test_the_front_page_marks_both_paths():
     "Its tables, a Part each, say of each chapter what the chapter itself says."
-    row = r"(?m)^\| \[[^]]*\]\((\d\w+\.ipynb)\)(?: \(optional\))? \| [^|]+<br>[^|]+ \| ([^|]*)\| (\d+) \|$"
+    chapter = r"\[[^]]*\]\((\d\w+\.ipynb)\)(?: \(optional\))?(?:<br>after [^|]*)?"
+    row = rf"(?m)^\| <img[^|]*> \| {chapter} \| [^|]+<br>[^|]+ \| ([^|]*)\| (\d+) \|$"
     rows = {
         name: (spelt(linked(path, name)), whole) for name, path, whole in re.findall(row, front())
     }
@@ -156,6 +157,19 @@ def test_the_front_page_marks_both_paths():
         assert re.search(rf"(?m)^About {whole} minutes\b", first)
 
 
+def test_the_front_page_says_what_a_chapter_builds_on():
+    "Earlier chapters, each of which its text refers to; beside it stands its own picture."
+    row = r"(?m)^\| <img src=\"images/chapter_(\w+)\.png\"[^|]*\| [^|]*\]\((\w+?)_(\w+)\.ipynb\)[^|]*?(?:<br>after ([^|]*))? \|"
+    rows = re.findall(row, front())
+    order = [number for _, number, _, _ in rows]
+    assert len(order) == len(NUMBERED) and order == [picture for picture, *_ in rows]
+    for _, number, name, after in rows:
+        text = "\n".join(cell["source"] for cell in read(f"{number}_{name}.ipynb").markdown)
+        for one in filter(None, after.split(", ")):
+            assert order.index(one.zfill(2)) < order.index(number)
+            assert re.search(rf"[Cc]hapter {one}\b|\({one}\.\d+\w?\)|\({one.zfill(2)}_", text)
+
+
 def in_minutes(hours: str) -> int:
     "Minutes of hours that may end in a half."
     return 60 * int(hours.rstrip("½")) + 30 * hours.endswith("½")
@@ -164,7 +178,7 @@ def in_minutes(hours: str) -> int:
 def test_the_front_page_adds_up():
     "Its hours are the sums of its minutes, to a quarter of an hour."
     text = front()
-    rows = re.findall(r"(?m)^\| \[[^]]*\]\((\d+)(b?)_.*\| (\d+) \|$", text)
+    rows = re.findall(r"(?m)^\| <img[^|]*> \| \[[^]]*\]\((\d+)(b?)_.*\| (\d+) \|$", text)
     sums = dict.fromkeys(("I", "II", "III", "optional"), 0)
     for number, b, whole in rows:
         part = "I" if int(number) < 9 else "II" if int(number) < 16 else "III"
