@@ -57,10 +57,9 @@ BRIEF = {
     },
     "05b_bits_per_dim.ipynb": {
         "few, pad = test[:40],": "few, pad = test[:8],",
-        "two.sample(1600, gen)": "two.sample(400, gen)",
         "p_digits, train[:16], 1,": "p_digits, train[:2], 1,",
-        '(640, 1, "importance", told)': '(20, 1, "importance", told)',
-        '(1448, 1, "iid", None)': '(20, 1, "iid", None)',
+        "few, 200, times, weights, replicates=200,": "few, 60, times, weights, replicates=60,",
+        "some = test[:640]": "some = test[:20]",
     },
     "06_ddpm.ipynb": {
         "steps = 1500\n": "steps = 30\n",
