@@ -25,6 +25,8 @@ BRIEF = {
         "landing(2) / 0.001,": "landing(2) / 0.01,",
         "drawn = q.sample(1000, gen)": "drawn = q.sample(200, gen)",
         "7 * torch.rand(10_000, generator": "7 * torch.rand(1_000, generator",
+        "(0, 3, 10, 30, 100, 500), {}": "(0, 1, 2, 3, 10, 20), {}",
+        "for step in range(501):": "for step in range(21):",
     },
     "04_reverse_process.ipynb": {
         "n = 60_000\n": "n = 10_000\n",
