@@ -28,6 +28,7 @@ LOOKS = (
     3200, 4000, 5000, 6400,
 )  # fmt: skip
 SHOWN = 24  # draws of which the pictures are kept
+SEEN = (100, 400, 800, 1600, 6400)  # looks of which the first eight draws are kept
 LEVELS = torch.linspace(-5, 3, 9)
 TWINS = (
     100,
@@ -145,7 +146,7 @@ def main() -> None:
     piles = {n: [law.sample(n, gen) for _ in range(2)] for n in STEPS}
     for n, last in STEPS.items():
         pair = [Learner(pile, k) for k, pile in enumerate(piles[n])]
-        rows, pictures, pointing = [], {}, []
+        rows, pictures, pointing, ratios = [], {}, [], []
         wrong = [
             torch.stack([answers(ask, asked) - of_D for ask in candidates(pile).values()])
             for pile in (piles[n] if n == 64 else ())
@@ -167,6 +168,9 @@ def main() -> None:
             near, ratio = zip(
                 *(nearest_two(x, one.pile) for x, one in zip(drawn, pair, strict=True)), strict=True
             )
+            ratios.append(torch.stack([*ratio]).numpy())
+            if step in SEEN:
+                kept[f"{n} draws at {step}"] = np.stack([as_bytes(x)[:8] for x in drawn])
             both = alike(*drawn)
             table = [  # of A and of B
                 [far_apart(answers(one.ask, asked), of_D) for one in pair],
@@ -195,6 +199,7 @@ def main() -> None:
             }
             print(n, step, f"{time.time() - began:.0f} s", flush=True)
         kept[f"{n} looks"] = np.array(rows, dtype=np.float32)  # (looks, 8, 2)
+        kept[f"{n} ratios"] = np.array(ratios, dtype=np.float32)  # (looks, 2, 128)
         best = int(kept[f"{n} looks"][:, 1].sum(1).argmin())  # nearest to D
         if pointing:
             pooled = [[pair[k][0] for k in (0, 1)] for pair in pointing]
