@@ -16,8 +16,6 @@ BRIEF = {
     "00_the_hour.ipynb": {
         "steps = 3000\n": "steps = 100\n",
         "for n in range(300):": "for n in range(30):",
-        "torch.linspace(-6, 5, 100, dtype=f64)": "torch.linspace(-6, 5, 10, dtype=f64)",
-        "static = torch.randn(200, 1, 24, 24,": "static = torch.randn(40, 1, 24, 24,",
     },
     "01_data_distribution.ipynb": {
         "respace(50)": "respace(5)",
