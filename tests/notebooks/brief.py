@@ -236,7 +236,7 @@ BRIEF = {
     "19b_coins.ipynb": {
         "budgets = (1000, 4000, 12000)": "budgets = (10, 20, 30)",
         "def excess(net, n=40_000)": "def excess(net, n=2_000)",
-        "def backwards(denoiser, fixed=True, n=4000,": "def backwards(denoiser, fixed=True, n=20,",
+        "def backwards(denoiser, n=4000,": "def backwards(denoiser, n=20,",
         "count, rng = 4000,": "count, rng = 500,",
     },
     "15b_more_slips.ipynb": {
