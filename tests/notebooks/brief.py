@@ -59,7 +59,6 @@ BRIEF = {
         "few, pad = test[:40],": "few, pad = test[:8],",
         "p_digits, train[:16], 1,": "p_digits, train[:2], 1,",
         "few, 200, times, weights, replicates=200,": "few, 60, times, weights, replicates=60,",
-        "some = test[:640]": "some = test[:20]",
     },
     "06_ddpm.ipynb": {
         "steps = 1500\n": "steps = 30\n",
