@@ -23,8 +23,8 @@ BRIEF = {
         "landing(2) / 0.001,": "landing(2) / 0.01,",
         "drawn = q.sample(1000, gen)": "drawn = q.sample(200, gen)",
         "7 * torch.rand(10_000, generator": "7 * torch.rand(1_000, generator",
-        "(0, 3, 10, 30, 100, 500), {}": "(0, 1, 2, 3, 10, 20), {}",
-        "for step in range(501):": "for step in range(21):",
+        "(0, 3, 10, 30, 100, 400), {}": "(0, 1, 2, 3, 10, 20), {}",
+        "for step in range(401):": "for step in range(21):",
     },
     "04_reverse_process.ipynb": {
         "n = 60_000\n": "n = 10_000\n",
@@ -265,6 +265,10 @@ BRIEF = {
     },
 }
 TRAINED = {
+    # of a walk, after all its steps
+    "01_data_distribution.ipynb": [
+        'agree_mc(off.mean(), 0.0, off.std() / 30**0.5, what="the 30 walks, against 240 and 266")'
+    ],
     "05_elbo.ipynb": ["assert 0 < behind < 0.1 and nature.mean() < least.mean()"],
     "06_ddpm.ipynb": [
         'assert sure["ε, (6.0)"] < sure["+ 6 EMA"]',

@@ -34,7 +34,7 @@ def _all_in_one(a: dict) -> dict:
 
 add(Exercise("1.a", "the fence that halves the draws", halfway, _lopsided,
     hints=("Walk from the left and keep count of the area behind you. In which strip does it reach one half?",
-           "The area of a strip is q(x) dx, (1.3). cumsum adds up from the left; take the first x at which that sum is "
+           "The area of a strip is q(x) dx, (1.2). cumsum adds up from the left; take the first x at which that sum is "
            "at least 0.5."),
     edges=(("Where one strip holds all of the area, the fence was not in it.", _all_in_one),)),
     ("That is the place where the density is highest. Half of the draws need not lie left of it: count the area.",
