@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,7 +14,7 @@ sys.path.insert(0, str(BENCHMARKS))
 
 from features import Classifier, accuracy, frechet, frechet_gaussians, train  # noqa: E402
 
-from diffusion_math import digits  # noqa: E402
+from diffusion_math import digits, linear_schedule  # noqa: E402
 
 
 def random_cov(d: int) -> torch.Tensor:
@@ -377,3 +378,21 @@ def test_a_target_can_be_missed():
     mine, others = report.of_case(behind, "b")
     assert mine["value"] == 1.0 and [f["who"] for f in others] == ["diffusers", "azula"]
     assert set(report.MET) <= set(__import__("run").ROWS)
+
+
+def test_the_stored_draws_of_the_plain_loss_are_as_their_script_says():
+    "As many as it looks, of a loss that fell from look to look; and its walk is right where the answer is known."
+    import plain_loss
+
+    stored = np.load(plain_loss.ASSET)
+    assert tuple(stored["batches"]) == plain_loss.LOOKS
+    assert stored["draws"].shape == (len(plain_loss.LOOKS), 10, 28, 28)
+    assert (np.diff(stored["losses"]) < 0).all()
+    alpha_bar = linear_schedule(1000).alpha_bar
+    point = torch.full((1, 1, 28, 28), 0.5)
+
+    def noise_in(x_t, t):
+        return (x_t - alpha_bar[t] ** 0.5 * point) / (1 - alpha_bar[t]) ** 0.5
+
+    drawn = plain_loss.draw(noise_in, alpha_bar, 2, jump=20)
+    torch.testing.assert_close(drawn, point.expand(2, -1, -1, -1))
