@@ -293,6 +293,8 @@ TRAINED = {
     "19_letters.ipynb": [
         'assert own + 0.02 < by_half < paid[some, "random"][1].mean() - 0.02',
         "assert high.mean() < by_top.mean() < bound.mean()",
+        "assert own - 0.02 < even.mean() < by_half - 0.02",
+        "assert low > 0.07  # in eight steps",
         'assert gaps["exact"].mean() < gaps[long].mean() < gaps["left to right"].mean() - 0.5',
         'assert gaps["exact"].mean() < tried.mean() < gaps[long].mean()',
     ],
