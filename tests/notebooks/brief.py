@@ -23,7 +23,7 @@ BRIEF = {
         "landing(2) / 0.001,": "landing(2) / 0.01,",
         "drawn = q.sample(1000, gen)": "drawn = q.sample(200, gen)",
         "7 * torch.rand(10_000, generator": "7 * torch.rand(1_000, generator",
-        "(0, 3, 10, 30, 100, 400), {}": "(0, 1, 2, 3, 10, 20), {}",
+        "(0, 10, 30, 100, 400), {}": "(0, 2, 3, 10, 20), {}",
         "for step in range(401):": "for step in range(21):",
         # so short a walk has not arrived
         "off = ends - (at_mean[last] - 784 / 2)\n": "off = torch.linspace(-1, 1, 30, dtype=f64)\n",
