@@ -22,7 +22,6 @@ BRIEF = {
         "torch.arange(0.0005, 45, 0.001, dtype=f64)": "torch.arange(0.005, 45, 0.01, dtype=f64)",
         "landing(2) / 0.001,": "landing(2) / 0.01,",
         "drawn = q.sample(1000, gen)": "drawn = q.sample(200, gen)",
-        "7 * torch.rand(10_000, generator": "7 * torch.rand(1_000, generator",
         "(0, 10, 30, 100, 400), {}": "(0, 2, 3, 10, 20), {}",
         "for step in range(401):": "for step in range(21):",
         # so short a walk has not arrived
