@@ -299,6 +299,9 @@ TRAINED = {
         'assert gaps["exact"].mean() < gaps[long].mean() < gaps["left to right"].mean() - 0.5',
         'assert gaps["exact"].mean() < tried.mean() < gaps[long].mean()',
     ],
+    "19b_coins.ipynb": [
+        "assert all(spared < min(0.005, paid / 4) for spared, paid in in_likelihood.values())"
+    ],
 }
 
 
