@@ -227,7 +227,7 @@ def steered(
     """A denoiser (x_t, log_snr) -> E[x0 | x_t, y] under an assumption on V = Cov[x0 | x_t] (17.0, 17.5):
 
         "point"     V = 0, x0 is the guess D: DPS as derived, not its published loop [Chung et al. 2023]
-        "unit"      V = s^2 I, as data of variance 1 would have it: PiGDM [Song et al. 2023]
+        "unit"      V = s^2 I, of data of variance 1: PiGDM as derived, not its published step [Song et al. 2023]
         "moments"   V = s^2/a times D's slope, which is true: TMPD [Boys et al. 2024], MMPS [Rozet et al. 2024]
 
     It says D + s^2/a J' A' (std^2 I + A V A')^-1 (y - A D), J the slope of D at x_t, a^2 = sigmoid(log_snr), s^2 =

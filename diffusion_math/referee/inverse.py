@@ -22,7 +22,7 @@ ROUNDING = 1e-3  # what float32 loses where y's noise is small; the slips are of
 MOST = 256  # numbers of an event: their covariances are held whole
 NAMED = {
     "point": "V = 0, Cov[x_0 | x_t] taken for 0, as DPS is derived; its published code steps by zeta over the norm",
-    "unit": "PiGDM, which takes Cov[x_0 | x_t] for s^2 I",
+    "unit": "PiGDM, which is derived with s^2 I for Cov[x_0 | x_t]; its published step is another",
     "moments": "TMPD or MMPS, which take Cov[x_0 | x_t] as Tweedie's formula has it",
 }
 
@@ -243,8 +243,8 @@ def inverse(
     f: code that was made with the exact denoiser of law, and with measurement's A and std. It is handed x_t (5, *event), t
     (5,) by the one table that is given, as in sampler, and y (m,), in float64 and float32, and may use autograd. predicts:
     what it gives, as in target. Right are E[x0 | x_t, y] itself, V = 0 (from which DPS is derived; its published code steps
-    by zeta over the norm), PiGDM and, with enough passes, TMPD or MMPS; the verdict says which, and how far from exact.
-    Errors as in noising; ValueError: an event of more than 256 numbers.
+    by zeta over the norm), PiGDM as derived and, with enough passes, TMPD or MMPS; the verdict says which, and how far from
+    exact. Errors as in noising; ValueError: an event of more than 256 numbers.
     """
     f = checks.function("f", f, "x_t, t and y")
     checks.instance("law", law, GaussianMixture)
