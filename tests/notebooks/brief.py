@@ -99,7 +99,7 @@ BRIEF = {
         "by(exact), torch.randn(4000, 1,": "by(exact), torch.randn(1000, 1,",
         "walk(learned, torch.randn(4000, 1,": "walk(learned, torch.randn(1000, 1,",
         "exact.sample(4000,": "exact.sample(1000,",
-        "nature.sample(4000, gen)": "nature.sample(1000, gen)",
+        "mixture.sample(4000, gen)": "mixture.sample(1000, gen)",
     },
     "08b_famous_slips.ipynb": {
         "q50 = ForwardProcess(linear_schedule(T=50))": "q50 = ForwardProcess(linear_schedule(T=20))",
