@@ -14,7 +14,7 @@ sys.path.insert(0, str(BENCHMARKS))
 
 from features import Classifier, accuracy, frechet, frechet_gaussians, train  # noqa: E402
 
-from diffusion_math import digits, linear_schedule  # noqa: E402
+from diffusion_math import digits, even_grid, linear_schedule  # noqa: E402
 
 
 def random_cov(d: int) -> torch.Tensor:
@@ -396,3 +396,33 @@ def test_the_stored_draws_of_the_plain_loss_are_as_their_script_says():
 
     drawn = plain_loss.draw(noise_in, alpha_bar, 2, jump=20)
     torch.testing.assert_close(drawn, point.expand(2, -1, -1, -1))
+
+
+def test_the_stored_distances_of_digits_are_as_their_script_says():
+    "Of its shapes, and in the mean nearer with more calls, on each grid."
+    import digit_grids as script
+
+    stored, shape = np.load(script.ASSET), (len(script.BUDGETS), len(script.GRIDS), script.N)
+    assert stored["far"].shape == stored["read"].shape == (len(script.MODELS), *shape)
+    assert stored["ipndm"].shape == shape and stored["flow_read"].shape == (2, script.N)
+    assert stored["by_solver"].shape == (len(script.BUDGETS), len(script.WALKERS), script.N)
+    assert all(0 < stored[name].min() and stored[name].max() < 1 for name in ("far", "ipndm"))
+    assert (np.diff(stored["far"].astype(float).mean(-1), axis=1) < 0).all()
+
+
+def test_in_how_many_calls_the_stored_digits_were_drawn():
+    import digit_grids as script
+
+    asked = []
+
+    def point(x, level):
+        asked.append(len(x))
+        return torch.full_like(x, 0.5)
+
+    grids = dict.fromkeys(script.GRIDS, lambda c: even_grid(-8.0, 6.0, c, clean=True))
+    x = torch.zeros(2 * script.PART, 1, 2, 2)
+    for solver, calls in {"unipc2": (5, 10, 20), "heun": (5, 9, 19)}.items():
+        asked.clear()
+        ends = script.in_calls(point, x, grids, solver)
+        assert ends.shape == (3, 4, *x.shape) and asked == [script.PART] * 8 * sum(calls)
+        assert not script.apart(ends[0, 0], torch.full_like(x, 0.5)).any()

@@ -169,7 +169,7 @@ BRIEF = {
         "torch.arange(10).repeat(6)": "torch.arange(2).repeat(2)",
         "torch.randn(60, 1, 28, 28,": "torch.randn(4, 1, 28, 28,",
         "finest = even_grid(NOISE, DATA, 120,": "finest = even_grid(NOISE, DATA, 30,",
-        '"unipc2"), (5, 9, 19, 39)': '"unipc2"), (5, 6, 7, 8)',
+        '"unipc2"), (5, 10, 20, 40)': '"unipc2"), (5, 6, 7, 8)',
     },
     "14_flow_matching.ipynb": {
         "torch.linspace(-40, 40, 1601,": "torch.linspace(-40, 40, 401,",
