@@ -1,6 +1,6 @@
 """Train the hour's network by the loss (0.0), with nothing changed but the number of batches, and keep what it draws.
 
-    python benchmarks/plain_loss.py --out FILE.npz      # five minutes on one core
+    python benchmarks/plain_loss.py --out FILE.npz      # half an hour on one core
 
 The network, its seed, its batches, its rate and its walk of fifty steps are those of the page's first training cell.
 The page reads the draws from diffusion_math/assets/plain_loss.npz. The file is written anew at each look.
@@ -17,7 +17,7 @@ from torch import Tensor
 from diffusion_math import UNet, digits, linear_schedule
 
 ASSET = Path(__file__).parents[1] / "diffusion_math" / "assets" / "plain_loss.npz"
-LOOKS = (300, 1000, 3000, 6000)
+LOOKS = (300, 1000, 3000, 6000, 30_000)
 
 
 @torch.no_grad()
