@@ -270,6 +270,9 @@ TRAINED = {
         'assert sure["ε, (6.0)"] < sure["+ 6 EMA"]',
         'assert 0.2 < right["+ 3 class"] < min(right["+ 5 crop"], right["+ 7 guidance"])',
     ],
+    "11_likelihood_by_flow.ipynb": [
+        "assert after[0] + far(after, its) < its[0] < before[0] - far(before, its)"
+    ],
     "14_flow_matching.ipynb": [
         'assert sum(far["pairs of a batch"]) < sum(far["independent"]) < sum(far["reflow"])'
     ],
