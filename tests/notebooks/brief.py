@@ -283,6 +283,8 @@ TRAINED = {
         'max(table[name][2] for name in ("V = s²I", "MMPS"))',
         'assert rms["V = s²I"][-1, 1] < rms["plain weights"][-1, 1] < rms["V = 0"][-1, 1]',
         "assert all(rows[-1, 0] < 0.5 * rows[0, 0] for rows in rms.values())",
+        'assert rms["V = s²I"][1, 0] < 0.75 * rms["plain weights"][1, 0]',
+        "assert abs(mean - twice) < 3 * math.hypot(err, its_err)",
         "assert leaning > 2 * p[p < 0.3].mean()",
         'assert class_rank["V = s²I"] > 3.02',
         "assert class_rank[46] > 3.02 > class_rank[504] > 1.98",
