@@ -30,7 +30,6 @@ ASSET = Path(__file__).parents[1] / "diffusion_math" / "assets" / "digit_grids.n
 MODELS = ("plain", "guidance 6")
 BUDGETS = (5, 10, 20)
 GRIDS = ("ρ = 7", "trailing", "cosine grid", "by the gap")
-WALKERS = ("ddim", "heun", "2m")  # on the cosine grid, for the plain model, beside unipc2 and ipndm
 N, PART, MEASURED, FRESH = 600, 60, 3, 600
 
 
@@ -79,12 +78,12 @@ def as_told(judge, drawn: Tensor) -> np.ndarray:
     return (judge(drawn).argmax(1) == told).numpy()
 
 
-def in_calls(says, x: Tensor, grids: dict, solver: str, names=GRIDS) -> Tensor:
+def in_calls(says, x: Tensor, grids: dict, solver: str) -> Tensor:
     "Where the walks end, (budgets, grids, n, *event)."
     # heun calls twice a step, but in the last
     steps = [(c + 1) // 2 if solver == "heun" else c for c in BUDGETS]
-    ends = [in_parts(says, x, grids[g](c), solver) for c in steps for g in names]
-    return torch.stack(ends).unflatten(0, (len(BUDGETS), len(names)))
+    ends = [in_parts(says, x, grids[g](c), solver) for c in steps for g in GRIDS]
+    return torch.stack(ends).unflatten(0, (len(BUDGETS), len(GRIDS)))
 
 
 def table_of(ends: Tensor, row) -> np.ndarray:
@@ -113,8 +112,6 @@ def of_model(p, judge, x: Tensor, model: str) -> dict:
     kept = {"far": table_of(ends, near), "read": table_of(ends, reads), "flow_read": reads(fine)}
     if model == "plain":
         kept["ipndm"] = table_of(in_calls(says, x, grids, "ipndm"), near)
-        others = [in_calls(says, x, grids, name, GRIDS[2:3]) for name in WALKERS]
-        kept["by_solver"] = np.concatenate([table_of(ends, near) for ends in others], 1)
     return kept
 
 
@@ -134,8 +131,7 @@ def main() -> None:
         both = {
             name: np.stack([row[name] for row in rows]) for name in ("far", "read", "flow_read")
         }
-        plain = {name: rows[0][name] for name in ("ipndm", "by_solver")}
-        np.savez_compressed(args.out, **both, **plain)
+        np.savez_compressed(args.out, **both, ipndm=rows[0]["ipndm"])
 
 
 if __name__ == "__main__":

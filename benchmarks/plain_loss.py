@@ -3,7 +3,8 @@
     python benchmarks/plain_loss.py --out FILE.npz      # half an hour on one core
 
 The network, its seed, its batches, its rate and its walk of fifty steps are those of the page's first training cell.
-The page reads the draws from diffusion_math/assets/plain_loss.npz. The file is written anew at each look.
+The page reads the draws of the last two looks from diffusion_math/assets/plain_loss.npz; the looks before show how the loss
+fell. The file is written anew at each look.
 """
 
 import argparse

@@ -404,10 +404,43 @@ def test_the_stored_distances_of_digits_are_as_their_script_says():
 
     stored, shape = np.load(script.ASSET), (len(script.BUDGETS), len(script.GRIDS), script.N)
     assert stored["far"].shape == stored["read"].shape == (len(script.MODELS), *shape)
-    assert stored["ipndm"].shape == shape and stored["flow_read"].shape == (2, script.N)
-    assert stored["by_solver"].shape == (len(script.BUDGETS), len(script.WALKERS), script.N)
+    assert stored["ipndm"].shape == shape
+    assert stored["flow_read"].shape == (len(script.MODELS), script.N)
+    assert stored["read"].dtype == stored["flow_read"].dtype == bool
+    assert min(stored["read"].mean(-1).min(), stored["flow_read"].mean(-1).min()) > 0.9
     assert all(0 < stored[name].min() and stored[name].max() < 1 for name in ("far", "ipndm"))
     assert (np.diff(stored["far"].astype(float).mean(-1), axis=1) < 0).all()
+
+
+def test_the_grids_of_the_stored_digits_are_the_page_s():
+    "Chapter 13's own cells and the script place the same levels, where the law is known."
+    import json
+
+    import digit_grids as script
+
+    import diffusion_math
+    from diffusion_math import DDPM, ForwardProcess, GaussianMixture
+
+    means = torch.tensor([-0.6, 0.4])[:, None, None, None].expand(2, 1, 28, 28).contiguous()
+    law = GaussianMixture(torch.tensor([0.3, 0.7]), means, torch.tensor([0.1**2, 0.2**2]))
+    answer = lambda x, level, y: law.denoise(x, level)
+    p = DDPM(answer, ForwardProcess(linear_schedule(1000)), (1, 28, 28), predicts="x0")
+    page = json.loads((BENCHMARKS.parent / "nbs" / "13_solvers.ipynb").read_text(encoding="utf-8"))
+    cells = {cell["id"]: "".join(cell["source"]) for cell in page["cells"]}
+    names = vars(diffusion_math) | {"math": math, "np": np, "torch": torch, "f64": torch.float64}
+    names["load_pretrained"] = lambda name: p
+    with torch.no_grad():
+        for cell in ("8c5f33fc", "6c750896", "13gap002"):  # the gap, the grids, the walk measured
+            exec(cells[cell], names)
+        stored = script.grids_of(p, names["clipped"], names["NOISE"], names["DATA"])
+    assert tuple(stored) == script.GRIDS
+    for name, placed in stored.items():
+        for calls in script.BUDGETS:
+            levels = names["grids"][name](calls)
+            torch.testing.assert_close(placed(calls), levels, rtol=1e-9, atol=1e-9)
+    # and the law decides: the gap's grid is another than even steps
+    evenly = names["grids"]["even"](10)
+    assert (stored["by the gap"](10)[:-1] - evenly[:-1]).abs().max() > 0.5
 
 
 def test_in_how_many_calls_the_stored_digits_were_drawn():
