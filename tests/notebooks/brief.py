@@ -45,7 +45,7 @@ BRIEF = {
         "picture.expand(10_000, 16)": "picture.expand(2_000, 16)",
         "data = two.sample(4000, gen)\n": "data = two.sample(500, gen)\n",
         "for T_now in (10, 100, 400):": "for T_now in (10, 20, 40):",
-        "for T_now in (5, 10, 20, 50, 100):": "for T_now in (5, 6, 8, 10, 12):",
+        "for T_now in (5, 10, 20, 40, 100):": "for T_now in (5, 6, 8, 10, 12):",
         "exact_elbo(q100, p100, data[:400])": "exact_elbo(q100, p100, data[:60])",
         "held_out = TwoNetworks(q50), clumps.sample(2000, gen)\n": "held_out = TwoNetworks(q50), clumps.sample(500, gen)\n",
         # half as many steps, of five times the length
@@ -265,7 +265,7 @@ TRAINED = {
     "01_data_distribution.ipynb": [
         'agree_mc(off.mean(), 0.0, off.std() / 30**0.5, what="the 30 walks, against 240 and 266")'
     ],
-    "05_elbo.ipynb": ["assert 0 < behind < 0.1 and nature.mean() < least.mean()"],
+    "05_elbo.ipynb": ["assert nature.mean() < least.mean() < after.mean()"],
     "06_ddpm.ipynb": [
         'assert sure["ε, (6.0)"] < sure["+ 6 EMA"]',
         'assert 0.2 < right["+ 3 class"] < min(right["+ 5 crop"], right["+ 7 guidance"])',
