@@ -227,6 +227,7 @@ BRIEF = {
         "text = language.sample(50_000, ": "text = language.sample(2_000, ",
         "** 4) for _ in range(20)]": "** 4) for _ in range(4)]",
         "def writes(denoiser, rule, generator, n=500)": "def writes(denoiser, rule, generator, n=60)",
+        "x = others.sample(60, dice)": "x = others.sample(20, dice)",
         "x, some = law.sample(200, rng)": "x, some = law.sample(40, rng)",
         "law, x, k, rng, n=16)": "law, x, k, rng, n=4)",
         "held_out = language.sample(200, ": "held_out = language.sample(20, ",
@@ -292,12 +293,9 @@ TRAINED = {
         'assert follows.pop("exact draws") > 0.6 > 0.3 > max(follows.values())',
     ],
     "19_letters.ipynb": [
-        'assert own + 0.02 < by_half < paid[some, "random"][1].mean() - 0.02',
+        "assert (all_scored + 0.02 < by_half).all()",
         "assert high.mean() < by_top.mean() < bound.mean()",
-        "assert own - 0.02 < even.mean() < by_half - 0.02",
-        "assert low > 0.07  # in eight steps",
-        'assert gaps["exact"].mean() < gaps[long].mean() < gaps["left to right"].mean() - 0.5',
-        'assert gaps["exact"].mean() < tried.mean() < gaps[long].mean()',
+        'assert of["evenly spaced"] < 0.55 * of["random, low"]',
     ],
     "19b_coins.ipynb": [
         "assert all(spared < min(0.005, paid / 4) for spared, paid in in_likelihood.values())"
