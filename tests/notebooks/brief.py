@@ -184,7 +184,7 @@ BRIEF = {
         "one, start, end, 150).square()\n    claimed": "one, start, end, 60).square()\n    claimed",
         "flow(denoiser, z, -14.0, end, 100)": "flow(denoiser, z, -14.0, end, 40)",
         "thrown(4.0, 1200)": "thrown(4.0, 600)",
-        "static, -10.0, 6.0, 12) for w": "static, -10.0, 6.0, 6) for w",
+        "static, -10.0, 6.0, 12)": "static, -10.0, 6.0, 6)",
         "step=0.04)": "step=0.1)",
         "torch.randn(144, 1, 28, 28, generator=torch": "torch.randn(24, 1, 28, 28, generator=torch",
         "torch.full((144,), 3)": "torch.full((24,), 3)",
