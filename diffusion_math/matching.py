@@ -78,7 +78,7 @@ def time_to_log_snr(
 class FlowMatching(nn.Module):
     """A network trained by flow matching, as a denoiser: flow, walk, log_prob_by_flow and the like take it as it is.
     After other pairs than independent ones (pair_noise, reflow) only flow, line_walk and log_prob_by_flow do, which
-    follow its velocity: denoise is then no E[x0 | x_t] and gives no score, so walk with a dial above 0 is wrong.
+    follow its velocity: denoise, still E[x0 | x_t] of these pairs, then gives no score, so walk with a dial above 0 is wrong.
 
         m = FlowMatching(network)                      # network(x_t, t, **cond) says eps - x0, like x_t; t is (b,)
         flow(m, x, -10, 8),   line_walk(m, noise, [1.0, 0.5, 0.0])
@@ -119,9 +119,9 @@ def line_velocity(denoiser: Any, x_t: Batch, t: LineTime) -> Batch:
     """dx_t/dt of flow matching, E[eps - x0 | x_t] at x_t = (1 - t) x0 + t eps, towards the noise.
 
     denoiser: a FlowMatching, or a Distribution, a DDPM or a function of (x_t, log_snr): see as_denoiser; these are asked
-    at (a + s) x_t, whose variance is 1, and its log SNR; there the velocity is (s - a) x + (a + s) v. x_t: (b, *event);
-    t: one number or (b,), from 0 (data) to 1. Like x_t. Gradients pass. ValueError: t = 0, where only v and a velocity
-    say anything of the noise; errors of as_denoiser.
+    at (a + s) x_t = a x0 + s eps and its log SNR; there the velocity is (s - a) x + (a + s) v. x_t: (b, *event);
+    t: one number or (b,), from 0 (data) to 1. Like x_t. Gradients pass. ValueError: t = 0, where an x0
+    says nothing of the noise; errors of as_denoiser.
     """
     if isinstance(denoiser, FlowMatching):
         return denoiser.velocity(x_t, t)
@@ -165,7 +165,7 @@ def line_walk(denoiser: Any, x: Batch, times: Times, trajectory: Flag = False) -
         line_walk(m, noise, torch.linspace(1, 0, 11))         # noise at 1, data at 0: ten steps
 
     denoiser as in line_velocity. A straight step on the line is DDIM's step at the same noise levels, so this is solve,
-    in the other clock, of x scaled to a variance of 1. Like x. trajectory=True returns all of it, (len(times), b,
+    in the other clock, of x / hypot(1 - t, t). Like x. trajectory=True returns all of it, (len(times), b,
     *event). No gradients are kept. ValueError: times beyond [0, 1], fewer than two, that neither all rise nor all fall,
     or that begin at 0, where x says nothing of its noise.
     """
