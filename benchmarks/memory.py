@@ -1,4 +1,4 @@
-"""Train the networks behind chapter 16's 16.0 and 16.5: two of each pile, A and B, on piles that share no picture.
+"""Train the networks behind chapter 16's 16.0 and 16.5: two of each dataset, A and B, on datasets that share no picture.
 
     python benchmarks/memory.py --out FILE.npz      # twelve minutes on one core
 
@@ -62,18 +62,18 @@ def far_apart(one: Tensor, other: Tensor) -> float:
     return 0.5 * torch.trapezoid(LEVELS.exp()[:, None] * square, LEVELS, dim=0).mean().item()
 
 
-def nearest_two(x: Tensor, pile: Tensor) -> tuple[Tensor, Tensor]:
-    "The nearest picture of the pile, and the nearest distance over the second nearest."
-    far, which = torch.cdist(x.flatten(1), pile.flatten(1)).topk(2, largest=False)
-    return pile[which[:, 0]], far[:, 0] / far[:, 1]
+def nearest_two(x: Tensor, dataset: Tensor) -> tuple[Tensor, Tensor]:
+    "The nearest picture of the dataset, and the nearest distance over the second nearest."
+    far, which = torch.cdist(x.flatten(1), dataset.flatten(1)).topk(2, largest=False)
+    return dataset[which[:, 0]], far[:, 0] / far[:, 1]
 
 
-def candidates(pile: Tensor) -> dict[str, Denoise]:
-    "Denoisers that are fitted to a pile."
-    alike = torch.zeros(len(pile), dtype=torch.long)
-    gauss = GaussianMixture.fit(pile.double(), labels=alike, floor=1e-2).to(torch.float32)
-    made = {"memory": Empirical(pile), "one Gaussian": gauss}
-    made |= {f"window {k}": LocalDenoiser(pile, k) for k in (7, 3)}
+def candidates(dataset: Tensor) -> dict[str, Denoise]:
+    "Denoisers that are fitted to a dataset."
+    alike = torch.zeros(len(dataset), dtype=torch.long)
+    gauss = GaussianMixture.fit(dataset.double(), labels=alike, floor=1e-2).to(torch.float32)
+    made = {"memory": Empirical(dataset), "one Gaussian": gauss}
+    made |= {f"window {k}": LocalDenoiser(dataset, k) for k in (7, 3)}
     return {name: one.denoise for name, one in made.items()}
 
 
@@ -91,17 +91,17 @@ def cosines(one: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Learner:
-    "A network on its pile, its optimizer, and the moving average of its weights."
+    "A network on its dataset, its optimizer, and the moving average of its weights."
 
-    def __init__(self, pile: Tensor, k: int):
-        torch.manual_seed(100 * len(pile) + k)
-        self.gen = torch.Generator().manual_seed(1000 * len(pile) + k)
-        self.network, self.pile, self.steps = UNet(width=16), pile, 0
+    def __init__(self, dataset: Tensor, k: int):
+        torch.manual_seed(100 * len(dataset) + k)
+        self.gen = torch.Generator().manual_seed(1000 * len(dataset) + k)
+        self.network, self.dataset, self.steps = UNet(width=16), dataset, 0
         self.average = copy.deepcopy(self.network)
         self.adam = torch.optim.Adam(self.network.parameters(), 2e-3, fused=True)
 
     def step(self) -> None:
-        x0 = self.pile[torch.randint(len(self.pile), (32,), generator=self.gen)]
+        x0 = self.dataset[torch.randint(len(self.dataset), (32,), generator=self.gen)]
         v = -5 + 8 * torch.rand(32, generator=self.gen)
         off = (self.network(noised(x0, v, self.gen), v) - x0).square().flatten(1).sum(1)
         self.adam.zero_grad()
@@ -143,21 +143,21 @@ def main() -> None:
 
     truth, of_D, began = drawn_by(law.denoise), answers(law.denoise, asked), time.time()
     kept: dict[str, np.ndarray] = {"D": as_bytes(truth), "D_logp": law.log_prob(truth).numpy()}
-    piles = {n: [law.sample(n, gen) for _ in range(2)] for n in STEPS}
+    datasets = {n: [law.sample(n, gen) for _ in range(2)] for n in STEPS}
     for n, last in STEPS.items():
-        pair = [Learner(pile, k) for k, pile in enumerate(piles[n])]
+        pair = [Learner(dataset, k) for k, dataset in enumerate(datasets[n])]
         rows, pictures, pointing, ratios = [], {}, [], []
         wrong = [
-            torch.stack([answers(ask, asked) - of_D for ask in candidates(pile).values()])
-            for pile in (piles[n] if n == 64 else ())
+            torch.stack([answers(ask, asked) - of_D for ask in candidates(dataset).values()])
+            for dataset in (datasets[n] if n == 64 else ())
         ]
-        memory = [Empirical(one.pile).denoise for one in pair]
+        memory = [Empirical(one.dataset).denoise for one in pair]
         drawn = [drawn_by(one) for one in memory]
         kept[f"{n} memories"] = alike(*drawn).numpy()
         own = []
         for k, one in enumerate(pair):
             seed = torch.Generator().manual_seed(7 + k)
-            x0 = one.pile[torch.randint(n, (200,), generator=seed)]
+            x0 = one.dataset[torch.randint(n, (200,), generator=seed)]
             own.append([(noised(x0, v, seed), v.item()) for v in LEVELS])
         for step in range(1, last + 1):
             for one in pair:
@@ -166,7 +166,8 @@ def main() -> None:
                 continue
             drawn = [drawn_by(one.ask) for one in pair]
             near, ratio = zip(
-                *(nearest_two(x, one.pile) for x, one in zip(drawn, pair, strict=True)), strict=True
+                *(nearest_two(x, one.dataset) for x, one in zip(drawn, pair, strict=True)),
+                strict=True,
             )
             ratios.append(torch.stack([*ratio]).numpy())
             if step in SEEN:
@@ -185,9 +186,7 @@ def main() -> None:
                 [both.mean().item(), both.std().item() / len(both) ** 0.5],
             ]
             rows.append([[step, step], *table])
-            if (
-                wrong
-            ):  # where the error points: to the other network's, to its own pile's, to the other's
+            if wrong:  # where the error points: to the other network's, to its own dataset's, to the other's
                 err = [answers(one.ask, asked) - of_D for one in pair]
                 stacks = [torch.cat([err[1 - k][None], wrong[k], wrong[1 - k]]) for k in (0, 1)]
                 pointing.append([cosines(err[k], stacks[k]) for k in (0, 1)])
@@ -216,8 +215,8 @@ def main() -> None:
 def eight_times(law: GaussianMixture) -> np.ndarray:
     """Two networks, each on 64 digits of which one stands there eight times: (2, looks, 5).
 
-    Of a thousand draws: the step, how many are nearest to that one, how many are copies of it by the pile without
-    duplicates, how many by the pile as it is, and how many are copies of other pictures.
+    Of a thousand draws: the step, how many are nearest to that one, how many are copies of it by the dataset without
+    duplicates, how many by the dataset as it is, and how many are copies of other pictures.
     """
     gen, rows = torch.Generator().manual_seed(18), []
     start = torch.randn(1000, 1, 12, 12, generator=gen)
@@ -233,7 +232,7 @@ def eight_times(law: GaussianMixture) -> np.ndarray:
             x = torch.cat(draws)
             far, which = torch.cdist(x.flatten(1), once.flatten(1)).topk(2, largest=False)
             copy, is_it = far[:, 0] / far[:, 1] < 1 / 3, which[:, 0] == 0
-            found = nearest_two(x, one.pile)[1] < 1 / 3
+            found = nearest_two(x, one.dataset)[1] < 1 / 3
             counts = [is_it, is_it & copy, is_it & found, ~is_it & copy]
             rows.append([step, *(c.float().mean().item() for c in counts)])
     return np.array(rows, dtype=np.float32).reshape(2, len(TWINS), 5)

@@ -121,7 +121,7 @@ def log_prob_by_area(
         log N(x0; 0, I) - 1/2 * the integral of E[noise_error] - E[normal_error] over all log SNR
 
     For events of one or two numbers. A sum from low to high, every step or less; beyond them what it integrates falls
-    off as exp(-|log SNR|), so a tail is what stands at its end. Right to 1e-9 for mixtures whose bells are neither
+    off as exp(-|log SNR|), so a tail is what stands at its end. Right to 1e-9 for mixtures whose Gaussians are neither
     narrower than 0.1 nor farther away than 5; a warning says where half the nodes and steps would have given another
     answer, or a tail is long, and by how much. Errors as in error_curve; ValueError: low not below high, either beyond
     -80 or 80; a step that takes more than 100,000 to get from one to the other.

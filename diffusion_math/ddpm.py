@@ -337,16 +337,16 @@ class DDPM(ReverseProcess, nn.Module):
 
             p.given(y=3).guided(2).sample(16)
 
-        It guesses untold + w (told - untold), two answers a step: w = 1 is told alone, 0 untold; a paper's w may be
-        one less (chapter 15). ValueError where nothing was told.
+        It guesses uncond + w (cond - uncond), two answers a step: w = 1 is cond alone, 0 uncond; a paper's w may be
+        one less (chapter 15). ValueError where p has no condition.
         """
         if not self.cond:
             raise ValueError("guided needs what to guide to: p.given(y=3).guided(2)")
         checks.number("high", high, low)
 
         def both(x_t: Tensor, log_snr: Tensor, **cond: Any) -> Tensor:
-            told, untold = (self.changed(cond=c).denoise for c in (cond, {}))
-            return guidance.beyond(told, untold, w, low, high, x_t, log_snr)
+            with_it, without = (self.changed(cond=c).denoise for c in (cond, {}))
+            return guidance.beyond(with_it, without, w, low, high, x_t, log_snr)
 
         p = DDPM(both, self.q, self.event_shape, "x0", self.variance, self.images)
         return p.changed(cond=self.cond, learned=self.learned)  # whose errors it carries on

@@ -28,20 +28,20 @@ AnyLevel = Annotated[float, checks.number]
 # %% ../nbs/15_guidance.ipynb #15src005
 @guarded
 def guided(
-    told: Denoiser,
-    untold: Denoiser,
+    cond: Denoiser,
+    uncond: Denoiser,
     w: Weight,
     low: AnyLevel = -math.inf,
     high: AnyLevel = math.inf,
 ) -> Denoiser:
     """A denoiser that goes from the guess of one to the guess of another and beyond, for log_snr in [low, high]:
 
-        untold + w (told - untold),   outside of [low, high]: told
+        uncond + w (cond - uncond),   outside of [low, high]: cond
 
-    told and untold: whatever as_denoiser takes. p.given(y=3) and p: classifier-free guidance [Ho & Salimans 2022 eq. 6].
+    cond and uncond: whatever as_denoiser takes. p.given(y=3) and p: classifier-free guidance [Ho & Salimans 2022 eq. 6].
     classified(p, log_prob) and p: a classifier's [Dhariwal & Nichol 2021]. A good model and a worse one: autoguidance
-    [Karras et al. 2024]. w, within a million of 0: 1 is told itself, 0 untold; for other papers' numbers there is
-    guidance_weight. The interval is [Kynkaanniemi et al. 2024]'s, in log SNR; where no level of a batch lies in it, untold
+    [Karras et al. 2024]. w, within a million of 0: 1 is cond itself, 0 uncond; for other papers' numbers there is
+    guidance_weight. The interval is [Kynkaanniemi et al. 2024]'s, in log SNR; where no level of a batch lies in it, uncond
     is not asked (on the CPU). Gradients pass. What comes is in general no E[x0 | x_t] of any law. A chain of it is
     DDPM(guided(...), q, predicts="x0"). ValueError: a larger w, low above high.
     """
@@ -49,19 +49,19 @@ def guided(
 
     @guarded
     def denoise(x_t: Batch, log_snr: Level) -> Batch:
-        return beyond(told, untold, w, low, high, x_t, log_snr)
+        return beyond(cond, uncond, w, low, high, x_t, log_snr)
 
     return denoise
 
 
 def beyond(
-    told: Denoiser, untold: Denoiser, w: float, low: float, high: float, x_t: Batch, log_snr: Tensor
+    cond: Denoiser, uncond: Denoiser, w: float, low: float, high: float, x_t: Batch, log_snr: Tensor
 ) -> Batch:
     "The guess that guided describes, of x_t."
-    guess, inside = told(x_t, log_snr), (low <= log_snr) & (log_snr <= high)
+    guess, inside = cond(x_t, log_snr), (low <= log_snr) & (log_snr <= high)
     if w == 1 or checks.number_at_hand(inside.any()) is False:
         return guess
-    mixed = torch.lerp(wide(untold(x_t, log_snr)), wide(guess), w).to(x_t)
+    mixed = torch.lerp(wide(uncond(x_t, log_snr)), wide(guess), w).to(x_t)
     return torch.where(inside.view(-1, *[1] * (x_t.ndim - 1)), mixed, guess)
 
 # %% ../nbs/15_guidance.ipynb #15src007
@@ -79,7 +79,7 @@ def classified(
     """
 
     @guarded
-    def told(x_t: Batch, log_snr: Level) -> Batch:
+    def conditional(x_t: Batch, log_snr: Level) -> Batch:
         (a, s), level = scales(log_snr, x_t), log_snr.expand(len(x_t))
         no_signal = "nothing of x0 is left in x_t, so no guess of it follows from a classifier"
         a = checks.nonzero(a, no_signal)
@@ -90,11 +90,11 @@ def classified(
 
         return (denoiser(x_t, log_snr) + s**2 / a * slope(likely, x_t)).to(x_t)
 
-    return told
+    return conditional
 
 # %% ../nbs/15_guidance.ipynb #15src009
 NO_GUIDANCE = MappingProxyType(
-    {  # what a paper writes where the class counts once, as in Bayes' rule: no guidance, on a model that was told
+    {  # what a paper writes where the class counts once, as in Bayes' rule: no guidance, on a conditional model
         "Dhariwal & Nichol 2021 (unconditional)": 1.0,
         "Dhariwal & Nichol 2021 (conditional)": 0.0,
         "Ho & Salimans 2022": 0.0,
@@ -115,7 +115,7 @@ def guidance_weight(value: Weight, paper: Paper) -> float:
     Ho & Salimans write w where others write 1 + w: guidance_weight(3, "Ho & Salimans 2022") is 4. diffusers'
     guidance_scale is Imagen's w above 1. Most of its pipelines take 1 or less as no guidance, w = 1, where this still
     counts as Imagen does; they mix nothing where a distilled network takes the scale as an input; and Z-Image's counts
-    as Ho & Salimans do. On a model that was not told, Dhariwal & Nichol's 1 is Bayes' rule, and their 0 ignores the
+    as Ho & Salimans do. On an unconditional model, Dhariwal & Nichol's 1 is Bayes' rule, and their 0 ignores the
     class.
 
     paper: a name in NO_GUIDANCE. ValueError: another name, or a value beyond a million.

@@ -28,12 +28,12 @@ def shares(data: Float[Tensor, "n *event"], x_t: Batch, log_snr: Level) -> Float
     """
     level = checks.log_snr("log_snr", log_snr, x_t)
     checks.refuse(level == math.inf, "log_snr must be below inf, got", level)
-    pile = checks.finite("data", checks.some("data", data, "datum"))
-    x = checks.events("x_t", x_t, pile.shape[1:]).flatten(1).double()
-    pile = pile.flatten(1).double()
+    dataset = checks.finite("data", checks.some("data", data, "datum"))
+    x = checks.events("x_t", x_t, dataset.shape[1:]).flatten(1).double()
+    dataset = dataset.flatten(1).double()
     a, s = scales(level, x)
     # -|x - a x_i|^2 / (2 s^2), but for what all i have in common
-    return ((a * x @ pile.T - a**2 / 2 * pile.square().sum(1)) / s**2).softmax(1)
+    return ((a * x @ dataset.T - a**2 / 2 * dataset.square().sum(1)) / s**2).softmax(1)
 
 # %% ../nbs/16_memory.ipynb #7e9eebf4
 @torch.no_grad()
@@ -52,13 +52,13 @@ def information(denoiser: Any, x0: Batch, log_snr: Tensor, generator: Random = N
 
 # %% ../nbs/16_memory.ipynb #af79bacd
 class LocalDenoiser:
-    """The pile's best guess when each pixel sees only a window of the noisy picture [Kamb & Ganguli 2024]: a denoiser.
+    """The dataset's best guess when each pixel sees only a window of the noisy picture [Kamb & Ganguli 2024]: a denoiser.
 
         LocalDenoiser(data, 5)                     a window knows where it stands: their local score machine (LS)
         LocalDenoiser(data, 5, equivariant=True)   it does not: equivariant and local, their boundary-broken ELS
 
-    data (n, c, h, w), the pile. patch: the side of the window, odd; what sticks out of the picture is cut off. A pixel's
-    guess is the average of the middle pixels of the pile's windows, each by how likely it is to have become the noisy one.
+    data (n, c, h, w), the dataset. patch: the side of the window, odd; what sticks out of the picture is cut off. A pixel's
+    guess is the average of the middle pixels of the dataset's windows, each by how likely it is to have become the noisy one.
     Equivariant: windows of all places compete that are cut off alike, so that a border is still seen where it is near.
     A window that covers every picture whole, 2 max(h, w) - 1 or more, makes it Empirical(data); one of 1 sees each
     pixel's own values, or, equivariant, those of all pixels. In float64; like x_t.
@@ -73,7 +73,7 @@ class LocalDenoiser:
         self.groups = windows(*data.shape[2:], self.patch, checks.flag("equivariant", equivariant))
 
     def denoise(self, x_t: Float[Tensor, "b c h w"], log_snr: Level) -> Float[Tensor, "b c h w"]:
-        "Each pixel's guess; x_t itself where log_snr is inf. ValueError: other pictures than the pile's."
+        "Each pixel's guess; x_t itself where log_snr is inf. ValueError: other pictures than the dataset's."
         level = checks.log_snr("log_snr", log_snr, checks.events("x_t", x_t, self.event))
         guess = torch.zeros(len(x_t), *self.data.shape[1:], dtype=torch.float64, device=x_t.device)
         for here, there, pull in self.pulls(x_t, level):
@@ -98,11 +98,11 @@ class LocalDenoiser:
         x = x_t.double().flatten(2)
         a, s = scales(level, x)
         for middle, window in self.groups:
-            pile = self.data[:, :, window].transpose(1, 2).flatten(2).flatten(0, 1)
-            half = a**2 / 2 * pile.square().sum(1)
-            for k in pieces(torch.arange(len(middle)), len(x) * len(pile)):
+            dataset = self.data[:, :, window].transpose(1, 2).flatten(2).flatten(0, 1)
+            half = a**2 / 2 * dataset.square().sum(1)
+            for k in pieces(torch.arange(len(middle)), len(x) * len(dataset)):
                 own = x[:, :, window[k]].transpose(1, 2).flatten(2)  # (b, k, c * pixels)
-                yield middle[k], middle, (a * own @ pile.T - half) / torch.where(s == 0, 1, s**2)
+                yield middle[k], middle, (a * own @ dataset.T - half) / torch.where(s == 0, 1, s**2)
 
 
 def windows(h: int, w: int, patch: int, alike: bool) -> list[tuple[Tensor, Tensor]]:

@@ -36,7 +36,7 @@ def drift(denoiser: Denoiser, x: Batch, log_snr: Level, dial: Dial = 1.0) -> Bat
 
 @guarded
 def diffusion(x: Batch, log_snr: Level, dial: Dial = 1.0) -> Numbers:
-    "The size of the dice, s sqrt(dial): a number beside x, or one for each x, shaped to broadcast against it."
+    "The size of the noise, s sqrt(dial): a number beside x, or one for each x, shaped to broadcast against it."
     return (dial**0.5 * beside(torch.sigmoid(-log_snr).sqrt(), x)).to(x)
 
 # %% ../nbs/10_noisy_walk.ipynb #cf2033bb
@@ -60,5 +60,5 @@ def walk(
     7], 1 down the noising itself, exactly. The loop is solve's; like x; trajectory=True returns all of it, (steps + 1, b,
     *event). No gradients are kept. ValueError: start = end, or either beyond -80 or 80.
     """
-    grid, ddim = even_grid.body(start, end, steps).tolist(), Solver("ddim, with dice", 1, dial=dial)
+    grid, ddim = even_grid.body(start, end, steps).tolist(), Solver("noisy ddim", 1, dial=dial)
     return solve.body(denoiser, x, grid, ddim, generator, trajectory)

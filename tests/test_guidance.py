@@ -53,8 +53,8 @@ X = torch.randn(5, 2, generator=seed(), dtype=F64)
 def test_it_is_the_score_of_one_and_w_times_the_slope_of_a_classifier(w):
     for x, level in zip(X.split(1), LEVELS.tolist(), strict=True):
         a2, s2 = parts(level)
-        plain, told = (Wrapped(law).noised(level).score(x) for law in (PLANE, FIRST))
-        score = plain + w * (told - plain)
+        plain, cond = (Wrapped(law).noised(level).score(x) for law in (PLANE, FIRST))
+        score = plain + w * (cond - plain)
         assert error(guided(FIRST, PLANE, w)(x, level), (x + s2 * score) / a2**0.5) < 1e-8
     each = guided(FIRST, PLANE, w)(X, LEVELS)
     rows = [guided(FIRST, PLANE, w)(X[i : i + 1], LEVELS[i]) for i in range(5)]
@@ -68,7 +68,7 @@ def test_at_1_it_is_one_of_the_two_and_at_0_the_other():
 
 
 def test_a_classifier_tells_as_much_as_the_class():
-    "Bayes' rule: from the data's guess and the slope of log q(y | x_t) follows the guess of one who was told."
+    "Bayes' rule: from the data's guess and the slope of log q(y | x_t) follows the conditional one."
     assert error(classified(PLANE, log_first)(X, LEVELS), FIRST.denoise(X, LEVELS)) < 1e-9
     louder = guided(classified(PLANE, log_first), PLANE, 3.0)
     assert error(louder(X, LEVELS), guided(FIRST, PLANE, 3.0)(X, LEVELS)) < 1e-8
@@ -89,7 +89,7 @@ def test_gradients_pass():
 
 
 def network(x_t, log_snr, y=None):
-    "Says v; a made-up network that may be told a class."
+    "Says v; a made-up network that may be given a class."
     shift = 0 if y is None else torch.as_tensor(y).view(-1, *[1] * (x_t.ndim - 1))
     return torch.tanh(x_t * log_snr.view(-1, *[1] * (x_t.ndim - 1))) + 0.1 * shift
 
@@ -140,19 +140,19 @@ def test_on_an_interval_only_what_lies_in_it_counts():
 def test_the_ends_of_an_interval_count_and_outside_nobody_else_is_asked():
     asked = []
 
-    def untold(x, level):
+    def uncond(x, level):
         asked.append(level.tolist())
         return 0 * x
 
-    part = guided(lambda x, level: x, untold, 3.0, -1.0, 2.0)
+    part = guided(lambda x, level: x, uncond, 3.0, -1.0, 2.0)
     said = part(X, LEVELS)
     assert torch.equal(
         said, torch.where((LEVELS[:, None] >= -1) & (LEVELS[:, None] <= 2), 3 * X, X)
     )
     assert len(asked) == 1
-    part(X, 2.5), part(X, -1.5), guided(lambda x, level: x, untold, 1.0)(X, 0.0)
+    part(X, 2.5), part(X, -1.5), guided(lambda x, level: x, uncond, 1.0)(X, 0.0)
     assert len(asked) == 1
-    whole = guided(lambda x, level: x, untold, 3.0)
+    whole = guided(lambda x, level: x, uncond, 3.0)
     assert torch.equal(whole(X, LEVELS), 3 * X)
 
 
@@ -184,21 +184,21 @@ def test_what_does_nothing_in_a_paper_is_1_here():
 
 def test_each_papers_formula_with_its_own_number():
     "eps by each paper's formula, as they write it, is eps by ours with the number that the dictionary gives."
-    told, plain, n = torch.randn(4, generator=seed(4)), torch.randn(4, generator=seed(5)), 2.25
-    slope = told - plain  # -s times the slope of a classifier
+    cond, plain, n = torch.randn(4, generator=seed(4)), torch.randn(4, generator=seed(5)), 2.25
+    slope = cond - plain  # -s times the slope of a classifier
     written = {
         "Dhariwal & Nichol 2021 (unconditional)": plain + n * slope,
-        "Dhariwal & Nichol 2021 (conditional)": told + n * slope,
-        "Ho & Salimans 2022": (1 + n) * told - n * plain,
-        "Imagen": n * told + (1 - n) * plain,
-        "diffusers": plain + n * (told - plain),
-        "Karras et al. 2024": n * told + (1 - n) * plain,
-        "Kynkaanniemi et al. 2024": n * told + (1 - n) * plain,
-        "chapter 6": torch.lerp(plain, told, n),
+        "Dhariwal & Nichol 2021 (conditional)": cond + n * slope,
+        "Ho & Salimans 2022": (1 + n) * cond - n * plain,
+        "Imagen": n * cond + (1 - n) * plain,
+        "diffusers": plain + n * (cond - plain),
+        "Karras et al. 2024": n * cond + (1 - n) * plain,
+        "Kynkaanniemi et al. 2024": n * cond + (1 - n) * plain,
+        "chapter 6": torch.lerp(plain, cond, n),
     }
     assert set(written) == set(NO_GUIDANCE)
     for paper, eps in written.items():
-        assert error(eps, plain + guidance_weight(n, paper) * (told - plain)) < 1e-5
+        assert error(eps, plain + guidance_weight(n, paper) * (cond - plain)) < 1e-5
     with pytest.raises(TypeError):
         NO_GUIDANCE["Imagen"] = 0.0
 

@@ -1,4 +1,4 @@
-"Chapter 16: a pile's shares, the area under its error, and windows, whose two edges are laws that are known."
+"Chapter 16: a dataset's shares, the area under its error, and windows, whose two edges are laws that are known."
 
 import math
 
@@ -12,7 +12,7 @@ f64 = torch.float64
 LEVELS = [-6.0, -1.0, 0.5, 3.0]
 
 
-def pile(n=7, shape=(1, 4, 5), seed=0):
+def dataset(n=7, shape=(1, 4, 5), seed=0):
     "n pictures, all different."
     return torch.rand(n, *shape, generator=torch.Generator().manual_seed(seed), dtype=f64) * 2 - 1
 
@@ -28,7 +28,7 @@ def noisy(data, level, b=3, seed=1):
 @pytest.mark.parametrize("level", [*LEVELS, 12.0])
 @pytest.mark.parametrize("shape", [(3,), (2, 3, 4)])
 def test_shares_are_bayes_rule(level, shape):
-    data = pile(shape=shape)
+    data = dataset(shape=shape)
     x = noisy(data, level)
     a2 = 1 / (1 + math.exp(-level))
     bell = torch.distributions.Normal(a2**0.5 * data, (1 / (1 + math.exp(level))) ** 0.5)
@@ -39,15 +39,15 @@ def test_shares_are_bayes_rule(level, shape):
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_shares_make_the_pile_s_denoiser(level):
-    data = pile()
+def test_shares_make_the_dataset_s_denoiser(level):
+    data = dataset()
     x = noisy(data, level)
     guess = torch.einsum("bn,nchw->bchw", shares(data, x, level), data)
     assert (guess - Empirical(data).denoise(x, level)).abs().max() < 1e-12
 
 
 def test_shares_without_signal_are_even_and_take_a_level_for_each():
-    data = pile()
+    data = dataset()
     x = noisy(data, 0.0)
     assert torch.allclose(shares(data, x, -math.inf), torch.full((3, 7), 1 / 7, dtype=f64))
     each = shares(data, x, torch.tensor([-1.0, 0.5, 3.0]))
@@ -55,8 +55,8 @@ def test_shares_without_signal_are_even_and_take_a_level_for_each():
         assert torch.allclose(each[row], shares(data, x[row : row + 1], level)[0], atol=1e-13)
 
 
-def test_half_the_area_of_a_pile_is_the_log_of_its_number():
-    data = pile(16, (3,))
+def test_half_the_area_of_a_dataset_is_the_log_of_its_number():
+    data = dataset(16, (3,))
     gen = torch.Generator().manual_seed(2)
     levels = torch.linspace(-9, 11, 81, dtype=f64)
     area = information(Empirical(data), data.repeat(200, 1), levels, gen)
@@ -65,8 +65,8 @@ def test_half_the_area_of_a_pile_is_the_log_of_its_number():
     assert abs(mean - math.log(16)) < 5 * stderr and stderr < 0.1
 
 
-def test_the_pile_s_information_is_log_n_less_the_entropy_of_its_shares():
-    data, level = pile(16, (3,)), 1.5
+def test_the_dataset_s_information_is_log_n_less_the_entropy_of_its_shares():
+    data, level = dataset(16, (3,)), 1.5
     gen = torch.Generator().manual_seed(3)
     x0 = data.repeat(400, 1)
     by_area = information(Empirical(data), x0, torch.linspace(-9, level, 64, dtype=f64), gen)[-1]
@@ -101,8 +101,8 @@ def test_the_area_left_of_the_first_level_is_counted():
 @pytest.mark.parametrize("equivariant", [False, True])
 @pytest.mark.parametrize("patch", [9, 11, 101])
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_window_of_everything_is_the_pile(level, patch, equivariant):
-    data = pile()
+def test_a_window_of_everything_is_the_dataset(level, patch, equivariant):
+    data = dataset()
     x = noisy(data, level)
     guess = LocalDenoiser(data, patch, equivariant).denoise(x, level)
     assert (guess - Empirical(data).denoise(x, level)).abs().max() < 1e-12
@@ -110,7 +110,7 @@ def test_a_window_of_everything_is_the_pile(level, patch, equivariant):
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_window_of_one_pixel_is_that_pixel_s_own_law(level):
-    data = pile()
+    data = dataset()
     x = noisy(data, level)
     guess = LocalDenoiser(data, 1).denoise(x, level).flatten(1)
     for k in range(20):
@@ -122,7 +122,7 @@ def test_a_window_of_one_pixel_is_that_pixel_s_own_law(level):
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_window_of_one_pixel_anywhere_is_the_law_of_all_pixels(level):
-    data = pile()
+    data = dataset()
     x = noisy(data, level)
     guess = LocalDenoiser(data, 1, equivariant=True).denoise(x, level)
     all_of_them = Empirical(data.reshape(-1, 1)).denoise(x.reshape(-1, 1), level)
@@ -133,7 +133,7 @@ def test_a_window_of_one_pixel_anywhere_is_the_law_of_all_pixels(level):
 @pytest.mark.parametrize("patch", [3, 5])
 def test_every_window_by_hand(patch, equivariant):
     "Pixel by pixel, window by window, in plain loops."
-    data, level, far = pile(3, (2, 4, 5)), 0.7, patch // 2
+    data, level, far = dataset(3, (2, 4, 5)), 0.7, patch // 2
     x, a2 = noisy(data, 0.7), 1 / (1 + math.exp(-0.7))
     guess = LocalDenoiser(data, patch, equivariant).denoise(x, level)
     cut = lambda r, c: (min(far, r), min(far, 3 - r), min(far, c), min(far, 4 - c))
@@ -158,7 +158,7 @@ def test_every_window_by_hand(patch, equivariant):
 
 def test_an_equivariant_guess_moves_with_the_picture():
     gen = torch.Generator().manual_seed(5)
-    data, local = pile(4, (1, 9, 9)), LocalDenoiser(pile(4, (1, 9, 9)), 3, equivariant=True)
+    data, local = dataset(4, (1, 9, 9)), LocalDenoiser(dataset(4, (1, 9, 9)), 3, equivariant=True)
     x = torch.randn(1, 1, 9, 9, generator=gen, dtype=f64)
     here, there = local.denoise(x, 0.0), local.denoise(x.roll(2, 3), 0.0)
     assert (here[..., 1:-1, 1:6] - there[..., 1:-1, 3:8]).abs().max() < 1e-12
@@ -170,7 +170,7 @@ def test_an_equivariant_guess_moves_with_the_picture():
 
 @pytest.mark.parametrize("equivariant", [False, True])
 def test_a_datum_s_own_windows_are_its_sources(equivariant):
-    data = pile()
+    data = dataset()
     local = LocalDenoiser(data, 3, equivariant)
     which = local.sources(10.0**-6 * torch.randn(7, 1, 4, 5, dtype=f64) + data * 0.9999, 8.0)
     assert (which == torch.arange(7)[:, None, None]).all()
@@ -180,7 +180,7 @@ def test_a_datum_s_own_windows_are_its_sources(equivariant):
 
 
 def test_ends_dtypes_and_a_level_for_each():
-    data = pile()
+    data = dataset()
     local, x = LocalDenoiser(data, 3), noisy(data, 0.0)
     assert torch.equal(local.denoise(x, math.inf), x)
     assert torch.allclose(local.denoise(x, -math.inf), data.mean(0).expand(3, -1, -1, -1))

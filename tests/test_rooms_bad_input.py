@@ -515,7 +515,7 @@ row(
 row(
     "MemoryExplorer",
     explore.MemoryExplorer,
-    pile=tensor(
+    dataset=tensor(
         PICTURES,
         wrong=(PICTURES[:1], PICTURES[0], PICTURES * NAN, WIDE, PICTURES.repeat(33, 1, 1, 1)),
     ),
@@ -537,19 +537,19 @@ row(
 
 # ---- memory
 
-PILE = PICTURES.double()
-LOCAL = LocalDenoiser(PILE, 3)
+DATASET = PICTURES.double()
+LOCAL = LocalDenoiser(DATASET, 3)
 LEVEL = number(
     0.5,
     also={"0-dim": 2.5, "0-dim integer": 3.0, "-inf": -INF} | as_is("list", "tuple"),
     wrong=(torch.tensor([0.0, NAN]), torch.zeros(5)),
 )
-MODEL = Kind(Empirical(PILE), {}, (lambda x, level: 3,), skip=OWN)
-beside = tensor(PILE, wrong=(PILE[0], PILE[..., :2]))
+MODEL = Kind(Empirical(DATASET), {}, (lambda x, level: 3,), skip=OWN)
+beside = tensor(DATASET, wrong=(DATASET[0], DATASET[..., :2]))
 row(
     "LocalDenoiser",
     LocalDenoiser,
-    data=tensor(PILE, wrong=(PILE * NAN, PILE[0], PILE[:0])),
+    data=tensor(DATASET, wrong=(DATASET * NAN, DATASET[0], DATASET[:0])),
     patch=Kind(3, {"3": 3, "numpy 3": 3, "0-dim integer": 3}, (2,)),
     equivariant=FLAG,
 )
@@ -563,7 +563,7 @@ row("LocalDenoiser.sources", LOCAL.sources, x_t=beside, log_snr=LEVEL)
 row(
     "shares",
     importlib.import_module("diffusion_math.memory").shares,
-    data=beside.but(wrong=(PILE * NAN, PILE.long()), skip=("half", "meta")),
+    data=beside.but(wrong=(DATASET * NAN, DATASET.long()), skip=("half", "meta")),
     x_t=beside,
     log_snr=LEVEL,
 )
@@ -571,7 +571,7 @@ row(
     "information",
     importlib.import_module("diffusion_math.memory").information,
     denoiser=MODEL,
-    x0=tensor(PILE, skip=ALONE),  # of which a denoiser speaks as x_t
+    x0=tensor(DATASET, skip=ALONE),  # of which a denoiser speaks as x_t
     log_snr=Kind(
         torch.tensor([0.0, 1.0]).double(),
         as_is("list", "tuple", "range", "integers"),

@@ -81,7 +81,7 @@ CALLS = [
      FLAG))),
     (matching.straightness, dict(path=(torch.zeros(2, 2, 2), TENSOR), times=([1.0, 0.5], TIMES))),
     (matching.pair_noise, dict(x0=(X, TENSOR), eps=(X, (*TENSOR, X[:1])))),
-    (guidance.guided, dict(told=(SAYS, DENOISER), untold=(SAYS, DENOISER), w=(2.0, (*ANY, "3", NAN, INF, None)),
+    (guidance.guided, dict(cond=(SAYS, DENOISER), uncond=(SAYS, DENOISER), w=(2.0, (*ANY, "3", NAN, INF, None)),
      low=(0.0, (*ANY, "3", NAN, None)), high=(1.0, (*ANY, "3", NAN, None, -1.0)))),
     (guidance.classified, dict(denoiser=(SAYS, DENOISER), log_prob=(SAYS, DENOISER))),
     (guidance.guidance_weight, dict(value=(2.0, (*ANY, "3", NAN, INF)), paper=("Imagen", (*ANY, "mine", 3)))),

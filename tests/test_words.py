@@ -348,9 +348,9 @@ def karras(diffusers, k):
 def guidance(diffusers):
     guider = diffusers.guiders.ClassifierFreeGuidance(guidance_scale=3.0)
     x = noisy(300)[2]
-    told, untold = (lambda x, level: 0.5 * x), (lambda x, level: x + 1)
-    ours = guided(told, untold, 3.0)(x, torch.tensor(0.0, dtype=torch.float64))
-    agree(ours, guider.forward(told(x, 0), untold(x, 0)).pred, EXACT)
+    cond, uncond = (lambda x, level: 0.5 * x), (lambda x, level: x + 1)
+    ours = guided(cond, uncond, 3.0)(x, torch.tensor(0.0, dtype=torch.float64))
+    agree(ours, guider.forward(cond(x, 0), uncond(x, 0)).pred, EXACT)
 
 
 # by the call of the table that is ours; some have no name in a library

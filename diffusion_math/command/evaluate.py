@@ -125,7 +125,7 @@ _EXAMPLES = """examples:
 
 Prints the terms of the bound: prior, steps, reconstruction and total, in nats and bits/dim, with standard errors.
 --bound steps bounds what the chain of T steps needs, continuous what infinitely many steps need, and flow what the
-walk without dice needs: that is another model, so its number may be above or below the others. flow asks the
+walk without noise needs: that is another model, so its number may be above or below the others. flow asks the
 network some 400 times, forward and back, for each batch of pictures: begin with a small --n.
 Pictures are of 8 bits a number, scaled and cropped to the model's size; a file that cannot be read is named and
 skipped."""
@@ -159,7 +159,7 @@ def add_evaluate(subcommands: Any) -> None:
     where = "write the numbers as JSON too; - is the standard output, the table then goes to the error output"
     option("--quiet", False, "no progress bar (default: one in a terminal)", action="store_true")
     option("--split", "test", of, choices=("train", "test"))
-    which = "which number: of the chain's steps, of infinitely many, or of the walk without dice"
+    which = "which number: of the chain's steps, of infinitely many, or of the walk without noise"
     option("--bound", "steps", which, choices=("steps", "continuous", "flow"))
     _amount_options(option)
     option("--classes", False, told, action="store_true")

@@ -53,11 +53,11 @@ def _ends(p: DDPM) -> tuple[float, float]:
 
 
 def _by_dice(p: DDPM, x_T: Tensor, generator: Generator, o: Namespace, shown: bool) -> Tensor:
-    "Evenly in log SNR with dice: o.steps calls of the network, the last of them the guess."
+    "Evenly in log SNR with noise: o.steps calls of the network, the last of them the guess."
     start, end = _ends(p)
     if o.steps == 1:
         return as_denoiser(p)(x_T, start)
-    dice = Solver("ddim with dice", 1, dial=o.sde)
+    dice = Solver("ddim with noise", 1, dial=o.sde)
     x = solve(p, x_T, even_grid(start, end, o.steps - 1), dice, generator, progress=shown)
     return as_denoiser(p)(x, end)
 
@@ -151,7 +151,9 @@ def _sample(args: Namespace) -> None:
         raise ValueError(f"argument --out: {o.out} is there already; --out {o.out} writes over it")
     given = options.given_options(args)
     if o.sde is not None and "eta" in given:
-        raise ValueError("argument --sde: has a dial in place of --eta; leave one of them out")
+        raise ValueError(
+            "argument --sde: has an η of its own in place of --eta; leave one of them out"
+        )
     if o.solver is not None and ("eta" in given or o.sde is not None):
         other = "--eta" if "eta" in given else "--sde"
         raise ValueError(f"argument --solver: takes the steps in place of {other}; leave one out")
@@ -199,7 +201,9 @@ def add_sample(subcommands: Any) -> None:
     option = options.subcommand(subcommands, "sample", _sample, help, _EXAMPLES)
     options.model_option(option)
     fresh = "take the model's own steps, with this share of fresh noise: 0 is DDIM, 1 DDPM (default: a solver)"
-    dial = "walk evenly in log SNR with this much dice instead: 0 is the flow, 1 the reverse SDE"
+    dial = (
+        "walk evenly in log SNR with this much noise (η) instead: 0 is the flow, 1 the reverse SDE"
+    )
     which = "the class to draw, by its name; all of them in turn, or none, which leaves it open"
     option("--n", 64, f"how many (default: 64; {FILLINGS} with --inpaint)", **a_count)
     option("--out", Path("samples.png"), "FILE.png or FILE.npz", type=_picture_file, metavar="FILE")
@@ -207,7 +211,7 @@ def add_sample(subcommands: Any) -> None:
     ways = f"how the steps are taken, chapter 13 (default: {BEST})"
     option("--solver", None, ways, choices=tuple(SOLVERS))
     option("--eta", None, fresh, type=number(0, 1), metavar="X")
-    option("--sde", None, f"{dial} (default: a solver)", type=number(0), metavar="DIAL")
+    option("--sde", None, f"{dial} (default: a solver)", type=number(0), metavar="ETA")
     option("--class", None, f"{which} (default: all, if the model has classes)", metavar="NAME")
     weight = "how far beyond what no class says: 1 is the class itself, 0 none, 2 to 5 clearer and less varied"
     option("--guidance", 1.0, weight, type=number(0, 1000), metavar="W")

@@ -20,7 +20,7 @@ _LOW, _HIGH, _STEP = -16.0, 20.0, 0.25  # log SNR of the sum, as in area.js
 class AreaExplorer(BellsExplorable):
     """The best denoiser's error at a datum x over all log SNR, and how the area beside it grows into -log q(x).
 
-        AreaExplorer()                                      # two bells, the datum on the right one
+        AreaExplorer()                                      # two Gaussians, the datum on the right one
         AreaExplorer(mixture, x=0.0, log_snr=2.0)
 
     mixture: q(x_0), a GaussianMixture over one number with at most 6 components, means in [-3.5, 3.5] and variances in

@@ -52,7 +52,7 @@ function computation(model) {
 }
 
 function bellPlot(ui, now) {
-  const view = plot(ui, { alt: "a bell over the numbers from -6 to 6, the part within one width of its middle filled", height: 260, left: 46 });
+  const view = plot(ui, { alt: "a Gaussian over the numbers from -6 to 6, the part within one width of its middle filled", height: 260, left: 46 });
   let [tall, held] = [HEIGHTS[0], false]; // the frame stands still while the bell is dragged
   grab(ui, view, {
     take(x, y) {

@@ -25,9 +25,7 @@ class BellExplorer(Explorable):
     """
 
     _esm = front_end("bell")
-    _words = (
-        "the bell of a Gaussian with some draws under it, and sliders for its mean and its width"
-    )
+    _words = "a Gaussian with some draws under it, and sliders for its mean and its width"
 
     mu, sigma = Number(-3, 3), Number(0.05, 3)
     _eps = Packed()

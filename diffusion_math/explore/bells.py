@@ -1,4 +1,4 @@
-"Mixtures of a few bells over one number, for the explorables that show one."
+"Mixtures of a few Gaussians over one number, for the explorables that show one."
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ from .traits import check_range
 
 __all__ = []
 
-_MOST, REACH = 6, 3.5  # bells; how far out their middles may lie
+_MOST, REACH = 6, 3.5  # Gaussians; how far out their middles may lie
 _NARROW, _WIDE = 1e-3, 4.0  # variances that the pictures can show
 
 
@@ -51,8 +51,8 @@ class BellsExplorable(Explorable):
     "An explorable of a mixture over one number, which both sides know by its weights, means and variances."
 
     _weights, _means, _variances = (traitlets.List().tag(sync=True) for _ in range(3))
-    _narrow, _wide = _NARROW, _WIDE  # of the bells' variances: what its picture can show
-    _two = False  # whether it wants two bells
+    _narrow, _wide = _NARROW, _WIDE  # of the Gaussians' variances: what its picture can show
+    _two = False  # whether it wants two Gaussians
 
     def __init__(self, mixture: GaussianMixture | None, **values: Any):
         weights, means, variances = bells_of(mixture, self._narrow, self._wide)
@@ -87,6 +87,6 @@ def kl_from_bell(law: GaussianMixture, bell: Gaussian) -> float:
 
 
 def even_starts(n: int) -> list[float]:
-    "n starts of one number, as many in each part of the bell."
+    "n starts of one number, as many in each part of the Gaussian."
     shares = (torch.arange(n, dtype=torch.float64) + 0.5) / n
     return torch.special.ndtri(shares).tolist()

@@ -33,7 +33,7 @@ class _Spoilt(ReverseProcess):
 class BoundExplorer(BellsExplorable):
     """The bound's terms as bars, and entropy + model's error + gap on a ruler, while T and what is wrong are dragged.
 
-        BoundExplorer()                                     # two bells, exact steps, the linear schedule, T = 10
+        BoundExplorer()                                     # two Gaussians, exact steps, the linear schedule, T = 10
         BoundExplorer(mixture, "cosine", T=50, shift=0.15, factor=1.5)
 
     mixture: q(x_0), a GaussianMixture over one number with at most 6 components, means in [-3.5, 3.5] and variances of

@@ -11,7 +11,7 @@ const LEVELS = Array.from({ length: PARTS + 1 }, (_, i) => LOW + ((HIGH - LOW) *
 const NODES = Array.from({ length: 16 }, (_, i) => -3.75 + i / 2); // strips of noise, of half its standard deviation
 const HEAVY = NODES.map((z) => Math.exp(-z * z / 2));
 
-// The shares of points in the noisy one at (x, y), which is shown where the pile is, divided by a.
+// The shares of points in the noisy one at (x, y), which is shown where the dataset is, divided by a.
 export function sharesOf(points, x, y, level) {
   const snr = Math.exp(level);
   const logs = points.map(([u, v]) => (-snr * ((x - u) ** 2 + (y - v) ** 2)) / 2);
@@ -105,7 +105,7 @@ function field(ui, now) {
 
 // What a noisy point says, over the noise level: of the points, and of a bell as wide; log n, and where the bell's is that.
 function nats(ui, now) {
-  const view = plot(ui, { alt: "nats that a noisy point says, over log SNR: of the points, and of a bell as wide as they are", height: 400 });
+  const view = plot(ui, { alt: "nats that a noisy point says, over log SNR: of the points, and of a Gaussian as wide as they are", height: 400 });
   grab(ui, view, { take: () => 0, move: (_, x, y, event) => ui.set({ level: Math.round(4 * Math.min(HIGH, Math.max(LOW, x))) / 4 }, event) });
   function draw({ points, level }, colours) {
     const most = Math.log(points.length);
@@ -127,7 +127,7 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "When the shares decide",
     task: "Raise \u03bb from the left: when does one line take all? Then drop more points, close together or far apart: where does the mark go?",
-    answer: "Around the mark, where a bell as wide as the points would say as much as it takes to name one of them, log {n}. More points push it to the right, and so do closer ones. Two points in one place never part, so the curve ends below log {n}.",
+    answer: "Around the mark, where a Gaussian as wide as the points would say as much as it takes to name one of them, log {n}. More points push it to the right, and so do closer ones. Two points in one place never part, so the curve ends below log {n}.",
     traits: ["points", "x", "y", "level"],
   });
   const now = computation();
@@ -165,7 +165,7 @@ function render({ model, el }) {
   const keys = (...parts) => h("figcaption", { class: "dm-keys" }, ...parts);
   const figures = [
     h("figure", { class: "dm-half dm-top-aligned" }, keys(keyOf("shares", "p", "shares"), keyOf("guess", "particle", "the guess"), keyOf("noise", "noise", maths("{s}/{a}"))), places.canvas),
-    h("figure", { class: "dm-half dm-top-aligned" }, keys(keyOf("said", "p", "the points"), keyOf("bell", "q", "a bell as wide"), key("bell", maths("where that is log {n}"))), said.canvas),
+    h("figure", { class: "dm-half dm-top-aligned" }, keys(keyOf("said", "p", "the points"), keyOf("bell", "q", "a Gaussian as wide"), key("bell", maths("where that is log {n}"))), said.canvas),
   ];
   ui.root.append(
     h("div", { class: "dm-row" }, figures),

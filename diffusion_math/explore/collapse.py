@@ -1,4 +1,4 @@
-"The explorable of when a pile's shares decide: points to drop, their shares as lines, and the level that log n marks."
+"The explorable of when a dataset's shares decide: points to drop, their shares as lines, and the level that log n marks."
 
 import math
 
@@ -26,9 +26,9 @@ class CollapseExplorer(Explorable):
     """When a perfect memory's shares decide: those of a few points of the plane as lines to a noisy one, and their information.
 
         CollapseExplorer()                                   # six points
-        CollapseExplorer(pile, x=1.0, y=0.5, level=2.0)      # your own (n, 2), 2 to 12 of them, in [-2.5, 2.5]
+        CollapseExplorer(dataset, x=1.0, y=0.5, level=2.0)      # your own (n, 2), 2 to 12 of them, in [-2.5, 2.5]
 
-    The noisy point is shown as x_t / a, where its pile is. The traits points, a list of pairs, x and y, where it is, in
+    The noisy point is shown as x_t / a, where its dataset is. The traits points, a list of pairs, x and y, where it is, in
     [-2.5, 2.5], and level, log SNR in [-6, 8], follow the controls, and move them when set. Raises ValueError for a value
     out of range, TypeError or traitlets.TraitError for a wrong kind.
     """
@@ -54,7 +54,7 @@ class CollapseExplorer(Explorable):
         super().__init__(**shown, _start=shown)
 
     @property
-    def pile(self) -> Float[Tensor, "n 2"]:
+    def dataset(self) -> Float[Tensor, "n 2"]:
         "The points."
         return torch.tensor(self.points, dtype=torch.float64)
 
@@ -63,7 +63,7 @@ class CollapseExplorer(Explorable):
         "How likely each of the points is to have become the noisy one."
         a = 1 / math.sqrt(1 + math.exp(-self.level))
         return shares(
-            self.pile, a * torch.tensor([[self.x, self.y]], dtype=torch.float64), self.level
+            self.dataset, a * torch.tensor([[self.x, self.y]], dtype=torch.float64), self.level
         )[0]
 
     @property
@@ -79,12 +79,12 @@ class CollapseExplorer(Explorable):
         said = []
         for v in self.levels.tolist():
             a, s = (1 / math.sqrt(1 + math.exp(sign * v)) for sign in (-1, 1))
-            w = shares(self.pile, (a * self.pile[:, None] + s * eps).flatten(0, 1), v)
+            w = shares(self.dataset, (a * self.dataset[:, None] + s * eps).flatten(0, 1), v)
             said.append(math.log(len(self.points)) + mass @ torch.special.xlogy(w, w).sum(1))
         return torch.stack(said)
 
     @property
     def ceiling(self) -> Float[Tensor, "57"]:
-        "The same of a bell with the points' covariance, which no law of that covariance exceeds."
-        wide = torch.linalg.eigvalsh(self.pile.T.cov(correction=0)).clamp(min=0)
+        "The same of a Gaussian with the points' covariance, which no law of that covariance exceeds."
+        wide = torch.linalg.eigvalsh(self.dataset.T.cov(correction=0)).clamp(min=0)
         return torch.log1p(self.levels.exp()[:, None] * wide).sum(1) / 2

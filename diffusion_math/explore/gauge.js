@@ -283,7 +283,7 @@ function render({ model, el }) {
         h("figure", {}, keys, dialled.canvas),
       ),
     ),
-    h("p", { class: "dm-note" }, maths("So that all of {q} fits into this page, its bells here keep the "), String(model.get("_size")[3]), " directions in which their digits vary most, and share one width in all others. So its numbers differ from those of the full bells, and noise costs less here."),
+    h("p", { class: "dm-note" }, maths("So that all of {q} fits into this page, its Gaussians here keep the "), String(model.get("_size")[3]), " directions in which their digits vary most, and share one width in all others. So its numbers differ from those of the full Gaussians, and noise costs less here."),
   );
   ui.phone = { show: [paper.el.closest("figure"), dialled.canvas.closest("figure")], move: [says, noise.el] };
   ui.start(draw, words);

@@ -14,7 +14,7 @@ __all__ = ["GaugeExplorer"]
 
 
 def _compact(q: GaussianMixture, rank: int) -> tuple[Int8[Tensor, "k r d"], GaussianMixture]:
-    "The directions of largest variance of each bell as bytes, and the mixture that they make."
+    "The directions of largest variance of each Gaussian as bytes, and the mixture that they make."
     c = q.to("cpu", torch.float64).components
     U = torch.eye(c.d, dtype=torch.float64).expand(len(c.means), -1, -1) if c.U is None else c.U
     var = c.var.expand(-1, U.shape[2]) if c.var.shape[1] == 1 else c.var
@@ -28,7 +28,7 @@ def _compact(q: GaussianMixture, rank: int) -> tuple[Int8[Tensor, "k r d"], Gaus
     bytes_ = (top * 127 / top.abs().amax(1, keepdim=True)).round().to(torch.int8)
     Q, R = torch.linalg.qr(bytes_.double())
     Q = Q * R.diagonal(dim1=1, dim2=2).sign()[:, None]
-    # how much of Q lies along each direction of the bell
+    # how much of Q lies along each direction of the Gaussian
     along = torch.einsum("kdi,kdr->kri", U, Q).square()
     measured = along @ var[:, : U.shape[2], None]
     kept = measured[..., 0] + (1 - along.sum(2)) * floor
@@ -73,7 +73,7 @@ class GaugeExplorer(Explorable):
         q = GaussianMixture.fit(train, labels=train_labels, floor=1e-2)
         GaugeExplorer(q, held_out, labels, digit=8)
 
-    q: a GaussianMixture over (1, h, w); what is shown is its compact form, self.q, whose bells keep rank directions and
+    q: a GaussianMixture over (1, h, w); what is shown is its compact form, self.q, whose Gaussians keep rank directions and
     one variance for all others. held_out: (n, 1, h, w) with labels (n,), integers: the digits of the histogram; the
     first of each class can be drawn on. The traits pixels (the drawing as float32 bytes), noise, in [0, 0.5], digit
     (which of them) and pen ("ink" or "eraser") follow the controls, and move them when set; eps is the noise image as

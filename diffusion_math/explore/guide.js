@@ -29,13 +29,13 @@ const GRID = Array.from({ length: 1401 }, (_, i) => -6 + i * 0.01);
 const [NOISY, CLEAR, STRIDES] = [-10, 6, 12]; // and of the walks of digits
 const [SIDE, PAUSE] = [28, 350]; // pixels; milliseconds of rest before the walks begin
 
-// untold + w (told - untold): for numbers, or for pictures.
-export const beyond = (told, untold, w) => untold + w * (told - untold);
+// uncond + w (cond - uncond): for numbers, or for pictures.
+export const beyond = (cond, uncond, w) => uncond + w * (cond - uncond);
 
 // The flow's levels, even in log SNR, and there the guesses of x_0 with the class and without.
 const LEVELS = Array.from({ length: PARTS + 1 }, (_, i) => FROM + ((TO - FROM) * i) / PARTS);
-const KNOWN = LEVELS.map((level) => ({ a: scales(level)[0], told: guess(RIGHT, level), untold: guess(BOTH, level) }));
-const speed = (x, { a, told, untold }, w) => (a / 2) * (beyond(told(x), untold(x), w) - a * x);
+const KNOWN = LEVELS.map((level) => ({ a: scales(level)[0], cond: guess(RIGHT, level), uncond: guess(BOTH, level) }));
+const speed = (x, { a, cond, uncond }, w) => (a / 2) * (beyond(cond(x), uncond(x), w) - a * x);
 
 // Where the guided flow carries the starts: Heun's steps, as `flow` takes them.
 export function carried(w) {
@@ -52,7 +52,7 @@ export function carried(w) {
 // The log of what is claimed, q(x | y)^w q(x)^(1 - w), on the grid and as a function; its constant by a sum over the grid.
 const LOGS = GRID.map((x) => [logMixture(RIGHT, x), logMixture(BOTH, x)]);
 export function claim(w) {
-  const raw = LOGS.map(([told, untold]) => beyond(told, untold, w));
+  const raw = LOGS.map(([cond, uncond]) => beyond(cond, uncond, w));
   const top = Math.max(...raw);
   const area = top + Math.log(0.01 * raw.reduce((sum, v) => sum + Math.exp(v - top), 0));
   return { grid: raw.map((v) => v - area), at: (x) => beyond(logMixture(RIGHT, x), logMixture(BOTH, x), w) - area };
@@ -85,13 +85,13 @@ function laws(ui, now) {
   const view = plot(ui, { alt: "the data, the class, what guidance is said to draw and what it draws", height: 250, left: 38 });
   const seen = GRID.map((x, i) => [x, i]).filter(([x]) => x >= -3 && x <= 5);
   const line = (log) => seen.map(([x, i]) => [x, Math.exp(log(i))]);
-  const [told, data] = [0, 1].map((k) => line((i) => LOGS[i][k]));
+  const [cond, data] = [0, 1].map((k) => line((i) => LOGS[i][k]));
 
   function draw(colours) {
     const frame = { x: [-3, 5], y: [0, 1.3], xTicks: [-3, -2, -1, 0, 1, 2, 3, 4, 5], yTicks: [0, 0.5, 1], xLabel: "value of x" };
     view.area(frame, colours, (context, X, Y) => {
       curve(context, X, Y, data, { colour: colours.noise, width: 2 });
-      curve(context, X, Y, told, { colour: colours.data, width: 2 });
+      curve(context, X, Y, cond, { colour: colours.data, width: 2 });
       curve(context, X, Y, line((i) => now.claimed.grid[i]), { colour: colours.ink, width: 2, dash: [6, 4] });
       curve(context, X, Y, now.places.map((x, i) => [x, Math.exp(now.logs[i])]), { colour: colours.p, width: 3 });
     });
@@ -134,10 +134,10 @@ function digits(ui, net, count) {
       const [ofX0, ofX] = ddim(here, there, 0);
       const moved = [];
       for (const x of xs) {
-        const told = await say(x, here, digit);
-        const untold = w === 1 ? told : await say(x, here, null);
+        const cond = await say(x, here, digit);
+        const uncond = w === 1 ? cond : await say(x, here, null);
         if (mine !== turn) return;
-        moved.push(x.map((v, i) => ofX0 * beyond(told[i], untold[i], w) + ofX * v));
+        moved.push(x.map((v, i) => ofX0 * beyond(cond[i], uncond[i], w) + ofX * v));
       }
       xs = moved;
       xs.forEach((values, i) => pictures[i].paint(values));

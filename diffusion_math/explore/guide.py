@@ -34,7 +34,7 @@ class GuideExplorer(AsksInPage):
 
     _esm = front_end("guide")
     _words = (
-        "two humps, what guidance is said to draw and what it draws, digits, and a slider for w"
+        "two modes, what guidance is said to draw and what it draws, digits, and a slider for w"
     )
 
     w = Number(0, 8)

@@ -463,7 +463,7 @@ function render({ model, el }) {
     h(
       "p",
       { class: "dm-note" },
-      maths("Each point of data is the middle of a small bell of width 0.1, so the exact answer is known. An arrow goes from {x}_t_ towards the best guess of {x}_0_, and is drawn with the root of its length. Both errors are means over "),
+      maths("Each point of data is the middle of a small Gaussian of width 0.1, so the exact answer is known. An arrow goes from {x}_t_ towards the best guess of {x}_0_, and is drawn with the root of its length. Both errors are means over "),
       String(DRAWS),
       maths(` draws of {x}_t_ with log SNR from \u2212${FAR} to ${FAR}. The samples start from the same noise each time.`),
     ),

@@ -211,7 +211,7 @@ function controls(ui, now) {
   });
   const modes = ui.state.means.map((_, k) =>
     dial(ui, {
-      name: `middle of bell ${k + 1}`,
+      name: `middle of Gaussian ${k + 1}`,
       low: -3.5,
       high: 3.5,
       step: 0.05,
@@ -243,8 +243,8 @@ function controls(ui, now) {
 function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Melting density",
-    task: "Say first at which {t} the ridges have become one. Then slide {t} there, and pull the bells apart.",
-    answer: "The further apart the bells, the later their ridges become one. What never changes is the right end, where every map is the unit normal: the noise keeps no memory of where it came from.",
+    task: "Say first at which {t} the ridges have become one. Then slide {t} there, and pull the Gaussians apart.",
+    answer: "The further apart the Gaussians, the later their ridges become one. What never changes is the right end, where every map is the unit normal: the noise keeps no memory of where it came from.",
     traits: ["t", "means", "schedule"],
   });
   const now = computation(model);
@@ -274,7 +274,7 @@ function render({ model, el }) {
       h(
         "figure",
         { class: "dm-wide" },
-        keys(key("bars", maths("density {q}({x}_t_)")), key("noise", "sample paths"), key("dot", "drag a bell of the data")),
+        keys(key("bars", maths("density {q}({x}_t_)")), key("noise", "sample paths"), key("dot", "drag a Gaussian of the data")),
         whole.canvas,
       ),
       h("figure", { class: "dm-narrow" }, keys(key("q", maths("{q}({x}_t_)")), key("bell", "N(0, 1)")), one.canvas),

@@ -31,9 +31,9 @@ def _path_noise(
 
 
 class MeltingExplorer(Explorable):
-    """Watch a whole density melt into the standard normal: q(x_t) over t, with the bells of the data to drag.
+    """Watch a whole density melt into the standard normal: q(x_t) over t, with the Gaussians of the data to drag.
 
-        MeltingExplorer()                                   # two bells, the linear schedule, T = 1000
+        MeltingExplorer()                                   # two Gaussians, the linear schedule, T = 1000
         MeltingExplorer(mixture, "cosine", T=100, t=30)     # or a Schedule
 
     mixture: a GaussianMixture over one number, at most 6 components, means in [-3.5, 3.5], variances in [0.001, 4].
@@ -42,7 +42,7 @@ class MeltingExplorer(Explorable):
     """
 
     _esm = front_end("melting")
-    _words = "a density over t as a heat map, its slice at t, and sliders for t and for the bells of the data"
+    _words = "a density over t as a heat map, its slice at t, and sliders for t and for the Gaussians of the data"
 
     t = Whole(0, lambda self: self.T)
     means = Numbers(-REACH, REACH)
@@ -79,7 +79,7 @@ class MeltingExplorer(Explorable):
 
     @property
     def data(self) -> GaussianMixture:
-        "q(x_0), with its bells where they are now."
+        "q(x_0), with its Gaussians where they are now."
         return mixture_of(self._weights, self.means, self._variances)
 
     @property

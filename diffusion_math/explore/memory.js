@@ -1,4 +1,4 @@
-// Memory or novelty: a walk from noise whose every pixel sees the pile through a window. The pile came from Python once;
+// Memory or novelty: a walk from noise whose every pixel sees the dataset through a window. The dataset came from Python once;
 // the windows' shares, the walk and the quilt are made here.
 import {
   button,
@@ -46,23 +46,23 @@ function slide(from, to, lines, length, line, step, far) {
 }
 
 // What the windows say of x: each pixel's guess, the picture that it follows most, and that one's share.
-export function look(x, pile, height, width, window, level) {
+export function look(x, dataset, height, width, window, level) {
   const [a, s2] = [Math.sqrt(logistic(level)), logistic(-level)];
   const off = new Float64Array(x.length);
-  const logs = pile.map((one) => {
+  const logs = dataset.map((one) => {
     for (let i = 0; i < x.length; i++) off[i] = -((x[i] - a * one[i]) ** 2) / (2 * s2);
     return windowSums(off, height, width, window);
   });
   const [guess, source, share] = [new Float64Array(x.length), new Int32Array(x.length), new Float64Array(x.length)];
   for (let i = 0; i < x.length; i++) {
-    for (let k = 1; k < pile.length; k++) if (logs[k][i] > logs[source[i]][i]) source[i] = k;
+    for (let k = 1; k < dataset.length; k++) if (logs[k][i] > logs[source[i]][i]) source[i] = k;
     let sum = 0;
-    for (let k = 0; k < pile.length; k++) {
+    for (let k = 0; k < dataset.length; k++) {
       const less = logs[k][i] - logs[source[i]][i];
       if (less < -40) continue; // not a digit's worth
       const w = Math.exp(less);
       sum += w;
-      guess[i] += w * pile[k][i];
+      guess[i] += w * dataset[k][i];
     }
     guess[i] /= sum;
     share[i] = 1 / sum;
@@ -71,11 +71,11 @@ export function look(x, pile, height, width, window, level) {
 }
 
 // The walk without dice, and what the windows say at each of its levels.
-export function walked(start, pile, height, width, window) {
+export function walked(start, dataset, height, width, window) {
   const path = [];
   let x = Float64Array.from(start);
   for (let k = 0; k <= PARTS; k++) {
-    const said = look(x, pile, height, width, window, levelAt(k));
+    const said = look(x, dataset, height, width, window, levelAt(k));
     path.push({ x, ...said });
     const [a, s, b, r] = [levelAt(k), -levelAt(k), levelAt(k + 1), -levelAt(k + 1)].map((v) => Math.sqrt(logistic(v)));
     x = x.map((v, i) => b * said.guess[i] + (r / s) * (v - a * said.guess[i]));
@@ -85,25 +85,25 @@ export function walked(start, pile, height, width, window) {
 
 function computation(model) {
   const [n, height, width] = model.get("_size");
-  const all = Float64Array.from(floats(model.get("_pile")));
+  const all = Float64Array.from(floats(model.get("_dataset")));
   const d = height * width;
-  const pile = Array.from({ length: n }, (_, k) => all.slice(k * d, (k + 1) * d));
+  const dataset = Array.from({ length: n }, (_, k) => all.slice(k * d, (k + 1) * d));
   const changed = memory();
-  const now = { n, height, width, pile };
+  const now = { n, height, width, dataset };
   now.update = ({ window, level, eps }) => {
-    if (changed("path", window, eps)) now.path = walked(floats(eps), pile, height, width, window);
+    if (changed("path", window, eps)) now.path = walked(floats(eps), dataset, height, width, window);
     now.at = Math.round(((level - FROM) * PARTS) / (TO - FROM));
     now.here = now.path[now.at];
     now.used = new Set(now.here.source).size;
     const far = (one) => Math.sqrt(one.reduce((sum, v, i) => sum + (v - now.here.guess[i]) ** 2, 0) / d);
-    now.distance = Math.min(...pile.map(far));
+    now.distance = Math.min(...dataset.map(far));
   };
   return now;
 }
 
 // The guess, with each pixel in the colour of the picture that it follows; a frame around the one that is asked about.
 function quilt(ui, now) {
-  const view = plane(ui, "the quilt: each pixel in the colour of the picture of the pile that it follows", 30, 8);
+  const view = plane(ui, "the quilt: each pixel in the colour of the picture of the dataset that it follows", 30, 8);
   const colour = (k) => `hsl(${(k * 137.5) % 360} 62% ${[46, 60, 72][k % 3]}%)`; // neighbours far apart
   const fit = (v, most) => Math.min(most - 1, Math.max(0, Math.floor(v)));
   grab(ui, view, {
@@ -177,7 +177,7 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Windows",
     task: "Make the window wider until one picture has sewn the whole quilt. Then make it narrower: where do the digits stop being digits?",
-    answer: "Wide windows agree with one another, and what is drawn is a picture of the pile. Narrow ones follow a picture each, so the strokes no longer fit. In between they draw digits that are in no pile.",
+    answer: "Wide windows agree with one another, and what is drawn is a picture of the dataset. Narrow ones follow a picture each, so the strokes no longer fit. In between they draw digits that are in no dataset.",
     traits: ["window", "level", "pixel", "eps"],
   });
   const now = computation(model);
@@ -186,7 +186,7 @@ function render({ model, el }) {
     picture({ height: now.height, width: now.width, alt, className: "dm-answer" }),
   );
   const [patches, sure, panel] = [quilt(ui, now), certainty(ui, now, mark), controls(ui, now)];
-  const facts = readout(["pictures in the quilt", "distance to the nearest of the pile, a pixel", "share at the pixel"]);
+  const facts = readout(["pictures in the quilt", "distance to the nearest of the dataset, a pixel", "share at the pixel"]);
   const reset = (event) => ui.set({ ...model.get("_start"), eps: model.get("_eps") }, event);
 
   function draw(state, colours) {
@@ -195,7 +195,7 @@ function render({ model, el }) {
     Object.assign(ui.root.explorable, { path: now.path, quilt: which, share: share[state.pixel], used: now.used, distance: now.distance });
     noisy.paint(x);
     guess.paint(said);
-    source.paint(now.pile[which[state.pixel]]);
+    source.paint(now.dataset[which[state.pixel]]);
     patches.draw(state, colours);
     sure.draw(state, colours);
     facts.put([String(now.used), number(now.distance), number(share[state.pixel])]);
@@ -209,7 +209,7 @@ function render({ model, el }) {
 
   const small = (text, canvas) => h("figure", {}, h("figcaption", {}, text), canvas);
   const shown = h("div", { class: "dm-answers" }, small("under noise", noisy), small("the guess", guess), small("the pixel's source", source));
-  const keys = [key("p", "the largest share at the pixel"), mark.length ? key("bell", maths("the collapse of the whole pile")) : ""];
+  const keys = [key("p", "the largest share at the pixel"), mark.length ? key("bell", maths("the collapse of the whole dataset")) : ""];
   ui.root.append(
     h(
       "div",

@@ -1,4 +1,4 @@
-"The explorable of chapter 16: a walk that sees a pile of pictures through windows."
+"The explorable of chapter 16: a walk that sees a dataset of pictures through windows."
 
 import math
 
@@ -20,12 +20,12 @@ _FROM, _TO, _STEPS = -8.0, 8.0, 32
 
 
 class MemoryExplorer(Explorable):
-    """A walk that sees a pile of pictures through windows: what it draws, and from which picture each pixel came.
+    """A walk that sees a dataset of pictures through windows: what it draws, and from which picture each pixel came.
 
-        MemoryExplorer(pile[:40])                   # windows of 7, at the walk's end
-        MemoryExplorer(pile[:40], window=3, level=0.0, collapse=-1.6)
+        MemoryExplorer(dataset[:40])                   # windows of 7, at the walk's end
+        MemoryExplorer(dataset[:40], window=3, level=0.0, collapse=-1.6)
 
-    pile: (n, 1, h, w), 2 to 64 pictures of at most 400 pixels. window: the side of a pixel's window, odd, 1 to
+    dataset: (n, 1, h, w), 2 to 64 pictures of at most 400 pixels. window: the side of a pixel's window, odd, 1 to
     2 max(h, w) - 1, which sees all. level: log SNR in [-8, 8], to the nearest half. collapse: a log SNR to be marked, or
     None. generator draws the noise that the walk starts from. The traits window, level, pixel (w row + column) and eps (the
     noise as float32 bytes) follow the controls, and move them when set. Raises ValueError for a value that does not fit,
@@ -38,34 +38,34 @@ class MemoryExplorer(Explorable):
     window = Whole(1, lambda self: 2 * max(self._side) - 1)
     pixel = Whole(0, lambda self: math.prod(self._side) - 1)
     level = Number(_FROM, _TO)
-    eps, _eps, _pile = Packed(lambda self: self._side), Packed(), Packed()
+    eps, _eps, _dataset = Packed(lambda self: self._side), Packed(), Packed()
     _size, _mark = traitlets.List().tag(sync=True), traitlets.List().tag(sync=True)
 
     def __init__(
         self,
-        pile: Float[Tensor, "n 1 h w"],
+        dataset: Float[Tensor, "n 1 h w"],
         window: int = 7,
         level: float = _TO,
         collapse: float | None = None,
         generator: Generator | None = None,
     ):
-        checks.finite("pile", checks.at_hand("pile", checks.table("pile", pile, 4)))
-        n, c, *self._side = pile.shape
+        checks.finite("dataset", checks.at_hand("dataset", checks.table("dataset", dataset, 4)))
+        n, c, *self._side = dataset.shape
         if not (2 <= n <= _MOST and c == 1 and 1 <= self._side[0] * self._side[1] <= _PIXELS):
             fits = f"2 to {_MOST} pictures (n, 1, h, w) of at most {_PIXELS} pixels"
-            raise ValueError(f"pile must be {fits}, got {tuple(pile.shape)}")
+            raise ValueError(f"dataset must be {fits}, got {tuple(dataset.shape)}")
         mark = [] if collapse is None else [checks.within("collapse", collapse, _TO, _FROM)]
         noise = pack(torch.randn(self._side, generator=checks.random(generator)))
-        self.pile = pile.detach().float().double()
+        self.dataset = dataset.detach().float().double()
         start = {"window": checks.whole("window", window), "level": level}
         start["pixel"] = self._side[1] * (self._side[0] // 2) + self._side[1] // 2
-        sent = {"eps": noise, "_eps": noise, "_pile": pack(self.pile.float()), "_mark": mark}
+        sent = {"eps": noise, "_eps": noise, "_dataset": pack(self.dataset.float()), "_mark": mark}
         super().__init__(**start, **sent, _size=[n, *self._side], _start=start)
 
     @property
     def denoiser(self) -> LocalDenoiser:
         "Who looks through the windows."
-        return LocalDenoiser(self.pile, self.window)
+        return LocalDenoiser(self.dataset, self.window)
 
     @property
     def path(self) -> Float[Tensor, "m h w"]:
@@ -75,7 +75,7 @@ class MemoryExplorer(Explorable):
 
     @property
     def quilt(self) -> Int[Tensor, "h w"]:
-        "Which of the pile each pixel follows most, at level."
+        "Which of the dataset each pixel follows most, at level."
         at = round((self.level - _FROM) * _STEPS / (_TO - _FROM))
         level = _FROM + at * (_TO - _FROM) / _STEPS
         return self.denoiser.sources(self.path[at][None, None], level)[0]

@@ -275,14 +275,14 @@ function circlePlot(ui, now, moveTo) {
 // The density of the pixel values of x_t, from the digit's blue to the noise's grey, and the standard normal.
 function valuesPlot(ui, now) {
   const { canvas, area } = plot(ui, {
-    alt: "histogram of the pixel values at step t, with the bell of the standard normal",
+    alt: "histogram of the pixel values at step t, with the density of the standard normal",
     left: 44,
   });
   const keys = h(
     "figcaption",
     { class: "dm-keys" },
     keyOf("now", "bars", `density of the ${now.height * now.width} pixel values`),
-    keyOf("bell", "bell", "the bell N(0, 1)"),
+    keyOf("bell", "bell", "the Gaussian N(0, 1)"),
   );
   const places = Array.from({ length: 141 }, (_, i) => EDGE * (i / 70 - 1));
   const bell = places.map((x) => [x, Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI)]);
@@ -382,7 +382,7 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Noising explorer",
     answer: ANSWER,
-    marks: { "x_t": "now", "x_0": "digit", "ε": "noise", t: "time", "ᾱ": "digit", "ᾱ_t": "digit", histogram: "now", N: "bell", bell: "bell" },
+    marks: { "x_t": "now", "x_0": "digit", "ε": "noise", t: "time", "ᾱ": "digit", "ᾱ_t": "digit", histogram: "now", N: "bell", Gaussian: "bell" },
     traits: ["beta", "t", "T", "schedule", "digit", "noise"],
   });
   const now = computation(model);

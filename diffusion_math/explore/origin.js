@@ -103,7 +103,7 @@ function held(ui, view, moveTo) {
 
 // The data, what x_t says about each start, and the weights that come of both.
 function starts(ui, now, moveTo) {
-  const alt = "over the possible starts: the density of the data, the bell of what x at t says, and the weights, with their mean";
+  const alt = "over the possible starts: the density of the data, the Gaussian of what x at t says, and the weights, with their mean";
   const view = plot(ui, { alt, height: 200, left: 44 });
   held(ui, view, moveTo);
 
@@ -135,7 +135,7 @@ function starts(ui, now, moveTo) {
 
 // The bells of a few starts, stacked; the exact law; the one bell; and the two arrows that add up to its middle.
 function back(ui, now, moveTo) {
-  const alt = "over the value one step back: the stacked bells of 24 starts, the exact density, and the bell of our step back";
+  const alt = "over the value one step back: the stacked Gaussians of 24 starts, the exact density, and the Gaussian of our step back";
   const view = plot(ui, { alt, height: 230, left: 44 });
   held(ui, view, moveTo);
 
@@ -185,8 +185,8 @@ function back(ui, now, moveTo) {
 function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Where from, and one step back",
-    task: "Put the mean of the weights where no start ever was. Which bell comes of it, and at which {t} does it fit?",
-    answer: "The mean is an average, and an average need not be a likely value: there the green bell lies across bells on both of its sides. At small {t} one narrow hump of the weights is left nearly everywhere, so all bells stand almost in one place, and the green one fits them.",
+    task: "Put the mean of the weights where no start ever was. Which Gaussian comes of it, and at which {t} does it fit?",
+    answer: "The mean is an average, and an average need not be a likely value: there the green Gaussian lies across Gaussians on both of its sides. At small {t} one narrow mode of the weights is left nearly everywhere, so all Gaussians stand almost in one place, and the green one fits them.",
     traits: ["x", "t"],
   });
   const now = computation(model);
@@ -199,7 +199,7 @@ function render({ model, el }) {
   const facts = readout([
     maths("E[{x}_0_ | {x}_t_], the mean of the weights"),
     maths("Var[{x}_0_ | {x}_t_]"),
-    maths("KL from {q}({x}_t\u22121_ | {x}_t_) to the bell, nats"),
+    maths("KL from {q}({x}_t\u22121_ | {x}_t_) to the Gaussian, nats"),
   ]);
   const [square, triangle] = [h("span"), h("span")];
   const [upper, lower] = [starts(ui, now, moveTo), back(ui, now, moveTo)];
@@ -221,7 +221,7 @@ function render({ model, el }) {
     const [guess, wide] = [now.guess.mean, Math.sqrt(now.guess.variance)].map((value) => number(value));
     const [middle, width] = [now.box.mean, Math.sqrt(now.box.variance)].map((value) => number(value));
     const judged = `After ${t} of ${now.T} steps x is ${number(x)}. Judging by it, the start was ${guess} on average, give or take ${wide}.`;
-    return `${judged} One step back the bell has its middle at ${middle} and standard deviation ${width}.`;
+    return `${judged} One step back the Gaussian has its middle at ${middle} and standard deviation ${width}.`;
   }
 
   const keys = (...parts) => h("figcaption", { class: "dm-keys" }, ...parts);
@@ -242,9 +242,9 @@ function render({ model, el }) {
       "figure",
       {},
       keys(
-        key("bars", maths(`a bell for each of ${STARTS} starts, stacked`)),
+        key("bars", maths(`a Gaussian for each of ${STARTS} starts, stacked`)),
         key("q", maths("{q}({x}_t\u22121_ | {x}_t_), exactly")),
-        key("p", "the bell with mean \u25a1 and variance \u25b3"),
+        key("p", "the Gaussian with mean \u25a1 and variance \u25b3"),
         key("mark", "\u25a1"),
         key("data", maths("{a} E[{x}_0_ | {x}_t_]")),
         key("noise", maths("{b} {x}_t_")),

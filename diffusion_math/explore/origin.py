@@ -25,9 +25,9 @@ def _noisy(schedule: Schedule) -> Schedule:
 
 
 class OriginExplorer(BellsExplorable):
-    """What x_t says about x_0, and the step back that comes of it: the weights q(x_0 | x_t), their mean, and the bell.
+    """What x_t says about x_0, and the step back that comes of it: the weights q(x_0 | x_t), their mean, and the Gaussian.
 
-        OriginExplorer()                                    # two bells, 20 steps of the linear schedule
+        OriginExplorer()                                    # two Gaussians, 20 steps of the linear schedule
         OriginExplorer(mixture, linear_schedule(100), t=30, x=1.0)
 
     mixture: q(x_0), a GaussianMixture over one number with at most 6 components, means in [-3.5, 3.5], variances in

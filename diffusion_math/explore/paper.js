@@ -4,7 +4,7 @@ import { dot, grab, h, plane } from "./common.js";
 export const EDGE = 3; // the planes show both numbers from -3 to 3
 export const BELL = 0.1; // standard deviation of the bell around each point
 export const FRAME = { x: [-EDGE, EDGE], y: [-EDGE, EDGE], xTicks: [-2, 0, 2], yTicks: [-2, 0, 2], xLabel: "first number", yLabel: "second number" };
-export const LAWS = { smile: "a smile", ring: "a ring", humps: "two humps", spiral: "a spiral", painted: "your own" };
+export const LAWS = { smile: "a smile", ring: "a ring", humps: "two modes", spiral: "a spiral", painted: "your own" };
 const REACH = 2.5; // a point may lie this far out
 const MOST = 300; // points
 const APART = 0.12; // of two points of one stroke

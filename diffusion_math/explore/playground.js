@@ -178,7 +178,7 @@ const VIEWS = {
   },
   score: {
     title: "Your own law, and its score",
-    task: "Drag the ring to a place from which the arrows lead two ways. Where does a thread from there end, with no dice on its way? Say so, then press Show.",
+    task: "Drag the ring to a place from which the arrows lead two ways. Where does a thread from there end, with no noise on its way? Say so, then press Show.",
     alt: "the density of x at step t as shades, its score as arrows that point uphill, and the place where a thread begins",
     keys: () => [key("positive", maths("{q}({x}_t_)")), key("arrow", "its score"), key("ring", maths("{x}_t_"))],
     why: `The thick thread takes the guess of {x}_0_ and the noise that it leaves, on one level less each time, down to {t} = 0; thin ones do so from ${THREADS} other {x}_t_ of your law. All directions come from the score, which is all that a network has to know. Where the arrows part, two neighbours end far from each other.`,
@@ -431,7 +431,7 @@ function render({ model, el }) {
       h("div", { class: "dm-third dm-top-aligned" }, h("div", { class: "dm-controls" }, time.el, rings.map((dial) => dial.el), kind.el, h("div", { class: "dm-buttons dm-still" }, buttons))),
     ),
     told,
-    h("p", { class: "dm-note" }, maths(`Each point is the middle of a small bell of width ${BELL}.${model.get("_shared") ? " What you paint is kept in this browser, and the other chapters show it too." : ""} {T} is ${T}.`)),
+    h("p", { class: "dm-note" }, maths(`Each point is the middle of a small Gaussian of width ${BELL}.${model.get("_shared") ? " What you paint is kept in this browser, and the other chapters show it too." : ""} {T} is ${T}.`)),
   );
   const sheets = [...ui.root.querySelectorAll(".dm-row > figure")];
   ui.phone = { first: [sheets[0]], show: [sheets[1]], move: [time.el] };

@@ -99,7 +99,7 @@ function computation(model) {
 const density = (mixture) => SEEN.map((x) => [x, Math.exp(logMixture(mixture, x))]);
 
 function picture_of_all(ui, now, moveTo) {
-  const view = plot(ui, { alt: "two humps, their exact posterior given y, and a histogram of what the method draws", height: 270, left: 38 });
+  const view = plot(ui, { alt: "two modes, their exact posterior given y, and a histogram of what the method draws", height: 270, left: 38 });
   const prior = density(now.mixture);
   grab(ui, view, { take: () => 0, move: (_, x, y, event) => moveTo(x, event) });
 
@@ -133,8 +133,8 @@ const percent = (share) => `${(100 * share).toFixed(0)} %`;
 function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "A measurement, and what is drawn from it",
-    task: "Drag {y} between the humps. Which method gives them the right odds at every {y}? Then make {r} larger: which one becomes right, and why not sooner?",
-    answer: "None but the exact posterior has them at every {y}. V = 0 leaves the covariance out and pulls too hard: it exaggerates the odds of the nearer hump, and without dice heaps up at {y}, in the gap if need be. The others pull about as hard as is due, yet one bell stands for two humps, and they flatten the odds. With a large {r} little is said by {y}, and all come near the truth. (The code published as DPS is another: its step is \u03b6 over the norm of {y} \u2212 D.)",
+    task: "Drag {y} between the modes. Which method gives them the right odds at every {y}? Then make {r} larger: which one becomes right, and why not sooner?",
+    answer: "None but the exact posterior has them at every {y}. V = 0 leaves the covariance out and pulls too hard: it exaggerates the odds of the nearer mode, and without noise in its steps heaps up at {y}, in the gap if need be. The others pull about as hard as is due, yet one Gaussian stands for two modes, and they flatten the odds. With a large {r} little is said by {y}, and all come near the truth. (The code published as DPS is another: its step is \u03b6 over the norm of {y} \u2212 D.)",
     traits: ["y", "std", "method", "throw"],
     marks: { prior: "prior", exact: "exact", drawn: "drawn" },
   });
@@ -146,7 +146,7 @@ function render({ model, el }) {
   const y = dial(ui, { symbol: "y", name: "what was measured", low: -EDGE, high: EDGE, step: 0.05, ends: [-EDGE, 0, EDGE], change: moveTo });
   const std = dial(ui, { symbol: "r", name: "standard deviation of its noise", low: 0.3, high: 2, step: 0.05, change: (value, event) => ui.set({ std: value }, event) });
   const method = choice(ui, { name: "Drawn by", options: Object.entries(NAMES), change: (value, event) => ui.set({ method: value }, event) });
-  const odds = readout(["left hump, exactly", "left hump, drawn"]);
+  const odds = readout(["left mode, exactly", "left mode, drawn"]);
   const widths = readout(["deviation, exactly", "deviation, drawn"]);
   const view = picture_of_all(ui, now, moveTo);
 
@@ -162,7 +162,7 @@ function render({ model, el }) {
   }
 
   function words({ y, std, method }) {
-    const told = `y is ${number(y)}, with noise of ${number(std)}. The left hump has ${percent(now.exact[0].weight)} of the posterior.`;
+    const told = `y is ${number(y)}, with noise of ${number(std)}. The left mode has ${percent(now.exact[0].weight)} of the posterior.`;
     return `${told} Of what is drawn by ${NAMES[method].split(":")[0]}, ${percent(now.drawn.left)} lies there.`;
   }
 
@@ -175,7 +175,7 @@ function render({ model, el }) {
   ];
   const figure = h("figure", { class: "dm-wide" }, h("figcaption", { class: "dm-keys" }, keys), view.canvas);
   const again = button(ui, "Throw again", (event) => ui.set({ throw: (ui.state.throw % 999) + 1 }, event));
-  const still = button(ui, "Without dice", (event) => ui.set({ throw: 0 }, event));
+  const still = button(ui, "Without noise", (event) => ui.set({ throw: 0 }, event));
   const buttons = h("div", { class: "dm-buttons" }, again, still, button(ui, "Reset", ui.reset));
   ui.root.append(h("div", { class: "dm-row" }, figure, h("div", { class: "dm-controls" }, y.el, std.el, method.el, odds.el, widths.el, buttons)));
   ui.phone = { show: [figure], move: [y.el, method.el, odds.el] };

@@ -1,4 +1,4 @@
-"An explorable of chapter 17: a measurement of two humps, their posterior, and what steered walks draw."
+"An explorable of chapter 17: a measurement of two modes, their posterior, and what steered walks draw."
 
 import torch
 from jaxtyping import Float
@@ -19,9 +19,9 @@ _STARTS = torch.linspace(-4, 4, 641, dtype=torch.float64)
 
 
 class PosteriorExplorer(BellsExplorable):
-    """Drag a measurement over two humps: their exact posterior, what a steered walk draws instead, and both odds.
+    """Drag a measurement over two modes: their exact posterior, what a steered walk draws instead, and both odds.
 
-        PosteriorExplorer()                                 # y = -0.2, between the humps, with V = 0
+        PosteriorExplorer()                                 # y = -0.2, between the modes, with V = 0
         PosteriorExplorer(mixture, y=-0.5, std=0.3, method="moments", throw=1)
 
     mixture: a GaussianMixture over one number, two components, means in [-3.5, 3.5], variances in [0.02, 2]. y, in [-2.5, 2.5]:
@@ -33,9 +33,9 @@ class PosteriorExplorer(BellsExplorable):
     """
 
     _esm = front_end("posterior")
-    _narrow, _wide = 0.02, 2.0  # of humps whose walks posterior.js can follow
+    _narrow, _wide = 0.02, 2.0  # of modes whose walks posterior.js can follow
     _two = True
-    _words = "two humps, their posterior given y, what a method draws of it, and controls for y, its noise and the method"
+    _words = "two modes, their posterior given y, what a method draws of it, and controls for y, its noise and the method"
 
     y, std = Number(-_EDGE, _EDGE), Number(0.3, 2.0)
     method = OneOf("point", "unit", "moments", "exact")
@@ -77,7 +77,7 @@ class PosteriorExplorer(BellsExplorable):
 
     @property
     def left(self) -> float:
-        "The probability of the first hump, averaged over what is drawn."
+        "The probability of the first mode, averaged over what is drawn."
         in_left = self.data.responsibilities(self.places[:, None])[:, 0]
         if self.throw:
             return in_left.mean().item()

@@ -152,8 +152,8 @@ function law(ui, now) {
 function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Reverse step",
-    task: "How small can {\u03b2} be while the step back still has two humps? Say first, then move {\u03b2} and the slice.",
-    answer: "Not small. As {β} falls, the slice gets so narrow that the cloud hardly changes across it, and the second hump drowns. Below 0.01 each tenth of {β} takes the KL down about a thousandfold.",
+    task: "How small can {\u03b2} be while the step back still has two modes? Say first, then move {\u03b2} and the slice.",
+    answer: "Not small. As {β} falls, the slice gets so narrow that the cloud hardly changes across it, and the second mode drowns. Below 0.01 each tenth of {β} takes the KL down about a thousandfold.",
     traits: ["beta", "x"],
   });
   const now = computation(model);
@@ -194,7 +194,7 @@ function render({ model, el }) {
   }
 
   function words({ beta, x }) {
-    const shape = now.humps === 1 ? "has one hump" : `has ${now.humps} humps`;
+    const shape = now.humps === 1 ? "has one mode" : `has ${now.humps} modes`;
     const far = `It is ${number(now.kl)} nats from the Gaussian with its mean ${number(now.best.mean)} and variance`;
     return `Beta ${number(beta)}, slice at ${number(x)}. The step back ${shape}. ${far} ${number(now.best.variance)}.`;
   }

@@ -21,7 +21,7 @@ _PAIRS = 1500
 class ReverseExplorer(BellsExplorable):
     """One step back over one number: the exact q(x_{t-1} | x_t), a slice of a cloud, and how far it is from a Gaussian.
 
-        ReverseExplorer()                                   # two bells, 0.66 of their variance left before the step
+        ReverseExplorer()                                   # two Gaussians, 0.66 of their variance left before the step
         ReverseExplorer(mixture, signal=0.9, beta=0.1, x=1.0)
 
     mixture: q(x_0), a GaussianMixture over one number with at most 6 components, means in [-3.5, 3.5], variances in

@@ -34,7 +34,7 @@ _NEEDS = {
 class RoadExplorer(BellsExplorable):
     """The map of chapter 8 over one number: pick a distribution whose condition is known, and a draw from it is known, too.
 
-        RoadExplorer()                                      # two bells; nothing but x_0 is known
+        RoadExplorer()                                      # two Gaussians; nothing but x_0 is known
         RoadExplorer(mixture, walked=("data", "jump", "guess", "p"), t=600)
 
     mixture: q(x_0), a GaussianMixture over one number with at most 6 components, means in [-3.5, 3.5] and variances in
@@ -47,7 +47,7 @@ class RoadExplorer(BellsExplorable):
 
     _esm = front_end("road")
     _words = (
-        "x_0, x_{t-1}, x_t and x_T side by side, a button for each distribution between them, the bell that "
+        "x_0, x_{t-1}, x_t and x_T side by side, a button for each distribution between them, the Gaussian that "
         "was picked last with a draw from it, and a slider for t"
     )
 

@@ -80,7 +80,7 @@ def _told(plans: Sequence[Any]) -> dict[str, Any]:
 class SolverExplorer(BellsExplorable):
     """A solver's walk beside the exact flow over one number: choose the solver, its steps, its calls, and drag the start.
 
-        SolverExplorer()                                    # two bells, Heun's method in 6 calls
+        SolverExplorer()                                    # two Gaussians, Heun's method in 6 calls
         SolverExplorer(mixture, "unipc2", "rho7", calls=10, start=-0.5)
 
     mixture: a GaussianMixture over one number, at most 6 components, means in [-3.5, 3.5], variances in [0.02, 4]. solver:
@@ -92,7 +92,7 @@ class SolverExplorer(BellsExplorable):
     """
 
     _esm = front_end("solver")
-    _narrow = 0.02  # of bells whose flow solver.js can follow
+    _narrow = 0.02  # of Gaussians whose flow solver.js can follow
     _words = (
         "a walker's exact flow over one number, a solver's walk beside it, the errors of all solvers against "
         "their calls, and controls for the solver, its steps, its calls and the start"

@@ -149,7 +149,7 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Squeeze and density",
     task: "Carry the piece from noise to data. Where is it stretched, where squeezed, and what becomes of the density? Then find a start whose piece ends longer than it began.",
-    answer: "A stretch lowers the density by as much as it makes the piece longer, and a squeeze raises it, since the probability in the piece stays what it was. A start near −0.5 leads between the two humps: there neighbours part, some to the one and some to the other, so the density at the end is low. On the way to a hump the divergence is negative, and the density rises.",
+    answer: "A stretch lowers the density by as much as it makes the piece longer, and a squeeze raises it, since the probability in the piece stays what it was. A start near −0.5 leads between the two modes: there neighbours part, some to the one and some to the other, so the density at the end is low. On the way to a mode the divergence is negative, and the density rises.",
     traits: ["start", "width", "log_snr"],
     marks: { start: "start", piece: "piece", way: "way", density: "density", divergence: "rate", sum: "sum" },
   });

@@ -19,7 +19,7 @@ _FROM, _TO, _STEPS = -8.0, 8.0, 160  # log SNR of the flow, and its stretches
 class SqueezeExplorer(BellsExplorable):
     """A piece of the line, carried from noise to data by the flow: where it is squeezed, the density rises.
 
-        SqueezeExplorer()                                   # two bells
+        SqueezeExplorer()                                   # two Gaussians
         SqueezeExplorer(mixture, start=-0.5, width=0.1, log_snr=2.0)
 
     mixture: q(x_0), a GaussianMixture over one number with at most 6 components, means in [-3.5, 3.5] and variances in

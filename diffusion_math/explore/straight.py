@@ -23,7 +23,7 @@ _FIRST = 0.02  # the least t: at 0 all lines end
 class StraightExplorer(BellsExplorable):
     """Flow matching over one number: the straight lines through a walker, and the way that their average takes.
 
-        StraightExplorer()                                  # two humps, Euler's walk in three steps
+        StraightExplorer()                                  # two modes, Euler's walk in three steps
         StraightExplorer(mixture, start=-0.5, t=0.4, steps=1)
 
     mixture: q(x_0), a GaussianMixture over one number with at most 6 components, means in [-3.5, 3.5] and variances in
@@ -89,7 +89,7 @@ class StraightExplorer(BellsExplorable):
 
     @property
     def ends(self) -> Float[Tensor, " n"]:
-        "Where Euler's walk brings 24 starts, as many in each part of the bell."
+        "Where Euler's walk brings 24 starts, as many in each part of the Gaussian."
         x = torch.tensor(self._crowd, dtype=torch.float64)[:, None]
         return line_walk(self.data, x, self._stops())[:, 0]
 

@@ -230,13 +230,13 @@ function controls(ui, now) {
   });
   const dice = dial(ui, {
     symbol: "\u03b7",
-    name: "dial: how much dice",
+    name: "how much noise",
     low: 0,
     high: 2,
     step: 0.05,
     change: (value, event) => ui.set({ dial: value }, event),
   });
-  const facts = readout(["thread ends without dice", "and with them", "spread of all ends, with dice"]);
+  const facts = readout(["thread ends without noise", "and with it", "spread of all ends, with noise"]);
   const again = button(ui, "Throw again", (event) => ui.set({ throw: (ui.state.throw + 1) % 1000 }, event));
   const el = h(
     "div",
@@ -257,21 +257,21 @@ function controls(ui, now) {
 function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Threads",
-    task: "Narrow the spread of all starts. Whose ends become narrow with it: those without dice, or those with them?",
-    answer: "Those without dice: their ends are as close together as their starts were. Dice mend it, until the dial is nearly at 0, since what is thrown on the way outweighs where one began.",
+    task: "Narrow the spread of all starts. Whose ends become narrow with it: those without noise, or those with it?",
+    answer: "Those without noise: their ends are as close together as their starts were. Noise mends it, until η is nearly 0, since what is thrown on the way outweighs where one began.",
     marks: { "thick thread": "own", "thin ones": "threads", start: "start", ends: "ends", end: "ends", "the data": "data" },
     traits: ["start", "spread", "dial", "throw"],
   });
   const now = computation(model);
   const panel = controls(ui, now);
   const still = view(ui, now, {
-    alt: "without dice",
+    alt: "without noise",
     threads: () => now.flows,
     own: () => now.own,
     paintEnds: (context, X, Y, colours) => curve(context, X, Y, now.density, { colour: colours.p, width: 2.5 }),
   });
   const dice = view(ui, now, {
-    alt: "with dice",
+    alt: "with noise",
     threads: () => now.walks,
     own: () => now.walk,
     paintEnds: (context, X, Y, colours) => bars(context, X, Y, now.ends, colours.p),
@@ -287,7 +287,7 @@ function render({ model, el }) {
 
   function words({ start, spread, dial: by }) {
     const [flowed, walked] = [now.own[STRETCHES], now.walk[STRETCHES]].map((x) => number(x));
-    const began = `The thread that starts at ${number(start)} ends at ${flowed} without dice, at ${walked} with them.`;
+    const began = `The thread that starts at ${number(start)} ends at ${flowed} without noise, at ${walked} with it.`;
     return `${began} All starts have the spread ${number(spread)}, and the dial is at ${number(by)}.`;
   }
 
@@ -299,7 +299,7 @@ function render({ model, el }) {
       h("figure", { class: "dm-wide" }, keys(h("b", {}, title), key("q", maths("{q}({x}_\u03bb_)")), keyOf("own", "p", "drag its start")), part.canvas),
       h("figure", { class: "dm-narrow" }, keys(keyOf("ends", "p", "ends"), keyOf("data", "bell", "the data")), part.beside),
     );
-  ui.root.append(row(still, "Without dice"), row(dice, "With dice"), panel.el);
+  ui.root.append(row(still, "Without noise"), row(dice, "With noise"), panel.el);
   ui.phone = { show: [still, dice].map(({ canvas }) => canvas.closest("figure")), move: ["spread"] };
   ui.start(draw, words);
   return ui.close;

@@ -18,7 +18,7 @@ _FROM, _TO, _STEPS = -8.0, 8.0, 160
 class ThreadsExplorer(BellsExplorable):
     """Threads from noise to data, without dice and with them, over one number: drag where a thread starts.
 
-        ThreadsExplorer()                                   # two bells
+        ThreadsExplorer()                                   # two Gaussians
         ThreadsExplorer(mixture, start=-0.5, spread=0.9, dial=1.0)
 
     mixture: a GaussianMixture over one number, at most 6 components, means in [-3.5, 3.5], variances in [0.02, 4]. The

@@ -88,7 +88,7 @@ def contours(
 ) -> Any:
     """Draw the density whose log is `log_prob`, a function of points (n, 2), on the square from -span to span.
 
-    The lines are where it lies k^2 / 2 nats below its top, k = 0.5, 1, ... 4: k standard deviations from a bell's mean.
+    The lines are where it lies k^2 / 2 nats below its top, k = 0.5, 1, ... 4: k standard deviations from a Gaussian's mean.
     """
     checks.function("log_prob", log_prob, "points (n, 2)")
     span = checks.within("span", span, 1e9)

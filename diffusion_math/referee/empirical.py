@@ -1,4 +1,4 @@
-"The best denoiser of a pile of pictures, a softmax over all of them, and how its one sum goes wrong."
+"The best denoiser of a dataset of pictures, a softmax over all of them, and how its one sum goes wrong."
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -23,11 +23,13 @@ def guess_by(log: Callable, answer: Callable | None = None) -> Callable:
     "A guess whose shares are the softmax of log(square, a, s, d), by what is answered from them."
 
     def make(x_t: Tensor, a: Tensor, s: Tensor, data: Tensor, scale: Any = None) -> Tensor:
-        x, pile = x_t.flatten(1), data.flatten(1)
+        x, dataset = x_t.flatten(1), data.flatten(1)
         by = a[:, None, None] if scale is None else scale
-        square = (x[:, None] - by * pile).square().sum(2)
+        square = (x[:, None] - by * dataset).square().sum(2)
         share = log(square, a[:, None], s[:, None], x.shape[1]).softmax(1)
-        guess = share @ pile if answer is None else answer(share, pile, x, a[:, None], s[:, None])
+        guess = (
+            share @ dataset if answer is None else answer(share, dataset, x, a[:, None], s[:, None])
+        )
         return guess.view(x_t.shape)
 
     return make
@@ -41,9 +43,9 @@ def exact(square: Tensor, a: Tensor, s: Tensor, d: int) -> Tensor:
 RIGHT = guess_by(exact)
 
 
-def of_nearest(share: Tensor, pile: Tensor, *_: Tensor) -> Tensor:
+def of_nearest(share: Tensor, dataset: Tensor, *_: Tensor) -> Tensor:
     "The picture of the largest share."
-    return pile[share.argmax(1)]
+    return dataset[share.argmax(1)]
 
 
 BATCHES, CURE = (
@@ -55,7 +57,7 @@ SLIPS = slips(
      lambda **k: RIGHT(**k, scale=1.0)),
     ("s for its square", "The exponent is divided by 2 s^2: the noise's variance, and not its deviation.",
      guess_by(lambda q, a, s, d: -q / (2 * s)), guess_by(lambda q, a, s, d: -q / s)),
-    ("the 2 left out", "A bell has half of the square in its exponent: divide by 2 s^2.",
+    ("the 2 left out", "A Gaussian has half of the square in its exponent: divide by 2 s^2.",
      guess_by(lambda q, a, s, d: -q / s**2)),
     ("a distance that is not squared", "The exponent holds the square of the distance.",
      guess_by(lambda q, a, s, d: -q.sqrt() / (2 * s**2)), guess_by(lambda q, a, s, d: -q.sqrt() / s)),
@@ -64,9 +66,9 @@ SLIPS = slips(
     ("the nearest picture alone", "E[x_0 | x_t] is the average of all pictures by their shares.",
      guess_by(exact, of_nearest)),
     ("the signal for the picture", "That is a times the guess. Divide by a, or leave it out.",
-     guess_by(exact, lambda w, pile, x, a, s: a * (w @ pile))),
+     guess_by(exact, lambda w, dataset, x, a, s: a * (w @ dataset))),
     ("the noise for the picture", "That is the guess of eps; of x_0 it is (x_t - s eps) / a.",
-     guess_by(exact, lambda w, pile, x, a, s: (x - a * (w @ pile)) / s)),
+     guess_by(exact, lambda w, dataset, x, a, s: (x - a * (w @ dataset)) / s)),
 )  # fmt: skip
 
 
@@ -74,13 +76,13 @@ def of_batches(size: int, by_length: bool) -> Callable:
     "The mean of what each batch of this size says, each counting once, or as often as it is long."
 
     def make(x_t: Tensor, a: Tensor, s: Tensor, data: Tensor) -> Tensor:
-        x, pile = x_t.flatten(1), data.flatten(1)
+        x, dataset = x_t.flatten(1), data.flatten(1)
         log = exact(
-            (x[:, None] - a[:, None, None] * pile).square().sum(2), a[:, None], s[:, None], 0
+            (x[:, None] - a[:, None, None] * dataset).square().sum(2), a[:, None], s[:, None], 0
         )
-        parts = zip(log.split(size, 1), pile.split(size), strict=True)
+        parts = zip(log.split(size, 1), dataset.split(size), strict=True)
         told = torch.stack([part.softmax(1) @ batch for part, batch in parts])
-        long = torch.tensor([len(batch) if by_length else 1.0 for batch in pile.split(size)])
+        long = torch.tensor([len(batch) if by_length else 1.0 for batch in dataset.split(size)])
         return torch.einsum("k,kbd->bd", (long / long.sum()).to(told), told).view(x_t.shape)
 
     return make
@@ -95,22 +97,22 @@ def sizes(n: int) -> Iterable[int]:
 
 
 def slips_of(n: int) -> tuple[Slip, ...]:
-    "The slips for a pile of n."
+    "The slips for a dataset of n."
     makes = [of_batches(k, by) for k in sizes(n) for by in ((False, True) if n % k else (False,))]
     return (Slip(BATCHES, CURE, tuple(makes)), *SLIPS)
 
 
 def draw_questions(clock: Clock, data: Tensor) -> list[Case]:
-    "Pictures of the pile under noise, at levels that are spread over the clock."
-    generator, cases, pile = Generator().manual_seed(16), [], data.double()
+    "Pictures of the dataset under noise, at levels that are spread over the clock."
+    generator, cases, dataset = Generator().manual_seed(16), [], data.double()
     for i in range(6):
         dtype = torch.float32 if i % 2 else torch.float64
-        which = torch.randint(len(pile), (5,), generator=generator)
-        eps = torch.randn(5, *pile.shape[1:], generator=generator, dtype=torch.float64)
+        which = torch.randint(len(dataset), (5,), generator=generator)
+        eps = torch.randn(5, *dataset.shape[1:], generator=generator, dtype=torch.float64)
         place = clock.places(5, generator)
         a, s = clock.a[place].double(), clock.s[place].double()
-        x_t = noised(pile[which], a, s, eps).to(dtype)
-        known = {"x_t": x_t.double(), "a": a, "s": s, "data": pile}
+        x_t = noised(dataset[which], a, s, eps).to(dtype)
+        known = {"x_t": x_t.double(), "a": a, "s": s, "data": dataset}
         cases.append(Case((x_t, clock.told(place)), known, ROUNDING))
     return cases
 

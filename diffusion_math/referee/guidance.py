@@ -1,4 +1,4 @@
-"Guidance: the line that mixes a told answer and an untold one, and the ways to write it that are not meant."
+"Guidance: the line that mixes a conditional answer and an unconditional one, and the ways to write it that are not meant."
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -39,11 +39,11 @@ def no_picture(*_: Any) -> Tensor:
 
 
 def mixed(weights: Callable) -> Callable:
-    "told and untold, weighed with two numbers that are made from the scale."
+    "cond and uncond, weighed with two numbers that are made from the scale."
 
-    def make(told: Tensor, untold: Tensor, w: float, **_: Any) -> Tensor:
+    def make(cond: Tensor, uncond: Tensor, w: float, **_: Any) -> Tensor:
         one, two = weights(w)
-        return one * told + two * untold
+        return one * cond + two * uncond
 
     return make
 
@@ -51,8 +51,8 @@ def mixed(weights: Callable) -> Callable:
 def clipped_first(weights: Callable) -> Callable:
     "The same of pictures that were clipped before."
 
-    def make(told: Tensor, untold: Tensor, w: float, read: Callable, write: Callable) -> Tensor:
-        pictures = [read(said).clamp(-1, 1) for said in (told, untold)]
+    def make(cond: Tensor, uncond: Tensor, w: float, read: Callable, write: Callable) -> Tensor:
+        pictures = [read(said).clamp(-1, 1) for said in (cond, uncond)]
         return write(mixed(weights)(*pictures, w))
 
     return make
@@ -61,8 +61,8 @@ def clipped_first(weights: Callable) -> Callable:
 def clipped_last(weights: Callable) -> Callable:
     "The same, with the picture clipped in the end."
 
-    def make(told: Tensor, untold: Tensor, w: float, read: Callable, write: Callable) -> Tensor:
-        return write(read(mixed(weights)(told, untold, w)).clamp(-1, 1))
+    def make(cond: Tensor, uncond: Tensor, w: float, read: Callable, write: Callable) -> Tensor:
+        return write(read(mixed(weights)(cond, uncond, w)).clamp(-1, 1))
 
     return make
 
@@ -76,18 +76,18 @@ def by_zero(w: float) -> tuple[float, float]:
 
 
 RIGHT: dict[float, tuple[str, Callable]] = {
-    1.0: ("untold + w (told - untold)", by_one),
-    0.0: ("(1 + w) told - w untold", by_zero),
+    1.0: ("uncond + w (cond - uncond)", by_one),
+    0.0: ("(1 + w) cond - w uncond", by_zero),
 }
 
-SUM = "The weights of told and untold add to 1: w and 1 - w, or 1 + w and -w. What both agree on must stay as it is."
+SUM = "The weights of cond and uncond add to 1: w and 1 - w, or 1 + w and -w. What both agree on must stay as it is."
 FIRST = "A clip is no straight line, so the order counts: mix the answers, then clip what came out."
 SLIPS = slips(
-    ("told and untold swapped", "The scale pushes towards told: untold + w (told - untold). Look at the order of chunk(2).",
+    ("cond and uncond swapped", "The scale pushes towards cond: uncond + w (cond - uncond). Look at the order of chunk(2).",
      mixed(lambda w: (1 - w, w)), mixed(lambda w: (-w, 1 + w))),
-    ("the difference alone", "The difference is added to an answer: untold + w (told - untold).", mixed(lambda w: (w, -w)),
+    ("the difference alone", "The difference is added to an answer: uncond + w (cond - uncond).", mixed(lambda w: (w, -w)),
      mixed(lambda w: (1 + w, -1 - w)), mixed(lambda w: (-w, w))),
-    ("no difference taken", "w multiplies the difference told - untold, not an answer itself.", mixed(lambda w: (w, 1)),
+    ("no difference taken", "w multiplies the difference cond - uncond, not an answer itself.", mixed(lambda w: (w, 1)),
      mixed(lambda w: (1 + w, 1)), mixed(lambda w: (1, w)), mixed(lambda w: (1 + w, 0)), mixed(lambda w: (w, 0))),
     ("a plus for the minus", SUM, mixed(lambda w: (1 + w, w)), mixed(lambda w: (w, 1 + w)), mixed(lambda w: (w, w - 1))),
     ("weights that do not add to 1", SUM, mixed(lambda w: (w, -1)), mixed(lambda w: (1 + w, -1)), mixed(lambda w: (1, -w)),
@@ -99,21 +99,21 @@ SLIPS = slips(
      mixed(lambda w: (0, 1)), mixed(lambda w: (0.5, 0.5))),
     ("clipped before it is mixed", FIRST, clipped_first(by_one), clipped_first(by_zero)),
     ("clipped where it is no picture", "Only x_0 lies in [-1, 1]; eps and v may leave it: clip their picture, or nothing.",
-     *tuple((lambda w, told, untold, c=c, **_: mixed(c)(told, untold, w).clamp(-1, 1) for c in (by_one, by_zero)))),
+     *tuple((lambda w, cond, uncond, c=c, **_: mixed(c)(cond, uncond, w).clamp(-1, 1) for c in (by_one, by_zero)))),
 )  # fmt: skip
 
 
 def at_place(clock: Clock, place: int, predicts: str, w: float, b: int, event: tuple) -> Case:
     "Two answers, a scale, x_t and a time, at one place of the tables; all float64."
     dice = Generator().manual_seed(place)
-    told, untold, x = torch.randn(3, b, *event, generator=dice, dtype=torch.float64)
+    cond, uncond, x = torch.randn(3, b, *event, generator=dice, dtype=torch.float64)
     a, s = clock.a[place], clock.s[place]
     x = x * (a**2 + s**2).sqrt()
-    told, untold = (y / s if predicts == "score" else y for y in (told, untold))
-    known = {"told": told, "untold": untold, "w": w,
+    cond, uncond = (y / s if predicts == "score" else y for y in (cond, uncond))
+    known = {"cond": cond, "uncond": uncond, "w": w,
              "read": lambda y: PICTURE[predicts](y, x, a, s), "write": lambda x0: say(predicts, x0, x, a, s)}  # fmt: skip
     lost = 1e-5 + 3e-7 / torch.minimum(a, s).item() if a > 0 else 0.01
-    return Case((told, untold, w, x, clock.told(torch.tensor(place))), known, min(lost, 0.01))
+    return Case((cond, uncond, w, x, clock.told(torch.tensor(place))), known, min(lost, 0.01))
 
 
 def narrow(case: Case) -> Case:
@@ -121,16 +121,16 @@ def narrow(case: Case) -> Case:
     args = tuple(
         x.float() if isinstance(x, Tensor) and x.is_floating_point() else x for x in case.args
     )
-    known = case.known | {"told": args[0].double(), "untold": args[1].double()}
+    known = case.known | {"cond": args[0].double(), "uncond": args[1].double()}
     return Case(args, known, case.rounding)
 
 
 def bare(predicts: str, w: float, seed: int, event: tuple) -> Case:
     "Two answers and a scale, of a rule that sees no time: what is no picture cannot be read as one."
-    told, untold = torch.randn(2, 4, *event, generator=Generator().manual_seed(seed)).double()
+    cond, uncond = torch.randn(2, 4, *event, generator=Generator().manual_seed(seed)).double()
     same = (lambda y: y) if predicts == "x0" else no_picture
     return Case(
-        (told, untold, w), {"told": told, "untold": untold, "w": w, "read": same, "write": same}
+        (cond, uncond, w), {"cond": cond, "uncond": uncond, "w": w, "read": same, "write": same}
     )
 
 
@@ -139,12 +139,12 @@ def answer(f: Callable, case: Case, seed: int = 0) -> Tensor:
 
 
 def where(f: Callable, clock: Clock, predicts: str) -> list[str]:
-    "For each entry of the table that holds noise, what comes: told, untold, or mixed."
+    "For each entry of the table that holds noise, what comes: cond, uncond, or mixed."
     found = []
     for place in range(clock.first, len(clock.a)):
         case = at_place(clock, place, predicts, 3.0, 2, (3,))
         came = answer(f, case)
-        names = [k for k in ("told", "untold") if gap(came, case.known[k]).max() <= case.rounding]
+        names = [k for k in ("cond", "uncond") if gap(came, case.known[k]).max() <= case.rounding]
         found.append(names[0] if names else "mixed")
     return found
 
@@ -166,7 +166,7 @@ def interval_slip(on: list[bool], inside: list[bool], times: Tensor) -> tuple[st
     if all(on):
         return (
             "the interval is not looked at",
-            "Take the told answer as it is where t lies outside.",
+            "Take the conditional answer as it is where t lies outside.",
         )
     if on == [not i for i in inside]:
         return (
@@ -186,12 +186,10 @@ def on_interval(said: Verdict, found: list[str], clock: Clock, interval: tuple |
     "A verdict on a right mix, after a look at where it is made."
     times = clock.times[clock.first :]
     on, line = [name == "mixed" for name in found], "chapter 15, (15.9)"
-    if "untold" in found:
-        name, t = "untold outside of the interval", times[found.index("untold")].item()
-        cure = (
-            "Where it does not guide, a rule hands on the answer that was told: w = 1, not w = 0."
-        )
-        says = f'wrong: "{name}": at t = {t:.6g} it says what nobody was told.'
+    if "uncond" in found:
+        name, t = "uncond outside of the interval", times[found.index("uncond")].item()
+        cure = "Where it does not guide, a rule hands on the conditional answer: w = 1, not w = 0."
+        says = f'wrong: "{name}": at t = {t:.6g} it says the unconditional answer.'
         return Verdict("guidance", False, says, slip=name, cure=cure, see=line)
     here = stretch(on, times)
     if interval is not None:
@@ -205,13 +203,13 @@ def on_interval(said: Verdict, found: list[str], clock: Clock, interval: tuple |
     if all(on):
         return said
     return replace(
-        said, notes=(*said.notes, f"It guides at {here}, and elsewhere says told (15.9).")
+        said, notes=(*said.notes, f"It guides at {here}, and elsewhere says cond (15.9).")
     )
 
 
 def weights_in(came: Tensor, case: Case) -> str:
     "What an answer is made of, in words."
-    two = torch.stack([case.known[k].flatten() for k in ("told", "untold")], 1)
+    two = torch.stack([case.known[k].flatten() for k in ("cond", "uncond")], 1)
     if came.numel() != len(two) or not bool(came.isfinite().all()):
         return ""
     weights = torch.linalg.lstsq(two, came.flatten()[:, None]).solution
@@ -219,7 +217,7 @@ def weights_in(came: Tensor, case: Case) -> str:
     one, other = weights[:, 0].tolist()
     if rest > 1e-4:
         return f"It is no weighted sum of the two answers: {rest:.2g} of it is something else."
-    said = f"At the scale {case.known['w']:g} it weighs told with {one:.5g} and untold with {other:.5g}"
+    said = f"At the scale {case.known['w']:g} it weighs cond with {one:.5g} and uncond with {other:.5g}"
     return f"{said}, together {one + other:.5g}."
 
 
@@ -261,15 +259,15 @@ def on_mix(came: list[Tensor], cases: list[Case], paper: str | None, again: Call
 
 
 def at_rest(f: Callable, case: Case, make: Callable) -> Verdict | None:
-    "What is wrong at the scale that is no guidance; None where the answer is told, as it must be."
+    "What is wrong at the scale that is no guidance; None where the answer is cond, as it must be."
     came, w = answer(f, case), case.known["w"]
     if gap(came, make(**case.known)).max() <= case.rounding:
         return None
-    untold = bool(gap(came, case.known["untold"]).max() <= case.rounding)
-    name, it = ("untold where there is no guidance", "untold") if untold else ("", "something else")
-    says = f"wrong: at the scale {w:g}, which is no guidance, it says {it}, and told was due."
+    uncond = bool(gap(came, case.known["uncond"]).max() <= case.rounding)
+    name, it = ("uncond where there is no guidance", "uncond") if uncond else ("", "something else")
+    says = f"wrong: at the scale {w:g}, which is no guidance, it says {it}, and cond was due."
     return Verdict(
-        "guidance", False, says, slip=name, cure="Hand on the answer that was told.", see=SEE
+        "guidance", False, says, slip=name, cure="Hand on the conditional answer.", see=SEE
     )
 
 
@@ -284,19 +282,19 @@ def guidance(
     interval: tuple[float, float] | None = None,
     event_shape: Iterable[int] = (3, 8, 8),
 ) -> Verdict:
-    """Is f(told, untold, w) the guided answer, and from which zero does it count w?
+    """Is f(cond, uncond, w) the guided answer, and from which zero does it count w?
 
-        referee.guidance(lambda told, untold, w: untold + w * (told - untold), paper="Imagen")
+        referee.guidance(lambda cond, uncond, w: uncond + w * (cond - uncond), paper="Imagen")
 
-    told and untold: (4, *event_shape), what a network says with and without the class; both float32 and float64 come.
-    w: a float above 1. Right are untold + w (told - untold) and (1 + w) told - w untold; with paper, a name in
+    cond and uncond: (4, *event_shape), what a network says with and without the class; both float32 and float64 come.
+    w: a float above 1. Right are uncond + w (cond - uncond) and (1 + w) cond - w uncond; with paper, a name in
     NO_GUIDANCE, the one that counts as this paper does. With a table, as in noising, f is handed x_t and t, too,
-    f(told, untold, w, x_t, t) with one t for the batch: it may guide at some t only, and say told elsewhere. interval:
+    f(cond, uncond, w, x_t, t) with one t for the batch: it may guide at some t only, and say cond elsewhere. interval:
     (low, high), the times at which it is to guide, both ends among them, as t counts. predicts: what the network says,
     as in target: only of a clip does it matter. A rule may clip its picture in the end; what else is done to the mix
     (rescaling, a threshold) is not looked at here. TypeError, ValueError: not one table, an unknown name, no interval.
     """
-    checks.function("f", f, "told, untold and w")
+    checks.function("f", f, "cond, uncond and w")
     tables = {"alphas_cumprod": alphas_cumprod, "betas": betas, "sigmas": sigmas, "flow_times": flow_times}  # fmt: skip
     clock = clock_of(**tables) if any(v is not None for v in tables.values()) else None
     checks.one_of("predicts", predicts, list(PICTURE))

@@ -16,7 +16,7 @@ from .clock import Clock, clock_of
 from .guidance import PICTURE
 from .loss import KINDS
 from .noising import no_verdict
-from .schedule import two_humps
+from .schedule import two_modes
 from .tape import CLEAN, Answer, Level, Tape, met, worst_of
 from .verdict import NoAnswer, Slip, Verdict, as_numbers, ask, slips
 from .ways import RIGHT, SLIPS
@@ -28,7 +28,7 @@ SIGMAS = 5.0
 
 
 def ring() -> GaussianMixture:
-    "Eight bells on a circle in the plane, each of deviation 0.05."
+    "Eight Gaussians on a circle in the plane, each of deviation 0.05."
     angle = torch.arange(8, dtype=torch.float64) * (math.pi / 4)
     means = 0.7 * torch.stack([angle.cos(), angle.sin()], 1)
     return GaussianMixture(torch.ones(8) / 8, means, torch.full((8,), 0.05**2, dtype=torch.float64))
@@ -43,7 +43,7 @@ def pixels() -> GaussianMixture:
 
 
 LAWS: dict[str, tuple[Callable, int]] = {
-    "humps": (two_humps, 8192),
+    "modes": (two_modes, 8192),
     "ring": (ring, 8192),
     "pixels": (pixels, 512),
 }
@@ -145,8 +145,8 @@ def walk(f: Callable, knows: Knows, n: int, seed: int) -> Tensor:
     return x
 
 
-def of_hump(name: str, mine: Tensor, mean: Tensor, std: float) -> list[tuple[str, float, float]]:
-    "Place and width of one hump's draws (m, d)."
+def of_mode(name: str, mine: Tensor, mean: Tensor, std: float) -> list[tuple[str, float, float]]:
+    "Place and width of one mode's draws (m, d)."
     (m, d), apart = mine.shape, mine - mean
     moved = apart.mean(0).abs().max().item()
     wide = apart.square().mean().item() / std**2
@@ -161,10 +161,10 @@ def against(law: GaussianMixture, x: Tensor) -> list[tuple[str, float, float]]:
     for k, share in enumerate(law.weights.tolist()):
         mine, std = x[which == k].flatten(1), law.components.var[k].mean().sqrt().item()
         off = len(mine) / n - share
-        said = f"the share of hump {k + 1} is {len(mine) / n:.3f} for {share:.3f}"
+        said = f"the share of mode {k + 1} is {len(mine) / n:.3f} for {share:.3f}"
         rows.append((said, off, off / (share * (1 - share) / n) ** 0.5 if share < 1 else 0.0))
         if len(mine) >= 20:
-            rows += of_hump(f"hump {k + 1}", mine, law.means[k].flatten(), std)
+            rows += of_mode(f"mode {k + 1}", mine, law.means[k].flatten(), std)
     return rows
 
 
@@ -397,7 +397,7 @@ def sampler(
     sigmas: Any = None,
     flow_times: Any = None,
     predicts: str = "eps",
-    law: Any = "humps",
+    law: Any = "modes",
 ) -> Verdict:
     """Does f(network, shape) draw from the law whose exact denoiser network is, and by which steps?
 
@@ -405,8 +405,8 @@ def sampler(
 
     f starts from noise of its own, with torch's dice, and asks network(x, t) with one time for the whole batch: an index
     into the table, sigma, or the time of a straight line, as the table that is given says. predicts: what the network
-    says, "eps", "x0", "v", "velocity" or "score". law: "humps" (one number), "ring" (two), "pixels" (1, 8, 8), or a
-    GaussianMixture within [-1, 1]. Draws are compared with the law in places, widths and shares of its humps at 5
+    says, "eps", "x0", "v", "velocity" or "score". law: "modes" (one number), "ring" (two), "pixels" (1, 8, 8), or a
+    GaussianMixture within [-1, 1]. Draws are compared with the law in places, widths and shares of its modes at 5
     standard errors; each step with the rules that known_steps names, among them all that solve knows, and with those of
     known()["sampler"]. Right: the draws are those of the law, or each step is right, and then a note says what so few
     lose. Undecided, which is not right: steps of no known rule, whose draws are off by no more than twice what DDIM's or

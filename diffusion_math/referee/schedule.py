@@ -19,7 +19,7 @@ ENDS = 1e-3  # the largest SNR at the end that is noise: a mean of 1 shows there
 SEE = "chapter 3, (3.9), and 8b.10"
 
 
-def two_humps() -> GaussianMixture:
+def two_modes() -> GaussianMixture:
     "Shares 0.3 and 0.7, at -0.6 and 0.5, deviations 0.05 and 0.1."
     kind = {"dtype": torch.float64}
     means, var = torch.tensor([[-0.6], [0.5]], **kind), torch.tensor([0.0025, 0.01], **kind)
@@ -27,11 +27,11 @@ def two_humps() -> GaussianMixture:
 
 
 def chain_loss(log_snr: Tensor) -> float:
-    "Nats that steps between these levels, from little noise to much, add to the bound of two humps: (12.3) less (12.4)."
+    "Nats that steps between these levels, from little noise to much, add to the bound of two modes: (12.3) less (12.4)."
     levels = log_snr[log_snr.isfinite()]
     places = (torch.arange(32, dtype=torch.float64) + 0.5) / 32
     z = math.sqrt(2) * torch.erfinv(2 * places - 1)
-    law = two_humps()
+    law = two_modes()
     means, std = law.means[:, 0], law.components.var[:, 0].sqrt()
     x0 = (means[:, None] + std[:, None] * z).reshape(-1, 1)
     grid = torch.linspace(levels.min().item(), levels.max().item(), 161, dtype=torch.float64)
@@ -161,7 +161,7 @@ def notes_on(bar: Tensor, precision: torch.dtype | None) -> Iterator[str]:
     dull = int((bar.diff() == 0).sum())
     if dull:
         yield f"{dull} steps change nothing: two neighbours in the table are the same number."
-    lost = f"{chain_loss(snr.log()):.2g} nats of two humps"
+    lost = f"{chain_loss(snr.log()):.2g} nats of two modes"
     yield f"Steps at these {len(bar)} levels with the posterior's variance lose {lost}, however good the network, (12.3)."
 
 

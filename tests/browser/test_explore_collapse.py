@@ -26,7 +26,7 @@ def test_shares_and_curves_are_the_package_s(show, points, level):
 def test_the_mark_is_where_the_bell_says_log_n(show):
     widget = CollapseExplorer()
     mark = show(widget).evaluate(f"{STATE}.mark")
-    wide = torch.linalg.eigvalsh(widget.pile.T.cov(correction=0))
+    wide = torch.linalg.eigvalsh(widget.dataset.T.cov(correction=0))
     assert torch.log1p(math.exp(mark) * wide).sum() / 2 == pytest.approx(math.log(6), abs=1e-12)
 
 

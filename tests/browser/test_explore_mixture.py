@@ -152,7 +152,7 @@ def test_melting_answers_a_drag_on_its_map(show):
     )
     drag_on(page, whole, (0, -2), (30, 0.5))  # near a bell of the data: the bell, and not t
     assert page.evaluate(f"{STATE}.state.means") == [0.5, 1.5]
-    assert page.get_by_label("middle of bell 1").get_attribute("aria-valuetext") == "0.5"
+    assert page.get_by_label("middle of Gaussian 1").get_attribute("aria-valuetext") == "0.5"
     assert (
         page.get_by_label("t steps taken").input_value() == "700"
         and colour_at(whole, 0, 0.5) == data

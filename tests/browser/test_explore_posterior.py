@@ -66,7 +66,7 @@ def test_a_throw_is_new_and_without_dice_there_is_none(show):
         page.evaluate(f"{STATE}.state.throw") == 1
         and max(np.abs(np.subtract(places(), before))) > 1
     )
-    page.get_by_role("button", name="Without dice").click()
+    page.get_by_role("button", name="Without noise").click()
     assert len(places()) == 641
     page.get_by_role("button", name="Reset").click()
     assert places() == before

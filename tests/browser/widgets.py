@@ -101,7 +101,7 @@ EVERY = {
     ),
     "melting": Sample(
         lambda: MeltingExplorer(t=200, generator=seeded()),
-        ("t steps taken", "middle of bell 1", "middle of bell 2"),
+        ("t steps taken", "middle of Gaussian 1", "middle of Gaussian 2"),
         "t",
         5,
         ("w.kl", "e.kl"),
@@ -212,7 +212,7 @@ EVERY = {
     ),
     "threads": Sample(
         lambda: ThreadsExplorer(start=-0.4),
-        ("where the thick thread starts", "spread of all starts", "η dial: how much dice"),
+        ("where the thick thread starts", "spread of all starts", "η how much noise"),
         "start",
         5,
         ("w.thread", "e.thread"),

@@ -116,7 +116,7 @@ def test_a_walk_may_have_more_steps_than_the_model_and_as_few_as_one(run, tmp_pa
     assert sample(run, tmp_path / "a.png", "--n 2 --steps 30 --eta 0") == 1
     assert "argument --steps: must be at most 20, the steps of the model, got 30" in told(capsys)
     assert sample(run, tmp_path / "a.png", "--n 2 --sde 1 --eta 0.5") == 1
-    assert "argument --sde: has a dial in place of --eta" in told(capsys)
+    assert "argument --sde: has an η of its own in place of --eta" in told(capsys)
 
 
 def test_words_from_blanks(capsys):

@@ -13,13 +13,13 @@ def made(**arguments):
     return MemoryExplorer(few(), generator=torch.Generator().manual_seed(0), **arguments)
 
 
-def test_with_windows_of_everything_it_is_the_pile_s_walk():
+def test_with_windows_of_everything_it_is_the_dataset_s_walk():
     ours = made(window=17)
     start = ours.unpacked("eps").double().view(1, 1, 8, 9)
     theirs = walk(Empirical(few().double()), start, -8.0, 8.0, 32, 0.0)
     assert (ours.path[-1] - theirs[0, 0]).abs().max() < 1e-9
     assert len(ours.quilt.unique()) == 1
-    copied = ours.pile[ours.quilt[0, 0], 0]
+    copied = ours.dataset[ours.quilt[0, 0], 0]
     assert (ours.path[-1] - copied).abs().max() < 0.1
 
 

@@ -247,7 +247,7 @@ def test_the_front_page_has_the_map_of_chapter_8():
     )
     found = re.search(
         r'base64,([^"]+)"',
-        next("".join(html) for html in stored if "The road. A pile" in "".join(html)),
+        next("".join(html) for html in stored if "The road. A dataset" in "".join(html)),
     )
     drawn, kept = (
         Image.open(file).convert("L").resize((480, 370))

@@ -21,12 +21,12 @@ EVERY = [
 EVERY += [(clock, "clipped before it is mixed", i) for clock in ("sigma", "flow") for i in (0, 1)]
 
 
-def imagen(told, untold, w, *_):
-    return untold + w * (told - untold)
+def imagen(cond, uncond, w, *_):
+    return uncond + w * (cond - uncond)
 
 
-def by_zero(told, untold, w, *_):
-    return (1 + w) * told - w * untold
+def by_zero(cond, uncond, w, *_):
+    return (1 + w) * cond - w * uncond
 
 
 @pytest.mark.parametrize("paper", NO_GUIDANCE)
@@ -35,7 +35,7 @@ def test_both_counts_are_right_and_each_paper_has_one_of_them(paper):
     assert guidance(own) and guidance(own, paper=paper).error < 1e-6
     said = guidance(other, paper=paper)
     assert said.slip == "another paper's zero" and said.error > 0.1
-    mended = lambda told, untold, w: imagen(told, untold, guidance_weight(w, paper))
+    mended = lambda cond, uncond, w: imagen(cond, uncond, guidance_weight(w, paper))
     assert guidance(mended, paper=paper)
 
 
@@ -57,9 +57,9 @@ def test_the_packages_own_rule_is_right():
     x, level = torch.randn(4, 2).double(), torch.tensor(0.3).double()
     by, off = (one.denoise(x, level) for one in law)
 
-    def f(told, untold, w):
-        rule = guided(lambda x, _: told.to(x), lambda x, _: untold.to(x), w)
-        return rule(torch.zeros_like(told), torch.zeros(len(told)))
+    def f(cond, uncond, w):
+        rule = guided(lambda x, _: cond.to(x), lambda x, _: uncond.to(x), w)
+        return rule(torch.zeros_like(cond), torch.zeros(len(cond)))
 
     assert guidance(f, paper="Imagen", event_shape=(2,))
     due = by_zero(by, off, 1.5)
@@ -74,12 +74,12 @@ def test_every_slip_is_named_and_none_is_taken_for_another(clock, name, i):
     predicts = "x0" if bare and first else {"flow": "velocity", "sigma": "v"}.get(clock, "eps")
     given = {} if bare else CLOCKS[clock]
 
-    def f(told, untold, w, x=None, t=None):
+    def f(cond, uncond, w, x=None, t=None):
         read = write = lambda y: y
         if first and not bare:
             a, s = (c[0].to(x.dtype) for c in clock_of(**given).scales(t))
             read, write = (lambda y: PICTURE[predicts](y, x, a, s)), (lambda y: say(predicts, y, x, a, s))  # fmt: skip
-        return make(told=told, untold=untold, w=w, read=read, write=write)
+        return make(cond=cond, uncond=uncond, w=w, read=read, write=write)
 
     said = guidance(f, **given, predicts=predicts)
     assert not said and said.slip == name, said
@@ -96,22 +96,22 @@ def test_pictures_are_read_and_written_as_their_definitions_say(predicts):
 
 
 def test_a_clip_of_the_mix_is_right_only_where_it_is_a_picture():
-    clipped = lambda told, untold, w: imagen(told, untold, w).clamp(-1, 1)
+    clipped = lambda cond, uncond, w: imagen(cond, uncond, w).clamp(-1, 1)
     said = guidance(clipped, predicts="x0")
     assert said and "clipped to [-1, 1] as a picture" in str(said)
     assert guidance(clipped).slip == "clipped where it is no picture"
     ours = clock_of(BAR)
 
-    def last(told, untold, w, x, t):
+    def last(cond, uncond, w, x, t):
         a, s = (c[0].to(x.dtype) for c in ours.scales(t))
-        x0 = (x - s * imagen(told, untold, w)) / a
+        x0 = (x - s * imagen(cond, uncond, w)) / a
         return (x - a * x0.clamp(-1, 1)) / s
 
     assert guidance(last, BAR)
 
 
-def only(low, high, inside=imagen, outside=lambda told, untold, w: told):
-    return lambda told, untold, w, x, t: (inside if low <= t <= high else outside)(told, untold, w)
+def only(low, high, inside=imagen, outside=lambda cond, uncond, w: cond):
+    return lambda cond, uncond, w, x, t: (inside if low <= t <= high else outside)(cond, uncond, w)
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def only(low, high, inside=imagen, outside=lambda told, untold, w: told):
         (only(9, 24), "the interval counted from the other end"),
         (only(5, 20, lambda t, u, w: t, imagen), "the interval turned around"),
         (imagen, "the interval is not looked at"),
-        (only(5, 20, outside=lambda t, u, w: u), "untold outside of the interval"),
+        (only(5, 20, outside=lambda t, u, w: u), "uncond outside of the interval"),
         (only(99, 99), "the scale is not used"),
-        (only(5, 20, lambda t, u, w: imagen(u, t, w)), "told and untold swapped"),
+        (only(5, 20, lambda t, u, w: imagen(u, t, w)), "cond and uncond swapped"),
     ],
 )
 def test_intervals(f, slip):
@@ -143,9 +143,9 @@ def test_an_interval_is_found_and_in_sigma_too():
     assert guidance(only(0.5, 5), **CLOCKS["sigma"], interval=(0.5, 5.0))
 
 
-def test_no_guidance_is_told():
+def test_no_guidance_is_the_conditional_answer():
     off = lambda other: lambda t, u, w: imagen(t, u, w) if w > 1 else other(t, u)
-    assert guidance(off(lambda t, u: u)).slip == "untold where there is no guidance"
+    assert guidance(off(lambda t, u: u)).slip == "uncond where there is no guidance"
     said = guidance(off(lambda t, u: (t + u) / 2))
     assert not said and not said.slip and "something else" in str(said)
 
@@ -155,7 +155,7 @@ def test_what_is_unknown_is_weighed():
     assert (
         not said
         and not said.slip
-        and "told with 1.65 and untold with -0.65, together 1." in str(said)
+        and "cond with 1.65 and uncond with -0.65, together 1." in str(said)
     )
     said = guidance(lambda t, u, w: imagen(t, u, w).tanh())
     assert not said and not said.slip and "no weighted sum" in str(said)

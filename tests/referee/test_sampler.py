@@ -8,7 +8,7 @@ import torch
 
 from diffusion_math import DDPM, ForwardProcess, GaussianMixture, linear_schedule
 from diffusion_math.referee.sampler import LAWS, against, largest, sampler
-from diffusion_math.referee.schedule import two_humps
+from diffusion_math.referee.schedule import two_modes
 
 T = 60
 Q = ForwardProcess(linear_schedule(T))
@@ -228,7 +228,7 @@ def test_times_between_the_entries_of_a_table():
 
 
 def test_exact_draws_agree_and_others_do_not():
-    law = two_humps()
+    law = two_modes()
     x = law.sample(20_000, torch.Generator().manual_seed(1))
     assert abs(largest(against(law, x))[2]) < 5
     for bent in (x * 1.03, x + 0.02, torch.where(torch.rand(len(x), 1) < 0.1, x.flip(0).abs(), x)):
@@ -269,5 +269,5 @@ def test_what_gives_no_draws(f, words):
 
 @pytest.mark.bad_input
 def test_an_unknown_law_is_refused():
-    with pytest.raises(ValueError, match="law must be one of humps"):
+    with pytest.raises(ValueError, match="law must be one of modes"):
         sampler(ddpm, BAR, law="nope")

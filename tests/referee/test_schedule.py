@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from diffusion_math import ForwardProcess, Schedule, cosine_schedule
-from diffusion_math.referee.schedule import SLIPS, chain_loss, schedule, two_humps, well_known
+from diffusion_math.referee.schedule import SLIPS, chain_loss, schedule, two_modes, well_known
 
 F64 = torch.float64
 KNOWN = dict(well_known(1000))
@@ -83,7 +83,7 @@ def test_notes():
 
 def test_what_a_chain_loses_is_what_the_exact_bound_says():
     "Against the bound of exact means with the posterior's variance, term by term on grids."
-    law, levels = two_humps(), torch.linspace(8, -8, 24, dtype=F64)
+    law, levels = two_modes(), torch.linspace(8, -8, 24, dtype=F64)
     q = ForwardProcess(Schedule.from_log_snr(levels))
     more, most = (
         ForwardProcess(Schedule.from_log_snr(torch.linspace(8, -8, n, dtype=F64)))

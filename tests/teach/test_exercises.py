@@ -281,7 +281,7 @@ def test_the_loop_is_the_reverse_process_walk():
     torch.testing.assert_close(CATALOGUE["8.b"].right(p, x_T, eps), x)
 
 
-def test_the_score_of_a_pile_is_that_of_its_own_density():
+def test_the_score_of_a_dataset_is_that_of_its_own_density():
     "By autograd, and the package's."
     x_t, data = torch.randn(4, 3, dtype=torch.float64), torch.randn(5, 3, dtype=torch.float64)
     for alpha_bar in torch.tensor([0.1, 0.6, 0.95], dtype=torch.float64):

@@ -51,7 +51,7 @@ def stack_variance(starts, weights, a, v):
 
 
 def _stack(d: Dice) -> dict:
-    "A few starts and their weights, the factor of the middles, and the width of one bell."
+    "A few starts and their weights, the factor of the middles, and the width of one Gaussian."
     n = 3 if d.small else d.whole(4, 9)
     starts, weights = d.normal(n) + d.between(0.5, 1.5), d.shares(n)
     return {
@@ -67,16 +67,16 @@ def _spread(starts, weights):
     return stack_variance(starts, weights, 1.0, 0.0)
 
 
-add(Exercise("4.b", "the variance of stacked bells", stack_variance, _stack,
-    hints=("Make each bell as thin as a needle: what is the variance then? Now put all starts in one place: and then?",
+add(Exercise("4.b", "the variance of a mixture", stack_variance, _stack,
+    hints=("Make each Gaussian as thin as a needle: what is the variance then? Now put all starts in one place: and then?",
            "v + a² Var, with Var the weighted variance of the starts: the average of (x_0 − their mean)²."),
-    edges=(("If all starts are the same, the bells lie on one another, and v is left. Yours left more or less.", lambda
+    edges=(("If all starts are the same, the Gaussians lie on one another, and v is left. Yours left more or less.", lambda
            a: a | {"starts": torch.ones_like(a["starts"])}),
-           ("If v = 0, each bell is a point, and only the spread of the middles is left.", lambda a: a | {"v": number(a,
+           ("If v = 0, each Gaussian is a point, and only the spread of the middles is left.", lambda a: a | {"v": number(a,
            0.0)}))),
-    ("That is the width of one bell. The bells do not stand in one place: their middles spread too.",
+    ("That is the width of one Gaussian. The Gaussians do not stand in one place: their middles spread too.",
      lambda x, w, a, v: v),
-    ("That is how far the middles are spread. Each bell has its own width besides: add v.",
+    ("That is how far the middles are spread. Each Gaussian has its own width besides: add v.",
      lambda x, w, a, v: a ** 2 * _spread(x, w)),
     ("The middles are a x_0 + b x_t, so they are closer together than the starts: a is missing.",
      lambda x, w, a, v: v + _spread(x, w)),
@@ -91,7 +91,7 @@ add(Exercise("4.b", "the variance of stacked bells", stack_variance, _stack,
     ("You squared the weights. Only the distances are squared; a weight says how often one occurs.",
      lambda x, w, a, v: v + a ** 2 * ((w * (x - (w * x).sum())) ** 2).sum(),
      lambda x, w, a, v: v + a ** 2 * (w ** 2 * (x - (w * x).sum()) ** 2).sum() / (w ** 2).sum()),
-    ("You multiplied v by a² as well. The bells keep their width; only their middles move together.",
+    ("You multiplied v by a² as well. The Gaussians keep their width; only their middles move together.",
      lambda x, w, a, v: a ** 2 * (v + _spread(x, w))),
     ("You took a root. △ is a variance, and variances add without roots.",
      lambda x, w, a, v: (v + a ** 2 * _spread(x, w)) ** 0.5, lambda x, w, a, v: v ** 0.5 + a * _spread(x, w) ** 0.5,
@@ -195,7 +195,7 @@ add(Exercise("5.b", "one draw of the bound", bound_draw, _chain_and_data,
      _draw_with(match=lambda known, step: step.kl(known)), _draw_with(prior=_turned),
      _draw_with(prior=_turned, match=lambda known, step: step.kl(known))),
     ("Your steps include t = 1. There the way back of someone who knows x_0 leads to a point, and the KL of a point to "
-     "a bell is infinite. For t = 1 take −log p(x_0|x_1).", _draw_with(times=lambda T: range(1, T + 1)),
+     "a Gaussian is infinite. For t = 1 take −log p(x_0|x_1).", _draw_with(times=lambda T: range(1, T + 1)),
      _draw_with(times=lambda T: range(1, T + 1), last=lambda step, x0: 0.0),
      _draw_with(times=lambda T: range(1, T), last=lambda step, x0: 0.0)),
     ("The last step's term is missing: −log p(x_0|x_1).", _draw_with(last=lambda step, x0: 0.0)),

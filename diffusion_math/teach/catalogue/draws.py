@@ -173,17 +173,17 @@ add(Exercise("14.b", "a weight in other words", weight_of_the_picture, _levels_t
 )  # fmt: skip
 
 
-def louder_guess(told, slope, alpha_bar, w):
-    return told + (w - 1) * (1 - alpha_bar) / alpha_bar.sqrt() * slope
+def louder_guess(cond, slope, alpha_bar, w):
+    return cond + (w - 1) * (1 - alpha_bar) / alpha_bar.sqrt() * slope
 
 
-add(Exercise("15.a", "a louder class", louder_guess, lambda d: {"told": d.normal(*d.shape), "slope": d.normal(*d.shape),
+add(Exercise("15.a", "a louder class", louder_guess, lambda d: {"cond": d.normal(*d.shape), "slope": d.normal(*d.shape),
     "alpha_bar": d.between(0.2, 0.8), "w": d.between(2.0, 5.0)},
-    hints=("How often does the class count in `told` already? And by which factor does a slope change a guess, in "
+    hints=("How often does the class count in `cond` already? And by which factor does a slope change a guess, in "
            "(15.3)?",
-           "told + (w − 1)·s²/a·slope, with a² = ᾱ and s² = 1 − ᾱ."),
+           "cond + (w − 1)·s²/a·slope, with a² = ᾱ and s² = 1 − ᾱ."),
     edges=(("At w = 1 the model is to stay as it is, and yours does not.", lambda a: a | {"w": number(a, 1.0)}),)),
-    ("The model was told the class, so it counts once before you begin: w − 1 more times, not w.",
+    ("The model is conditional, so the class counts once before you begin: w − 1 more times, not w.",
      lambda m, g, a2, w: m + w * (1 - a2) / a2 ** 0.5 * g),
     ("You count from another paper's zero. Here w = 1 means no guidance, so w − 1 is what comes on top.",
      lambda m, g, a2, w: m + (1 + w) * (1 - a2) / a2 ** 0.5 * g),

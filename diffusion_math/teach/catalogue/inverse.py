@@ -1,4 +1,4 @@
-"The exercises of chapter 17: the gain of one bell, and the pull with V = 0."
+"The exercises of chapter 17: the gain of one Gaussian, and the pull with V = 0."
 
 from collections.abc import Callable
 
@@ -43,14 +43,14 @@ def _precision(mean: Tensor, cov: Tensor, A: Tensor, r: Tensor, y: Tensor) -> Te
     return torch.linalg.solve(cov + A.T @ A / r**2, A.T @ (y - A @ mean) / r**2) + mean
 
 
-add(Exercise("17.a", "the posterior mean of one bell", kalman, _bell,
+add(Exercise("17.a", "the posterior mean of a Gaussian", kalman, _bell,
     hints=("y is off its own mean, A m, by something. Which part of that is the picture's, and which the noise's?",
            "S Aᵀ (A S Aᵀ + r² I)⁻¹ times y − A m, added to m. The matrix in the middle is y's covariance.")),
     ("The noise r has variance r²: it is the variance that is added to A S Aᵀ.",
      _gain(lambda S, A, r, eye: A @ S @ A.T + r * eye), _gain(lambda S, A, r, eye: A @ S @ A.T + r.sqrt() * eye)),
     ("The noise of the measurement is missing: you trust y completely.", _gain(lambda S, A, r, eye: A @ S @ A.T)),
     ("Only the noise stands in the middle. y varies with x_0, too: A S Aᵀ + r² I.", _gain(lambda S, A, r, eye: r**2 * eye)),
-    ("The bell's covariance in the middle is seen through A on both sides: A S Aᵀ.",
+    ("The Gaussian's covariance in the middle is seen through A on both sides: A S Aᵀ.",
      _gain(lambda S, A, r, eye: A @ A.T + r**2 * eye)),
     ("The gain begins with S Aᵀ: it is the covariance of x_0 and y. Yours lacks S.",
      lambda mean, cov, A, r, y: mean + A.T @ _solved(mean, cov, A, r, y)),

@@ -1,4 +1,4 @@
-"The exercises of chapter 16: the shares of a pile, and where it begins to copy."
+"The exercises of chapter 16: the shares of a dataset, and where it begins to copy."
 
 import math
 from collections.abc import Callable
@@ -16,7 +16,7 @@ def softmax_shares(data, x, a, s):
     return (-off.square().sum(2) / (2 * s**2)).softmax(1)
 
 
-def _pile(d: Dice) -> dict:
+def _dataset(d: Dice) -> dict:
     level, b = d.between(0.3, 0.7), 1 if d.small else d.shape[0] + 1
     a, s = level.sqrt(), (1 - level).sqrt()
     if d.small:  # to be read
@@ -40,14 +40,14 @@ def _near(data: Tensor, x: Tensor, s: Tensor) -> Tensor:
     return -(x[:, None] - data).flatten(2).square().sum(2) / (2 * s**2)
 
 
-add(Exercise("16.a", "the shares of a pile", softmax_shares, _pile,
-    hints=("If picture i became x, the noise was x − a x_i, in units of s. How high is a bell there?",
+add(Exercise("16.a", "the shares of a dataset", softmax_shares, _dataset,
+    hints=("If picture i became x, the noise was x − a x_i, in units of s. How high is a Gaussian there?",
            "exp(−|x − a x_i|²/2s²), divided by its sum over i. The square is a sum over all pixels of a picture."),
     edges=(("Where no signal is left, all pictures have the same share.",
             lambda k: k | {"a": 0 * k["a"], "s": 0 * k["s"] + 1}),)),
     ("The distance is from x to a x_i: the noise is what is left when the *dimmed* picture is taken away.",
      lambda data, x, a, s: _near(data, x, s).softmax(1), lambda data, x, a, s: _near(data, x / a, s).softmax(1)),
-    ("A bell's exponent is half of the square over the variance: divide by 2 s².",
+    ("A Gaussian's exponent is half of the square over the variance: divide by 2 s².",
      _share(lambda q, a, s, d: -q / s**2), _share(lambda q, a, s, d: -q / (2 * s)), _share(lambda q, a, s, d: -q / s),
      _share(lambda q, a, s, d: -q / 2)),
     ("That is the distance itself. The exponent holds its square.", _share(lambda q, a, s, d: -q.sqrt() / (2 * s**2)),
@@ -92,7 +92,7 @@ def _after(error: Tensor, log_snr: Tensor, n: int) -> int:
     return int((_area(error, log_snr) / 2 < math.log(n)).sum())
 
 
-add(Exercise("16.b", "where a pile begins to copy", collapse, _curve,
+add(Exercise("16.b", "where a dataset begins to copy", collapse, _curve,
     hints=("How many nats does it take to name one picture among n? And how many has the noisy one said up to λ?",
            "Half of the area up to each level, by trapezoids; then the straight line between the two levels where it "
            "passes log n.")),

@@ -136,21 +136,21 @@ add(Exercise("6.b", "the loss of the noise, by v", noise_loss, lambda d: {"netwo
 )  # fmt: skip
 
 
-def score_of_pile(x_t, data, alpha_bar):
+def score_of_dataset(x_t, data, alpha_bar):
     away = (x_t[:, None] - alpha_bar**0.5 * data).square().sum(-1)
     share = torch.softmax(-away / (2 * (1 - alpha_bar)), 1)
     return (alpha_bar**0.5 * share @ data - x_t) / (1 - alpha_bar)
 
 
-def _pile(d: Dice) -> dict:
-    "Noisy pictures and a pile, each of a few pixels."
+def _dataset(d: Dice) -> dict:
+    "Noisy pictures and a dataset, each of a few pixels."
     b, n, pixels = (1, 2, 2) if d.small else (d.whole(2, 4), d.whole(3, 5), d.whole(2, 3))
     x_t, data = d.normal(b, pixels), d.normal(n, pixels)
     return {"x_t": x_t, "data": data, "alpha_bar": d.between(0.2, 0.45)}
 
 
 def _away(x, data, a):
-    "The squared distance of each noisy picture from each of the pile, shrunk, (b, n)."
+    "The squared distance of each noisy picture from each of the dataset, shrunk, (b, n)."
     return (x[:, None] - a**0.5 * data).square().sum(-1)
 
 
@@ -193,33 +193,33 @@ def _across(x, data, a):
     return (a**0.5 * share @ data - x) / (1 - a)
 
 
-add(Exercise("7.a", "the score of a pile", score_of_pile, _pile,
-    hints=("How likely is each picture of the pile, given what you see? Then what is the best guess of the clean "
+add(Exercise("7.a", "the score of a dataset", score_of_dataset, _dataset,
+    hints=("How likely is each picture of the dataset, given what you see? Then what is the best guess of the clean "
            "picture, and what does (7.11) make of a guess?",
-           "The shares are a softmax of −‖x_t − √ᾱ·data‖² / (2 (1−ᾱ)) over the pile; the guess is their average of the "
+           "The shares are a softmax of −‖x_t − √ᾱ·data‖² / (2 (1−ᾱ)) over the dataset; the guess is their average of the "
            "data; the score is (√ᾱ·guess − x_t) / (1−ᾱ), (7.11)."),
-    edges=(("At ᾱ = 0 the law is N(0, I) whatever the pile: the score is −x_t, and yours was not.", lambda a: a |
+    edges=(("At ᾱ = 0 the law is N(0, I) whatever the dataset: the score is −x_t, and yours was not.", lambda a: a |
            {"alpha_bar": number(a, 0.0)}),
-           ("In a pile of one picture there is nothing to weigh: the score is (√ᾱ·data − x_t) / (1−ᾱ), and yours was "
+           ("In a dataset of one picture there is nothing to weigh: the score is (√ᾱ·data − x_t) / (1−ᾱ), and yours was "
            "not.", lambda a: a | {"data": a["data"][:1]}))),
-    ("You took the plain mean of the pile. After x_t was seen, pictures near it are likelier: weigh each by its bell "
+    ("You took the plain mean of the dataset. After x_t was seen, pictures near it are likelier: weigh each by its Gaussian "
      "at x_t.", lambda x, data, a: (a ** 0.5 * data.mean(0) - x) / (1 - a),
      lambda x, data, a: ((a ** 0.5 * data - x[:, None]) / (1 - a)).mean(1)),
     ("You took the nearest picture alone. It is the likeliest, and the others count too, each by its share.",
      lambda x, data, a: (a ** 0.5 * data[_away(x, data, a).argmin(1)] - x) / (1 - a),
      lambda x, data, a: (a ** 0.5 * data[torch.cdist(x, data).argmin(1)] - x) / (1 - a)),
-    ("The shares are off: a bell of variance 1 − ᾱ falls as exp(−distance² / (2 (1−ᾱ))).",
+    ("The shares are off: a Gaussian of variance 1 − ᾱ falls as exp(−distance² / (2 (1−ᾱ))).",
      _shares(lambda away, a: -away / (1 - a)), _shares(lambda away, a: -away / 2),
      _shares(lambda away, a: -away / (2 * (1 - a) ** 0.5)), _shares(lambda away, a: -away.sqrt() / (2 * (1 - a))),
      _shares(lambda away, a: -away)),
-    ("Your shares grow with the distance: the exponent of a bell is negative.",
+    ("Your shares grow with the distance: the exponent of a Gaussian is negative.",
      _shares(lambda away, a: away / (2 * (1 - a)))),
-    ("You measured from the pictures as they lie in the pile. Noising shrank them: the bells stand at √ᾱ·data.",
+    ("You measured from the pictures as they lie in the dataset. Noising shrank them: the Gaussians stand at √ᾱ·data.",
      _unshrunk),
     ("You weighed each pixel for itself. A picture has one share, that of all its pixels together: add up their "
      "squared distances first.", _pixel_by_pixel),
-    ("The shares of one noisy picture must add up to 1: divide the heights of the bells by their sum.", _not_shared),
-    ("Your shares add up to 1 over the noisy pictures. They must do so over the pile, for each noisy picture.",
+    ("The shares of one noisy picture must add up to 1: divide the heights of the Gaussians by their sum.", _not_shared),
+    ("Your shares add up to 1 over the noisy pictures. They must do so over the dataset, for each noisy picture.",
      _across),
     ("That is the best guess of the clean picture, E[x_0 | x_t]. One step is left, (7.11): from the guess to the "
      "score.", _made(lambda x, guess, a: guess), _made(lambda x, guess, a: a**0.5 * guess)),
@@ -253,7 +253,7 @@ add(Exercise("7.b", "a kick that balances", balanced_kick, lambda d: {"h": d.bet
      lambda h, var: var - (1 - h / var) * var, lambda h, var: h / var),
     ("Your walkers have the variance 1 on the right side of the balance. They are to rest at σ².",
      lambda h, var: 1 - (1 - h / var) ** 2, lambda h, var: 2 * h / var - h ** 2 / var ** 2),
-    ("The score of N(0, σ²) is −x/σ²: it pulls the harder the narrower the bell. Yours pulls with −x.",
+    ("The score of N(0, σ²) is −x/σ²: it pulls the harder the narrower the Gaussian. Yours pulls with −x.",
      lambda h, var: var - (1 - h) ** 2 * var, lambda h, var: (2 * h - h ** 2) * var, lambda h, var: 2 * h - h ** 2),
     ("You divided by σ where its square belongs: the score of N(0, σ²) is −x/σ².",
      lambda h, var: var - (1 - h / var ** 0.5) ** 2 * var),

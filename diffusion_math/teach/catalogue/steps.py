@@ -1,4 +1,4 @@
-"The exercises of chapters 1 to 3: densities, bells, and one step forward or many."
+"The exercises of chapters 1 to 3: densities, Gaussians, and one step forward or many."
 
 from collections.abc import Callable
 
@@ -86,8 +86,8 @@ add(Exercise("1.b", "a draw from a mixture", draw_mixture, _stick,
     hints=("The pieces of the stick end at the running sums of share. How many of these ends lie left of u? That is "
            "the number of the piece.",
            "pick = (u[:, None] > share.cumsum(0)).sum(1); then mean[pick], plus std[pick] times eps.")),
-    ("You averaged the components' draws. That puts draws between the bells, where the density is low. Each draw comes "
-     "from one bell only: the one that u picks.", lambda w, m, s, u, e: (w * (m + s * e[:, None])).sum(1),
+    ("You averaged the components' draws. That puts draws between the Gaussians, where the density is low. Each draw comes "
+     "from one Gaussian only: the one that u picks.", lambda w, m, s, u, e: (w * (m + s * e[:, None])).sum(1),
      lambda w, m, s, u, e: (m + s * e[:, None]).mean(1),
      lambda w, m, s, u, e: (w * m).sum() + (w * s ** 2).sum().sqrt() * e),
     ("All your draws come from the component with the largest share. The others must come up too, by their shares: "
@@ -97,7 +97,7 @@ add(Exercise("1.b", "a draw from a mixture", draw_mixture, _stick,
     ("You compared u with each share by itself. The second piece begins where the first one ends, so add the shares "
      "up: share.cumsum(0).",
      lambda w, m, s, u, e: m[(u[:, None] > w).sum(1).clamp(max=2)] + s[(u[:, None] > w).sum(1).clamp(max=2)] * e),
-    ("Your pieces lie in reverse order: a small u must pick the first bell.",
+    ("Your pieces lie in reverse order: a small u must pick the first Gaussian.",
      lambda w, m, s, u, e: m[2 - _piece(w, u)] + s[2 - _piece(w, u)] * e,
      lambda w, m, s, u, e: m[_piece(w, 1 - u)] + s[_piece(w, 1 - u)] * e),
     ("You multiplied a draw by its share. The share says how often a component is picked, and the pick has seen to "
@@ -107,9 +107,9 @@ add(Exercise("1.b", "a draw from a mixture", draw_mixture, _stick,
      lambda w, m, s, u, e: m[_piece(w, u)] + s[_piece(w, u)].sqrt() * e),
     ("Your draws all have the same width. Each component has its own: std[pick].",
      lambda w, m, s, u, e: m[_piece(w, u)] + s.mean() * e, lambda w, m, s, u, e: m[_piece(w, u)] + e),
-    ("u has picked the bell, and you used it again as the noise. The noise is eps.",
+    ("u has picked the Gaussian, and you used it again as the noise. The noise is eps.",
      lambda w, m, s, u, e: m[_piece(w, u)] + s[_piece(w, u)] * u),
-    ("Your draws all sit exactly on the middle of a bell: eps is missing.", lambda w, m, s, u, e: m[_piece(w, u)]),
+    ("Your draws all sit exactly on the middle of a Gaussian: eps is missing.", lambda w, m, s, u, e: m[_piece(w, u)]),
     ("You scaled the mean as well. First scale eps, then add the mean.",
      lambda w, m, s, u, e: s[_piece(w, u)] * (m[_piece(w, u)] + e)),
     ("Your draws have no middle: add mean[pick].", lambda w, m, s, u, e: s[_piece(w, u)] * e),

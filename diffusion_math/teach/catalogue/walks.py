@@ -1,4 +1,4 @@
-"The exercises of chapters 9 to 12: the walk without dice and the walk with them, and what a likelihood needs."
+"The exercises of chapters 9 to 12: the walk without noise and the walk with it, and what a likelihood needs."
 
 import math
 from collections.abc import Callable
@@ -27,7 +27,7 @@ add(Exercise("9.a", "the velocity, from the noise", velocity_from_noise, lambda 
            "s²/2 · (x − ε/s), with s² = 1 − ᾱ; the s cancels once, so nothing is divided."),
     edges=(("Where there is hardly any noise left (ᾱ near 1), the velocity goes to 0, and yours does not.", lambda a: a
            | {"alpha_bar": number(a, 1 - 0.001)}),)),
-    ("Your walk goes uphill with the whole score. Without dice it takes half of it, like the pull away from 0.",
+    ("Your walk goes uphill with the whole score. Without noise it takes half of it, like the pull away from 0.",
      _by_noise(lambda x, eps, a, s: s**2 / 2 * x - s * eps)),
     ("Twice too fast: both parts of (9.6) go at half strength.", _by_noise(lambda x, eps, a, s: s**2 * x - s * eps)),
     ("Your walk goes along the noise. The score is −ε/s: away from the noise.",
@@ -59,7 +59,7 @@ def _by_spread(f):
     )
 
 
-add(Exercise("9.b", "the flow of a bell", bell_flow, lambda d: {"x": d.normal(*d.shape), "var": d.between(1.6, 4.0),
+add(Exercise("9.b", "the flow of a Gaussian", bell_flow, lambda d: {"x": d.normal(*d.shape), "var": d.between(1.6, 4.0),
     "alpha_bar": d.between(0.15, 0.45), "alpha_bar_to": d.between(0.6, 0.9)},
     hints=("What is the standard deviation of x_λ if the data is N(0, var)? Which walkers keep their rank?",
            "x · √(ᾱ' var + 1 − ᾱ') / √(ᾱ var + 1 − ᾱ)."),
@@ -102,12 +102,12 @@ def _by_dice(f):
     )
 
 
-add(Exercise("10.a", "a step with dice", noisy_step, lambda d: {"x": d.normal(*d.shape), "x0": d.normal(*d.shape),
+add(Exercise("10.a", "a step with noise", noisy_step, lambda d: {"x": d.normal(*d.shape), "x0": d.normal(*d.shape),
     "alpha_bar": d.between(0.15, 0.35), "alpha_bar_to": d.between(0.55, 0.85), "kept": d.between(0.3, 0.6), "xi":
     d.normal(*d.shape)},
     hints=("Which noise goes with the guess? And which share of fresh noise leaves the variance at 1?",
            "a'·x0 + s'·(ρ·ε + √(1 − ρ²)·ξ), with ε = (x − a·x0)/s."),
-    edges=(("Where everything is kept (ρ = 1), no dice are thrown, and yours are.", lambda a: a | {"kept": number(a,
+    edges=(("Where everything is kept (ρ = 1), no noise is added, and yours is.", lambda a: a | {"kept": number(a,
            1.0)}),
            ("Where nothing is kept (ρ = 0), x counts no more beside the guess, and in yours it does.", lambda a: a |
            {"kept": number(a, 0.0)}))),
@@ -115,9 +115,9 @@ add(Exercise("10.a", "a step with dice", noisy_step, lambda d: {"x": d.normal(*d
      _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s + (1 - k) * xi)),
      _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s + (1 - k) ** 0.5 * xi)),
      _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s + (1 - k ** 2) * xi))),
-    ("You keep √ρ. The share ρ itself is kept, and √(1 − ρ²) comes from the dice.",
+    ("You keep √ρ. The share ρ itself is kept, and √(1 − ρ²) comes from fresh noise.",
      _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k ** 0.5 * (x - a * x0) / s + (1 - k) ** 0.5 * xi))),
-    ("There are no dice in your step. Without fresh noise the spread falls short.",
+    ("There is no noise in your step. Without fresh noise the spread falls short.",
      _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * k * (x - a * x0) / s),
      _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (x - a * x0) / s)),
     ("All of your noise is fresh. The share ρ of the guessed noise is kept.",
@@ -146,16 +146,16 @@ def dial_for(left, var, alpha_bar, alpha_bar_to):
 
 
 def _by_levels(f):
-    "A wrong dial, f(left, var, σ² before, σ² after)."
+    "A wrong η, f(left, var, σ² before, σ² after)."
     return lambda left, var, a2, b2: f(left, var, (1 - a2) / a2, (1 - b2) / b2)
 
 
-add(Exercise("10.b", "how high a dial", dial_for, lambda d: {"left": d.between(0.05, 0.4), "var": d.between(0.3, 0.8),
+add(Exercise("10.b", "how high an η", dial_for, lambda d: {"left": d.between(0.05, 0.4), "var": d.between(0.3, 0.8),
     "alpha_bar": d.between(0.03, 0.08), "alpha_bar_to": d.between(0.6, 0.9)},
     hints=("The last factor of (10.15) must be `left`. What undoes a power? And what is σ² in terms of ᾱ?",
            "log(left) / log((v + σ'²)/(v + σ²)), with σ² = (1 − ᾱ)/ᾱ."),
-    edges=(("Where all of the excess may stay, no dice are needed: η = 0.", lambda a: a | {"left": number(a, 1.0)}),)),
-    ("Your dial is negative: the ratio in (10.15) is what is smaller over what is larger, so both logarithms are below "
+    edges=(("Where all of the excess may stay, no noise is needed: η = 0.", lambda a: a | {"left": number(a, 1.0)}),)),
+    ("Your η is negative: the ratio in (10.15) is what is smaller over what is larger, so both logarithms are below "
      "0.", _by_levels(lambda left, var, s2, r2: left.log() / ((var + s2) / (var + r2)).log())),
     ("A power is undone by a logarithm, not by a division.",
      _by_levels(lambda left, var, s2, r2: left / ((var + r2) / (var + s2))),
@@ -169,11 +169,11 @@ add(Exercise("10.b", "how high a dial", dial_for, lambda d: {"left": d.between(0
      lambda left, var, a2, b2: left.log() / ((var + b2 / (1 - b2)) / (var + a2 / (1 - a2))).log(),
      _by_levels(lambda left, var, s2, r2: left.log() / ((var + r2**0.5) / (var + s2**0.5)).log()),
      _by_levels(lambda left, var, s2, r2: left.log() / ((var + r2**2) / (var + s2**2)).log())),
-    ("That is the dial for the mean, which is forgotten half as fast as the variance.",
+    ("That is the η for the mean, which is forgotten half as fast as the variance.",
      _by_levels(lambda left, var, s2, r2: 2 * left.log() / ((var + r2) / (var + s2)).log())),
     ("The share `left` is what remains, not what is lost.",
      _by_levels(lambda left, var, s2, r2: (1 - left).log() / ((var + r2) / (var + s2)).log())),
-    ("That is the excess which a dial leaves, (10.15). The dial is asked for that leaves this share.",
+    ("That is the excess which an η leaves, (10.15). The η is asked for that leaves this share.",
      _by_levels(lambda left, var, s2, r2: ((var + r2) / (var + s2)) ** left),
      _by_levels(lambda left, var, s2, r2: left * (var + r2) / (var + s2))),
 )  # fmt: skip
@@ -222,7 +222,7 @@ add(Exercise("11.a", "the density after a stretch", log_prob_of_stretch, _stretc
      _stretched(_back, lambda M: -_log_det(M))),
     ("That is how dense x was, before the stretch. The stretch itself is missing: log |det M|, (11.2).",
      _stretched(_back, lambda M: 0.0)),
-    ("You looked y up in the unit bell. y is M x + b: first go back to x.", _stretched(lambda y, M, b: y, _log_det),
+    ("You looked y up in the unit Gaussian. y is M x + b: first go back to x.", _stretched(lambda y, M, b: y, _log_det),
      _stretched(lambda y, M, b: y, lambda M: 0.0), _stretched(lambda y, M, b: y - b, _log_det)),
     ("You went forward once more: M is to be undone, not done again.",
      _stretched(lambda y, M, b: y @ M.T + b, _log_det), _stretched(lambda y, M, b: (y - b) @ M.T, _log_det)),
@@ -238,7 +238,7 @@ add(Exercise("11.a", "the density after a stretch", log_prob_of_stretch, _stretc
      _stretched(_back, lambda M: torch.linalg.det(M).abs()), _stretched(_back, lambda M: torch.linalg.det(M))),
     ("Some of these M mirror space, so det M is below 0 and has no log. It is the log of its size that counts, |det M|.",
      _stretched(_back, lambda M: torch.linalg.det(M).log())),
-    ("The constant of the unit bell is missing, or it is that of one dimension: d/2 log 2π.",
+    ("The constant of the unit Gaussian is missing, or it is that of one dimension: d/2 log 2π.",
      lambda y, M, b: -0.5 * _back(y, M, b).square().sum(1) - _log_det(M),
      lambda y, M, b: -0.5 * _back(y, M, b).square().sum(1) - 0.5 * math.log(2 * math.pi) - _log_det(M)),
 )  # fmt: skip
@@ -298,7 +298,7 @@ def entropy_from_error(error, log_snr, d):
 
 
 def _error_table(d: Dice) -> dict:
-    "An error curve that meets the unit bell's at both ends, and how many numbers a datum has."
+    "An error curve that meets the unit Gaussian's at both ends, and how many numbers a datum has."
     numbers, m = d.whole(2, 4), 4 if d.small else d.whole(5, 8)
     log_snr = torch.linspace(-1.5, 2.0, m, dtype=d.dtype).round(decimals=2 if d.small else 6)
     log_snr = log_snr[0] + torch.arange(m, dtype=d.dtype) * (0.5 if d.small else 0.75)
@@ -332,14 +332,14 @@ add(Exercise("12.a", "an entropy from an error curve", entropy_from_error, _erro
     edges=(("The curve of N(0, I) itself must give the entropy of N(0, I).", _unit_bell),)),
     ("You took all of the area. The bound is half a squared error (12.4), and so is the entropy.",
      lambda e, s, d: _unit(d) - _sum(_below(e, s, d), s)),
-    ("You added the area. Where the error lies below the unit bell's, more of the noise is seen, so the data has less "
+    ("You added the area. Where the error lies below the unit Gaussian's, more of the noise is seen, so the data has less "
      "entropy than N(0, I).", lambda e, s, d: _unit(d) + _sum(_below(e, s, d), s) / 2),
     ("That is half the area under the error alone, which grows without end as log_snr goes to the right. For a density "
-     "it must be compared with the unit bell's curve, d σ(λ).", lambda e, s, d: _sum(e, s) / 2,
+     "it must be compared with the unit Gaussian's curve, d σ(λ).", lambda e, s, d: _sum(e, s) / 2,
      lambda e, s, d: _unit(d) - _sum(e, s) / 2, lambda e, s, d: _unit(d) + _sum(e, s) / 2),
-    ("You have the area, and the unit bell's own entropy d/2 log(2πe) is missing.",
+    ("You have the area, and the unit Gaussian's own entropy d/2 log(2πe) is missing.",
      lambda e, s, d: -_sum(_below(e, s, d), s) / 2, lambda e, s, d: _sum(_below(e, s, d), s) / 2),
-    ("The unit bell of d numbers errs by d σ(λ), and its entropy is d/2 log(2πe). One of the two d is missing.",
+    ("The unit Gaussian of d numbers errs by d σ(λ), and its entropy is d/2 log(2πe). One of the two d is missing.",
      lambda e, s, d: _unit(d) - _sum(_below(e, s, 1), s) / 2, lambda e, s, d: _unit(1) - _sum(_below(e, s, d), s) / 2,
      lambda e, s, d: _unit(1) - _sum(_below(e, s, 1), s) / 2),
     ("The sum must run over log SNR. You have integrated over the SNR itself, or forgot how wide a strip is.",
