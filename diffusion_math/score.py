@@ -176,9 +176,9 @@ def annealed_langevin(
     At each of log_snrs, which must not fall, n steps of langevin with h = step * (1 - alpha_bar): no hill of q(x_t) is
     narrower than its noise, so one step below 2 suits every level; at the narrowest the variance comes out too
     large by a factor of at most 1 / (1 - step / 2). x starts it: torch.randn where the first level is all noise.
-    score(x_t, log_snr) gets log_snr as (b,) in float64. The end is a draw of q(x_t) at the last level: give its score
-    to tweedie for the clean x. trajectory=True returns x and where each level ended, (k + 1, b, *event). ValueError:
-    levels that fall, or leave no noise.
+    score(x_t, log_snr) gets log_snr as (b,) in float64. The end is nearly a draw of q(x_t) at the last level: give its
+    score to tweedie for the clean x. trajectory=True returns x and where each level ended, (k + 1, b, *event).
+    ValueError: levels that fall, or leave no noise.
     """
     path, h = [x], step * torch.sigmoid(-log_snrs)  # (7.23)
     lost = "log_snrs must leave some noise, or step * (1 - alpha_bar) is 0; got"
