@@ -114,7 +114,7 @@ def cosine_schedule(
 ) -> Schedule:
     """[Nichol & Dhariwal 2021] eq. 17: alpha_bar follows cos^2 of (t/T + offset)/(1 + offset) * pi/2.
 
-    No beta is above beta_max: without that clip alpha_bar would end at 0, and x0 cannot be told from eps there.
+    No beta is above beta_max: without that clip alpha_bar would end at 0, and x0 does not follow from eps there.
     """
     place, unit = even_steps(T), math.pi / 2 / (1 + offset)
     angle, left = (place + offset) * unit, place.flip(0) * unit  # left: pi/2 - angle, unsubtracted
