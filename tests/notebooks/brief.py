@@ -238,9 +238,9 @@ BRIEF = {
         "trained(0, rounds=8000)": "trained(0, rounds=50)",
     },
     "19b_coins.ipynb": {
-        "budgets = (1000, 4000, 12000)": "budgets = (10, 20, 30)",
+        "budgets = (4000, 8000)": "budgets = (10, 20)",
         "def excess(net, n=40_000)": "def excess(net, n=2_000)",
-        "def backwards(denoiser, n=4000,": "def backwards(denoiser, n=20,",
+        "def backwards(denoiser, n=2000,": "def backwards(denoiser, n=20,",
         "count, rng = 4000,": "count, rng = 500,",
     },
     "15b_more_slips.ipynb": {
@@ -301,7 +301,7 @@ TRAINED = {
         'assert of["evenly spaced"] < 0.55 * of["random, low"]',
     ],
     "19b_coins.ipynb": [
-        "assert all(spared < min(0.005, paid / 4) for spared, paid in in_likelihood.values())"
+        "assert all(spared < 0.005 and own < 0.7 * paid for paid, own, spared in in_likelihood.values())"
     ],
 }
 
