@@ -193,7 +193,7 @@ def test_the_histogram_melts_into_the_bell(show, explorer):
     page.get_by_label(TIME).press("End")
     assert page.locator(".dm-plot").last.evaluate("c => c.toDataURL()") != before
     text = page.locator(ROOT).inner_text()
-    assert "density of the 784 pixel values" in text and "bell N(0, 1)" in text
+    assert "density of the 784 pixel values" in text and "Gaussian N(0, 1)" in text
 
 
 @pytest.mark.parametrize("size", [(8, 8), (32, 32), (20, 12), (300, 300)])
