@@ -100,8 +100,8 @@ class ExactReverse(ReverseProcess):
 
         mean = a E[x_0 | x_t] + b x_t,   var = v + a^2 Var[x_0 | x_t],   coordinate by coordinate
 
-    Of all Gaussians with independent coordinates it has the smallest KL(q(x_{t-1} | x_t) || p(x_{t-1} | x_t)). Costs a
-    denoise and a denoise_cov of distribution a step. Raises what q.posterior and distribution.denoise raise.
+    Of all Gaussians with independent coordinates it has the smallest KL(q(x_{t-1} | x_t) || p(x_{t-1} | x_t)). Costs one
+    denoise_moments of distribution a step. Raises what q.posterior and distribution.denoise raise.
     """
 
     @guarded
