@@ -138,10 +138,10 @@ def langevin(
 
         x  <-  x + h score(x) + sqrt(2 h temperature) xi,     h = step
 
-    Small steps end in draws of the density whose score it is, wherever they start, if it has no distant hills. On a
-    Gaussian of variance v the walk settles at v / (1 - h / (2 v)), and runs away where h >= 2 v. Papers that write
-    h/2 and sqrt(h) mean half this step. temperature=0 is plain ascent. score(x) -> like x. trajectory=True returns
-    all of it, (n + 1, b, *event). No gradients are kept. ValueError: a step that is not above 0, n below 0.
+    Many small steps end nearly in draws of the density whose score it is, wherever they start, if it has no distant
+    hills. On a Gaussian of variance v the walk settles at v / (1 - h / (2 v)), and runs away where h >= 2 v. Papers
+    that write h/2 and sqrt(h) mean half this step. temperature=0 is plain ascent. score(x) -> like x. trajectory=True
+    returns all of it, (n + 1, b, *event). No gradients are kept. ValueError: a step that is not above 0, n below 0.
     """
     path, noise = [x], math.sqrt(2 * step * temperature)
     for _ in range(n):
@@ -174,7 +174,7 @@ def annealed_langevin(
     """Langevin dynamics on q(x_t) at one noise level after another, from much noise to little [Song & Ermon 2019].
 
     At each of log_snrs, which must not fall, n steps of langevin with h = step * (1 - alpha_bar): no hill of q(x_t) is
-    narrower than its noise, so one step below 2 suits every level; at the narrowest the variance comes out too
+    narrower than its noise, so one step well below 2 suits every level; at the narrowest the variance comes out too
     large by a factor of at most 1 / (1 - step / 2). x starts it: torch.randn where the first level is all noise.
     score(x_t, log_snr) gets log_snr as (b,) in float64. The end is nearly a draw of q(x_t) at the last level: give its
     score to tweedie for the clean x. trajectory=True returns x and where each level ended, (k + 1, b, *event).

@@ -88,7 +88,6 @@ BRIEF = {
         "cooling = torch.linspace(-7, 6, 40,": "cooling = torch.linspace(-7, 6, 30,",
         "level, new = 0.0, images[:100]": "level, new = 0.0, images[:50]",
         "s * torch.randn(100, 1, 28, 28,": "s * torch.randn(50, 1, 28, 28,",
-        "draws = gaussians.sample(200, dice)": "draws = gaussians.sample(60, dice)",
     },
     "08_recap.ipynb": {
         '"ddpm_mnist").respace(100)': '"ddpm_mnist").respace(20)',
