@@ -63,7 +63,7 @@ add(Exercise("9.b", "the flow of a Gaussian", bell_flow, lambda d: {"x": d.norma
     "alpha_bar": d.between(0.15, 0.45), "alpha_bar_to": d.between(0.6, 0.9)},
     hints=("What is the standard deviation of x_λ if the data is N(0, var)? Which walkers keep their rank?",
            "x · √(ᾱ' var + 1 − ᾱ') / √(ᾱ var + 1 − ᾱ)."),
-    edges=(("Where the share stays as it is, so does the walker, and yours does not.", lambda a: a | {"alpha_bar_to":
+    edges=(("Where a² stays as it is, so does the walker, and yours does not.", lambda a: a | {"alpha_bar_to":
            a["alpha_bar"]}),
            ("If the data is N(0, 1) nothing moves, and yours does.", lambda a: a | {"var": number(a, 1.0)}))),
     ("You stretched by the ratio of the variances. A walker keeps its number of standard deviations: take the root.",
@@ -83,7 +83,7 @@ add(Exercise("9.b", "the flow of a Gaussian", bell_flow, lambda d: {"x": d.norma
      lambda x, var, a2, b2: x * ((b2 * var ** 0.5 + 1 - b2) / (a2 * var ** 0.5 + 1 - a2)) ** 0.5),
     ("Standard deviations do not add up, variances do: a² var + s², and the root at the end.",
      lambda x, var, a2, b2: x * ((b2 * var) ** 0.5 + (1 - b2) ** 0.5) / ((a2 * var) ** 0.5 + (1 - a2) ** 0.5)),
-    ("alpha_bar is a², the signal's share of the variance: no root of it and no square.",
+    ("alpha_bar is a² itself: no root of it and no square.",
      lambda x, var, a2, b2: x * ((b2 ** 0.5 * var + (1 - b2) ** 0.5) / (a2 ** 0.5 * var + (1 - a2) ** 0.5)) ** 0.5,
      lambda x, var, a2, b2: x * ((b2 ** 2 * var + 1 - b2 ** 2) / (a2 ** 2 * var + 1 - a2 ** 2)) ** 0.5),
 )  # fmt: skip
