@@ -16,7 +16,7 @@ _FROM, _TO, _STEPS = -8.0, 8.0, 160
 
 
 class ThreadsExplorer(BellsExplorable):
-    """Threads from noise to data, without dice and with them, over one number: drag where a thread starts.
+    """Threads from noise to data, without noise and with it, over one number: drag where a thread starts.
 
         ThreadsExplorer()                                   # two Gaussians
         ThreadsExplorer(mixture, start=-0.5, spread=0.9, dial=1.0)
@@ -30,7 +30,7 @@ class ThreadsExplorer(BellsExplorable):
     _esm = front_end("threads")
     _narrow = 0.02  # what the walk's steps can follow
     _words = (
-        "threads from noise to data over one number, without dice and with them, a start to drag, and sliders "
+        "threads from noise to data over one number, without noise and with it, a start to drag, and sliders "
         "for the spread of the starts and for the dice"
     )
 
