@@ -82,7 +82,9 @@ class Measurement:
 
     def of_rows(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n m"]:
         "A times each row."
-        return x @ self.A.to(x).mT if self.seen is None else x[:, self.seen.to(x.device)]
+        if self.seen is None:
+            return x @ self.A.to(x).mT
+        return x.index_select(1, self.seen.to(x.device))
 
     def sample(self, x0: Batch, generator: Random = None) -> Float[Tensor, "n m"]:
         "y ~ p(y | x0), one for each x0."
@@ -153,11 +155,11 @@ Assumed = Annotated[str, partial(checks.one_of, names=ASSUMED)]
 
 
 class Pull(NamedTuple):
-    "What a denoiser says of x_t, what it says once y pulls at it, and log p(y | x_t) as it is assumed to be."
+    "What a denoiser says of x_t, what it says once y pulls at it, and log p(y | x_t) as it is assumed to be, if asked."
 
     guess: Tensor
     steered: Tensor
-    log_prob: Each
+    log_prob: Each | None
 
 
 def axes(measurement: Measurement, like: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -189,7 +191,7 @@ def conjugate_gradients(
 
 def pull(
     denoiser: Callable, measurement: Measurement, y: Tensor, x_t: Batch, log_snr: Level,
-    assume: str, passes: int,
+    assume: str, passes: int, weigh: bool = False,
 ) -> Pull:  # fmt: skip
     "The guess with y, where p(y | x_t) is N(y; A D, std^2 I + A V A') and V what is assumed."
     a, s = scales(log_snr, x_t)
@@ -201,9 +203,9 @@ def pull(
         off = (y.to(seen) - seen).detach()
         back = partial(torch.autograd.grad, seen, x, retain_graph=True)  # v -> J' A' v
         g, Q = axes(measurement, off)
-        var = measurement.std**2 + (s.view(-1, 1) ** 2 * g if assume == "unit" else 0 * off)
-        along = off if Q is None else off @ Q
-        log_prob = log_normal(along, torch.zeros_like(along), var.to(along)).sum(1)
+        var = measurement.std**2 + (s.view(-1, 1) ** 2 if assume == "unit" else 0) * g
+        along, var = off if Q is None else off @ Q, var.to(off)
+        log_prob = log_normal(along, torch.zeros_like(off), var).sum(1) if weigh else None
         if assume == "moments":
             v = conjugate_gradients(
                 lambda v: measurement.std**2 * v + measurement(s**2 / a * back(v)[0]),
@@ -211,7 +213,7 @@ def pull(
                 min(passes, measurement.m),
             )
         else:
-            v = along / var.to(along) if Q is None else along / var.to(along) @ Q.mT
+            v = along / var if Q is None else along / var @ Q.mT
         pulled = guess.detach() + s**2 / a * back(v)[0]
     return Pull(guess.detach().to(x_t), pulled.to(x_t), log_prob)
 
@@ -349,7 +351,7 @@ def particles(
     if answers("y", y, measurement.m).ndim != 1:
         raise ValueError(f"y must be one measurement, ({measurement.m},), got {tuple(y.shape)}")
     x, grid, total, ess = wide(x), even_grid.body(start, end, steps).tolist(), 0.0, []
-    look = partial(pull, denoiser, measurement, y, passes=1)
+    look = partial(pull, denoiser, measurement, y, passes=1, weigh=True)
     now = look(x, torch.as_tensor(grid[0]), assume=assume)
     log_w = now.log_prob.double()
     for here, there in pairwise(grid):
