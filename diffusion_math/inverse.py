@@ -279,7 +279,7 @@ def replaced(
     again: Steps = 1,
     generator: Random = None,
 ) -> Numbers:
-    """x walked with dice from log SNR start to end, with y, noised, pasted where it is seen at every level: RePaint.
+    """x walked with noise from log SNR start to end, with y, noised, pasted where it is seen at every level: RePaint.
 
     At each level a step of walk, then the pasting; again - 1 times noise leads back to the level before, and the step is
     taken anew [Lugmayr et al. 2022, Algorithm 1]. again = 1 is the pasting of [Song et al. 2021]. At the end

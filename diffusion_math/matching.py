@@ -78,7 +78,7 @@ def time_to_log_snr(
 class FlowMatching(nn.Module):
     """A network trained by flow matching, as a denoiser: flow, walk, log_prob_by_flow and the like take it as it is.
     After other pairs than independent ones (pair_noise, reflow) only flow, line_walk and log_prob_by_flow do, which
-    follow its velocity: denoise, still E[x0 | x_t] of these pairs, then gives no score, so walk with a dial above 0 is wrong.
+    follow its velocity: denoise, still E[x0 | x_t] of these pairs, then gives no score, so walk with a dial (η) above 0 is wrong.
 
         m = FlowMatching(network)                      # network(x_t, t, **cond) says eps - x0, like x_t; t is (b,)
         flow(m, x, -10, 8),   line_walk(m, noise, [1.0, 0.5, 0.0])

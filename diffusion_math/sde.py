@@ -17,12 +17,12 @@ from .solvers import End, Solver, Start, even_grid, solve
 
 __all__ = ["diffusion", "drift", "walk"]
 
-Dial = Annotated[float, partial(checks.within, most=1e6, low=0)]  # 0: no dice
+Dial = Annotated[float, partial(checks.within, most=1e6, low=0)]  # 0: no noise
 
 # %% ../nbs/10_noisy_walk.ipynb #33740b57
 @guarded
 def drift(denoiser: Denoiser, x: Batch, log_snr: Level, dial: Dial = 1.0) -> Batch:
-    """What happens to x for certain as lambda = log_snr grows by one, on the walk with dice:
+    """What happens to x for certain as lambda = log_snr grows by one, on the walk with noise:
 
         dx = drift dlambda + diffusion dW,   drift = a/2 (D - a x) + dial/2 (a D - x),   diffusion = s sqrt(dial)
 
@@ -51,7 +51,7 @@ def walk(
     generator: Random = None,
     trajectory: Flag = False,
 ) -> Numbers:
-    """x walked with dice from log SNR start to end, up to the data or down to the noise, on a grid even in log SNR:
+    """x walked with noise from log SNR start to end, up to the data or down to the noise, on a grid even in log SNR:
 
         x' = a' D + s' (rho eps + sqrt(1 - rho^2) xi),   eps = (x - a D) / s,   rho = exp(-dial |lambda' - lambda| / 2)
 

@@ -96,7 +96,7 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "The area under the error",
     task: "Say where the error will come early, and put the datum there. Then move {λ} from left to right, and watch the area become its surprise.",
-    answer: "A datum far outside errs early, while the noise is as wide as the whole law; one between two modes errs later; on top of a mode most of the area lies below the grey curve. Wherever it stands, the whole area makes −log {q}({x}).",
+    answer: "A datum far outside errs early, while the noise is as wide as the whole law; one between two modes errs later; on a mode most of the area lies below the grey curve. Wherever it stands, the whole area makes −log {q}({x}).",
     marks: { x: "datum", q: "density", "λ": "level", "grey curve": "unit", "error curve": "error", "the error": "error", area: "area" },
     traits: ["x", "log_snr"],
   });

@@ -177,7 +177,7 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Windows",
     task: "Make the window wider until one picture has sewn the whole quilt. Then make it narrower: where do the digits stop being digits?",
-    answer: "Wide windows agree with one another, and what is drawn is a picture of the dataset. Narrow ones follow a picture each, so the strokes no longer fit. In between they draw digits that are in no dataset.",
+    answer: "Wide windows agree with one another, and what is drawn is a picture of the dataset. Narrow ones follow a picture each, so the strokes no longer fit. In between they draw digits that are not in the dataset.",
     traits: ["window", "level", "pixel", "eps"],
   });
   const now = computation(model);

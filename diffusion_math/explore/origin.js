@@ -186,7 +186,7 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Where from, and one step back",
     task: "Put the mean of the weights where no start ever was. Which Gaussian comes of it, and at which {t} does it fit?",
-    answer: "The mean is an average, and an average need not be a likely value: there the green Gaussian lies across Gaussians on both of its sides. At small {t} one narrow mode of the weights is left nearly everywhere, so all Gaussians stand almost in one place, and the green one fits them.",
+    answer: "The mean is an average, and an average need not be a likely value: there the green Gaussian lies across others on both of its sides. At small {t} the weights have one narrow mode nearly everywhere, so all Gaussians stand almost in one place, and the green one fits them.",
     traits: ["x", "t"],
   });
   const now = computation(model);

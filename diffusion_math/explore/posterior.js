@@ -174,8 +174,8 @@ function render({ model, el }) {
     key("ring", maths("{y}: drag it")),
   ];
   const figure = h("figure", { class: "dm-wide" }, h("figcaption", { class: "dm-keys" }, keys), view.canvas);
-  const again = button(ui, "Throw again", (event) => ui.set({ throw: (ui.state.throw % 999) + 1 }, event));
-  const still = button(ui, "Without noise", (event) => ui.set({ throw: 0 }, event));
+  const again = button(ui, "New noise", (event) => ui.set({ throw: (ui.state.throw % 999) + 1 }, event));
+  const still = button(ui, "No noise in the steps", (event) => ui.set({ throw: 0 }, event));
   const buttons = h("div", { class: "dm-buttons" }, again, still, button(ui, "Reset", ui.reset));
   ui.root.append(h("div", { class: "dm-row" }, figure, h("div", { class: "dm-controls" }, y.el, std.el, method.el, odds.el, widths.el, buttons)));
   ui.phone = { show: [figure], move: [y.el, method.el, odds.el] };

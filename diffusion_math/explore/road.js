@@ -16,7 +16,7 @@ export const SYMBOLS = {
   jump: { arrow: 3, needs: ["x0"], makes: "x_t", text: "{q}({x}_t_ | {x}_0_)", colour: "q", says: "The jump: {t} steps at once. It needs the datum alone." },
   end: { arrow: 4, needs: ["x0"], makes: "x_T", text: "{q}({x}_T_ | {x}_0_)", colour: "q", says: "The end: nearly N(0, 1), whatever the datum was." },
   posterior: { arrow: 5, needs: ["x_t", "x0"], makes: "x_prev", text: "{q}({x}_t\u22121_ | {x}_t_, {x}_0_)", colour: "q", says: "Back, if told: Bayes\u2019 rule needs {x}_t_ and the datum." },
-  guess: { arrow: 10, needs: ["x_t"], makes: "guess", text: "E[{x}_0_ | {x}_t_]", colour: "p", says: "What {x}_t_ says of the datum, on average: what a network learns. The Gaussians around it are {q}({x}_0_ | {x}_t_)." },
+  guess: { arrow: 10, needs: ["x_t"], makes: "guess", text: "E[{x}_0_ | {x}_t_]", colour: "p", says: "What {x}_t_ says of the datum, on average: what a network learns. The mixture around it is {q}({x}_0_ | {x}_t_)." },
   p: { arrow: 8, needs: ["x_t", "guess"], makes: "x_prev", text: "{p}({x}_t\u22121_ | {x}_t_)", colour: "p", says: "Our step back: the posterior, with the guess in the datum\u2019s place. It needs {x}_t_ alone, since the guess comes from it." },
 };
 const ORDER = Object.keys(SYMBOLS);
@@ -65,7 +65,7 @@ function lacking(name, walked) {
 
 // The four columns, an arrow from what was given to what came of it, and the bells.
 function board(ui, now) {
-  const view = plot(ui, { alt: "four columns for the datum, one step before, x at t and the end, with the Gaussians that were picked and a dot for each draw", height: 236, left: 30, bottom: 12 });
+  const view = plot(ui, { alt: "four columns for the datum, one step before, x at t and the end, with the densities that were picked and a dot for each draw", height: 236, left: 30, bottom: 12 });
   const label = { 0: "x\u2080", 1: "x\u209c\u208b\u2081", 2: "x\u209c", 3: "x\u1d1b" };
 
   function bell(context, X, Y, law, column, colour, strong) {

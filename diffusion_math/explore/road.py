@@ -47,7 +47,7 @@ class RoadExplorer(BellsExplorable):
 
     _esm = front_end("road")
     _words = (
-        "x_0, x_{t-1}, x_t and x_T side by side, a button for each distribution between them, the Gaussian that "
+        "x_0, x_{t-1}, x_t and x_T side by side, a button for each distribution between them, the density that "
         "was picked last with a draw from it, and a slider for t"
     )
 

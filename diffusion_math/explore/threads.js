@@ -237,7 +237,7 @@ function controls(ui, now) {
     change: (value, event) => ui.set({ dial: value }, event),
   });
   const facts = readout(["thread ends without noise", "and with it", "spread of all ends, with noise"]);
-  const again = button(ui, "Throw again", (event) => ui.set({ throw: (ui.state.throw + 1) % 1000 }, event));
+  const again = button(ui, "New noise", (event) => ui.set({ throw: (ui.state.throw + 1) % 1000 }, event));
   const el = h(
     "div",
     { class: "dm-grid" },
@@ -258,7 +258,7 @@ function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Threads",
     task: "Narrow the spread of all starts. Whose ends become narrow with it: those without noise, or those with it?",
-    answer: "Those without noise: their ends are as close together as their starts were. Noise mends it, until η is nearly 0, since what is thrown on the way outweighs where one began.",
+    answer: "Those without noise: their ends are as close together as their starts were. Noise mends it, until η is nearly 0, since the noise added on the way outweighs where one began.",
     marks: { "thick thread": "own", "thin ones": "threads", start: "start", ends: "ends", end: "ends", "the data": "data" },
     traits: ["start", "spread", "dial", "throw"],
   });

@@ -1,4 +1,4 @@
-"The explorable of chapters 9 and 10: threads from noise to data, with dice and without."
+"The explorable of chapters 9 and 10: threads from noise to data, with noise and without."
 
 import torch
 from jaxtyping import Float
@@ -23,7 +23,7 @@ class ThreadsExplorer(BellsExplorable):
 
     mixture: a GaussianMixture over one number, at most 6 components, means in [-3.5, 3.5], variances in [0.02, 4]. The
     traits start, in [-3, 3], spread of all starts, in [0.5, 1.5], dial, in [0, 2], and throw, 0 to 999, which counts the
-    throws of the dice, follow the controls, and move them when set. Log SNR runs from -8 to 8. Raises ValueError for a
+    draws of the noise, follow the controls, and move them when set. Log SNR runs from -8 to 8. Raises ValueError for a
     value out of range, TypeError or traitlets.TraitError for a wrong kind.
     """
 
@@ -31,7 +31,7 @@ class ThreadsExplorer(BellsExplorable):
     _narrow = 0.02  # what the walk's steps can follow
     _words = (
         "threads from noise to data over one number, without noise and with it, a start to drag, and sliders "
-        "for the spread of the starts and for the dice"
+        "for the spread of the starts and for the noise"
     )
 
     start = Number(-3, 3)

@@ -219,7 +219,7 @@ DECODER_SLIPS = slips(
      cdf_difference(torch.special.ndtr, 1 / 256)),
     ("a density for a mass", "A level has a mass: the density times its width, and integrated where the Gaussian is narrow.",
      bell, lambda x, mean, std: bell(x, mean, std) + math.log(2 / 255)),
-    ("a logistic for the Gaussian", "The CDF is Phi, not the logistic function.", cdf_difference(torch.sigmoid)),
+    ("a logistic for Phi", "The CDF is Phi, not the logistic function.", cdf_difference(torch.sigmoid)),
     ("a variance for its root", "Divide by the deviation, not by its square.",
      lambda x, mean, std: right_mass(x, mean, std.square()),
      lambda x, mean, std: cdf_difference(torch.special.ndtr)(x, mean, std.square()),

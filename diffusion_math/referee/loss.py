@@ -183,7 +183,7 @@ def line_of(f: Callable, x0: Tensor, seed: int) -> dict[str, Any]:
     straight = bool((half[3] - due).abs().max() <= 1e-4 * size) and bool((bend != 0).all())
     if not torch.equal(ask_loss(f, x0, torch.zeros_like, seed)[0], x):
         raise NoAnswer(
-            "two calls with the same dice noised differently: draw with torch's own generator, or take generator="
+            "two calls from the same seed noised differently: draw with torch's own generator, or take generator="
         )
     return {"x": x, "t": t, "target": one - slope / bend if straight else None, "bend": bend}
 

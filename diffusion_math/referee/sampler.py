@@ -200,7 +200,7 @@ def retold(tape: Tape, knows: Knows, levels: Sequence[Level], first: int) -> Tap
 
 
 def explains(way: Callable, one: Tape, two: Tape) -> tuple[float, float] | None:
-    "The largest remainder of a step, relative to its length, and the largest deviation of its dice; None where it fails."
+    "The largest remainder of a step, relative to its length, and the largest deviation of its noise; None where it fails."
     most, rows = SIGMAS + 0.3 * math.log(len(one)), []  # the largest of many is larger
     try:
         for claim, other in zip(way(one), way(two), strict=True):
@@ -242,7 +242,7 @@ def ends_of(tape: Tape) -> Iterator[tuple[Level, str]]:
 
 
 def found_rule(knows: Sequence[Knows], tapes: Sequence[Tape]) -> Found | None:
-    "The rule that two walks with the same dice went by."
+    "The rule that two walks from the same seed went by."
     if len(tapes[0]) > 2 and leads_nowhere(tapes[0]):
         tapes = [tape.cut(0, len(tape) - 2) for tape in tapes]
     one, two = tapes
@@ -437,7 +437,7 @@ def sampler(
 def seen_rule(
     f: Callable, law: GaussianMixture, clock: Clock, predicts: str, log: bool
 ) -> Found | None:
-    "The rule of a sampler, from two walks with the same dice and a network that errs, each time in another way."
+    "The rule of a sampler, from two walks from the same seed and a network that errs, each time in another way."
     few = max(64, 4096 // math.prod(law.event_shape))
     pushed = [Knows(law, clock, predicts, 0.5, seed, log) for seed in (11, 12)]
     tapes = []
@@ -532,4 +532,4 @@ def closeness(how: tuple[float, float]) -> str:
     "How well a rule was met, in words."
     size, errors = how
     exact = f"to {size:.1e} of a step's length" if size else "to the last bit"
-    return exact + (f", with dice that fit to {errors:.1f} standard errors" if errors else "")
+    return exact + (f", with noise that fits to {errors:.1f} standard errors" if errors else "")

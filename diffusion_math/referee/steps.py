@@ -77,8 +77,8 @@ class Way:
     """How a step is made of several answers: the fields of a Solver, and in which form other packages have them.
 
     holds: "x0", "eps", "velocity" as in Solver, or "line", the slope eps - x0 of a straight line. log: answers stand in
-    log SNR where eps is held, and not in s/a. to: where a step goes before its dice: to the "next" level, to "down", as an
-    ancestral step does, or to that of the last "stage", from where dice lead up to the next one. bend: a slip's
+    log SNR where eps is held, and not in s/a. to: where a step goes before its noise: to the "next" level, to "down", as an
+    ancestral step does, or to that of the last "stage", from where noise leads up to the next one. bend: a slip's
     coefficients of x and of the answers; noise: a slip's deviation; pick: a slip's choice among the answers. tail: how
     many calls at the end are single steps whatever the stages. where: whether the
     last stage lies "inside" the step or at its "end". loose: for formulas that lose digits in float32.
@@ -129,7 +129,7 @@ class Way:
             known, before = [told[0], *known[: self.past]], start
 
     def goal(self, here: Level, there: Level, told: list[Answer]) -> tuple[Level, float]:
-        "Where the mean of a step lies, and the deviation of the dice after it."
+        "Where the mean of a step lies, and the deviation of the noise after it."
         goal, std = there, 0.0
         if self.to == "down":
             goal, std = down(here, there)
@@ -168,7 +168,7 @@ class Way:
 
 
 def down(here: Level, there: Level) -> tuple[Level, float]:
-    "Where an ancestral step goes, and the deviation of the dice that lead up from there: those of the posterior."
+    "Where an ancestral step goes, and the deviation of the noise that leads up from there: those of the posterior."
     share = there.s / there.a / (here.s / here.a) if here.a > 0 else 0.0
     return Level(there.a, there.s * share), there.s * math.sqrt(max(0.0, 1 - share**2))
 

@@ -83,7 +83,7 @@ class Tape:
 
 
 class Claim(NamedTuple):
-    "What a rule says of one x that was seen: it came from before, by one of these means and dice of a deviation."
+    "What a rule says of one x that was seen: it came from before, by one of these means and noise of a deviation."
 
     before: Tensor
     after: Tensor
@@ -113,7 +113,7 @@ def rough(claim: Claim, tape: Tape, length: float, size: float) -> float:
 
 
 def tests(claim: Claim, off: Tensor) -> list[float]:
-    "What is left, as dice: its variance, and its products with 1, x and the noise, in standard errors."
+    "What is left, as noise: its variance, and its products with 1, x and the noise, in standard errors."
     z, n = off / claim.std, off.numel()
     found = [(z.square().mean().item() - 1) * (n / 2) ** 0.5]
     for other in (torch.ones_like(z), claim.before, claim.answer.eps):
@@ -123,7 +123,7 @@ def tests(claim: Claim, off: Tensor) -> list[float]:
 
 
 def met(one: Claim, two: Claim, tape: Tape) -> tuple[float, list[float]] | None:
-    """How closely a claim is met, in two walks with the same dice: relative to the step's length, and in standard errors.
+    """How closely a claim is met, in two walks from the same seed: relative to the step's length, and in standard errors.
 
     None where it is not met. Where both walks threw the same dice, these cancel between them, and what the means miss
     shows to the last digits; where they did not, only the standard errors speak.

@@ -166,10 +166,10 @@ def dice_for(f: Callable, seed: int) -> dict[str, torch.Generator]:
 
 
 def ask(f: Callable, args: Sequence, seed: int = 0, grad: bool = False, keeps: bool = True) -> Any:
-    """What f says to copies of args, and to a generator if it takes one; torch's own dice are put back after.
+    """What f says to copies of args, and to a generator if it takes one; torch's own generator is put back after.
 
     NoAnswer, in one line, where it raises, where it overwrites an argument (unless keeps is False), and where it was
-    handed a generator and drew from torch's own dice.
+    handed a generator and drew from torch's own generator.
     """
     handed = copies(args)
     with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(grad):
@@ -185,7 +185,7 @@ def ask(f: Callable, args: Sequence, seed: int = 0, grad: bool = False, keeps: b
             words = " ".join(str(error).split())[:300]
             raise NoAnswer(f"it raised {type(error).__name__}: {words}") from None
         if own and not torch.equal(torch.get_rng_state(), state):
-            text = "it was handed a generator, and drew from torch's own dice"
+            text = "it was handed a generator, and drew from torch's own generator"
             raise NoAnswer(text, "the generator is not used", OTHER_DICE)
     if keeps:
         refuse_overwritten(args, handed)
@@ -297,7 +297,7 @@ def judge(
     what: str = "",
     notes: tuple[str, ...] = (),
 ) -> Verdict:
-    "The verdict on answers to cases; again asks anew with other dice, to tell what is drawn from what is wrong."
+    "The verdict on answers to cases; again asks anew from another seed, to tell what is drawn from what is wrong."
     found = find(came, cases, right, known)
     error = found.error
     tail = (f", on {len(cases)} batches" if len(cases) > 1 else "") + (f": {what}" if what else "")

@@ -22,7 +22,7 @@ def posterior_mean(n: Step) -> Tensor:
 
 
 def ddim_mean(n: Step, std: Tensor | float = 0.0) -> Tensor:
-    "a' x0 + what is left of the noise's variance after the dice."
+    "a' x0 + what is left of the noise's variance after the noise."
     return n.a_next * n.x0 + (n.s_next**2 - std**2).clamp(min=0).sqrt() * n.eps
 
 
@@ -41,7 +41,7 @@ def tilde_root(n: Step) -> Tensor:
 
 
 def quiet(std: Callable) -> Callable:
-    "No dice in the last step."
+    "No noise in the last step."
     return lambda n: 0 * n.s if n.last else std(n)
 
 
@@ -74,7 +74,7 @@ def down_root(n: Step) -> Tensor:
 
 
 def bare_up(n: Step) -> Tensor:
-    "The whole difference of the variances as dice, as far as sigma' goes."
+    "The whole difference of the variances as noise, as far as sigma' goes."
     return torch.minimum(n.s_next, (n.s**2 - n.s_next**2).clamp(min=0).sqrt())
 
 
@@ -168,14 +168,14 @@ RIGHT: tuple[Slip, ...] = tuple(Slip(name, "", tuple(makes)) for name, *makes in
     ("Euler's step in sigma, which is DDIM's, (6.12)", single(in_sigma(lambda n: n.s_next))),
     ("Euler's step along the straight line, which is DDIM's, (6.12)", single(along(1))),
     ("the posterior's mean and variance, (6.7)", single(posterior_mean, tilde_root)),
-    ("the posterior's mean, the variance beta, no dice at the end", single(posterior_mean, quiet(beta_root))),
-    ("DDIM without dice, (6.12)", single(ddim_mean)),
+    ("the posterior's mean, the variance beta, no noise at the end", single(posterior_mean, quiet(beta_root))),
+    ("DDIM without noise, (6.12)", single(ddim_mean)),
     ("the posterior with x0 clipped", single(lambda n: posterior_mean(n.clipped()), tilde_root)),
-    ("the posterior with x0 clipped, the variance beta, no dice at the end",
+    ("the posterior with x0 clipped, the variance beta, no noise at the end",
      single(lambda n: posterior_mean(n.clipped()), quiet(beta_root))),
     ("DDIM with x0 clipped and its eps", single(lambda n: ddim_mean(clean(n)))),
-    ("DDIM with all of its dice", single(lambda n: ddim_mean(n, tilde_root(n)), tilde_root)),
-    ("DDIM with x0 clipped, its eps, and all of its dice",
+    ("DDIM with all of its noise", single(lambda n: ddim_mean(n, tilde_root(n)), tilde_root)),
+    ("DDIM with x0 clipped, its eps, and all of its noise",
      single(lambda n: ddim_mean(clean(n), tilde_root(n)), tilde_root)),
     ("DPM-Solver++(2M), (13.4)", M2),
     ("DPM-Solver++(2M) with the exact integral of its line", replace(M2, rule=FITTED)),
@@ -186,13 +186,13 @@ RIGHT: tuple[Slip, ...] = tuple(Slip(name, "", tuple(makes)) for name, *makes in
     ("SDE-DPM-Solver++(3M)", replace(of(SOLVERS["3m"]), dial=1.0), replace(of(SOLVERS["3m-half"]), dial=1.0)),
     ("DPM-Solver++(2S)", Way("x0", END, stages=((1.0,),), where="inside"), Way("x0", MIDDLE, stages=((1.0,),)),
      Way("x0", MIDDLE, stages=((1.0,),), tail=1)),
-    ("DPM-Solver++(2S) with ancestral dice", Way("x0", END, stages=((1.0,),), where="inside", to="down")),
-    ("DPM-Solver++ with dice at both calls", Way("x0", END, stages=((1.0,),), where="inside", to="down", stage_dice=True)),
+    ("DPM-Solver++(2S) with ancestral noise", Way("x0", END, stages=((1.0,),), where="inside", to="down")),
+    ("DPM-Solver++ with noise at both calls", Way("x0", END, stages=((1.0,),), where="inside", to="down", stage_dice=True)),
     ("DPM-Solver(2M)", Way("eps", MIDDLE, 1, log=True)),
     ("DPM-Solver(2M), or DEIS, with the exact integral of its line", Way("eps", FITTED, 1, log=True)),
     ("DEIS of order 3", Way("eps", FITTED, 2, log=True, loose=8)),
     ("DPM-Solver-2, or Euler's midpoint", MIDPOINT, replace(of(SOLVERS["rk4"]), rule=END, stages=((1.0,),), where="inside")),
-    ("DPM-Solver-2 with ancestral dice", replace(MIDPOINT, to="down")),
+    ("DPM-Solver-2 with ancestral noise", replace(MIDPOINT, to="down")),
     ("UniPC of order 2", PC, replace(PC, rule=bh1, corrects=bh1_corrects)),
     ("UniPC of order 3", PC3, replace(PC3, rule=bh1, corrects=bh1_corrects)),
     ("Heun's step, EDM's algorithm 1", HEUN),
@@ -212,7 +212,7 @@ RIGHT: tuple[Slip, ...] = tuple(Slip(name, "", tuple(makes)) for name, *makes in
 
 # ---------------------------------------------------------------------------------- slips
 
-DICE = "Scale the dice by the deviation, the root of the variance (3.4)."
+DICE = "Scale the noise by the deviation, the root of the variance (3.4)."
 END_DICE = "The last step ends in its mean: no noise where t is the first level."
 OLD_EPS = "Once x0 is clipped, eps must be taken anew: (x_t - a x0) / s. With the old one the step changes x_t (8b.12)."
 INDEX = "The step must end at the level that is asked next: look up its alpha-bar by the walk's own list of times."
@@ -220,12 +220,12 @@ ROOT = "DDIM is sqrt(alpha-bar') x0 + sqrt(1 - alpha-bar') eps (6.12): "
 LINE = "With r = h_last / h the answer of now counts 1 + 1/(2r), the one before -1/(2r) (13.4): "
 HALF = "h is the difference of log(a / s), half of that of log SNR = log(a^2 / s^2): "
 MEAN = "The mean is (x_t - beta_t / sqrt(1 - alpha-bar_t) eps) / sqrt(alpha_t), (6.3): "
-UP = "An ancestral step goes down to sqrt(sigma'^2 - up^2), and up by dice of up = sigma' sqrt(sigma^2 - sigma'^2) / sigma: "
+UP = "An ancestral step goes down to sqrt(sigma'^2 - up^2), and up by noise of up = sigma' sqrt(sigma^2 - sigma'^2) / sigma: "
 NEW = "Heun's second slope is (x' - D(x', sigma')) / sigma', all of it at the end of the step: "
 
 
 def by_eps(words: Sequence) -> list[tuple]:
-    "Slips in (6.3), each with every deviation of the dice."
+    "Slips in (6.3), each with every deviation of the noise."
     mended, *rows = words
     every = tilde_root, quiet(beta_root), None, beta_root
     return [(name, mended + cure, *(single(lambda n, c=factor, d=over: d(n) * (n.x - c(n) * n.eps), std) for std in every),
@@ -299,17 +299,17 @@ SLIPS: tuple[Slip, ...] = slips(
         lambda n: n.back.var, quiet(lambda n: n.back.beta), lambda n: n.back.beta))),
     ("the root twice", "The deviation is one root of the variance, not two.",
      single(posterior_mean, lambda n: tilde_root(n).sqrt()), single(posterior_mean, quiet(lambda n: beta_root(n).sqrt()))),
-    ("no noise between the steps", "The mean alone is no step of this chain: add the dice, or walk by DDIM (6.12).",
+    ("no noise between the steps", "The mean alone is no step of this chain: add the noise, or walk by DDIM (6.12).",
      single(posterior_mean)),
     ("a clipped x0 with the old eps", OLD_EPS, single(lambda n: ddim_mean(n.clipped())),
      single(lambda n: ddim_mean(n.clipped(), tilde_root(n)), tilde_root), "lucidrains/denoising-diffusion-pytorch#84"),
-    ("all of the noise kept, and dice added", "With dice of variance v, eps is scaled by sqrt(1 - alpha-bar - v) (6.12).",
+    ("all of the noise kept, and noise added", "With noise of variance v, eps is scaled by sqrt(1 - alpha-bar - v) (6.12).",
      single(ddim_mean, tilde_root)),
-    ("unit dice", "Scale the dice by the deviation of the step.", single(posterior_mean, quiet(lambda n: 1 + 0 * n.s))),
-    ("dice of the whole jump", "The variance of the step is that of the posterior, not 1 - alpha-bar of either level.",
+    ("unit noise", "Scale the noise by the deviation of the step.", single(posterior_mean, quiet(lambda n: 1 + 0 * n.s))),
+    ("noise of the whole jump", "The variance of the step is that of the posterior, not 1 - alpha-bar of either level.",
      single(posterior_mean, quiet(lambda n: n.s)), single(posterior_mean, lambda n: n.s_next),
      single(lambda n: ddim_mean(n, n.s), quiet(lambda n: n.s)), "jsboige/CoursIA#16158"),
-    ("the guessed noise for fresh dice", "The dice of a step are new: torch.randn_like(x), not what the network said.",
+    ("the guessed noise for fresh noise", "The noise of a step is new: torch.randn_like(x), not what the network said.",
      *(single(lambda n, f=f: posterior_mean(n) + f(n) * n.eps) for f in (
          tilde_root, quiet(beta_root), lambda n: n.back.var, quiet(lambda n: n.back.beta))), "IDEALLab/EngiOpt#66"),
     ("beta of one entry in a longer step", "A step over several entries has beta = 1 - alpha-bar / alpha-bar' of its own.",
@@ -328,7 +328,7 @@ SLIPS: tuple[Slip, ...] = slips(
      ("eps with its sign turned", "the noise is taken away.", lambda n: -share(n), over_root),
      ("alpha-bar for its rest", "divide beta by sqrt(1 - alpha-bar), not sqrt(alpha-bar).", lambda n: n.back.beta / n.a,
       over_root),
-     ("the variance of the dice in the mean", "beta_t stands there, not beta-tilde.", lambda n: n.back.var / n.s, over_root),
+     ("the variance of the noise in the mean", "beta_t stands there, not beta-tilde.", lambda n: n.back.var / n.s, over_root),
      ("the noise of the jump in the mean", "beta_t of the step stands there, not 1 - alpha-bar_t.", lambda n: n.s, over_root,
       "coleygroup/shepherd#14"),
     )),
@@ -363,7 +363,7 @@ SLIPS: tuple[Slip, ...] = slips(
     ("down and up swapped", UP + "the two stand in each other's place.", single(in_sigma(tilde_root), down_root)),
     ("up without the ratio of sigmas", UP + "the ratio is missing.",
      single(in_sigma(lambda n: (n.s_next**2 - bare_up(n) ** 2).clamp(min=0).sqrt()), bare_up)),
-    ("dice of all of sigma'", UP + "up is less than sigma'.", single(in_sigma(lambda n: n.s_next), lambda n: n.s_next)),
+    ("noise of all of sigma'", UP + "up is less than sigma'.", single(in_sigma(lambda n: n.s_next), lambda n: n.s_next)),
     ("the slope not divided", "The slope is (x - x0) / sigma: divide by sigma.",
      single(only(off_sigma, lambda n: n.x + (n.s_next - n.s) * (n.x - n.x0)))),
     ("the slope with its sign turned", "The slope is (x - x0) / sigma, and sigma' - sigma is below 0.",
@@ -388,13 +388,13 @@ SLIPS: tuple[Slip, ...] = slips(
     ("h of log SNR for half of it", HALF + "your h is twice as long.", *(replace(w, bend=log_h(2.0)) for w in (M2, SDE, FIRST))),
     ("h of the step before", "Both coefficients are of this step's own h.", last_h, "crowsonkb/k-diffusion#56"),
     ("half of h", HALF + "your h is halved once more.", *(replace(w, bend=log_h(0.5)) for w in (M2, SDE, FIRST))),
-    ("dice of half a step", "The dice of the SDE have the variance s'^2 (1 - e^-2h).",
+    ("noise of half a step", "The noise of the SDE has the variance s'^2 (1 - e^-2h).",
      replace(SDE, noise=dice(lambda q: 1 - q)), replace(replace(SDE, rule=FITTED), noise=dice(lambda q: 1 - q))),
-    ("dice of a step twice as long", "The dice of the SDE have the variance s'^2 (1 - e^-2h).",
+    ("noise of a step twice as long", "The noise of the SDE has the variance s'^2 (1 - e^-2h).",
      replace(SDE, noise=dice(lambda q: 1 - q**4))),
-    ("no dice in the SDE", "The SDE's step shrinks x further than the flow's, and gives that back as dice.",
+    ("no noise in the SDE", "The SDE's step shrinks x further than the flow's, and gives that back as noise.",
      replace(SDE, noise=lambda here, there: 0.0)),
-    ("dice added to the flow's step", "A step that throws dice shrinks x by e^-h more, and counts its answers over 2 h.",
+    ("noise added to the flow's step", "A step that adds noise shrinks x by e^-h more, and counts its answers over 2 h.",
      replace(M2, noise=dice(lambda q: 1 - q**2)), replace(FIRST, noise=dice(lambda q: 1 - q**2)),
      single(along(1), lambda n: n.s - n.s_next),
      "jmtomczak/intro_dgm#10"),

@@ -61,12 +61,12 @@ def test_a_throw_is_new_and_without_dice_there_is_none(show):
     page = show(PosteriorExplorer(throw=999))
     places = lambda: page.evaluate(f"Array.from({STATE}.places)")
     before = places()
-    page.get_by_role("button", name="Throw again").click()
+    page.get_by_role("button", name="New noise").click()
     assert (
         page.evaluate(f"{STATE}.state.throw") == 1
         and max(np.abs(np.subtract(places(), before))) > 1
     )
-    page.get_by_role("button", name="Without noise").click()
+    page.get_by_role("button", name="No noise in the steps").click()
     assert len(places()) == 641
     page.get_by_role("button", name="Reset").click()
     assert places() == before

@@ -77,7 +77,7 @@ def test_a_drag_moves_the_start_and_a_throw_its_end(show):
     assert page.evaluate(f"{STATE}.state.start") == pytest.approx(1.5, abs=0.1)
     after, walked = page.evaluate(f"[{STATE}.thread, {STATE}.walk]")
     assert after[0] > before[0] and after[-1] > before[-1]
-    page.get_by_role("button", name="Throw again").click()
+    page.get_by_role("button", name="New noise").click()
     page.wait_for_function(f"{STATE}.state.throw === 1")
     assert page.evaluate(f"{STATE}.thread") == after
     assert page.evaluate(f"{STATE}.walk") != walked

@@ -1,4 +1,4 @@
-"When the shares decide: Bayes' rule, and a curve that is the area under the dataset's error, below a bell's."
+"When the shares decide: Bayes' rule, and a curve that is the area under the dataset's error, below a Gaussian's."
 
 import math
 

@@ -191,7 +191,7 @@ def test_the_number_of_a_step_is_not_its_time():
 
 
 @pytest.mark.parametrize("name, share", [
-    ("the variance of the dice in the mean", lambda beta, bar, before: beta * (1 - before) / (1 - bar) / (1 - bar).sqrt()),
+    ("the variance of the noise in the mean", lambda beta, bar, before: beta * (1 - before) / (1 - bar) / (1 - bar).sqrt()),
     ("alpha-bar for its rest", lambda beta, bar, before: beta / bar.sqrt()),
 ])  # fmt: skip
 def test_rarer_slips_in_the_mean(name, share):
@@ -224,7 +224,7 @@ def test_times_between_the_entries_of_a_table():
 
     for log in (False, True):
         said = sampler(partial(f, log=log), BAR)
-        assert said and "DDIM without dice" in str(said), said
+        assert said and "DDIM without noise" in str(said), said
 
 
 def test_exact_draws_agree_and_others_do_not():

@@ -35,7 +35,7 @@ TAPE = Tape((drawn(3, 0),) * 2, (Answer(HERE, drawn(3, 0), drawn(3, 1)),), kind=
 @pytest.mark.parametrize("std", [0.0, 0.3])
 @pytest.mark.parametrize("off, fits", [(0.0, True), (1e-6, True), (1e-3, False), (0.1, False)])
 def test_a_mean_is_right_or_off_however_loud_the_dice(std, off, fits):
-    "The dice of both walks cancel, so that an error far below them shows."
+    "The noise of both walks cancel, so that an error far below them shows."
     assert (met(*pair(off, std), TAPE) is not None) == fits
 
 

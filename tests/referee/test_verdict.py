@@ -108,7 +108,7 @@ def test_a_generator_is_handed_to_whoever_takes_one_and_must_be_used():
         lambda x, generator: torch.randn(2),
         lambda x, generator: own(x, generator) + torch.rand(()),
     ):
-        with pytest.raises(NoAnswer, match="drew from torch's own dice") as error:
+        with pytest.raises(NoAnswer, match="drew from torch's own generator") as error:
             ask(f, (X,))
         assert error.value.slip == "the generator is not used" and error.value.cure
     assert ask(lambda x, generator: x.sum(), (X,)) == 5 and ask(max, (X,)) == 3

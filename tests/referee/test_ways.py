@@ -33,7 +33,7 @@ def test_each_style_with_slips_has_three_right_variants():
 def test_every_slip_on_the_list_is_made_somewhere():
     "Either here, or by hand in test_sampler."
     by_hand = {"the last step leads nowhere", "the last step is not finite", "the network is told the number of the step",
-               "the variance of the dice in the mean", "alpha-bar for its rest"}  # fmt: skip
+               "the variance of the noise in the mean", "alpha-bar for its rest"}  # fmt: skip
     made = {name for _, name, *_ in WRONG} | by_hand
     assert {row.name for row in (*SLIPS, *NAMED)} == made, "walk each row in loops.WRONG"
 

@@ -1,4 +1,4 @@
-"The exercises of chapter 17: the gain of one Gaussian, and the pull with V = 0."
+"The exercises of chapter 17: the gain for a Gaussian prior, and the pull with V = 0."
 
 from collections.abc import Callable
 
@@ -43,7 +43,7 @@ def _precision(mean: Tensor, cov: Tensor, A: Tensor, r: Tensor, y: Tensor) -> Te
     return torch.linalg.solve(cov + A.T @ A / r**2, A.T @ (y - A @ mean) / r**2) + mean
 
 
-add(Exercise("17.a", "a Gaussian's posterior mean", kalman, _bell,
+add(Exercise("17.a", "the posterior mean", kalman, _bell,
     hints=("y is off its own mean, A m, by something. Which part of that is the picture's, and which the noise's?",
            "S Aᵀ (A S Aᵀ + r² I)⁻¹ times y − A m, added to m. The matrix in the middle is y's covariance.")),
     ("The noise r has variance r²: it is the variance that is added to A S Aᵀ.",
