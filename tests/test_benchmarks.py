@@ -347,12 +347,12 @@ def test_the_front_page_names_the_chapters_that_take_longer_than_a_minute():
     ]
     long = {f["who"].partition("_")[0]: f["value"] for f in chapters if f["value"] > 60}
     (named,) = re.findall(
-        r"Fourteen[^(]* longer \(([^)]*)\) and take one to eight minutes, 17 twenty\.", text
+        r"Fourteen[^(]* longer \(([^)]*)\) and take one to eight minutes, 17 eleven\.", text
     )
     assert named.split(", ") == [re.sub(r"^0(?=\d)", "", name) for name in sorted(long)]
     # to a sixth of what was measured: the machine was shared
     longest = long.pop("17")
-    assert min(long.values()) < 70 and 400 < max(long.values()) < 560 and 1000 < longest < 1400
+    assert min(long.values()) < 70 and 400 < max(long.values()) < 560 and 560 < longest < 780
 
 
 def row_of(**values: list[float]) -> dict:
