@@ -80,7 +80,7 @@ def objects():
         "schedule": q.schedule, "network": torch.nn.Linear(2, 2), "h": 0.1,
         "bound": diffusion_math.elbo(q, diffusion_math.ExactReverse(q, mixture), x0),
         "seen": torch.tensor([True, False]), "y": torch.tensor([0.3], dtype=torch.float64),
-        "score": mixture.noised(1.0).score, "told": GaussianMixture([1.0], means[:1], covs[:1]), "eps": torch.randn_like(x0),
+        "score": mixture.noised(1.0).score, "cond": GaussianMixture([1.0], means[:1], covs[:1]), "eps": torch.randn_like(x0),
     }  # fmt: skip
 
 
