@@ -303,7 +303,7 @@ class DDPM(ReverseProcess, nn.Module):
     ) -> Numbers:
         """ReverseProcess.sample without noise in its last step [DDPM algorithm 2]; for eta below 1, by ddim's steps.
 
-        guidance: the w of guided, for a p that was told something. ValueError: no event_shape; a network that says eps
+        guidance: the w of guided, for a p with a condition. ValueError: no event_shape; a network that says eps
         and a step so long that an error of it grows over 100 times, with nothing that clips x_0, as in few steps of
         cosine_schedule.
         """

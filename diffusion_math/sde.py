@@ -60,5 +60,5 @@ def walk(
     7], 1 down the noising itself, exactly. The loop is solve's; like x; trajectory=True returns all of it, (steps + 1, b,
     *event). No gradients are kept. ValueError: start = end, or either beyond -80 or 80.
     """
-    grid, ddim = even_grid.body(start, end, steps).tolist(), Solver("noisy ddim", 1, dial=dial)
+    grid, ddim = even_grid.body(start, end, steps).tolist(), Solver("ddim with noise", 1, dial=dial)
     return solve.body(denoiser, x, grid, ddim, generator, trajectory)

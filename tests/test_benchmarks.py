@@ -331,13 +331,17 @@ def test_the_page_is_written_from_the_results(tmp_path, monkeypatch):
 
 
 def test_the_readme_counts_the_targets_that_are_missed():
-    counts = dict(enumerate("No One Two Three Four Five Six Seven Eight Nine Ten".split()))
+    counts = dict(
+        enumerate(
+            "No One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve Thirteen Fourteen".split()
+        )
+    )
     page = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
     readme = (BENCHMARKS.parent / "README.md").read_text(encoding="utf-8")
     assert f"{counts[page.count('**Missed.**')]} targets are missed" in readme
     rows = json.loads((BENCHMARKS / "results.json").read_text(encoding="utf-8"))["rows"]
     long = sum(f["value"] > f["most"] for f in rows["course"]["figures"] if "most" in f)
-    assert long == 13 and "thirteen chapters run for longer than their target" in readme
+    assert f"{counts[long].lower()} chapters run for longer than their target" in readme
 
 
 def test_the_front_page_names_the_chapters_that_take_longer_than_a_minute():

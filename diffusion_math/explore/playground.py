@@ -21,7 +21,7 @@ _SHOWS = {  # the t and the place that a view begins with, what its still has in
     "melt": (0, (0.0, 0.0), {"t": 15}, "how it melts into static"),
     "reverse": (_T, (0.0, 0.0), {"t": 14}, "walks back to it from static, and what they guess"),
     "bound": (12, (0.0, -1.6), {}, "the terms of the bound of one datum"),
-    "score": (8, (0.05, 0.4), {}, "its score as arrows, and threads that follow it without dice"),
+    "score": (8, (0.05, 0.4), {}, "its score as arrows, and threads that follow it without noise"),
 }
 
 

@@ -288,7 +288,7 @@ function render({ model, el }) {
   function words({ start, spread, dial: by }) {
     const [flowed, walked] = [now.own[STRETCHES], now.walk[STRETCHES]].map((x) => number(x));
     const began = `The thread that starts at ${number(start)} ends at ${flowed} without noise, at ${walked} with it.`;
-    return `${began} All starts have the spread ${number(spread)}, and the dial is at ${number(by)}.`;
+    return `${began} All starts have the spread ${number(spread)}, and η is ${number(by)}.`;
   }
 
   const keys = (...parts) => h("figcaption", { class: "dm-keys" }, ...parts);

@@ -189,7 +189,7 @@ def on_interval(said: Verdict, found: list[str], clock: Clock, interval: tuple |
     if "uncond" in found:
         name, t = "uncond outside of the interval", times[found.index("uncond")].item()
         cure = "Where it does not guide, a rule hands on the conditional answer: w = 1, not w = 0."
-        says = f'wrong: "{name}": at t = {t:.6g} it says the unconditional answer.'
+        says = f'wrong: "{name}": at t = {t:.6g} it gives the unconditional answer.'
         return Verdict("guidance", False, says, slip=name, cure=cure, see=line)
     here = stretch(on, times)
     if interval is not None:

@@ -113,7 +113,7 @@ def rough(claim: Claim, tape: Tape, length: float, size: float) -> float:
 
 
 def tests(claim: Claim, off: Tensor) -> list[float]:
-    "What is left, as noise: its variance, and its products with 1, x and the noise, in standard errors."
+    "What is left, as noise: its variance, and its products with 1, x and the guessed noise, in standard errors."
     z, n = off / claim.std, off.numel()
     found = [(z.square().mean().item() - 1) * (n / 2) ** 0.5]
     for other in (torch.ones_like(z), claim.before, claim.answer.eps):

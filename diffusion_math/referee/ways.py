@@ -22,7 +22,7 @@ def posterior_mean(n: Step) -> Tensor:
 
 
 def ddim_mean(n: Step, std: Tensor | float = 0.0) -> Tensor:
-    "a' x0 + what is left of the noise's variance after the noise."
+    "a' x0 + what is left of the noise's variance after the fresh noise."
     return n.a_next * n.x0 + (n.s_next**2 - std**2).clamp(min=0).sqrt() * n.eps
 
 
@@ -303,13 +303,13 @@ SLIPS: tuple[Slip, ...] = slips(
      single(posterior_mean)),
     ("a clipped x0 with the old eps", OLD_EPS, single(lambda n: ddim_mean(n.clipped())),
      single(lambda n: ddim_mean(n.clipped(), tilde_root(n)), tilde_root), "lucidrains/denoising-diffusion-pytorch#84"),
-    ("all of the noise kept, and noise added", "With noise of variance v, eps is scaled by sqrt(1 - alpha-bar - v) (6.12).",
+    ("all of the noise kept, and fresh noise added", "With noise of variance v, eps is scaled by sqrt(1 - alpha-bar - v) (6.12).",
      single(ddim_mean, tilde_root)),
     ("unit noise", "Scale the noise by the deviation of the step.", single(posterior_mean, quiet(lambda n: 1 + 0 * n.s))),
     ("noise of the whole jump", "The variance of the step is that of the posterior, not 1 - alpha-bar of either level.",
      single(posterior_mean, quiet(lambda n: n.s)), single(posterior_mean, lambda n: n.s_next),
      single(lambda n: ddim_mean(n, n.s), quiet(lambda n: n.s)), "jsboige/CoursIA#16158"),
-    ("the guessed noise for fresh noise", "The noise of a step is new: torch.randn_like(x), not what the network said.",
+    ("the guessed noise for fresh noise", "A step's noise is drawn anew: torch.randn_like(x), not what the network said.",
      *(single(lambda n, f=f: posterior_mean(n) + f(n) * n.eps) for f in (
          tilde_root, quiet(beta_root), lambda n: n.back.var, quiet(lambda n: n.back.beta))), "IDEALLab/EngiOpt#66"),
     ("beta of one entry in a longer step", "A step over several entries has beta = 1 - alpha-bar / alpha-bar' of its own.",

@@ -411,7 +411,7 @@ def test_the_path_of_pictures_is_pictures(open_, name, width):
         const words = [all[at - 1], all[at + 1]].filter((e) => e?.matches('p')).map((e) => e.getBoundingClientRect());
         return [
             words.some((other) => one.right <= other.left && one.top === other.top),
-            words.every((other) => one.bottom <= other.top || other.bottom <= one.top),
+            words.length > 0 && words.every((other) => one.bottom <= other.top || other.bottom <= one.top),
         ];
     })"""
     placed = page.evaluate(boxes)

@@ -202,7 +202,7 @@ add(Exercise("7.a", "the score of a dataset", score_of_dataset, _dataset,
            {"alpha_bar": number(a, 0.0)}),
            ("In a dataset of one picture there is nothing to weigh: the score is (√ᾱ·data − x_t) / (1−ᾱ), and yours was "
            "not.", lambda a: a | {"data": a["data"][:1]}))),
-    ("You took the plain mean of the dataset. After x_t was seen, pictures near it are likelier: weigh each by its Gaussian "
+    ("You took the plain mean of the dataset. After x_t was seen, pictures near it are likelier: weigh each by its height "
      "at x_t.", lambda x, data, a: (a ** 0.5 * data.mean(0) - x) / (1 - a),
      lambda x, data, a: ((a ** 0.5 * data - x[:, None]) / (1 - a)).mean(1)),
     ("You took the nearest picture alone. It is the likeliest, and the others count too, each by its share.",
