@@ -233,7 +233,7 @@ function render({ model, el }) {
       keys(
         key("data", maths("{q}({x}_0_), the data")),
         key("noise", maths("{q}({x}_t_ | {x}_0_): how well each start explains {x}_t_")),
-        key("q", maths("{q}({x}_0_ | {x}_t_), the weights: both multiplied")),
+        key("q", maths("{q}({x}_0_ | {x}_t_), the weights: their product, made to area 1")),
         key("mark", "their mean"),
       ),
       upper.canvas,
