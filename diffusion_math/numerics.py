@@ -9,7 +9,7 @@ from .sums import all_wide, wide_dtype
 
 __all__ = [
     "beside", "log_excess", "log_normal", "log_or_never", "noise_like", "ratio_excess", "root", "scaled_square", "scales",
-    "seed_dice",
+    "manual_seed",
 ]  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def log_or_never(var: Tensor) -> Tensor:
     return torch.where(point, -math.inf, torch.log(torch.where(point, 1, var)))
 
 
-def seed_dice(seed: int) -> None:
+def manual_seed(seed: int) -> None:
     "torch.manual_seed, which takes a millisecond where it finds no accelerator to seed."
     if torch.cuda.is_available() or torch.backends.mps.is_available():
         torch.manual_seed(seed)

@@ -59,7 +59,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from diffusion_math.numerics import seed_dice  # noqa: E402
+from diffusion_math.numerics import manual_seed  # noqa: E402
 from tests.lab import WORKERS, browser, find_chromium, lab, lab_page, open_notebook, page, warm  # noqa: E402, F401  (fixtures)
 
 CHROMIUM = find_chromium()
@@ -76,7 +76,7 @@ class _TorchRandom:
 
     @staticmethod
     def seed(number):
-        seed_dice(number + SEED)
+        manual_seed(number + SEED)
         shapes.begin()
 
 
@@ -197,7 +197,7 @@ def pytest_runtest_setup(item):
     shapes.begin()
     random.seed(SEED)
     np.random.seed(SEED)
-    seed_dice(SEED)
+    manual_seed(SEED)
 
 
 @contextlib.contextmanager

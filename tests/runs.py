@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from diffusion_math import DDPM, ForwardProcess, cosine_schedule, files
-from diffusion_math.numerics import seed_dice
+from diffusion_math.numerics import manual_seed
 from diffusion_math.training import runs as disk
 from diffusion_math.training.fit import fit
 from tests.forks import forked
@@ -44,7 +44,7 @@ class Points(nn.Module):
 
 
 def model(seed=0, dtype=torch.float32, T=40, **kind):
-    seed_dice(seed)
+    manual_seed(seed)
     return DDPM(Points(**kind).to(dtype), ForwardProcess(cosine_schedule(T)), (2,), "v")
 
 

@@ -17,12 +17,12 @@ from diffusion_math.numerics import (
     log_excess,
     log_normal,
     log_or_never,
+    manual_seed,
     noise_like,
     ratio_excess,
     root,
     scaled_square,
     scales,
-    seed_dice,
 )
 from tests.truth import error, seed
 
@@ -222,7 +222,7 @@ def test_one_seed_gives_the_same_noise_in_every_layout_and_by_either_generator(m
 def test_dice_that_are_set_by_a_number_are_torchs_own():
     torch.manual_seed(7)
     due = torch.randn(5)
-    seed_dice(7)
+    manual_seed(7)
     assert torch.equal(torch.randn(5), due)
 
 

@@ -27,7 +27,7 @@ import traitlets
 from torch import nn
 
 from diffusion_math import ForwardProcess, GaussianMixture, linear_schedule
-from diffusion_math.numerics import seed_dice
+from diffusion_math.numerics import manual_seed
 
 INF, NAN = math.inf, math.nan
 
@@ -134,7 +134,7 @@ class Row:
     args: dict[str, Kind]
 
     def ask(self, **changes: Any) -> Any:
-        seed_dice(0)
+        manual_seed(0)
         return self.call(**{name: kind.good for name, kind in self.args.items()} | changes)
 
 

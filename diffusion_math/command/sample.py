@@ -52,13 +52,13 @@ def _ends(p: DDPM) -> tuple[float, float]:
     return max(-10.0, levels[p.T].item()), min(10.0, levels[1].item())
 
 
-def _by_dice(p: DDPM, x_T: Tensor, generator: Generator, o: Namespace, shown: bool) -> Tensor:
+def _with_noise(p: DDPM, x_T: Tensor, generator: Generator, o: Namespace, shown: bool) -> Tensor:
     "Evenly in log SNR with noise: o.steps calls of the network, the last of them the guess."
     start, end = _ends(p)
     if o.steps == 1:
         return as_denoiser(p)(x_T, start)
-    dice = Solver("ddim with noise", 1, dial=o.sde)
-    x = solve(p, x_T, even_grid(start, end, o.steps - 1), dice, generator, progress=shown)
+    ddim = Solver("ddim with noise", 1, dial=o.sde)
+    x = solve(p, x_T, even_grid(start, end, o.steps - 1), ddim, generator, progress=shown)
     return as_denoiser(p)(x, end)
 
 
@@ -75,7 +75,7 @@ def draw_samples(
 ) -> Float[Tensor, "n *event"]:
     "n draws of p, each of its class in y, o.batch at a time; they come back on the CPU. shown: with a progress bar."
     device = next(p.parameters()).device
-    by = _by_dice if o.sde is not None else _by_solver if o.eta is None else _by_chain
+    by = _with_noise if o.sde is not None else _by_solver if o.eta is None else _by_chain
     by = by if o.inpaint is None else _by_pasting
     generator, drawn = Generator(device).manual_seed(o.seed), []
     for i in range(0, n, o.batch):
@@ -83,7 +83,7 @@ def draw_samples(
         told = p if y is None else p.given(y=some)
         told = told if o.guidance == 1 else told.guided(o.guidance)
         x_T = torch.empty(min(o.batch, n - i), *p.event_shape, device=device)
-        x_T = x_T.normal_(generator=generator) if by in (_by_dice, _by_pasting) else x_T
+        x_T = x_T.normal_(generator=generator) if by in (_with_noise, _by_pasting) else x_T
         drawn.append(by(told, x_T, generator, o, shown).cpu())
     return torch.cat(drawn)
 

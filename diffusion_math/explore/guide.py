@@ -58,7 +58,7 @@ class GuideExplorer(AsksInPage):
 
     @property
     def digits(self) -> Float[Tensor, "n 1 28 28"]:
-        "The digits that the network draws from eps, by twelve steps without dice."
+        "The digits that the network draws from eps, by twelve steps without noise."
         p = load_pretrained(DIGITS).eval().requires_grad_(False)
         starts = self.unpacked("eps").view(-1, 1, _SIDE, _SIDE)
         told = p.given(y=torch.full((len(starts),), self.digit))

@@ -77,7 +77,7 @@ class InpaintExplorer(AsksInPage):
     def fillings(
         self, n: int = 6, generator: Generator | None = None
     ) -> Float[Tensor, "n 1 28 28"]:
-        "n fillings as the page makes them, with torch's dice."
+        "n fillings as the page makes them, with torch's own random numbers."
         x = torch.randn(
             checks.at_most("n", n, 10**4), 1, _SIDE, _SIDE, generator=checks.random(generator)
         )

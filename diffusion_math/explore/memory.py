@@ -69,7 +69,7 @@ class MemoryExplorer(Explorable):
 
     @property
     def path(self) -> Float[Tensor, "m h w"]:
-        "The walk without dice from eps, at log SNR -8, -7.5, ..., 8."
+        "The walk without noise from eps, at log SNR -8, -7.5, ..., 8."
         start = self.unpacked("eps").double().view(1, 1, *self._side)
         return walk(self.denoiser, start, _FROM, _TO, _STEPS, 0.0, trajectory=True)[:, 0, 0]
 

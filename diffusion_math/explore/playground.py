@@ -103,7 +103,7 @@ class PlaygroundExplorer(Painted):
 
     @property
     def thread(self) -> Float[Tensor, "n 2"]:
-        "From (x, y) at t to t = 0 without dice: the guess of x_0 and the noise that it leaves, on one level less each time."
+        "From (x, y) at t to t = 0 without noise: the guess of x_0 and the noise that it leaves, on one level less each time."
         x, s = torch.tensor([[self.x, self.y]], dtype=torch.float64), self.q.schedule
         way = [x]
         for t in range(self.t, 0, -1):

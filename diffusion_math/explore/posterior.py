@@ -26,8 +26,8 @@ class PosteriorExplorer(BellsExplorable):
 
     mixture: a GaussianMixture over one number, two components, means in [-3.5, 3.5], variances in [0.02, 2]. y, in [-2.5, 2.5]:
     what was measured of x0; std, in [0.3, 2]: the standard deviation of its noise. method: "point" (V = 0), "unit" or
-    "moments", as in steered, or "exact". throw, 0 to 999: a walk without dice where it is 0, otherwise the seed of 1000
-    walkers' dice; Python and the browser throw numbers of their own. The traits y, std, method and throw follow
+    "moments", as in steered, or "exact". throw, 0 to 999: a walk without noise where it is 0, otherwise the seed of 1000
+    walkers' noise; Python and the browser throw numbers of their own. The traits y, std, method and throw follow
     the controls, and move them when set. Raises ValueError for a value that does not fit, TypeError or traitlets.TraitError
     for a wrong kind.
     """
@@ -68,12 +68,12 @@ class PosteriorExplorer(BellsExplorable):
 
     @property
     def places(self) -> Float[Tensor, " n"]:
-        "Where the walk carries 641 numbers, evenly from -4 to 4; with dice, 1000 of N(0, 1)."
+        "Where the walk carries 641 numbers, evenly from -4 to 4; with noise, 1000 of N(0, 1)."
         if not self.throw:
             return walk(self.denoiser, _STARTS[:, None], _FROM, _TO, _STEPS, 0.0)[:, 0]
-        dice = torch.Generator().manual_seed(self.throw)
-        starts = torch.randn(_WALKERS, 1, dtype=torch.float64, generator=dice)
-        return walk(self.denoiser, starts, _FROM, _TO, _STEPS, 1.0, dice)[:, 0]
+        rng = torch.Generator().manual_seed(self.throw)
+        starts = torch.randn(_WALKERS, 1, dtype=torch.float64, generator=rng)
+        return walk(self.denoiser, starts, _FROM, _TO, _STEPS, 1.0, rng)[:, 0]
 
     @property
     def left(self) -> float:

@@ -48,11 +48,11 @@ class ReverseExplorer(BellsExplorable):
         x: float = 0.0,
         generator: Generator | None = None,
     ):
-        start, dice = {"beta": beta, "x": x}, checks.random(generator)
+        start, rng = {"beta": beta, "x": x}, checks.random(generator)
         kept = check_range("signal", signal, 1e-9, 1)
         super().__init__(mixture, **start, _signal=kept, _start=start)
-        which = torch.multinomial(torch.tensor(self._weights), _PAIRS, True, generator=dice)
-        eps = torch.cat([which[:, None].float(), torch.randn(_PAIRS, 2, generator=dice)], 1)
+        which = torch.multinomial(torch.tensor(self._weights), _PAIRS, True, generator=rng)
+        eps = torch.cat([which[:, None].float(), torch.randn(_PAIRS, 2, generator=rng)], 1)
         self._eps = pack(eps)
 
     @property

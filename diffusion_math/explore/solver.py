@@ -84,7 +84,7 @@ class SolverExplorer(BellsExplorable):
         SolverExplorer(mixture, "unipc2", "rho7", calls=10, start=-0.5)
 
     mixture: a GaussianMixture over one number, at most 6 components, means in [-3.5, 3.5], variances in [0.02, 4]. solver:
-    one of SOLVERS that throws no dice, or "heun-x0" or "heun-velocity", Heun's method in other drawings. plans: grids of
+    one of SOLVERS that adds no noise, or "heun-x0" or "heun-velocity", Heun's method in other drawings. plans: grids of
     one's own, log SNR from -8 to 6, at most 40 steps. grid: "even" in log SNR, "rho7", (13.6), or "given", the longest of
     plans for which calls are enough. The traits solver, grid, calls, in 4..40, start, in [-3, 3], and guess, one of four
     solvers or "none", follow the controls, and move them when set. Raises ValueError for a value out of range, TypeError

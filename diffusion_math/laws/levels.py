@@ -20,19 +20,19 @@ BELL, ROUND = (
     3.0,
 )  # numbers a pixel without finest; and what the narrowest width starts from with it
 SURE = 1e-12  # the variance of noise that no longer matters: a millionth of x's unit, squared
-REACH = 4  # grey levels on either side of the mean that a narrow bell is summed over
+REACH = 4  # grey levels on either side of the mean that a narrow Gaussian is summed over
 WEIGHT, MEAN, SPREAD = (
     (2.0, 0.0, 0.0, 0.0),
     (-0.9, 0.0, 0.95),
     (-2.9, -1.4, -3.7),
 )  # the prior before training
-NARROW = 0.7  # in squared level distances: a bell of a larger variance does not feel the levels, to 1e-5 of one
+NARROW = 0.7  # in squared level distances: a Gaussian of a larger variance does not feel the levels, to 1e-5 of one
 
 
 def _bells(
     x_t: Tensor, signal: Tensor, noise_var: Tensor, mean: Tensor, std: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    "Each bell's posterior mean and variance as a density, and the log of its evidence (less a constant)."
+    "Each Gaussian's posterior mean and variance as a density, and the log of its evidence (less a constant)."
     var = std.square()
     total = signal.square() * var + noise_var
     evidence = -0.5 * ((x_t - signal * mean).square() / total + total.log())
@@ -69,8 +69,8 @@ class GreyLevels(nn.Module):
 
     The prior: the lowest level by itself, and three Gaussians read at the levels, none narrower than their distance.
     network(x_t, log_snr, **cond) -> (b, 10 * channels, h, w), added to a prior that suits dark pictures with some ink.
-    With finest, in (0, 1], it says thirteen, and a bell may be as narrow as that share of the distance.
-    Levels stand at low, low + width, ..., high; a bell that reaches beyond them is not cut off there. log_snr one
+    With finest, in (0, 1], it says thirteen, and a Gaussian may be as narrow as that share of the distance.
+    Levels stand at low, low + width, ..., high; a Gaussian that reaches beyond them is not cut off there. log_snr one
     number or (b,), -inf and inf included. Returns (b, channels, h, w) in x_t's dtype, worked out in float32 or better:
     right to 2e-4 of a level, with finest = 0.1 mostly to 1e-3. ValueError for a finest outside (0, 1], or where network
     returns another shape.
@@ -120,7 +120,7 @@ class GreyLevels(nn.Module):
         return getattr(self.network, "classes", None)
 
     def _least(self, said: Tensor) -> Tensor | float:
-        "The width that each bell is not narrower than."
+        "The width that each Gaussian is not narrower than."
         if self.finest is None:
             return self.width
         return self.width * torch.lerp(
@@ -140,13 +140,13 @@ class GreyLevels(nn.Module):
     def _near(
         self, c: Tensor, v: Tensor, evidence: Tensor, log_snr: Tensor
     ) -> tuple[Tensor, Tensor]:
-        "The bells read at the levels, for the pictures whose noise is that fine."
-        if c.device.type != "cpu" or self.finest is not None:  # a bell may be narrow by itself
+        "The Gaussians read at the levels, for the pictures whose noise is that fine."
+        if c.device.type != "cpu" or self.finest is not None:  # a Gaussian may be narrow by itself
             mean, log_mass = _at_levels(c, v, self.low, self.width)
             return mean, evidence + log_mass
         fine = log_snr > -math.log(
             4 * NARROW * self.width**2
-        )  # no narrower bell at more noise than that
+        )  # no narrower Gaussian at more noise than that
         rows = fine.nonzero().flatten()
         mean, log_mass = _at_levels(c[rows], v[rows], self.low, self.width)
         return c.index_copy(0, rows, mean), evidence.index_add(0, rows, log_mass)

@@ -44,8 +44,8 @@ class Density:
 
 def pictures() -> Tensor:
     "Eight pictures of grey levels, (8, 1, 28, 28), uint8."
-    dice = Generator().manual_seed(4)
-    draws = torch.multinomial(log_chance().exp(), 8 * DIMS, replacement=True, generator=dice)
+    rng = Generator().manual_seed(4)
+    draws = torch.multinomial(log_chance().exp(), 8 * DIMS, replacement=True, generator=rng)
     return draws.view(8, 1, SIDE, SIDE).to(torch.uint8)
 
 
@@ -152,7 +152,7 @@ def bits(f: Callable) -> Verdict:
         referee.bits(lambda log_prob, pixels: my_bits(my_model_with(log_prob), pixels))
 
     pixels (8, 1, 28, 28) hold grey levels 0..255, uint8. log_prob(x) -> (b,) is in nats, a density over x in [-1, 1],
-    where level k reaches from 2k/256 - 1 to 2(k + 1)/256 - 1. f spreads the levels, with torch's dice, asks log_prob once
+    where level k reaches from 2k/256 - 1 to 2(k + 1)/256 - 1. f spreads the levels by torch's random numbers, asks log_prob once
     or several times, and returns bits for each picture, (8,), or their mean. TypeError: f is not callable.
     """
     f, levels = checks.function("f", f, "log_prob and pixels"), pictures()
@@ -238,13 +238,13 @@ def decoder(f: Callable) -> Verdict:
     x (4, 1, 16, 16) holds 256 levels from -1 to 1, mean is like it, std (4, 1, 1, 1) runs from broad to narrow; levels
     as far out as 12 deviations are among them. f returns one number for each pixel, or their sum for each picture.
     """
-    f, dice = checks.function("f", f, "x, mean and std"), Generator().manual_seed(9)
-    levels = torch.randint(0, 256, (4, 1, 16, 16), generator=dice)
+    f, rng = checks.function("f", f, "x, mean and std"), Generator().manual_seed(9)
+    levels = torch.randint(0, 256, (4, 1, 16, 16), generator=rng)
     levels[:, :, 0, :4], levels[:, :, 0, 4:8] = 0, 255
     x = levels.double() / 127.5 - 1
     std = torch.tensor([0.3, 0.1, 0.03, 0.01], dtype=torch.float64).view(4, 1, 1, 1)
     away = torch.linspace(-12, 12, 256, dtype=torch.float64).view(16, 16).flip(0)
-    mean = x + std * away[torch.randperm(16, generator=dice)]
+    mean = x + std * away[torch.randperm(16, generator=rng)]
     try:
         came = as_numbers(ask(f, (x, mean, std)))
     except NoAnswer as error:

@@ -105,8 +105,8 @@ SLIPS = slips(
 
 def at_place(clock: Clock, place: int, predicts: str, w: float, b: int, event: tuple) -> Case:
     "Two answers, a scale, x_t and a time, at one place of the tables; all float64."
-    dice = Generator().manual_seed(place)
-    cond, uncond, x = torch.randn(3, b, *event, generator=dice, dtype=torch.float64)
+    rng = Generator().manual_seed(place)
+    cond, uncond, x = torch.randn(3, b, *event, generator=rng, dtype=torch.float64)
     a, s = clock.a[place], clock.s[place]
     x = x * (a**2 + s**2).sqrt()
     cond, uncond = (y / s if predicts == "score" else y for y in (cond, uncond))

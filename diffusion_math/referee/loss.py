@@ -316,7 +316,7 @@ def loss(
 
         referee.loss(my_loss, alphas_cumprod=my_table, predicts="eps")      # my_loss draws t and eps inside
 
-    f draws its times and noise with torch's own dice, asks network(x_t, t) once, and returns a loss that a gradient
+    f draws its times and noise with torch's own random numbers, asks network(x_t, t) once, and returns a loss that a gradient
     leads through. Looked at: the target, with its sign; how x_t was noised, and whether the told t is that of the noise;
     the noise itself (5 standard errors); whether t reaches both ends of the table; the weight, as a note. x0 is
     (b, *event_shape) in [-1, 1]. predicts as in target; the rest as in noising.

@@ -185,17 +185,17 @@ def masked_loss(
 
     x0 (b, length) holds whole numbers from 0 to 5; a masked letter is the number `mask`, 6 or more. network(x_t), whatever
     else it is told, returns logits or log-chances (b, length, 7), or with says="chances" chances. f draws with torch's own
-    dice and returns a loss that a gradient leads through. Looked at, by its slopes in 400 calls: that masked letters count,
+    noise and returns a loss that a gradient leads through. Looked at, by its slopes in 400 calls: that masked letters count,
     and they alone; that masks of every number of letters weigh alike, as 1/t makes them (5 standard errors); its unit.
     """
     f = checks.function("f", f, "network and x0")
     mask, length = checks.count("mask", mask, LETTERS - 1), checks.count("length", length, 2, 12)
     says = checks.one_of("says", says, ["logits", "chances"])
-    dice = Generator().manual_seed(5)
+    rng = Generator().manual_seed(5)
     try:
         draws = []
         for seed in range(CALLS):
-            x0 = torch.randint(0, LETTERS - 1, (WORDS, length), generator=dice)
+            x0 = torch.randint(0, LETTERS - 1, (WORDS, length), generator=rng)
             draws.append(draw_once(f, x0, mask, LETTERS, says, seed))
         return verdict_on(draws, length)
     except NoAnswer as error:

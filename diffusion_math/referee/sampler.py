@@ -78,7 +78,7 @@ class Knows:
         self.log, self.fractional = log, False
         self.law, self.clock, self.predicts, self.push = law, clock, predicts, push
         self.asked: list[tuple] = []
-        self.dice = Generator().manual_seed(seed)
+        self.rng = Generator().manual_seed(seed)
         self.unit = torch.finfo(torch.float64).eps
 
     def __call__(self, x: Any, t: Any = None, *more: Any, **named: Any) -> Tensor:
@@ -110,7 +110,7 @@ class Knows:
 
     def sees(self, wide: Tensor, a: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         "x0 and eps in x; where it pushes, eps with noise of its own, and the x0 that goes with it."
-        noise = self.push * torch.randn(wide.shape, generator=self.dice, dtype=wide.dtype)
+        noise = self.push * torch.randn(wide.shape, generator=self.rng, dtype=wide.dtype)
         if s == 0:
             return wide, noise
         size = (a**2 + s**2).sqrt()
@@ -360,9 +360,9 @@ def loses(knows: Knows, law: GaussianMixture) -> float:
     for level in levels[1:]:
         grid += [level] * (grid[-1] + 1e-9 < level < math.inf)
     x, _, _, a, s, _ = knows.asked[0]
-    start, dice = x / (a**2 + s**2).sqrt(), Generator().manual_seed(13)
+    start, rng = x / (a**2 + s**2).sqrt(), Generator().manual_seed(13)
     ends = [
-        solve(law, start, [*grid, math.inf], way, dice)
+        solve(law, start, [*grid, math.inf], way, rng)
         for way in ("ddim", Solver("posterior", 1, dial=1.0))
     ]
     return max(abs(largest(against(law, x))[2]) for x in ends)
@@ -403,7 +403,7 @@ def sampler(
 
         referee.sampler(lambda network, shape: my_loop(network, shape), alphas_cumprod=my_table)
 
-    f starts from noise of its own, with torch's dice, and asks network(x, t) with one time for the whole batch: an index
+    f starts from noise of its own, by torch's own generator, and asks network(x, t) with one time for the whole batch: an index
     into the table, sigma, or the time of a straight line, as the table that is given says. predicts: what the network
     says, "eps", "x0", "v", "velocity" or "score". law: "modes" (one number), "ring" (two), "pixels" (1, 8, 8), or a
     GaussianMixture within [-1, 1]. Draws are compared with the law in places, widths and shares of its modes at 5

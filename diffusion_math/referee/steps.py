@@ -61,8 +61,8 @@ def single(mean: Callable[[Step], Tensor], std: Callable[[Step], Tensor] | None 
             here, there, x = answer.level, tape.level(i + 1), tape.x[i]
             scales = [x.new_tensor(v) for v in (*here, *there)]
             n = Step(x, answer.x0, answer.eps, *scales, tape, i)
-            dice = 0.0 if std is None else float(std(n))
-            yield Claim(x, tape.x[i + 1], (mean(n),), dice, here, there, answer)
+            spread = 0.0 if std is None else float(std(n))
+            yield Claim(x, tape.x[i + 1], (mean(n),), spread, here, there, answer)
 
     return claims
 
@@ -92,7 +92,7 @@ class Way:
     dial: float = 0.0
     log: bool = False
     to: str = "next"
-    stage_dice: bool = False
+    stage_noise: bool = False
     bend: Callable | None = None
     noise: Callable | None = None
     pick: Callable | None = None
@@ -113,7 +113,7 @@ class Way:
             for j, row in enumerate(stages, i + 1):
                 level, std = tape.level(j), 0.0
                 goal = level
-                if self.stage_dice:
+                if self.stage_noise:
                     goal, std = down(here, level)
                 mean = moved(self, start, here, goal, told, lambda nodes, h, row=row: row)
                 yield Claim(start, tape.x[j], (mean,), std, here, level, told[0], self.loose)

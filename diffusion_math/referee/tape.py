@@ -125,7 +125,7 @@ def tests(claim: Claim, off: Tensor) -> list[float]:
 def met(one: Claim, two: Claim, tape: Tape) -> tuple[float, list[float]] | None:
     """How closely a claim is met, in two walks from the same seed: relative to the step's length, and in standard errors.
 
-    None where it is not met. Where both walks threw the same dice, these cancel between them, and what the means miss
+    None where it is not met. Where both walks had the same noise, these cancel between them, and what the means miss
     shows to the last digits; where they did not, only the standard errors speak.
     """
     best, order = None, (True, math.inf)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .. import checks
-from ..numerics import seed_dice
+from ..numerics import manual_seed
 
 __all__ = [
     "Case",
@@ -156,7 +156,7 @@ OVERWRITES = "Make a new tensor of the result: x * a, and not x *= a or x.mul_(a
 OTHER_DICE = "Hand the generator on to each randn, rand and randint: generator=generator."
 
 
-def dice_for(f: Callable, seed: int) -> dict[str, torch.Generator]:
+def rng_for(f: Callable, seed: int) -> dict[str, torch.Generator]:
     "A generator for a function that takes one by that name."
     try:
         takes = "generator" in inspect.signature(f).parameters
@@ -173,8 +173,8 @@ def ask(f: Callable, args: Sequence, seed: int = 0, grad: bool = False, keeps: b
     """
     handed = copies(args)
     with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(grad):
-        seed_dice(seed)
-        own, state = dice_for(f, seed), torch.get_rng_state()
+        manual_seed(seed)
+        own, state = rng_for(f, seed), torch.get_rng_state()
         try:
             answer = f(*handed, **own)
         except NoAnswer:

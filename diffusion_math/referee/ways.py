@@ -142,8 +142,8 @@ def log_h(factor: float) -> Callable:
     return bend
 
 
-def dice(change: Callable[[float], float]) -> Callable:
-    "Dice of s' times the root of what is made of e^-h; none at the end."
+def spread(change: Callable[[float], float]) -> Callable:
+    "Noise of s' times the root of what is made of e^-h; none at the end."
     ratio = lambda here, there: there.s / there.a * here.a / here.s  # noqa: E731
     return lambda here, there: there.s * change(ratio(here, there)) ** 0.5 if there.s else 0.0
 
@@ -187,7 +187,7 @@ RIGHT: tuple[Slip, ...] = tuple(Slip(name, "", tuple(makes)) for name, *makes in
     ("DPM-Solver++(2S)", Way("x0", END, stages=((1.0,),), where="inside"), Way("x0", MIDDLE, stages=((1.0,),)),
      Way("x0", MIDDLE, stages=((1.0,),), tail=1)),
     ("DPM-Solver++(2S) with ancestral noise", Way("x0", END, stages=((1.0,),), where="inside", to="down")),
-    ("DPM-Solver++ with noise at both calls", Way("x0", END, stages=((1.0,),), where="inside", to="down", stage_dice=True)),
+    ("DPM-Solver++ with noise at both calls", Way("x0", END, stages=((1.0,),), where="inside", to="down", stage_noise=True)),
     ("DPM-Solver(2M)", Way("eps", MIDDLE, 1, log=True)),
     ("DPM-Solver(2M), or DEIS, with the exact integral of its line", Way("eps", FITTED, 1, log=True)),
     ("DEIS of order 3", Way("eps", FITTED, 2, log=True, loose=8)),
@@ -389,13 +389,13 @@ SLIPS: tuple[Slip, ...] = slips(
     ("h of the step before", "Both coefficients are of this step's own h.", last_h, "crowsonkb/k-diffusion#56"),
     ("half of h", HALF + "your h is halved once more.", *(replace(w, bend=log_h(0.5)) for w in (M2, SDE, FIRST))),
     ("noise of half a step", "The noise of the SDE has the variance s'^2 (1 - e^-2h).",
-     replace(SDE, noise=dice(lambda q: 1 - q)), replace(replace(SDE, rule=FITTED), noise=dice(lambda q: 1 - q))),
+     replace(SDE, noise=spread(lambda q: 1 - q)), replace(replace(SDE, rule=FITTED), noise=spread(lambda q: 1 - q))),
     ("noise of a step twice as long", "The noise of the SDE has the variance s'^2 (1 - e^-2h).",
-     replace(SDE, noise=dice(lambda q: 1 - q**4))),
+     replace(SDE, noise=spread(lambda q: 1 - q**4))),
     ("no noise in the SDE", "The SDE's step shrinks x further than the flow's, and gives that back as noise.",
      replace(SDE, noise=lambda here, there: 0.0)),
     ("noise added to the flow's step", "A step that adds noise shrinks x by e^-h more, and counts its answers over 2 h.",
-     replace(M2, noise=dice(lambda q: 1 - q**2)), replace(FIRST, noise=dice(lambda q: 1 - q**2)),
+     replace(M2, noise=spread(lambda q: 1 - q**2)), replace(FIRST, noise=spread(lambda q: 1 - q**2)),
      single(along(1), lambda n: n.s - n.s_next),
      "jmtomczak/intro_dgm#10"),
     ("the end's slope alone", NEW + "it is averaged with the first.", heun((0.0, 1.0)), heun((0.0, 1.0), holds="line")),

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from .. import checks
 from ..files import locked, write_file
-from ..numerics import seed_dice
+from ..numerics import manual_seed
 from ..referee.verdict import Case, copies, find, gap
 from ..referee.verdict import number_of as _tensor
 from .catalogue.exercise import CATALOGUE, KINDS, Dice, Exercise
@@ -64,7 +64,7 @@ def _call(f: Callable, args: dict[str, Any], by_name: bool, seed: int = 0) -> An
     "f's answer to copies of the arguments."
     handed = copies(args.values())
     with torch.random.fork_rng(devices=[]):
-        seed_dice(seed)
+        manual_seed(seed)
         return f(**dict(zip(args, handed, strict=True))) if by_name else f(*handed)
 
 # %% ../../nbs/workshop/teach/exercises.ipynb #7a4f295e

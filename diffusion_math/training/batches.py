@@ -14,9 +14,9 @@ from torch import Generator, Tensor, nn
 from .. import checks
 from ..data.digits import from_levels
 from ..ddpm import DDPM, draw_terms
-from ..numerics import seed_dice
+from ..numerics import manual_seed
 
-__all__ = ["Batches", "dice"]
+__all__ = ["Batches", "seeded"]
 
 BATCH = 128  # data a step, where nothing else is asked for
 
@@ -30,10 +30,10 @@ def mixed(*key: int) -> int:
 
 
 @contextmanager
-def dice(device: torch.device, *key: int) -> Iterator[None]:
+def seeded(device: torch.device, *key: int) -> Iterator[None]:
     "While this lasts, PyTorch's own random numbers come from key; afterwards they go on as before."
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        seed_dice(mixed(*key))
+        manual_seed(mixed(*key))
         yield
 
 
@@ -76,7 +76,7 @@ class Stream:
         if self.iterator is None and self.epoch:  # whole epochs need not be run through
             self.at = step - step % self.epoch
         while self.at <= step:
-            with dice(CPU, self.seed, 4, self.at):  # its order, and what its transforms draw
+            with seeded(CPU, self.seed, 4, self.at):  # its order, and what its transforms draw
                 self.batch = self._next()
             self.at += 1
         return self.batch
@@ -275,7 +275,7 @@ class Batches:
 
     def __call__(self, step: int) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
         "x0, cond, t and eps of step k."
-        with dice(CPU, self.seed, 4, step):
+        with seeded(CPU, self.seed, 4, step):
             batch, rows = self.source(step)
         x, cond = _parted(batch, self.takes_y)
         x0 = self._numbers("x", x)
@@ -285,7 +285,7 @@ class Batches:
         }
         self._check_classes(cond)
         if self.transform:
-            with dice(CPU, self.seed, 5, step):
+            with seeded(CPU, self.seed, 5, step):
                 x0 = checks.tensor("what transform gives", self.transform(x0)).to(self.dtype)
         if self.event is not None and x0.shape[1:] != self.event or not len(x0):
             fits = "(b, {})".format(", ".join(map(str, self.event or ["..."])))

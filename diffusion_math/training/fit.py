@@ -23,7 +23,7 @@ from ..checks import Amount, Count, Flag, Fraction, Steps, guarded
 from ..ddpm import DDPM, elbo_loss, simple_loss
 from ..files import alone
 from ..matching import flow_loss
-from .batches import Batches, dice, shares
+from .batches import Batches, seeded, shares
 from .runs import begin, checkpoints, parts_of, save_checkpoint, told_of
 
 __all__ = ["TrainingRun", "fit"]
@@ -439,7 +439,7 @@ def fit(
         with _bar(first, plan.steps, progress and here.is_main_process) as bar:
             for step in range(first, plan.steps):
                 batch = batches(step)
-                with dice(device, plan.seed, 3, step, rank):  # dropout's
+                with seeded(device, plan.seed, 3, step, rank):  # dropout's
                     parts = shares(batch, accumulate, rank, ranks, device)
                     loss = _backward(training, of, parts, precision == "bf16", ranks, device)
                 norm = nn.utils.clip_grad_norm_(weights, plan.clip or math.inf)

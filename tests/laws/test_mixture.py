@@ -20,7 +20,7 @@ from diffusion_math.distribution import Distribution
 from diffusion_math.forward import ForwardProcess, Schedule
 from diffusion_math.laws import mixture as module
 from diffusion_math.laws.mixture import Empirical, GaussianMixture
-from diffusion_math.numerics import seed_dice
+from diffusion_math.numerics import manual_seed
 from tests.truth import error
 
 F32, F64 = torch.float32, torch.float64
@@ -81,7 +81,7 @@ class Law:
         )
 
     def draw(self, n, log_snr=INF, seed=1, dtype=F64):
-        seed_dice(seed)
+        manual_seed(seed)
         return self.reference(log_snr).sample((n,)).view(n, *self.event).to(dtype)
 
     def flat(self, x):

@@ -95,7 +95,7 @@ def noisy_step(x, x0, alpha_bar, alpha_bar_to, kept, xi):
     return alpha_bar_to**0.5 * x0 + (1 - alpha_bar_to) ** 0.5 * noise
 
 
-def _by_dice(f):
+def _with_noise(f):
     "A wrong step, f(x, x0, a, s, a', s', kept, xi)."
     return lambda x, x0, a2, b2, kept, xi: f(
         x, x0, a2**0.5, (1 - a2) ** 0.5, b2**0.5, (1 - b2) ** 0.5, kept, xi
@@ -112,30 +112,30 @@ add(Exercise("10.a", "a step with noise", noisy_step, lambda d: {"x": d.normal(*
            ("Where nothing is kept (ρ = 0), x counts no more beside the guess, and in yours it does.", lambda a: a |
            {"kept": number(a, 0.0)}))),
     ("What is kept and what is thrown must have the variance 1 together: √(1 − ρ²), not 1 − ρ.",
-     _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s + (1 - k) * xi)),
-     _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s + (1 - k) ** 0.5 * xi)),
-     _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s + (1 - k ** 2) * xi))),
+     _with_noise(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s + (1 - k) * xi)),
+     _with_noise(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s + (1 - k) ** 0.5 * xi)),
+     _with_noise(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s + (1 - k ** 2) * xi))),
     ("You keep √ρ. The share ρ itself is kept, and √(1 − ρ²) comes from fresh noise.",
-     _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k ** 0.5 * (x - a * x0) / s + (1 - k) ** 0.5 * xi))),
+     _with_noise(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k ** 0.5 * (x - a * x0) / s + (1 - k) ** 0.5 * xi))),
     ("There is no noise in your step. Without fresh noise the spread falls short.",
-     _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * k * (x - a * x0) / s),
-     _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (x - a * x0) / s)),
+     _with_noise(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * k * (x - a * x0) / s),
+     _with_noise(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (x - a * x0) / s)),
     ("All of your noise is fresh. The share ρ of the guessed noise is kept.",
-     _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * xi),
-     _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (1 - k**2) ** 0.5 * xi)),
+     _with_noise(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * xi),
+     _with_noise(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (1 - k**2) ** 0.5 * xi)),
     ("You have exchanged the two: ρ is the share of the old noise, √(1 − ρ²) that of the fresh.",
-     _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * ((1 - k ** 2) ** 0.5 * (x - a * x0) / s + k * xi))),
+     _with_noise(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * ((1 - k ** 2) ** 0.5 * (x - a * x0) / s + k * xi))),
     ("The noise that goes with the guess is (x − a·x0)/s: the picture in x is shrunk by a, the noise by s.",
-     _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - x0) / s + (1 - k ** 2) ** 0.5 * xi)),
-     _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) + (1 - k ** 2) ** 0.5 * xi)),
-     _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s ** 2 + (1 - k ** 2) ** 0.5 * xi))),
+     _with_noise(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - x0) / s + (1 - k ** 2) ** 0.5 * xi)),
+     _with_noise(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) + (1 - k ** 2) ** 0.5 * xi)),
+     _with_noise(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * (k * (x - a * x0) / s ** 2 + (1 - k ** 2) ** 0.5 * xi))),
     ("You arrived at a new level: mix the guess and the noise in its shares, a' and s', not in the old ones.",
-     _by_dice(lambda x, x0, a, s, b, r, k, xi: a * x0 + s * (k * (x - a * x0) / s + (1 - k ** 2) ** 0.5 * xi)),
-     _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + s * (k * (x - a * x0) / s + (1 - k ** 2) ** 0.5 * xi))),
+     _with_noise(lambda x, x0, a, s, b, r, k, xi: a * x0 + s * (k * (x - a * x0) / s + (1 - k ** 2) ** 0.5 * xi)),
+     _with_noise(lambda x, x0, a, s, b, r, k, xi: b * x0 + s * (k * (x - a * x0) / s + (1 - k ** 2) ** 0.5 * xi))),
     ("The guess is clean, and x' is not: shrink it by a'.",
-     _by_dice(lambda x, x0, a, s, b, r, k, xi: x0 + r * (k * (x - a * x0) / s + (1 - k ** 2) ** 0.5 * xi))),
+     _with_noise(lambda x, x0, a, s, b, r, k, xi: x0 + r * (k * (x - a * x0) / s + (1 - k ** 2) ** 0.5 * xi))),
     ("Your fresh noise is not scaled: at the new level all noise has the size s'.",
-     _by_dice(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * k * (x - a * x0) / s + (1 - k ** 2) ** 0.5 * xi)),
+     _with_noise(lambda x, x0, a, s, b, r, k, xi: b * x0 + r * k * (x - a * x0) / s + (1 - k ** 2) ** 0.5 * xi)),
 )  # fmt: skip
 
 
