@@ -27,7 +27,7 @@ from ..files import locked, write_file
 from ..numerics import manual_seed
 from ..referee.verdict import Case, copies, find, gap
 from ..referee.verdict import number_of as _tensor
-from .catalogue.exercise import CATALOGUE, KINDS, Dice, Exercise
+from .catalogue.exercise import CATALOGUE, KINDS, Draws, Exercise
 
 __all__ = ["check", "hint", "progress"]
 
@@ -150,7 +150,7 @@ def _ask(
     exercise: Exercise, f: Callable, seed: int
 ) -> tuple[list[Case], list[Tensor], list[Tensor]]:
     "Fresh cases, what f answers, and what is due; a _Stop if f has no answer, or a new one each time."
-    inputs = [exercise.draw(Dice(seed + i, i)) for i in range(len(KINDS))]
+    inputs = [exercise.draw(Draws(seed + i, i)) for i in range(len(KINDS))]
     if words := _misfit(f, list(inputs[0])):
         raise _Stop(words)
     due = [_due(exercise, args) for args in inputs]
@@ -195,7 +195,7 @@ def _edge(exercise: Exercise, f: Callable, seed: int) -> str | None:
     "The sentence of the first edge at which f is wrong."
     for says, move in exercise.edges:
         for i in range(len(KINDS)):
-            args = move(exercise.draw(Dice(seed + i, i)))
+            args = move(exercise.draw(Draws(seed + i, i)))
             if not _same(_answer(f, args), _due(exercise, args)):
                 return says
     return None
@@ -234,7 +234,7 @@ def _text(value: Any) -> str:
 def _example(exercise: Exercise, f: Callable) -> str:
     "One small input on which f is wrong: what came, and what was due."
     for seed in range(20):
-        args = exercise.draw(Dice(seed, small=True))
+        args = exercise.draw(Draws(seed, small=True))
         came, due = _answer(f, args), _due(exercise, args)
         if not _same(came, due):
             given = ", ".join(

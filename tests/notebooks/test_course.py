@@ -9,7 +9,7 @@ from io import BytesIO
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from diffusion_math.teach.catalogue import CATALOGUE, Dice
+from diffusion_math.teach.catalogue import CATALOGUE, Draws
 from tests import minutes
 
 from .conftest import NAMES, NBS, read
@@ -54,7 +54,7 @@ def test_an_exercise_is_a_stub_that_nothing_needs(course_chapter, cell):
     stub, name, called = parts(cell["source"])
     assert called == stub.name and stub.name.startswith("my_")
     assert ast.get_docstring(stub) and [ast.unparse(node) for node in stub.body[1:]] == ["..."]
-    assert [a.arg for a in stub.args.args] == list(CATALOGUE[name].draw(Dice(0)))
+    assert [a.arg for a in stub.args.args] == list(CATALOGUE[name].draw(Draws(0)))
     assert not re.search(r"^#\|", cell["source"], re.M)
     (output,) = cell["outputs"]
     assert "".join(output["text"]) == (

@@ -27,7 +27,7 @@ from diffusion_math.gaussian import Gaussian
 from diffusion_math.laws.mixture import Empirical, GaussianMixture
 from diffusion_math.reverse import ExactReverse, ReverseProcess
 from diffusion_math.teach import exercises
-from diffusion_math.teach.catalogue import CATALOGUE, KINDS, Dice
+from diffusion_math.teach.catalogue import CATALOGUE, KINDS, Draws
 from diffusion_math.teach.catalogue.network import FILMS, mystery
 from diffusion_math.teach.exercises import _judge, _same, _tensor, progress
 from tests.lab import ROOT
@@ -62,7 +62,7 @@ def said(capsys):
 def answers(name, f, seed):
     "f's answers to the inputs that a check with this seed would try."
     exercise = CATALOGUE[name]
-    return [_tensor(f(*exercise.draw(Dice(seed + i, i)).values())) for i in range(len(KINDS))]
+    return [_tensor(f(*exercise.draw(Draws(seed + i, i)).values())) for i in range(len(KINDS))]
 
 
 # ------------------------------------------------------------------------------------------------------- the catalogue
@@ -81,7 +81,7 @@ def test_an_exercise_is_whole(name):
     sentences += [exercise.random, *exercise.hints, *(says for says, _ in exercise.edges)]
     assert len(set(sentences)) == len(sentences)
     assert all(text.rstrip()[-1] in ".?" for text in sentences)
-    assert list(inspect.signature(exercise.right).parameters) == list(exercise.draw(Dice(0)))
+    assert list(inspect.signature(exercise.right).parameters) == list(exercise.draw(Draws(0)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -250,7 +250,7 @@ def test_a_draw_of_the_bound_has_the_bound_as_its_mean():
 
 def test_stacked_bells_are_a_mixture():
     "Its variance by strips; and with the weights and the parts of a real step it is △."
-    starts, weights, a, v = CATALOGUE["4.b"].draw(Dice(3)).values()
+    starts, weights, a, v = CATALOGUE["4.b"].draw(Draws(3)).values()
     law = GaussianMixture(weights, a * starts[:, None], v.expand(len(starts)))
     y = torch.linspace(-8, 8, 16_001, dtype=torch.float64)
     density = law.log_prob(y[:, None]).exp() * 1e-3
@@ -564,7 +564,7 @@ def test_a_stub_is_not_tried_and_writes_nothing(f, said, file):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_stub_is_not_tried(name):
     space = {}
-    exec(f"def f({', '.join(CATALOGUE[name].draw(Dice(0)))}):\n    'What to do.'\n    ...", space)
+    exec(f"def f({', '.join(CATALOGUE[name].draw(Draws(0)))}):\n    'What to do.'\n    ...", space)
     assert _judge(CATALOGUE[name], space["f"], 0) == ("untried", "")
 
 

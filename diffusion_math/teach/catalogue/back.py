@@ -7,7 +7,7 @@ import torch
 from ...forward import ForwardProcess, constant_schedule
 from ...gaussian import Gaussian
 from ...reverse import ReverseProcess
-from .exercise import Dice, Exercise, add, number
+from .exercise import Draws, Exercise, add, number
 
 __all__ = []
 
@@ -17,7 +17,7 @@ def bayes(prior, likelihood, dx):
     return product / (product.sum() * dx)
 
 
-def _curves(d: Dice) -> dict:
+def _curves(d: Draws) -> dict:
     "A prior of area 1 and a likelihood, on a few strips."
     n, dx = (3, d.between(0.5, 0.9)) if d.small else (d.whole(5, 9), d.between(0.1, 0.4))
     prior, likelihood = d.between(0.2, 2, n), d.between(0.1, 1.5, n)
@@ -50,7 +50,7 @@ def stack_variance(starts, weights, a, v):
     return v + a**2 * (weights * (starts - mean) ** 2).sum()
 
 
-def _stack(d: Dice) -> dict:
+def _stack(d: Draws) -> dict:
     "A few starts and their weights, the factor of the middles, and the width of one Gaussian."
     n = 3 if d.small else d.whole(4, 9)
     starts, weights = d.normal(n) + d.between(0.5, 1.5), d.shares(n)
@@ -104,7 +104,7 @@ def log_mean_exp(log_w):
     return top + torch.log(torch.exp(log_w - top).mean())
 
 
-def _logs(d: Dice) -> dict:
+def _logs(d: Draws) -> dict:
     "Logs of a few numbers: ordinary ones, tiny ones, huge ones."
     far = -1000.0 if d.small else (0.0, -2000.0, 2000.0)[d.index % 3]
     return {"log_w": 2 * d.normal(3 if d.small else d.whole(4, 9)) + far}
@@ -149,7 +149,7 @@ class _Back(ReverseProcess):
         return Gaussian(0.9 * x_t + 0.2 * torch.sin(x_t + t), 0.1 + 0.05 * t)
 
 
-def _chain_and_data(d: Dice) -> dict:
+def _chain_and_data(d: Draws) -> dict:
     "Both processes, data, and noise for x_0 (not used), ..., x_6."
     q = ForwardProcess(d.schedule())
     return {"q": q, "p": _Back(q), "x0": d.picture(), "eps": d.normal(7, *d.shape)}

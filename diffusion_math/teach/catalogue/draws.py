@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .exercise import Dice, Exercise, add, number
+from .exercise import Draws, Exercise, add, number
 
 __all__ = []
 
@@ -92,7 +92,7 @@ class _Mover:
         return f"(x, tau) -> {self.k:g} x + {self.c:g} tau + {self.m:g}"
 
 
-def _moving(d: Dice) -> dict:
+def _moving(d: Draws) -> dict:
     "A velocity network, and a picture in which the signal outweighs the noise."
     k, c, m = (d.whole(3, 9) / 10, d.whole(11, 19) / 10, d.whole(3, 9) / 10)
     return {"x": d.normal(*d.shape), "network": _Mover(k, c, m), "alpha_bar": d.between(0.6, 0.85)}
@@ -144,7 +144,7 @@ def weight_of_the_picture(log_snr):
     return 0.5 * torch.exp(0.5 * log_snr)
 
 
-def _levels_to_weigh(d: Dice) -> dict:
+def _levels_to_weigh(d: Draws) -> dict:
     return {"log_snr": d.between(-3.0, 3.0, 3 if d.small else d.whole(4, 7))}
 
 

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from ...forward import Schedule
 from ...referee.verdict import Slip
 
-__all__ = ["CATALOGUE", "KINDS", "Dice", "Exercise", "add", "number"]
+__all__ = ["CATALOGUE", "KINDS", "Draws", "Exercise", "add", "number"]
 
 KINDS = (  # of inputs that a check tries: a batch's shape, its dtype
     ((3, 1, 4, 4), torch.float64),
@@ -22,7 +22,7 @@ KINDS = (  # of inputs that a check tries: a batch's shape, its dtype
 )
 
 
-class Dice:
+class Draws:
     "Random inputs for an exercise, of KINDS[index]; small ones are few numbers, rounded, to be read."
 
     def __init__(self, seed: int, index: int = 0, small: bool = False):
@@ -69,7 +69,7 @@ class Exercise:
     name: str  # "3.a": chapter 3, first exercise
     title: str  # what is to be written, in a few words
     right: Callable  # the right function; its source is the last hint
-    draw: Callable[[Dice], dict[str, Any]]  # fresh arguments by name, in their order
+    draw: Callable[[Draws], dict[str, Any]]  # fresh arguments by name, in their order
     hints: tuple[str, str]  # a nudge, and the formula
     edges: tuple[tuple[str, Callable[[dict], dict]], ...] = ()  # what one sees; how to move there
     random: str = (

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .exercise import Dice, Exercise, add
+from .exercise import Draws, Exercise, add
 
 __all__ = []
 
@@ -15,7 +15,7 @@ def kalman(mean, cov, A, r, y):
     return mean + gain @ (y - A @ mean)
 
 
-def _bell(d: Dice) -> dict:
+def _bell(d: Draws) -> dict:
     n, m = (2, 1) if d.small else (d.shape[-1] + 1, 2)
     B = d.normal(n, n).double()
     cov = B @ B.T / n + 0.5 * torch.eye(n, dtype=torch.float64)
@@ -67,7 +67,7 @@ def no_cov(guess, J, A, r, y, alpha_bar):
     return guess + (1 - alpha_bar) / alpha_bar**0.5 * J.T @ A.T @ (y - A @ guess) / r**2
 
 
-def _slope(d: Dice) -> dict:
+def _slope(d: Draws) -> dict:
     n, m = (2, 1) if d.small else (d.shape[-1] + 1, 2)
     r = 0.5 if d.small else d.between(0.4, 0.8)
     a2 = 0.36 if d.small else d.between(0.3, 0.7)

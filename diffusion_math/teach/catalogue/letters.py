@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from .exercise import Dice, Exercise, add
+from .exercise import Draws, Exercise, add
 
 __all__ = []
 
@@ -15,7 +15,7 @@ def hidden_chances(words, p, x, seen):
     return (p * fits) @ words / (p * fits).sum()
 
 
-def _some_words(d: Dice) -> dict:
+def _some_words(d: Draws) -> dict:
     "Words that differ, their chances, one of them, and what is seen of it: a letter at least, not all."
     n, length = (3, 3) if d.small else (d.whole(5, 7), 4)
     every = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=d.dtype)] * length)
@@ -54,7 +54,7 @@ def masked_bits(chance, seen, t):
     return -(torch.log2(chance) * (1 - seen)).sum(1) / t / chance.shape[1]
 
 
-def _masked(d: Dice) -> dict:
+def _masked(d: Draws) -> dict:
     b, length = (1, 3) if d.small else (d.whole(2, 4), d.whole(4, 6))
     seen = (torch.rand(b, length, generator=d.generator) < 0.5).to(d.dtype)
     seen[:, 0], seen[:, 1] = 0, 1

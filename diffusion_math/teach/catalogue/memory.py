@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .exercise import Dice, Exercise, add
+from .exercise import Draws, Exercise, add
 
 __all__ = []
 
@@ -16,7 +16,7 @@ def softmax_shares(data, x, a, s):
     return (-off.square().sum(2) / (2 * s**2)).softmax(1)
 
 
-def _dataset(d: Dice) -> dict:
+def _dataset(d: Draws) -> dict:
     level, b = d.between(0.3, 0.7), 1 if d.small else d.shape[0] + 1
     a, s = level.sqrt(), (1 - level).sqrt()
     if d.small:  # to be read
@@ -70,7 +70,7 @@ def collapse(error, log_snr, n):
     return log_snr[i - 1] + share * (log_snr[i] - log_snr[i - 1])
 
 
-def _curve(d: Dice) -> dict:
+def _curve(d: Draws) -> dict:
     m = 5 if d.small else 9
     level = torch.linspace(-4, 4, m, dtype=torch.float64)
     error = d.between(0.2, 1.0, m).double() + (level + 4) * (3 if d.small else 2)

@@ -10,7 +10,7 @@ from ... import checks
 from ...forward import ForwardProcess, constant_schedule
 from ...gaussian import Gaussian
 from ...reverse import ReverseProcess
-from .exercise import Dice, Exercise, add, number
+from .exercise import Draws, Exercise, add, number
 
 __all__ = ["mystery"]
 
@@ -142,7 +142,7 @@ def score_of_dataset(x_t, data, alpha_bar):
     return (alpha_bar**0.5 * share @ data - x_t) / (1 - alpha_bar)
 
 
-def _dataset(d: Dice) -> dict:
+def _dataset(d: Draws) -> dict:
     "Noisy pictures and a dataset, each of a few pixels."
     b, n, pixels = (1, 2, 2) if d.small else (d.whole(2, 4), d.whole(3, 5), d.whole(2, 3))
     x_t, data = d.normal(b, pixels), d.normal(n, pixels)
@@ -347,7 +347,7 @@ class _Short(ReverseProcess):
         return Gaussian(0.8 * x_t + 0.3 * torch.sin(x_t + t), 0.1 + 0.1 * t)
 
 
-def _walk_back(d: Dice) -> dict:
+def _walk_back(d: Draws) -> dict:
     "A reverse process, a start, and noise for each step."
     p, n = (
         _Short(ForwardProcess(constant_schedule(0.3, 4)), event_shape=(2,)),

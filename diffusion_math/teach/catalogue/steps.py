@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .exercise import Dice, Exercise, add, number
+from .exercise import Draws, Exercise, add, number
 
 __all__ = []
 
@@ -15,7 +15,7 @@ def halfway(x, heights, dx):
     return x[area_so_far >= 0.5][0]
 
 
-def _lopsided(d: Dice) -> dict:
+def _lopsided(d: Draws) -> dict:
     "A density on strips, heavy on one side; the area never reaches one half just at a strip's end."
     share = d.shares(5 if d.small else (6, 9, 10, 13)[d.whole(0, 3)])
     share = share[(share > share.median()).double().argsort(stable=True)]
@@ -66,7 +66,7 @@ def draw_mixture(share, mean, std, u, eps):
     return mean[pick] + std[pick] * eps
 
 
-def _stick(d: Dice) -> dict:
+def _stick(d: Draws) -> dict:
     "Three components, and places on the stick well inside of their pieces, some in each."
     n = 3 if d.small else d.whole(6, 12)
     pick = torch.cat([torch.arange(3), torch.randint(0, 3, (n - 3,), generator=d.generator)])
@@ -120,7 +120,7 @@ def variance_of_mean(C):
     return C.sum() / len(C) ** 2
 
 
-def _table(d: Dice) -> Tensor:
+def _table(d: Draws) -> Tensor:
     "A covariance matrix, of two pixels or of a few, that are related."
     x = d.normal(3, 2) if d.small else d.normal(d.whole(6, 9), d.whole(3, 5))
     x = x + 0.4 * x.sum(1, keepdim=True)
@@ -252,7 +252,7 @@ def _one_noise(x, beta, s, t, eps):
     return x
 
 
-def _s_and_t(d: Dice) -> dict:
+def _s_and_t(d: Draws) -> dict:
     "Two times with two steps or more between them."
     s = 1 + d.index % 3
     return {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .exercise import Dice, Exercise, add, number
+from .exercise import Draws, Exercise, add, number
 
 __all__ = []
 
@@ -185,7 +185,7 @@ def log_prob_of_stretch(y, M, b):
     return unit - torch.linalg.slogdet(M).logabsdet
 
 
-def _stretch(d: Dice) -> dict:
+def _stretch(d: Draws) -> dict:
     "A matrix far from singular, often one that mirrors; a shift; and places."
     dims = 2 if d.small else d.whole(2, 4)
     M = 2 * torch.eye(dims, dtype=d.dtype) + 0.4 * d.normal(dims, dims)
@@ -261,7 +261,7 @@ class _Linear:
         return f"x -> x @ {self.J.T.tolist()} + {self.c.tolist()}"
 
 
-def _probing(d: Dice) -> dict:
+def _probing(d: Draws) -> dict:
     "A linear function, so that no step is too long for it; places, and signs of which one is −1 and one is +1."
     dims, n = (2, 1) if d.small else (d.whole(3, 5), d.whole(2, 4))
     signs = (d.normal(n, dims) > 0).to(d.dtype) * 2 - 1
@@ -297,7 +297,7 @@ def entropy_from_error(error, log_snr, d):
     return d / 2 * math.log(2 * math.pi * math.e) - area / 2
 
 
-def _error_table(d: Dice) -> dict:
+def _error_table(d: Draws) -> dict:
     "An error curve that meets the unit Gaussian's at both ends, and how many numbers a datum has."
     numbers, m = d.whole(2, 4), 4 if d.small else d.whole(5, 8)
     log_snr = torch.linspace(-1.5, 2.0, m, dtype=d.dtype).round(decimals=2 if d.small else 6)
@@ -355,7 +355,7 @@ def best_shares(square, width):
     return size / size.sum()
 
 
-def _stretches(d: Dice) -> dict:
+def _stretches(d: Draws) -> dict:
     k = 2 if d.small else d.whole(3, 5)
     return {"square": d.between(0.3, 3.0, k), "width": d.between(0.5, 2.0, k)}
 
