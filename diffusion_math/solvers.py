@@ -267,7 +267,7 @@ def solve(
     denoiser as in as_denoiser. grid: log SNR, (n + 1,), rising to the data or falling to the noise, within -80 and 80;
     -inf and inf may stand at its ends, all noise and none (but a walk cannot start at inf). To or from there the guess
     alone decides, in a single call. solver: one of SOLVERS, by its name, or a Solver. A solver that counts earlier
-    answers starts with those that there are. Each other step costs solver.calls. generator: of the dice, where solver
+    answers starts with those that there are. Each other step costs solver.calls. generator: of the noise, where solver
     has a dial.
 
     Walked in float32 at least, in float64 where x is; like x. trajectory=True returns all of it, (n + 1, b, *event);
