@@ -144,7 +144,6 @@ BRIEF = {
         "pictures = small(images[:16])\n": "pictures = small(images[:4])\n",
         "start=16.0, end=-16.0, probes=8, tolerance=1e-3": "start=12.0, end=-12.0, probes=8, tolerance=1e-2",
         "levels = torch.linspace(14.5, -7.0, 173)\n": "levels = torch.linspace(14.5, -7.0, 8)\n",
-        'digits("test")[:48], levels[::4]': 'digits("test")[:12], levels[::2]',
         "images[:4]\n": "images[:2]\n",
         "draws.view(2, 4)": "draws.view(2, 2)",
         "flow_bits(net, 8, 86, moved)": "flow_bits(net, 4, 6, moved)",
