@@ -344,7 +344,7 @@ function losses(ui, now) {
 function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Watch it learn",
-    task: "Paint two clusters and press Train. Stop when the arrows on the right agree with the exact ones. Where does the network stay wrong, and why there? Say what you think, then press Show where it is wrong.",
+    task: "Press Train, and watch the arrows on the right turn like the exact ones. Where does the network stay wrong, and why there? Say what you think, then press Show where it is wrong. At last paint data of your own.",
     traits: ["points", "log_snr", "steps", "seed", "speed", "revealed"],
   });
   const now = computation();
