@@ -361,13 +361,13 @@ def particles(
             i = chosen(log_w, generator)
             x, now, log_w = x[i], Pull(*(part[i] for part in now)), torch.zeros_like(log_w)
         (a, s), (a_next, s_next) = scales(here, x), scales(there, x)
-        keep, noise = math.exp((here - there) / 2), s_next * math.sqrt(-math.expm1(here - there))
+        keep, std = math.exp((here - there) / 2), s_next * math.sqrt(-math.expm1(here - there))
         plain = a_next * now.guess + s_next * keep * (x - a * now.guess) / s
         led = plain + (a_next - s_next * keep * a / s) * (now.steered - now.guess)
-        x = led + noise * noise_like(x, generator)
+        x = led + std * noise_like(x, generator)
         log_w = (
             log_w
-            + sum_event(((x - led) / noise).square() - ((x - plain) / noise).square()).double() / 2
+            + sum_event(((x - led) / std).square() - ((x - plain) / std).square()).double() / 2
         )
         was, last = now.log_prob, there == grid[-1]
         now = look(x, torch.as_tensor(there), assume="point" if last else assume)

@@ -8,8 +8,8 @@ from torch import Generator, Tensor
 from .sums import all_wide, wide_dtype
 
 __all__ = [
-    "beside", "log_excess", "log_normal", "log_or_never", "noise_like", "ratio_excess", "root", "scaled_square", "scales",
-    "manual_seed",
+    "beside", "log_excess", "log_normal", "log_or_never", "manual_seed", "noise_like", "ratio_excess", "root",
+    "scaled_square", "scales",
 ]  # fmt: skip
 
 

@@ -185,8 +185,8 @@ def masked_loss(
 
     x0 (b, length) holds whole numbers from 0 to 5; a masked letter is the number `mask`, 6 or more. network(x_t), whatever
     else it is told, returns logits or log-chances (b, length, 7), or with says="chances" chances. f draws with torch's own
-    noise and returns a loss that a gradient leads through. Looked at, by its slopes in 400 calls: that masked letters count,
-    and they alone; that masks of every number of letters weigh alike, as 1/t makes them (5 standard errors); its unit.
+    random numbers and returns a loss that a gradient leads through. Looked at, by its slopes in 400 calls: that masked letters
+    count, and they alone; that masks of every number of letters weigh alike, as 1/t makes them (5 standard errors); its unit.
     """
     f = checks.function("f", f, "network and x0")
     mask, length = checks.count("mask", mask, LETTERS - 1), checks.count("length", length, 2, 12)

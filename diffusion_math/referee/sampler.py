@@ -403,7 +403,7 @@ def sampler(
 
         referee.sampler(lambda network, shape: my_loop(network, shape), alphas_cumprod=my_table)
 
-    f starts from noise of its own, by torch's own generator, and asks network(x, t) with one time for the whole batch: an index
+    f draws its start with torch's own random numbers, and asks network(x, t) with one time for the whole batch: an index
     into the table, sigma, or the time of a straight line, as the table that is given says. predicts: what the network
     says, "eps", "x0", "v", "velocity" or "score". law: "modes" (one number), "ring" (two), "pixels" (1, 8, 8), or a
     GaussianMixture within [-1, 1]. Draws are compared with the law in places, widths and shares of its modes at 5

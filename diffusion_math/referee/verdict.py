@@ -153,7 +153,7 @@ class NoAnswer(Exception):
 
 
 OVERWRITES = "Make a new tensor of the result: x * a, and not x *= a or x.mul_(a)."
-OTHER_DICE = "Hand the generator on to each randn, rand and randint: generator=generator."
+OTHER_RNG = "Hand the generator on to each randn, rand and randint: generator=generator."
 
 
 def rng_for(f: Callable, seed: int) -> dict[str, torch.Generator]:
@@ -186,7 +186,7 @@ def ask(f: Callable, args: Sequence, seed: int = 0, grad: bool = False, keeps: b
             raise NoAnswer(f"it raised {type(error).__name__}: {words}") from None
         if own and not torch.equal(torch.get_rng_state(), state):
             text = "it was handed a generator, and drew from torch's own generator"
-            raise NoAnswer(text, "the generator is not used", OTHER_DICE)
+            raise NoAnswer(text, "the generator is not used", OTHER_RNG)
     if keeps:
         refuse_overwritten(args, handed)
     return answer

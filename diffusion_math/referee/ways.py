@@ -212,8 +212,8 @@ RIGHT: tuple[Slip, ...] = tuple(Slip(name, "", tuple(makes)) for name, *makes in
 
 # ---------------------------------------------------------------------------------- slips
 
-DICE = "Scale the noise by the deviation, the root of the variance (3.4)."
-END_DICE = "The last step ends in its mean: no noise where t is the first level."
+DEVIATION = "Scale the noise by the deviation, the root of the variance (3.4)."
+END_NOISE = "The last step ends in its mean: no noise where t is the first level."
 OLD_EPS = "Once x0 is clipped, eps must be taken anew: (x_t - a x0) / s. With the old one the step changes x_t (8b.12)."
 INDEX = "The step must end at the level that is asked next: look up its alpha-bar by the walk's own list of times."
 ROOT = "DDIM is sqrt(alpha-bar') x0 + sqrt(1 - alpha-bar') eps (6.12): "
@@ -293,9 +293,9 @@ def fixed_stride(n: Step) -> Tensor:
 SLIPS: tuple[Slip, ...] = slips(
     ("DDIM without its noise", ROOT + "the noise is missing, so x0 alone is handed on.", single(lambda n: n.a_next * n.x0),
      "jsboige/CoursIA#16158"),
-    ("noise at the last step", END_DICE, single(posterior_mean, beta_root),
+    ("noise at the last step", END_NOISE, single(posterior_mean, beta_root),
      single(lambda n: posterior_mean(n.clipped()), beta_root), "IDEALLab/EngiOpt#66"),
-    ("a variance for its root", DICE, *(single(posterior_mean, f) for f in (
+    ("a variance for its root", DEVIATION, *(single(posterior_mean, f) for f in (
         lambda n: n.back.var, quiet(lambda n: n.back.beta), lambda n: n.back.beta))),
     ("the root twice", "The deviation is one root of the variance, not two.",
      single(posterior_mean, lambda n: tilde_root(n).sqrt()), single(posterior_mean, quiet(lambda n: beta_root(n).sqrt()))),
