@@ -433,7 +433,7 @@ def advice(results: dict) -> str:
         return ""
     lines = [
         "## Which sampler, then?",
-        "Ours, `draw`, is UniPC-2 along the cosine grid of chapter 13 (13.9): `draw(p.given(y=y), n, calls)`, or "
+        "Ours, `draw`, is UniPC-2 along the cosine grid of chapter 13 (13.7): `draw(p.given(y=y), n, calls)`, or "
         "`draw(p.given(y=y).guided(w), n, calls)` with y the n classes; w is what others call guidance_scale, and chapter 15 "
         "says what it draws. Below, from the row of defaults, on the network that ships: the distance to the flow (clipped to "
         "[-1, 1] for those who clip), root mean square over pixels, in deviations of the flow's digits. A call is one guess; "

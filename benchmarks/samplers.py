@@ -24,8 +24,8 @@ Denoise = Callable[[torch.Tensor, float], torch.Tensor]
 Sampler = Callable[[Denoise, torch.Tensor, int], torch.Tensor]
 Ranges = Sequence[tuple[float, float]]
 RANGES: Ranges = (0.002, 80.0), (0.01, 80.0), (0.02, 20.0)  # of sigma, where a package asks for one
-COSINE = 0.01, 80.0  # of the cosine grid (13.9)
-COSINE_TITLE = "cosine (13.9), {:g} to {:g}".format(*COSINE)
+COSINE = 0.01, 80.0  # of the cosine grid (13.7)
+COSINE_TITLE = "cosine (13.7), {:g} to {:g}".format(*COSINE)
 BUDGET = 60  # samplers that a package may offer
 
 
@@ -308,7 +308,7 @@ def of_ddpm_pytorch(ranges: Ranges = RANGES) -> dict[str, Sampler] | None:
 def our_grids(ranges: Ranges = RANGES) -> dict[str, Callable[[int], torch.Tensor]]:
     "The levels that the peers are handed too, with the data after the last or, but for rho 7, without."
     kinds = [("even", even_grid, ends) for ends in ranges] + [
-        ("cosine (13.9)", cosine_grid, COSINE)
+        ("cosine (13.7)", cosine_grid, COSINE)
     ]
     ways = [(*kind, clean) for kind in kinds for clean in (True, False)]
     ways += [("rho 7", karras_grid, ends, True) for ends in ranges]

@@ -461,7 +461,7 @@ def planned_grid(
 
     x: a crowd at levels[0], (b, *event). From each level a step of solver, without memory, is taken to every later one
     from where the crowd is there; what it is off is carried to the end by the flow, and measured there, as the mean
-    of its absolute value (13.7). The flow is walked by rk4, a step a level. levels: fine ones, 20 to 40 steps, for n of
+    of its absolute value (13.9). The flow is walked by rk4, a step a level. levels: fine ones, 20 to 40 steps, for n of
     them cost the crowd some n^3 calls; the last may be inf. ValueError: more than 40, fewer than steps, an x or a guess
     that is not finite.
     """
