@@ -83,12 +83,10 @@ BRIEF = {
     },
     "07_score_matching.ipynb": {
         "static = torch.randn(20, 1, 28, 28": "static = torch.randn(8, 1, 28, 28",
-        "step=0.2, n=3, generator=gen, traj": "step=0.2, n=2, generator=gen, traj",
-        "short = p.respace(60)\n": "short = p.respace(10)\n",
+        "static, hundred, n=3, kick=kick": "static, hundred, n=2, kick=kick",
+        "short, x = p.respace(60)": "short, x = p.respace(10)",
         "start = torch.randn(2000, 1,": "start = torch.randn(1000, 1,",
         "cooling = torch.linspace(-7, 6, 40,": "cooling = torch.linspace(-7, 6, 30,",
-        "level, new = 0.0, images[:100]": "level, new = 0.0, images[:50]",
-        "s * torch.randn(100, 1, 28, 28,": "s * torch.randn(50, 1, 28, 28,",
     },
     "08_recap.ipynb": {
         '"ddpm_mnist").respace(100)': '"ddpm_mnist").respace(20)',
