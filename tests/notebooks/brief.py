@@ -177,8 +177,8 @@ BRIEF = {
         "torch.randn(20_000, 2, generator=gen)": "torch.randn(2_000, 2, generator=gen)",
         "torch.arange(10).repeat(6)": "torch.arange(4).repeat(3)",
         "torch.randn(60, 1, 28, 28,": "torch.randn(12, 1, 28, 28,",
-        'grids(60)["own time"]': 'grids(30)["own time"]',
-        'grids(40)["even in λ"]': 'grids(20)["even in λ"]',
+        "grids(60)[": "grids(30)[",
+        "grids(40)[": "grids(20)[",
     },
     "15_guidance.ipynb": {
         "one, start, end, 150).square()\n    claimed": "one, start, end, 60).square()\n    claimed",
