@@ -124,7 +124,7 @@ def test_the_mean_ratio_over_forward_paths_is_the_likelihood():
 
 
 def test_the_log_of_a_product_keeps_its_maximum_and_turns_bells_into_parabolas():
-    "(5.1), (5.2), (5.7): the likelihood of a mean is highest at the average, and its log bends the same everywhere."
+    "(5.1): the likelihood of a mean is highest at the average, and its log bends the same everywhere."
     x, theta = torch.randn(7, dtype=F64), torch.linspace(-2, 2, 401, dtype=F64)
     each = torch.stack([Gaussian(m.expand(7), 0.25).log_prob(x) for m in theta])
     assert torch.allclose(each.exp().prod(1).log(), each.sum(1), atol=1e-10)
