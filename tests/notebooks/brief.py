@@ -129,9 +129,8 @@ BRIEF = {
         'digits("test")[:16], 6.0, start, 20)': 'digits("test")[:4], 6.0, start, 10)',
     },
     "10_noisy_walk.ipynb": {
-        "flow(p, z, start, 6.0, 20)": "flow(p, z, start, 6.0, 6)",
-        "walk(p, z, start, 6.0, 50, 1.0, seed(7))": "walk(p, z, start, 6.0, 12, 1.0, seed(7))",
-        "walk(p, z, -5.0, 6.0, 34, 1.0, seed(7))": "walk(p, z, -5.0, 6.0, 8, 1.0, seed(7))",
+        "flow(p, x, start, 6.0, 20)": "flow(p, x, start, 6.0, 6)",
+        "walk(p, x, start, 6.0, 50, 1.0, seed(7))": "walk(p, x, start, 6.0, 12, 1.0, seed(7))",
         "torch.randn(144, 1, 28, 28,": "torch.randn(72, 1, 28, 28,",
         "generator=seed(100)), 6, 60": "generator=seed(100)), 4, 12",
         # few draws cannot tell
