@@ -394,7 +394,7 @@ function controls(ui, now) {
 function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Few calls",
-    task: "Guess which of the four ends nearest with 6 calls, and look. Then drag the start, and find from how many calls on heun is ahead of ddim.",
+    task: "Guess which of the four ends nearest with 6 calls, and look. Then drag the start.",
     traits: ["solver", "grid", "calls", "start", "guess"],
   });
   const now = computation(model);
