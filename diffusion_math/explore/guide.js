@@ -168,8 +168,8 @@ function digits(ui, net, count) {
 function render({ model, el }) {
   const ui = explorable(model, el, {
     title: "Louder",
-    task: "Say first: as {w} grows, will the green law stay on the dashed one? Then turn {w} up, and find where the digits stop being different.",
-    answer: "At {w} = 1 it does. Beyond, it comes out narrower than the dashed law and is pushed further off. The digits go the same way: clearer, and more and more alike.",
+    task: "Turn {w} up, and find what happens to the green law and to the digits alike.",
+    answer: "At {w} = 1 the green law is the dashed one. Beyond, it comes out narrower and is pushed further off. The digits go the same way: clearer, and more and more alike.",
     traits: ["w", "digit", "eps"],
   });
   const [now, net] = [computation(), live(ui, model)];
