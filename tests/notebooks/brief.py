@@ -209,8 +209,8 @@ BRIEF = {
         "text = language.sample(50_000, ": "text = language.sample(2_000, ",
         "** 4) for _ in range(20)]": "** 4) for _ in range(4)]",
         "def writes(denoiser, rule, generator, n=500)": "def writes(denoiser, rule, generator, n=60)",
-        "x = others.sample(60, rng)": "x = others.sample(20, rng)",
-        "x, some = law.sample(200, rng)": "x, some = law.sample(40, rng)",
+        "language.sample(200, draws)": "language.sample(40, draws)",
+        "whole_words.sample(200, draws)": "whole_words.sample(40, draws)",
         "law, x, k, rng, n=16)": "law, x, k, rng, n=4)",
         "held_out = language.sample(200, ": "held_out = language.sample(20, ",
         "def each_cost(net, rule, n=16)": "def each_cost(net, rule, n=4)",
@@ -263,11 +263,7 @@ TRAINED = {
         'assert rms["V = s²I"][1, 0] < 0.75 * rms["plain weights"][1, 0]',
         "assert leaning > 2 * p[p < 0.3].mean()",
     ],
-    "19_letters.ipynb": [
-        "assert (all_scored + 0.02 < by_half).all()",
-        "assert high.mean() < by_top.mean() < bound.mean()",
-        'assert of["evenly spaced"] < 0.55 * of["random, low"]',
-    ],
+    "19_letters.ipynb": ["assert high.mean() < by_top.mean() < bound.mean()"],
     "19b_coins.ipynb": [
         "assert all(spared < 0.005 and own < 0.6 * paid for paid, own, spared in in_likelihood.values())"
     ],
