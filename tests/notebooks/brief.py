@@ -68,7 +68,7 @@ BRIEF = {
         "for _ in range(600):\n": "for _ in range(10):\n",
         "classes = ten.repeat(30)": "classes = ten.repeat(2)",
         "few, rise = 700, 44\n": "few, rise = 14, 1\n",
-        "short.sample(8, generator=seed(23),": "short.sample(2, generator=seed(23),",
+        "short.sample(8, generator=seed(23),": "short.sample(3, generator=seed(23),",
         "onward(path[t].repeat_interleave(5, 0)": "onward(path[t].repeat_interleave(3, 0)",
         "FilmExplorer.of(shipped.respace(100),": "FilmExplorer.of(shipped.respace(40),",
         "hundred = torch.arange(10).repeat(10)\n": "hundred = torch.arange(10).repeat(1)\n",
