@@ -236,7 +236,6 @@ BRIEF = {
         'digits("test")[:64]': 'digits("test")[:4]',
         "torch.randn(72, 1, 28, 28, generator=rng)": "torch.randn(2, 1, 28, 28, generator=rng)",
         "(50, 200, 400, 600, 1000)": "(10, 20, 30, 40, 50)",
-        "law.sample(1000, gen)": "law.sample(300, gen)",
         "others = population.sample(300, gen)": "others = population.sample(100, gen)",
         "torch.randn(96, 1, 12, 12": "torch.randn(24, 1, 12, 12",
         "range(1, 1001)": "range(1, 51)",
