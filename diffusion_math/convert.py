@@ -95,7 +95,7 @@ def from_score(
     model: Model,
     told: Annotated[str, partial(checks.one_of, names=("log_snr", "sigma"))] = "log_snr",
 ) -> Foreign:
-    """A score network as a denoiser of ours, by Tweedie's formula (7.12).
+    """A score network as a denoiser of ours, by Tweedie's formula (7.5).
 
     told="log_snr": model(x_t, log_snr) is the score of q(x_t), as in score_of. told="sigma": model(x, sigma) is that of
     x = x0 + sigma eps; x0 is x + sigma^2 score. Errors as in from_kdiffusion; ValueError: another told.

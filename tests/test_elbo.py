@@ -91,7 +91,7 @@ def path_logs(q, p, path):
     return back, forward
 
 
-# ---- the product of the steps is the joint density (5.4), (5.6)
+# ---- the product of the steps is the joint density (5.3), (5.5)
 
 
 @pytest.mark.parametrize("d", [1, 3])
@@ -135,14 +135,14 @@ def test_the_log_of_a_product_keeps_its_maximum_and_turns_bells_into_parabolas()
 
 @given(st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=20))
 def test_the_log_of_an_average_is_never_below_the_average_of_the_logs(r):
-    "(5.8)"
+    "(5.6)"
     r = torch.tensor(r, dtype=F64)
     assert r.mean().log() >= r.log().mean() - 1e-12
     assert torch.allclose(r[:1].expand(5).mean().log(), r[:1].expand(5).log().mean(), atol=1e-12)
 
 
 def test_walks_of_the_model_give_the_likelihood_on_average():
-    "(5.5): p(x_0) = E[p(x_0 | x_1)] over the model's own walks, for a chain that is short enough."
+    "(5.4): p(x_0) = E[p(x_0 | x_1)] over the model's own walks, for a chain that is short enough."
     q, p = chain(3)
     x0 = torch.tensor([[1.2]], dtype=F64)
     x_1 = p.sample(50_000, trajectory=True, like=x0)[1]
@@ -151,7 +151,7 @@ def test_walks_of_the_model_give_the_likelihood_on_average():
 
 
 def test_one_random_term_times_t_is_the_bound_on_average():
-    "(5.18), as a training loop uses it."
+    "(5.15), as a training loop uses it."
     q = ForwardProcess(linear_schedule(5))
     p, x0 = Bent(q, 1), torch.full((40_000, 1), 0.4, dtype=F64)
     t = torch.randint(1, 6, (len(x0),))
@@ -162,7 +162,7 @@ def test_one_random_term_times_t_is_the_bound_on_average():
     assert sigmas(each.mean(), exact_elbo(q, p, x0[:1]).total, each.std() / 200) < 5
 
 
-# ---- the lines of the derivation, on the same paths (5.12) to (5.17)
+# ---- the lines of the derivation, on the same paths (5.10) to (5.16)
 
 
 def lines(q, p, path):

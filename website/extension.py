@@ -1,7 +1,7 @@
 """What Sphinx does not know of the course: its formulas, its equations' numbers, its explorables, its pages' heads.
 
 A formula is set by MathJax while the site is built (`diffusion_math.teach.typeset`), so no page needs a script or a font
-for it. A number such as (5.14) leads to its equation, in the text and in the comments of the code.
+for it. A number such as (5.12) leads to its equation, in the text and in the comments of the code.
 """
 
 import json
@@ -141,7 +141,7 @@ class Formulas(SphinxTransform):
 
 
 class Places(SphinxTransform):
-    "Sections get the names of their numbers; (5.14), chapter 3 and the number of a section become links."
+    "Sections get the names of their numbers; (5.12), chapter 3 and the number of a section become links."
 
     default_priority = 210
 

@@ -196,7 +196,7 @@ function carried(density, here, below, { mean, sd }, { shift, factor }) {
   return next;
 }
 
-// The account (5.15): entropy + model's error + gap = bound, in nats. The gap is what is left of the bound.
+// The account (5.13): entropy + model's error + gap = bound, in nats. The gap is what is left of the bound.
 export function account(given, wrong) {
   const each = terms(given, wrong);
   const bound = each.reduce((sum, v) => sum + v, 0);

@@ -16,7 +16,7 @@ from .verdict import Case, NoAnswer, Slip, Verdict, as_numbers, ask, digits_of, 
 
 __all__ = ["KINDS", "Probe", "loss", "target"]
 
-SEE = "chapter 6, (6.6) and (6.10), and chapter 7b, (7.25)"
+SEE = "chapter 6, (6.6) and (6.10), and chapter 7b, (7.17)"
 SIGMAS = 5.0  # a draw farther off than so many standard errors is no chance
 
 KINDS: dict[str, Callable] = {

@@ -189,7 +189,7 @@ add(Exercise("5.b", "one draw of the bound", bound_draw, _chain_and_data,
     hints=("Begin with the prior's term. Then, for each t, make x_t, and ask which term belongs to it: what is special "
            "about t = 1?",
            "KL(q(x_T|x_0) ‖ p(x_T)) + sum over t = 2, …, T of KL(q(x_{t−1}|x_t, x_0) ‖ p(x_{t−1}|x_t)) − log "
-           "p(x_0|x_1), (5.14), with x_t = mean + std · eps[t] of q.marginal(x0, t)."),
+           "p(x_0|x_1), (5.12), with x_t = mean + std · eps[t] of q.marginal(x0, t)."),
     edges=(("A chain of one step has two terms only, the prior's and the last step's.", _one_step),)),
     ("You have KL(p‖q) somewhere. KL is not symmetric: q stands first, and the average is over q.",
      _draw_with(match=lambda known, step: step.kl(known)), _draw_with(prior=_turned),

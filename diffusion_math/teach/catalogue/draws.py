@@ -109,7 +109,7 @@ def _by_line(f: Callable) -> Callable:
 
 
 add(Exercise("14.a", "a guess from another's network", guess_from_velocity, _moving,
-    hints=("Three questions in turn. Which picture does the network know, and how do you make it from x, (14.8)? What "
+    hints=("Three questions in turn. Which picture does the network know, and how do you make it from x, (14.6)? What "
            "time is it on its clock? And from there, how long is the way to the data, where τ is 1?",
            "y = x/(a + s) and τ = a/(a + s), with a = √ᾱ and s = √(1 − ᾱ). Then y + (1 − τ) network(y, τ).")),
     ("The network knows pictures on the line, whose weights add up to 1. Yours is larger: divide x by a + s, and go on "
@@ -154,16 +154,16 @@ add(Exercise("14.b", "a weight in other words", weight_of_the_picture, _levels_t
            "t(1 − t)/2 · 1/t² is (1 − t)/(2t), and (1 − t)/t is e^(λ/2)."),
     edges=(("At λ = 0, where t = ½, the density is ⅛ and the error of x0 counts 4: the weight is ½.", lambda a:
            {"log_snr": torch.zeros_like(a["log_snr"])}),)),
-    ("That is the weight for the error of the noise, (14.12). The same error, seen as one of x0, is e^(−λ) times that, "
+    ("That is the weight for the error of the noise, (14.10). The same error, seen as one of x0, is e^(−λ) times that, "
      "so its weight is e^λ times as large.", lambda v: torch.exp(-v / 2), lambda v: torch.exp(-v / 2) / 2),
-    ("Twice too large. In (14.11) a ½ stands in front; here nothing does, so the weight must hold it.",
+    ("Twice too large. In (14.9) a ½ stands in front; here nothing does, so the weight must hold it.",
      lambda v: torch.exp(v / 2)),
     ("That is how often a uniform t comes by λ. What an error of x0 is worth there, 1/t², is missing.",
      lambda v: torch.sigmoid(v / 2) * torch.sigmoid(-v / 2) / 2,
      lambda v: torch.sigmoid(v / 2) * torch.sigmoid(-v / 2)),
     ("That is what an error of x0 is worth, 1/t². How often a uniform t comes by λ is missing: t(1 − t)/2.",
      lambda v: 1 / torch.sigmoid(-v / 2) ** 2),
-    ("That is the bound's weight on the error of x0, or you took t for 1/(1 + e^λ). With (14.8) it is 1/(1 + e^(λ/2)).",
+    ("That is the bound's weight on the error of x0, or you took t for 1/(1 + e^λ). With (14.6) it is 1/(1 + e^(λ/2)).",
      lambda v: torch.exp(v) / 2, lambda v: torch.exp(v)),
     ("You went from the noise to the picture by e^(−λ), and it is the other way: where the picture is off little, the "
      "noise is off much.", lambda v: torch.exp(-1.5 * v) / 2, lambda v: torch.exp(-1.5 * v)),

@@ -195,9 +195,9 @@ def _across(x, data, a):
 
 add(Exercise("7.a", "the score of a dataset", score_of_dataset, _dataset,
     hints=("How likely is each picture of the dataset, given what you see? Then what is the best guess of the clean "
-           "picture, and what does (7.11) make of a guess?",
+           "picture, and what does (7.4) make of a guess?",
            "The shares are a softmax of −‖x_t − √ᾱ·data‖² / (2 (1−ᾱ)) over the dataset; the guess is their average of the "
-           "data; the score is (√ᾱ·guess − x_t) / (1−ᾱ), (7.11)."),
+           "data; the score is (√ᾱ·guess − x_t) / (1−ᾱ), (7.4)."),
     edges=(("At ᾱ = 0 the law is N(0, I) whatever the dataset: the score is −x_t, and yours was not.", lambda a: a |
            {"alpha_bar": number(a, 0.0)}),
            ("In a dataset of one picture there is nothing to weigh: the score is (√ᾱ·data − x_t) / (1−ᾱ), and yours was "
@@ -221,7 +221,7 @@ add(Exercise("7.a", "the score of a dataset", score_of_dataset, _dataset,
     ("The shares of one noisy picture must add up to 1: divide the heights of the Gaussians by their sum.", _not_shared),
     ("Your shares add up to 1 over the noisy pictures. They must do so over the dataset, for each noisy picture.",
      _across),
-    ("That is the best guess of the clean picture, E[x_0 | x_t]. One step is left, (7.11): from the guess to the "
+    ("That is the best guess of the clean picture, E[x_0 | x_t]. One step is left, (7.4): from the guess to the "
      "score.", _made(lambda x, guess, a: guess), _made(lambda x, guess, a: a**0.5 * guess)),
     ("The guess is clean, and x_t is shrunk: compare x_t with √ᾱ·guess.",
      _made(lambda x, guess, a: (guess - x) / (1 - a)), _made(lambda x, guess, a: (a * guess - x) / (1 - a))),
@@ -240,10 +240,10 @@ def balanced_kick(h, var):
 add(Exercise("7.b", "a kick that balances", balanced_kick, lambda d: {"h": d.between(0.1, 0.45), "var": d.between(0.55,
     0.95)},
     hints=("A step without a kick makes the variance (1 − h/σ²)² times as large. How much is then missing?",
-           "σ² = (1 − h/σ²)² σ² + kick, as in (7.22), solved for the kick: 2h − h²/σ²."),
+           "σ² = (1 − h/σ²)² σ² + kick, as in (7.14), solved for the kick: 2h − h²/σ²."),
     edges=(("At h = σ² the step forgets where the walker was, so the kick must have the variance σ² itself, and yours "
            "had not.", lambda a: a | {"h": a["var"]}),)),
-    ("That is Langevin's own kick, 2h. With it the walkers come to rest at σ² / (1 − h/(2σ²)), (7.22), which is too "
+    ("That is Langevin's own kick, 2h. With it the walkers come to rest at σ² / (1 − h/(2σ²)), (7.14), which is too "
      "wide.", lambda h, var: 2 * h, lambda h, var: 2 * h + 0 * var),
     ("You gave the size of the kick. Its variance is asked for: no root.", lambda h, var: (2 * h - h ** 2 / var) ** 0.5,
      lambda h, var: (2 * h) ** 0.5),
@@ -259,7 +259,7 @@ add(Exercise("7.b", "a kick that balances", balanced_kick, lambda d: {"h": d.bet
      lambda h, var: var - (1 - h / var ** 0.5) ** 2 * var),
     ("A sign is turned in the square: (1 − h/σ²)² is 1 − 2h/σ² + h²/σ⁴.", lambda h, var: 2 * h + h ** 2 / var,
      lambda h, var: h ** 2 / var - 2 * h),
-    ("You multiplied by the factor of the bias, (7.22). Langevin's kick makes the walkers too wide, so it must be "
+    ("You multiplied by the factor of the bias, (7.14). Langevin's kick makes the walkers too wide, so it must be "
      "smaller than 2h.", lambda h, var: 2 * h / (1 - h / (2 * var))),
     ("The last term is off: (h/σ²)² σ² is h²/σ², and it comes once.", lambda h, var: 2 * h - 2 * h ** 2 / var,
      lambda h, var: 2 * h - h ** 2 / var ** 2, lambda h, var: 2 * h - h ** 2 / (2 * var)),

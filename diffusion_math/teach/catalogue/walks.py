@@ -152,10 +152,10 @@ def _by_levels(f):
 
 add(Exercise("10.b", "how high an η", dial_for, lambda d: {"left": d.between(0.05, 0.4), "var": d.between(0.3, 0.8),
     "alpha_bar": d.between(0.03, 0.08), "alpha_bar_to": d.between(0.6, 0.9)},
-    hints=("The last factor of (10.15) must be `left`. What undoes a power? And what is σ² in terms of ᾱ?",
+    hints=("The last factor of (10.13) must be `left`. What undoes a power? And what is σ² in terms of ᾱ?",
            "log(left) / log((v + σ'²)/(v + σ²)), with σ² = (1 − ᾱ)/ᾱ."),
     edges=(("Where all of the excess may stay, no noise is needed: η = 0.", lambda a: a | {"left": number(a, 1.0)}),)),
-    ("Your η is negative: the ratio in (10.15) is what is smaller over what is larger, so both logarithms are below "
+    ("Your η is negative: the ratio in (10.13) is what is smaller over what is larger, so both logarithms are below "
      "0.", _by_levels(lambda left, var, s2, r2: left.log() / ((var + s2) / (var + r2)).log())),
     ("A power is undone by a logarithm, not by a division.",
      _by_levels(lambda left, var, s2, r2: left / ((var + r2) / (var + s2))),
@@ -164,7 +164,7 @@ add(Exercise("10.b", "how high an η", dial_for, lambda d: {"left": d.between(0.
      _by_levels(lambda left, var, s2, r2: left.log() / (r2 / s2).log())),
     ("That is right where the data has the variance 1, and only there.",
      _by_levels(lambda left, var, s2, r2: left.log() / ((1 + r2) / (1 + s2)).log())),
-    ("(10.15) has σ², the noise over the signal: (1 − ᾱ)/ᾱ. You put something else there.",
+    ("(10.13) has σ², the noise over the signal: (1 − ᾱ)/ᾱ. You put something else there.",
      lambda left, var, a2, b2: left.log() / ((var + 1 - b2) / (var + 1 - a2)).log(),
      lambda left, var, a2, b2: left.log() / ((var + b2 / (1 - b2)) / (var + a2 / (1 - a2))).log(),
      _by_levels(lambda left, var, s2, r2: left.log() / ((var + r2**0.5) / (var + s2**0.5)).log()),
@@ -173,7 +173,7 @@ add(Exercise("10.b", "how high an η", dial_for, lambda d: {"left": d.between(0.
      _by_levels(lambda left, var, s2, r2: 2 * left.log() / ((var + r2) / (var + s2)).log())),
     ("The share `left` is what remains, not what is lost.",
      _by_levels(lambda left, var, s2, r2: (1 - left).log() / ((var + r2) / (var + s2)).log())),
-    ("That is the excess which an η leaves, (10.15). The η is asked for that leaves this share.",
+    ("That is the excess which an η leaves, (10.13). The η is asked for that leaves this share.",
      _by_levels(lambda left, var, s2, r2: ((var + r2) / (var + s2)) ** left),
      _by_levels(lambda left, var, s2, r2: left * (var + r2) / (var + s2))),
 )  # fmt: skip
