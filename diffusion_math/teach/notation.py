@@ -63,7 +63,7 @@ _add(
     (r"x_t", '"x t": the image after t steps of noise', "x_t", "3.1"),
     (r"\mid", '"given": what stands right of it is known', "", "3.1"),
     (r"q(x_t \mid x_{t-1})", "one step of noise", "q.step(x_t, t)", "3.1"),
-    (r"\beta_t", '"beta t": the variance of the noise that step t adds', "schedule.beta[t] ; Schedule", "3.3"),
+    (r"\beta_t", '"beta t": the variance of the noise that step t adds', "schedule.beta[t] ; Schedule", "3.2"),
     (r"x_T , T", '"x T": the last image; the number of steps', "q.T", "3.5"),
     (r"\alpha_t", '"alpha t": $1 - \\beta_t$, what the step leaves', "schedule.alpha[t]", "3.6"),
     (r"\bar\alpha_t", '"alpha bar t": the product of all α up to t', "schedule.alpha_bar[t]", "3.6"),
