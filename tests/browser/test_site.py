@@ -383,7 +383,7 @@ def test_the_way_to_read_is_remembered(open_):
     assert code.is_visible()
     page.get_by_role("button", name="The path of pictures").click()
     assert page.locator("details.code .cell_input:visible").count() == 0
-    assert page.locator("#s3-4").get_by_text("the first row shows plainly").is_visible()
+    assert page.locator("#s3-4").get_by_text("in the first row the seven fades").is_visible()
     assert page.locator("section.off-path > :is(p, .equation):visible").count() == 0
     page.goto(page.url.replace("03_forward", "04_reverse").split("#")[0])
     assert page.locator("details.code .cell_input:visible").count() == 0

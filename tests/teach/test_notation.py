@@ -147,7 +147,7 @@ def test_it_shows_itself_as_a_table_and_as_text():
     assert len(lines) == len(NOTATION)
     assert all(line.count(" | ") == 3 for line in lines)
     assert table.count("<details>") == table.count("</details>") == len(notation_tables()) == 5
-    assert "| $\\beta_t$ | " in table and "[3.3](03_forward_process.ipynb) |" in table
+    assert "| $\\beta_t$ | " in table and "[3.2](03_forward_process.ipynb) |" in table
     assert len(repr(card).splitlines()) == len(NOTATION)
     links = re.findall(r"\]\(([^)]+)\)", table)
     assert links and [link for link in links if not (NBS / link).exists()] == []
