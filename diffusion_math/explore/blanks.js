@@ -79,9 +79,9 @@ export const set = (word, i, letter) => word.slice(0, i) + letter + word.slice(i
 
 function render({ model, el }) {
   const ui = explorable(model, el, {
-    title: "A word of blanks",
-    task: "Touch a square to set that letter at that place, and watch the others move. Then clear the word and let one letter be drawn a step, sixteen times; and then all sixteen in one.",
-    answer: "Neighbours move most, and far letters hardly. Drawn one at a time, no word is impossible; drawn together, each letter knows only what was set before, and nearly every word is. Of two sentences one letter says all the rest.",
+    title: "A text of blanks",
+    task: "Touch a square to set that letter at that place, and watch the others move. Then clear the text and let one letter be drawn a step, sixteen times; and then all sixteen in one.",
+    answer: "Neighbours move most, and far letters hardly. Drawn one at a time, no text is impossible; drawn together, each letter knows only what was set before, and nearly every text is. Of two sentences one letter says all the rest.",
     marks: { place: "place" },
     traits: ["law", "word", "place", "each", "written", "never"],
   });
@@ -125,13 +125,13 @@ function render({ model, el }) {
   }
 
   const which = choice(ui, {
-    name: "The law",
+    name: "The language",
     options: [["language", "letters of this course"], ["two sentences", "two sentences"]],
     change: (law, event) => ui.set({ law, word: BLANK.repeat(L), written: 0, never: 0 }, event),
   });
   const place = dial(ui, { name: "place", low: 0, high: L - 1, step: 1, text: (i) => String(i + 1), change: (i, event) => ui.set({ place: i }, event) });
   const each = dial(ui, { name: "letters a step", low: 1, high: L, step: 1, change: (n, event) => ui.set({ each: n }, event) });
-  const facts = readout(["the word", "likeliest at the place", "words filled", "of them impossible"]);
+  const facts = readout(["the text", "likeliest at the place", "texts filled", "of them impossible"]);
 
   function likeliest({ place: i }) {
     const order = Array.from(now.rows[i], (p, v) => [p, v]).sort((a, b) => b[0] - a[0]);
@@ -187,7 +187,7 @@ function render({ model, el }) {
   }
 
   const words = (state) =>
-    `The word is ${state.word.replaceAll(BLANK, "blank ")}. At place ${state.place + 1} likeliest: ${likeliest(state)}. ${state.each} letters a step; ${state.written} words filled, ${state.never} impossible.`;
+    `The text is ${state.word.replaceAll(BLANK, "blank ")}. At place ${state.place + 1} likeliest: ${likeliest(state)}. ${state.each} letters a step; ${state.written} texts filled, ${state.never} impossible.`;
 
   ui.root.append(
     h("figcaption", { class: "dm-keys" }, key("bars", "chance of a letter (rows, \u2423 to z)"), key("q", "a letter that is set")),

@@ -42,7 +42,7 @@ class BlanksExplorer(Explorable):
     """
 
     _esm = front_end("blanks")
-    _words = "a word of sixteen blanks with the chances of every letter at every place, and buttons that set some"
+    _words = "a text of sixteen blanks with the chances of every letter at every place, and buttons that set some"
 
     law, word = OneOf("language", "two sentences"), Blanks("_" * LENGTH).tag(sync=True)
     place, each = Whole(0, LENGTH - 1), Whole(1, LENGTH)

@@ -264,7 +264,10 @@ TRAINED = {
         'assert rms["V = s²I"][1, 0] < 0.75 * rms["plain weights"][1, 0]',
         "assert leaning > 2 * p[p < 0.3].mean()",
     ],
-    "19_letters.ipynb": ["assert high.mean() < by_top.mean() < bound.mean()"],
+    "19_letters.ipynb": [
+        "assert high.mean() < by_top.mean() < bound.mean()",
+        "assert any_order.min() > leftwards.max()",
+    ],
     "19b_coins.ipynb": [
         "assert all(spared < 0.005 and own < 0.6 * paid for paid, own, spared in in_likelihood.values())"
     ],
