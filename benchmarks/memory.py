@@ -1,4 +1,4 @@
-"""Train the networks behind chapter 16's 16.0, 16.4 and 16.5: two of each dataset, A and B, on datasets that share no picture.
+"""Train the networks behind chapter 16's 16.0 and 16.4: two of each dataset, A and B, on datasets that share no picture.
 
     python benchmarks/memory.py --out FILE.npz      # twelve minutes on one core
 

@@ -234,7 +234,7 @@ BRIEF = {
         "torch.randint(1000, (1500,), generator=gen)": "torch.randint(1000, (400,), generator=gen)",
         "drawn = population.sample(1500, gen)": "drawn = population.sample(400, gen)",
         'digits("test")[:64]': 'digits("test")[:4]',
-        "torch.randn(72, 1, 28, 28, generator=rng)": "torch.randn(2, 1, 28, 28, generator=rng)",
+        "torch.randn(400, 1, 28, 28, generator=rng)": "torch.randn(2, 1, 28, 28, generator=rng)",
         "(50, 200, 400, 600, 1000)": "(10, 20, 30, 40, 50)",
         "others = population.sample(300, gen)": "others = population.sample(100, gen)",
         "torch.randn(96, 1, 12, 12": "torch.randn(24, 1, 12, 12",
