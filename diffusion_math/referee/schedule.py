@@ -27,7 +27,7 @@ def two_modes() -> GaussianMixture:
 
 
 def chain_loss(log_snr: Tensor) -> float:
-    "Nats that steps between these levels, from little noise to much, add to the bound of two modes: (12.3) less (12.4)."
+    "Nats that steps between these levels, from little noise to much, add to the bound of two modes: (12.6) less (12.7)."
     levels = log_snr[log_snr.isfinite()]
     places = (torch.arange(32, dtype=torch.float64) + 0.5) / 32
     z = math.sqrt(2) * torch.erfinv(2 * places - 1)
@@ -162,7 +162,7 @@ def notes_on(bar: Tensor, precision: torch.dtype | None) -> Iterator[str]:
     if dull:
         yield f"{dull} steps change nothing: two neighbours in the table are the same number."
     lost = f"{chain_loss(snr.log()):.2g} nats of two modes"
-    yield f"Steps at these {len(bar)} levels with the posterior's variance lose {lost}, however good the network, (12.3)."
+    yield f"Steps at these {len(bar)} levels with the posterior's variance lose {lost}, however good the network, (12.6)."
 
 
 def schedule(alphas_cumprod: Any = None, betas: Any = None, sigmas: Any = None) -> Verdict:

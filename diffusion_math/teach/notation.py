@@ -156,7 +156,7 @@ _add(
 
 _add(
     (r"e(\lambda)", "the error of a denoiser at log SNR λ", "noise_error(mixture, x0, log_snr, x0)", "12.1"),
-    (r"\Delta", '"Delta": a stride along λ', "schedule.log_snr[t - 1] - schedule.log_snr[t]", "12.1"),
+    (r"\Delta", '"Delta": a stride along λ', "schedule.log_snr[t - 1] - schedule.log_snr[t]", "12.3"),
     (r"\rho(\lambda)", '"rho of lambda": how often a schedule visits a log SNR', "area.LogSNRLaw([-8, 8]).density(x0)", "12.3"),
     (r"r = a/s", "the root of the signal-to-noise ratio", "", "13.1"),
     (r"w_i", "how much guess i counts in a step", "solve(p, x_t, [1.0, 2.0], '2m')", "13.2"),

@@ -327,10 +327,10 @@ def _below(e: Tensor, s: Tensor, d: float) -> Tensor:
 add(Exercise("12.a", "an entropy from an error curve", entropy_from_error, _error_table,
     hints=("The area under the curve itself is infinite. With which law's curve do you compare it, and what is that "
            "law's entropy?",
-           "d/2 log(2πe), less half of the area between d σ(λ) and the error, (12.6). The area is a sum of trapezoids: "
+           "d/2 log(2πe), less half of the area between d σ(λ) and the error, (12.4). The area is a sum of trapezoids: "
            "torch.trapezoid(y, log_snr)."),
     edges=(("The curve of N(0, I) itself must give the entropy of N(0, I).", _unit_bell),)),
-    ("You took all of the area. The bound is half a squared error (12.4), and so is the entropy.",
+    ("You took all of the area. The bound is half a squared error (12.7), and so is the entropy.",
      lambda e, s, d: _unit(d) - _sum(_below(e, s, d), s)),
     ("You added the area. Where the error lies below the unit Gaussian's, more of the noise is seen, so the data has less "
      "entropy than N(0, I).", lambda e, s, d: _unit(d) + _sum(_below(e, s, d), s) / 2),
