@@ -153,6 +153,7 @@ BRIEF = {
         "off[20] > 4 * off[80] > 16 * off[320] > 0": "off[10] > 4 * off[40] > 16 * off[160] > 0",
         "off[80] < 5 * off[320]": "off[40] < 5 * off[160]",
         "torch.linspace(-8, 6, 281, dtype=f64)": "torch.linspace(-8, 6, 141, dtype=f64)",
+        'digits("test")[:64]': 'digits("test")[:16]',
     },
     "13_solvers.ipynb": {
         "torch.arange(10).repeat(6)": "torch.arange(2).repeat(2)",
