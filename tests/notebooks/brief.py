@@ -28,7 +28,7 @@ BRIEF = {
     },
     "04_reverse_process.ipynb": {
         "n = 60_000\n": "n = 10_000\n",
-        "many = {5: 60, 15: 60, 30: 600, 50: 60}\n": "many = {5: 8, 15: 8, 30: 100, 50: 16}\n",
+        "n_30 = 600\n": "n_30 = 100\n",
         "torch.randperm(len(train), generator=gen)[:500]]\n": "torch.randperm(len(train), generator=gen)[:100]]\n",
         "gaussians(60)[1]": "gaussians(20)[1]",
         "z = torch.linspace(-6, 6, 601, dtype=f64)": "z = torch.linspace(-5, 5, 501, dtype=f64)",
