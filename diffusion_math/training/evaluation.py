@@ -186,7 +186,7 @@ def flow_terms(
     seed: int = 0,
     progress: bool = False,
 ) -> Float[Tensor, "3 n"]:
-    """What p's noise-free walk needs for every picture, in nats, on the CPU; each row is unbiased for its term of (11.8):
+    """What p's noise-free walk needs for every picture, in nats, on the CPU; each row is unbiased for its term of (11.9):
 
         -log p_1(x_1) by log_prob_by_flow,   log q(x_1 | x_0),   -log p(x_0 | x_1),   x_1 ~ q(x_1 | x_0)
 
