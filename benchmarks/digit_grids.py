@@ -2,7 +2,7 @@
 
     python benchmarks/digit_grids.py --out FILE.npz      # half an hour on one core
 
-Grids, solvers and the distance are those of chapter 13, section 13.6. The gap's grid is measured on sixty further noises.
+Grids, solvers and the distance are those of chapter 13, section 13.5. The gap's grid is measured on sixty further noises.
 The page reads the distances from diffusion_math/assets/digit_grids.npz. The file is written anew after each model.
 """
 

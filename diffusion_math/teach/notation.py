@@ -160,7 +160,7 @@ _add(
     (r"\rho(\lambda)", '"rho of lambda": how often a schedule visits a log SNR', "area.LogSNRLaw([-8, 8]).density(x0)", "12.3"),
     (r"r = a/s", "the root of the signal-to-noise ratio", "", "13.1"),
     (r"w_i", "how much guess i counts in a step", "solve(p, x_t, [1.0, 2.0], '2m')", "13.2"),
-    (r"\tilde x", '"x tilde": where the flow of the network ends', "", "13.5"),
+    (r"\tilde x", '"x tilde": where the flow of the network ends', "", "13.6"),
 )  # fmt: skip
 
 _add(
