@@ -45,8 +45,8 @@ _add(
     (r"\Sigma^{-1}", '"sigma inverse": the table that undoes $\\Sigma$', "torch.linalg.inv", "2.4"),
     (r"\varepsilon", '"epsilon": unit noise', "torch.randn(3)", "2.4"),
     (r"\det", '"determinant": how much a table stretches areas', "torch.det", "2.4"),
-    (r"I", '"the identity": ones on the diagonal', "torch.eye(3)", "2.4"),
     (r"\rho", '"rho": a correlation; in 4b a ratio of densities, in 13 of steps', "torch.corrcoef(x0.T)", "2.5"),
+    (r"I", '"the identity": ones on the diagonal', "torch.eye(3)", "2.6"),
     (r"\beta", '"beta": the variance of noise', "Gaussian(mean, var)", "2.6"),
 )  # fmt: skip
 
