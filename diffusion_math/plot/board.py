@@ -82,8 +82,13 @@ class Board:
         bend: float = 0.0,
         both: bool = False,
         at: float = 0.5,
+        hollow: bool = False,
+        dashed: bool = False,
     ) -> None:
-        "An arrow from `a` to `b`, bent to its left if bend < 0; its label in a disc, the share `at` of the way."
+        """An arrow from `a` to `b`, bent to its left if bend < 0; its label in a disc, the share `at` of the way.
+
+        hollow: the disc is white, its rim and label coloured. dashed: so is the arrow's line.
+        """
         from matplotlib.patches import FancyArrowPatch
 
         a, b = (several(n, v, 2, "a point (x, y)") for n, v in (("a", a), ("b", b)))
@@ -91,19 +96,22 @@ class Board:
             (_spot(bend=bend), checks.within("at", at, 1, 0)),
             checks.flag("both", both),
         )
+        hollow, dashed = checks.flag("hollow", hollow), checks.flag("dashed", dashed)
         label = label if label is None else as_texts("label", [label])[0]
         head = ("<|-|>" if both else "-|>") + ",head_length=5,head_width=2.6"
         look = {"arrowstyle": head, "connectionstyle": f"arc3,rad={bend}", "color": color_of(color)}
+        look |= {"linestyle": (0, (4, 2))} if dashed else {}
         self.ax.add_patch(FancyArrowPatch(a, b, lw=1.8, shrinkA=0, shrinkB=0, zorder=2, **look))
         if label is not None:
             a, b = np.array(a, float), np.array(b, float)
             # what pulls the curve
             aside = (a + b) / 2 + bend * np.array([b[1] - a[1], a[0] - b[0]])
             place = (1 - at) ** 2 * a + 2 * at * (1 - at) * aside + at**2 * b
-            disc = {"color": color_of(color), "markersize": 21, "mec": "white", "mew": 1.2}
+            face, rim = ("white", color_of(color)) if hollow else (color_of(color), "white")
+            disc = {"color": face, "markersize": 21, "mec": rim, "mew": 1.8 if hollow else 1.2}
             self.ax.plot(*place, "o", zorder=5, **disc)
             look = {"va": "center_baseline", "size": 9.5, "weight": "bold", "zorder": 6}
-            write(self.ax, *place, str(label), "white", **look)
+            write(self.ax, *place, str(label), rim, **look)
 
     def text(
         self,
@@ -135,10 +143,11 @@ class Board:
         width = checks.within("width", width, FAR)
         self.ax.plot(*points.T.numpy(), color=color_of(color), linewidth=width, zorder=4)
 
-    def dot(self, x: float, y: float, color: str, size: float = 5.0) -> None:
-        "A dot of `size` points."
+    def dot(self, x: float, y: float, color: str, size: float = 5.0, hollow: bool = False) -> None:
+        "A dot of `size` points; hollow: its rim alone."
         (x, y), size = _spot(x=x, y=y), checks.within("size", size, FAR)
-        self.ax.plot(x, y, "o", color=color_of(color), markersize=size, zorder=4)
+        fill = "none" if checks.flag("hollow", hollow) else "full"
+        self.ax.plot(x, y, "o", color=color_of(color), markersize=size, fillstyle=fill, zorder=4)
 
     def show(self, alt: str) -> None:
         "Display the page, as `show`."

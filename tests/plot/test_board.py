@@ -33,6 +33,21 @@ def test_a_board_has_things_where_they_are_put(outputs):
     assert parts(outputs[0])[0] == "a map" and board.ax.get_ylim() == (0, 50)
 
 
+def test_a_hollow_disc_has_its_colour_on_its_rim_and_a_dashed_line_gaps():
+    board = plot.Board()
+    board.arrow((10, 10), (40, 10), "q", label=5, hollow=True, dashed=True)
+    disc, number = board.ax.get_lines()[-1], board.ax.texts[-1]
+    assert disc.get_markerfacecolor() == "white" and rgb(disc.get_markeredgecolor()) == rgb("q")
+    assert rgb(number.get_color()) == rgb("q") and board.ax.patches[0].get_linestyle() != "solid"
+    board.arrow((10, 20), (40, 20), "q", label=3)
+    assert board.ax.get_lines()[-1].get_markeredgecolor() == "white"
+    assert (
+        board.ax.texts[-1].get_color() == "white" and board.ax.patches[1].get_linestyle() == "solid"
+    )
+    board.dot(1, 1, "q", hollow=True)
+    assert board.ax.get_lines()[-1].get_fillstyle() == "none"
+
+
 def test_a_bent_arrow_goes_through_its_label():
     for bend, at in ((0.0, 0.3), (0.4, 0.5), (-0.3, 0.8)):
         board = plot.Board(units=(100, 60), width=10.0)
