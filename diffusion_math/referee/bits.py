@@ -62,7 +62,7 @@ def from_nats(change: Callable) -> Callable:
 LN2 = math.log(2)
 BITS = from_nats(lambda n: n / DIMS / LN2 + 7)
 BITS_SLIPS = slips(
-    ("the width of a level forgotten", "Add log2(256 / 2) = 7 bits: x in [-1, 1] has levels of width 2/256 (5.20).",
+    ("the width of a level forgotten", "Add log2(256 / 2) = 7 bits: x in [-1, 1] has levels of width 2/256 (5.19).",
      from_nats(lambda n: n / DIMS / LN2)),
     ("8 for 7", "Add 7 bits, not 8: x lies in [-1, 1], so a level is 2/256 wide. 8 belongs to [0, 1].",
      from_nats(lambda n: n / DIMS / LN2 + 8)),
@@ -139,7 +139,7 @@ NAMED = slips(  # what is seen in the x that a density is asked about
     ("x in [0, 1]", SCALE + "or hand the referee a density on your scale."),
     ("x in 0..255", SCALE + "not the level itself."),
     ("another scale", SCALE + "which lies in [-1, 1]."),
-    ("no noise within a level", "Add even noise u in [0, 1) to each level before it is scaled: 2 (k + u) / 256 - 1 (5.20b)."),
+    ("no noise within a level", "Add even noise u in [0, 1) to each level before it is scaled: 2 (k + u) / 256 - 1 (5.19b)."),
     ("noise around the edge of a level", "Add u in [0, 1), so that a level keeps its own place: 2 (k + u) / 256 - 1."),
     ("uneven noise", "Even noise costs nothing. Of another noise its own bits, E log2 r(u), must be counted (8b.11)."),
 )  # fmt: skip
@@ -208,7 +208,7 @@ def bell(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 TANH = (
     "Phi by tanh is off by 10 % at -3 deviations. Use differences of torch.special.log_ndtr (8b.8)."
 )
-CLAMP = "A clamp at 1e-12 can never read more than 40 bits, so far out the number is not (5.19). Use log_ndtr (8b.8)."
+CLAMP = "A clamp at 1e-12 can never read more than 40 bits, so far out the number is not (5.20). Use log_ndtr (8b.8)."
 DECODER_SLIPS = slips(
     ("tanh for the normal CDF", TANH, *tuple(cdf_difference(tanh_cdf, low=v) for v in (1e-12, 1e-10, 1e-15, 1e-20))),
     ("a clamped difference", CLAMP,

@@ -101,16 +101,16 @@ _add(
         "5.5",
     ),
     (
-        r"\Phi",
-        '"phi": the area of the unit Gaussian to the left',
-        "torch.special.ndtr ; DiscretizedGaussian",
-        "5b.1",
-    ),
-    (
         r"\text{bits/dim}",
         "nats, in bits and per pixel",
         "bits_per_dim ; elbo_estimate ; likelihood.Estimate",
-        "5b.2",
+        "5b.1",
+    ),
+    (
+        r"\Phi",
+        '"phi": the area of the unit Gaussian to the left',
+        "torch.special.ndtr ; DiscretizedGaussian",
+        "5b.3",
     ),
 )
 
