@@ -422,6 +422,61 @@ def test_weights_and_times_of_others(said, diffusers):
     said(diffusers)
 
 
+# chapter 6's table of diffusers
+
+
+def clipped_ddim(diffusers):
+    "Only with the noise of the clipped guess is a step of DDIM ours, at every eta."
+    scheduler = diffusers.DDIMScheduler(timestep_spacing="trailing")
+    scheduler.set_timesteps(50)
+    p, x_t = DDPM(lambda x, level: -4 * x, Q, (2,), images=True).respace(50), noisy(600)[2]
+    x_t = x_t[:, :, None, None]
+    for eta in (0.0, 0.5, 1.0):
+        for kept, same in ((True, True), (False, False)):
+            there = scheduler.step(
+                -4 * x_t,
+                599,
+                x_t,
+                eta=eta,
+                use_clipped_model_output=kept,
+                variance_noise=torch.zeros_like(x_t),
+            ).prev_sample
+            ours = p.ddim(x_t, 30, eta).mean
+            assert torch.allclose(ours.double(), there.double(), rtol=1e-3, atol=1e-4) == same
+
+
+def defaults(diffusers):
+    config = diffusers.DDPMScheduler().config
+    said = ("linear", "fixed_small", "epsilon", True, 1.0)
+    names = "beta_schedule", "variance_type", "prediction_type", "clip_sample", "clip_sample_range"
+    assert tuple(config[name] for name in names) == said
+    agree(Q.schedule.beta[1:], diffusers.DDPMScheduler().betas, 1e-6)
+
+
+# by what stands on the right
+CHAPTER_6 = {
+    "`scheduler.add_noise(x0, eps, t - 1)`": jump,
+    "`scheduler.step(said, t - 1, x_t).prev_sample`": step,
+    '`variance_type="fixed_small"` or `"fixed_large"`': variance,
+    '`prediction_type="epsilon"`, `"sample"` or `"v_prediction"`': target,
+    '`timestep_spacing="trailing"`, then `set_timesteps(50)`': respace,
+    "`DDIMScheduler`: `step(…, eta=η, use_clipped_model_output=True)`": clipped_ddim,
+    "`guidance_scale` of a pipeline": guidance,
+}
+
+
+def test_every_line_of_chapter_6s_table_is_run_here():
+    cells = json.loads((INDEX.parent / "06_ddpm.ipynb").read_text(encoding="utf-8"))["cells"]
+    (text,) = (s for s in map(lambda c: "".join(c["source"]), cells) if "same in diffusers" in s)
+    rows = re.findall(r"(?m)^\| (?!here|---)[^|]* \| ([^|;]*).* \|$", text)
+    assert [row.strip() for row in rows] == list(CHAPTER_6)
+
+
+@pytest.mark.parametrize("said", [defaults, clipped_ddim], ids=lambda f: f.__name__)
+def test_defaults_and_a_clipped_ddim(said, diffusers):
+    said(diffusers)
+
+
 # what chapter 8b's card says of diffusers
 
 

@@ -62,7 +62,6 @@ BRIEF = {
         "torch.logspace(math.log10(2), 3, 24)": "torch.logspace(math.log10(2), 3, 6)",
         "network=early), q.schedule, 10, seed(3))": "network=early), q.schedule, 3, seed(3))",
         "clean, off = test[:200],": "clean, off = test[:50],",
-        "p_50.sample(100, seed(3),": "p_50.sample(10, seed(3),",
         "steps=steps, batch=32, ema=0.99,": "steps=steps, batch=8, ema=0.99,",
         "def draw(p, n, steps=50):\n": "def draw(p, n, steps=10):\n",
         "for _ in range(600):\n": "for _ in range(10):\n",
