@@ -180,7 +180,7 @@ def annealed_langevin(
     score to tweedie for the clean x. trajectory=True returns x and where each level ended, (k + 1, b, *event).
     ValueError: levels that fall, or leave no noise.
     """
-    path, h = [x], step * torch.sigmoid(-log_snrs)  # (7.15)
+    path, h = [x], step * torch.sigmoid(-log_snrs)  # (7.11)
     lost = "log_snrs must leave some noise, or step * (1 - alpha_bar) is 0; got"
     checks.refuse(h == 0, lost, log_snrs)
     for level, stride in zip(

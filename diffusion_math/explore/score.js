@@ -23,7 +23,7 @@ import { noise, posteriorAt, random, schedule, signal } from "./laws.js";
 const EDGE = 3;
 const GRID = 17; // arrows along each side
 const CELLS = 64;
-const SHARE = 0.2; // eta of (7.15): the annealed walk's step, in shares of the noise's variance
+const SHARE = 0.2; // eta of (7.11): the annealed walk's step, in shares of the noise's variance
 const STEADY = 0.1; // the step at a fixed level, in shares of the narrowest variance there
 const SAME = 0.02; // tops that are no further apart are one
 const WALKS = 4; // steps of the annealed walk at each level

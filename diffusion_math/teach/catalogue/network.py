@@ -240,10 +240,10 @@ def balanced_kick(h, var):
 add(Exercise("7.b", "a kick that balances", balanced_kick, lambda d: {"h": d.between(0.1, 0.45), "var": d.between(0.55,
     0.95)},
     hints=("A step without a kick makes the variance (1 − h/σ²)² times as large. How much is then missing?",
-           "σ² = (1 − h/σ²)² σ² + kick, as in (7.14), solved for the kick: 2h − h²/σ²."),
+           "σ² = (1 − h/σ²)² σ² + kick, as in (7.10), solved for the kick: 2h − h²/σ²."),
     edges=(("At h = σ² the step forgets where the walker was, so the kick must have the variance σ² itself, and yours "
            "had not.", lambda a: a | {"h": a["var"]}),)),
-    ("That is Langevin's own kick, 2h. With it the walkers come to rest at σ² / (1 − h/(2σ²)), (7.14), which is too "
+    ("That is Langevin's own kick, 2h. With it the walkers come to rest at σ² / (1 − h/(2σ²)), (7.10), which is too "
      "wide.", lambda h, var: 2 * h, lambda h, var: 2 * h + 0 * var),
     ("You gave the size of the kick. Its variance is asked for: no root.", lambda h, var: (2 * h - h ** 2 / var) ** 0.5,
      lambda h, var: (2 * h) ** 0.5),
@@ -259,7 +259,7 @@ add(Exercise("7.b", "a kick that balances", balanced_kick, lambda d: {"h": d.bet
      lambda h, var: var - (1 - h / var ** 0.5) ** 2 * var),
     ("A sign is turned in the square: (1 − h/σ²)² is 1 − 2h/σ² + h²/σ⁴.", lambda h, var: 2 * h + h ** 2 / var,
      lambda h, var: h ** 2 / var - 2 * h),
-    ("You multiplied by the factor of the bias, (7.14). Langevin's kick makes the walkers too wide, so it must be "
+    ("You multiplied by the factor of the bias, (7.10). Langevin's kick makes the walkers too wide, so it must be "
      "smaller than 2h.", lambda h, var: 2 * h / (1 - h / (2 * var))),
     ("The last term is off: (h/σ²)² σ² is h²/σ², and it comes once.", lambda h, var: 2 * h - 2 * h ** 2 / var,
      lambda h, var: 2 * h - h ** 2 / var ** 2, lambda h, var: 2 * h - h ** 2 / (2 * var)),
