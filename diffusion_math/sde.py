@@ -56,7 +56,7 @@ def walk(
         x' = a' D + s' (rho eps + sqrt(1 - rho^2) xi),   eps = (x - a D) / s,   rho = exp(-dial |lambda' - lambda| / 2)
 
     D, held still over a step, is what denoiser says (see as_denoiser), eps its guess of the noise, xi ~ N(0, I). dial,
-    from 0 to a million: how much of the guessed noise is thrown anew. 0 is DDIM, 1 up the posterior's step [DDPM eqs. 6,
+    from 0 to a million: how much of the guessed noise is drawn anew. 0 is DDIM, 1 up the posterior's step [DDPM eqs. 6,
     7], 1 down the noising itself, exactly. The loop is solve's; like x; trajectory=True returns all of it, (steps + 1, b,
     *event). No gradients are kept. ValueError: start = end, or either beyond -80 or 80.
     """
