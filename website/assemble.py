@@ -217,6 +217,8 @@ class Assembly:
 
         def link(found: re.Match) -> str:
             path, hash_, anchor = found.group(1).partition("#")
+            if anchor[:1].isalpha():  # MyST names a heading without a number as GitHub does
+                anchor = re.sub(r"[^\w-]", "", anchor.lower())
             if re.fullmatch(
                 r"(?:\.\./)*index\.ipynb", path
             ):  # the site's front page is no notebook
@@ -229,7 +231,7 @@ class Assembly:
             if not path or (self.notebooks / doc).parent.joinpath(path).is_file():
                 outside = path.startswith("../" * (doc.count("/") + 1))
                 if not outside:
-                    return found.group()
+                    return f"]({path}{hash_}{anchor})"
             if (self.notebooks / path).is_file() and not path.startswith("../"):
                 return f"]({up}{path}{hash_}{anchor})"  # of a card that names pages from the top
             place = (self.notebooks / doc).parent.joinpath(path).resolve()
