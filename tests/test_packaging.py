@@ -47,7 +47,7 @@ UNSHIPPED = (
     "imports.svg",
     "noising_explorer.png",
 )  # what README and CONTRIBUTING alone show
-MOST = 15.5e6  # bytes of the wheel, most of it the notebooks' stored pictures
+MOST = 16.5e6  # bytes of the wheel, most of it the notebooks' stored pictures
 
 
 def names(folder: Path, patterns: tuple[str, ...], under: str) -> set[str]:
