@@ -155,8 +155,8 @@ BRIEF = {
         'digits("test")[:64]': 'digits("test")[:16]',
     },
     "13_solvers.ipynb": {
-        "torch.arange(10).repeat(6)": "torch.arange(2).repeat(2)",
-        "torch.randn(60, 1, 28, 28,": "torch.randn(4, 1, 28, 28,",
+        "torch.arange(10).repeat(6)": "torch.arange(10).repeat(1)",
+        "torch.randn(60, 1, 28, 28,": "torch.randn(10, 1, 28, 28,",
         "finest = even_grid(NOISE, DATA, 120,": "finest = even_grid(NOISE, DATA, 30,",
         '"unipc2"), (5, 10, 20, 40)': '"unipc2"), (5, 6, 7, 8)',
     },
