@@ -54,7 +54,7 @@ def flow(
 
     solve on a grid that is even in log SNR, by Heun's method over it, two calls of denoiser a step: the error falls like
     1/steps^2. Like x; trajectory=True returns all of it, (steps + 1, b, *event). No gradients are kept. ValueError:
-    start = end, or either beyond -80 or 80 (beyond -20 a x_0 is what moves, beyond 20 s eps: a, s < 5e-5).
+    start = end, or either beyond -80 or 80 (a < 5e-5 below -20, s < 5e-5 above 20: hardly anything moves there).
     """
     grid = torch.linspace(start, end, steps + 1, **EXACT).tolist()
     return solve.body(denoiser, x, grid, HEUN, trajectory=trajectory)
