@@ -508,6 +508,17 @@ def test_fewer_training_steps_do_not_end_in_noise(diffusers):
         assert scheduler.alphas_cumprod[scheduler.timesteps[0]] < 1e-4
 
 
+def test_twenty_steps_start_before_the_end_and_that_keeps_some_signal(diffusers):
+    sd = dict(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, steps_offset=1)
+    for options, starts in (({}, 950), (sd, 951), ({"timestep_spacing": "trailing"}, 999)):
+        scheduler = diffusers.DDIMScheduler(**options)
+        scheduler.set_timesteps(20)
+        assert scheduler.timesteps[0] == starts
+    bar = diffusers.DDIMScheduler(**sd).alphas_cumprod
+    assert round(bar[-1].sqrt().item(), 4) == 0.0683 and round(bar[951].sqrt().item(), 4) == 0.0903
+    assert diffusers.DDIMScheduler(**sd, rescale_betas_zero_snr=True).alphas_cumprod[-1] < 1e-8
+
+
 def test_one_minus_alpha_bar_is_subtracted_in_float32(diffusers):
     bar = diffusers.DDPMScheduler().alphas_cumprod
     off = ((1 - bar).double() / Q.schedule.noise_var[1:] - 1).abs()
