@@ -28,7 +28,7 @@ BRIEF = {
     },
     "04_reverse_process.ipynb": {
         "n = 60_000\n": "n = 10_000\n",
-        "n_30 = 600\n": "n_30 = 100\n",
+        ", n_30 = ForwardProcess(linear_schedule(T=50)), 100\n": ", n_30 = ForwardProcess(linear_schedule(T=50)), 20\n",
         "torch.randperm(len(train), generator=gen)[:500]]\n": "torch.randperm(len(train), generator=gen)[:100]]\n",
         "gaussians(60)[1]": "gaussians(20)[1]",
         "z = torch.linspace(-6, 6, 601, dtype=f64)": "z = torch.linspace(-5, 5, 501, dtype=f64)",
