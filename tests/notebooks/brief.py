@@ -144,13 +144,12 @@ BRIEF = {
     },
     "12_area_under_the_error.ipynb": {
         "z = draws(coin, levels, 400_000, gen)": "z = draws(coin, levels, 200_000, gen)",
-        "costs = draws(coin, levels, 400_000, gen)": "costs = draws(coin, levels, 200_000, gen)",
         "lengths = [5, 10, 50, 1000]\n": "lengths = [5, 6, 8, 10]\n",
         "above_entropy(linear_schedule(1000))": "above_entropy(linear_schedule(100))",
         "for T in (20, 80, 320):": "for T in (10, 40, 160):",
         "off[20] > 4 * off[80] > 16 * off[320] > 0": "off[10] > 4 * off[40] > 16 * off[160] > 0",
         "off[80] < 5 * off[320]": "off[40] < 5 * off[160]",
-        "torch.linspace(-8, 6, 281, dtype=f64)": "torch.linspace(-8, 6, 141, dtype=f64)",
+        "fine = torch.linspace(-8, 6, 281, dtype=f64)": "fine = torch.linspace(-8, 6, 141, dtype=f64)",
         'digits("test")[:64]': 'digits("test")[:16]',
     },
     "13_solvers.ipynb": {
