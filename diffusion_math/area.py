@@ -280,8 +280,9 @@ def bound_by_area(
 
         KL(q(x_T | x0) || p(x_T)) + half the area between the log SNR of T and that of t = 1 + E[-log p(x0 | x_1)]
 
-    levels: from which log SNR is drawn, with these two ends; without them p's own schedule. decoder as in elbo. Errors
-    as in area_estimate; ValueError: levels with other ends, an x0 that is not finite or no event of p's.
+    p's x_0 is not clipped here; steps of pictures clip it, and cost a little less. levels: from which log SNR is drawn,
+    with these two ends; without them p's own schedule. decoder as in elbo. Errors as in area_estimate; ValueError:
+    levels with other ends, an x0 that is not finite or no event of p's.
     """
     q = p.q
     if q.T < 2:
