@@ -282,10 +282,10 @@ def replaced(
     """x walked with noise from log SNR start to end, with y, noised, pasted where it is seen at every level: RePaint.
 
     At each level a step of walk, then the pasting; again - 1 times noise leads back to the level before, and the step is
-    taken anew [Lugmayr et al. 2022, Algorithm 1]. again = 1 is the pasting of [Song et al. 2021]. At the end
-    comes the denoiser's guess, with y itself. y is (m,), or (n, m), one for each of x (n, *event), and is taken for x0,
-    as if measurement.std were 0. even_grid's levels; steps * again + 1 calls. Like x. ValueError: a matrix instead of a
-    mask.
+    taken anew [Lugmayr et al. 2022, Algorithm 1]. again = 1 is the pasting of [Song et al. 2021] without its corrector.
+    At the end comes the denoiser's guess, with y itself. y is (m,), or (n, m), one for each of x (n, *event), and is
+    taken for x0, as if measurement.std were 0. even_grid's levels; steps * again + 1 calls. Like x. ValueError: a matrix
+    instead of a mask.
     """
     checks.events("x", x, measurement.A.shape)
     x, paste, mask = (moved := wide(x)), known(measurement, y, wide(x)), measurement.A.to(x.device)
