@@ -163,10 +163,9 @@ BRIEF = {
         "n = 400_000\n": "n = 240_000\n",
         "def learn(pairs, seed, steps=1800):": "def learn(pairs, seed, steps=100):",
         "torch.randn(20_000, 2, generator=gen)": "torch.randn(2_000, 2, generator=gen)",
-        "torch.arange(10).repeat(6)": "torch.arange(4).repeat(3)",
-        "torch.randn(60, 1, 28, 28,": "torch.randn(12, 1, 28, 28,",
-        "grids(60)[": "grids(30)[",
-        "grids(40)[": "grids(20)[",
+        "rate, steps=1800, batch=128": "rate, steps=30, batch=128",
+        "torch.linspace(1, 0, 401))": "torch.linspace(1, 0, 101))",
+        "for _ in range(4)] for k, x in sizes": "for _ in range(2)] for k, x in sizes",
     },
     "15_guidance.ipynb": {
         "one, start, end, 150).square()\n    claimed": "one, start, end, 60).square()\n    claimed",
@@ -253,7 +252,8 @@ TRAINED = {
         "assert after[0] + far(after, its) < its[0] < before[0] - far(before, its)"
     ],
     "14_flow_matching.ipynb": [
-        'assert sum(far["pairs of a batch"]) < sum(far["independent"]) < sum(far["reflow"])',
+        'assert all(b > a for a, b in zip(far["independent"], far["reflow"]))',
+        "assert least > 3 * three",
         'assert far["reflow of exact u"][0] < min(far["reflow"])',
     ],
     "17_inverse_problems.ipynb": [
