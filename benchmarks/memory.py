@@ -1,8 +1,10 @@
 """Train the networks behind chapter 16's 16.0 and 16.4: two of each dataset, A and B, on datasets that share no picture.
 
-    python benchmarks/memory.py --out FILE.npz      # twelve minutes on one core
+    python benchmarks/memory.py --out FILE.npz      # half an hour on one core
+    python benchmarks/memory.py --clocks FILE.npz   # half of it: only the two clocks, into a FILE that is there
 
 The network, its loss and its optimizer are those of the chapter, with chapter 6's moving average of the weights (0.999).
+The two clocks: four networks of each dataset's size, A and B among them, and two that see all their digits at each step.
 What is kept: numbers at each look, and pictures. The chapter reads them from diffusion_math/assets/memory.npz.
 """
 
@@ -43,6 +45,10 @@ TWINS = (
     1600,
 )  # looks where one picture stands eight times
 
+EARLY = (5, 10, 15, 20, 25, 30, 40)  # further looks, for the two clocks
+WHOLE = {64: 1600, 256: 3200}  # steps where each shows every digit
+GROUPS = (slice(0, 4), slice(4, 16), slice(16, 48), slice(48, 144), slice(0, 144))  # of modes
+
 Denoise = Callable[[Tensor, float | Tensor], Tensor]
 
 
@@ -68,10 +74,22 @@ def nearest_two(x: Tensor, dataset: Tensor) -> tuple[Tensor, Tensor]:
     return dataset[which[:, 0]], far[:, 0] / far[:, 1]
 
 
+def gauss_of(p: Tensor) -> GaussianMixture:
+    "One Gaussian, fitted to p."
+    none = torch.zeros(len(p), dtype=torch.long)
+    return GaussianMixture.fit(p.double(), labels=none, floor=1e-2)
+
+
+def off_class(x: Tensor, classes: list[GaussianMixture]) -> Tensor:
+    "The squared Mahalanobis distance to the nearest class, for each of its numbers, of noisy digits at λ = 3."
+    noisy = [c.noised(3.0) for c in classes]
+    off = [2 * (c.log_prob(c.means.view(1, *x.shape[1:])) - c.log_prob(x.double())) for c in noisy]
+    return torch.stack(off).amin(0) / x[0].numel()
+
+
 def candidates(dataset: Tensor) -> dict[str, Denoise]:
     "Denoisers that are fitted to a dataset."
-    alike = torch.zeros(len(dataset), dtype=torch.long)
-    gauss = GaussianMixture.fit(dataset.double(), labels=alike, floor=1e-2).to(torch.float32)
+    gauss = gauss_of(dataset).to(torch.float32)
     made = {"memory": Empirical(dataset), "one Gaussian": gauss}
     made |= {f"window {k}": LocalDenoiser(dataset, k) for k in (7, 3)}
     return {name: one.denoise for name, one in made.items()}
@@ -100,9 +118,12 @@ class Learner:
         self.average = copy.deepcopy(self.network)
         self.adam = torch.optim.Adam(self.network.parameters(), 2e-3, fused=True)
 
-    def step(self) -> None:
-        x0 = self.dataset[torch.randint(len(self.dataset), (32,), generator=self.gen)]
-        v = -5 + 8 * torch.rand(32, generator=self.gen)
+    def step(self, whole: bool = False) -> None:
+        "One step, on 32 of its digits or on all."
+        x0 = self.dataset
+        if not whole:
+            x0 = x0[torch.randint(len(x0), (32,), generator=self.gen)]
+        v = -5 + 8 * torch.rand(len(x0), generator=self.gen)
         off = (self.network(noised(x0, v, self.gen), v) - x0).square().flatten(1).sum(1)
         self.adam.zero_grad()
         (v.exp().clamp(max=5) * off).mean().backward()
@@ -121,11 +142,14 @@ class Learner:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, default=ASSET)
-    out = parser.parse_args().out
+    parser.add_argument("--clocks", type=Path, help="only the two clocks, into this file")
+    args = parser.parse_args()
+    out = args.clocks or args.out
     torch.set_num_threads(1)
     real, labels = digits("train", labels=True)
     small = F.avg_pool2d(real[:, :, 2:26, 2:26].double(), 2)
     law = GaussianMixture.fit(small, labels=labels, floor=1e-2).to(torch.float32)
+    classes = [gauss_of(small[labels == k]) for k in range(10)]
     gen = torch.Generator().manual_seed(17)
     start = torch.randn(128, 1, 12, 12, generator=gen)
     fresh, middle = law.sample(200, gen), law.sample(5000, gen).mean(0)
@@ -144,6 +168,10 @@ def main() -> None:
     truth, of_D, began = drawn_by(law.denoise), answers(law.denoise, asked), time.time()
     kept: dict[str, np.ndarray] = {"D": as_bytes(truth), "D_logp": law.log_prob(truth).numpy()}
     datasets = {n: [law.sample(n, gen) for _ in range(2)] for n in STEPS}
+    if args.clocks:
+        kept = dict(np.load(out)) | two_clocks(law, classes, datasets, start, middle)
+        np.savez_compressed(out, **kept)
+        return
     for n, last in STEPS.items():
         pair = [Learner(dataset, k) for k, dataset in enumerate(datasets[n])]
         rows, pictures, pointing, ratios = [], {}, [], []
@@ -209,6 +237,7 @@ def main() -> None:
             for name, array in pictures[rows[row][0][0]].items():
                 kept[f"{n} {which} {name}"] = array
     kept["one eight times"] = eight_times(law)
+    kept |= two_clocks(law, classes, datasets, start, middle)
     np.savez_compressed(out, **kept)
 
 
@@ -236,6 +265,81 @@ def eight_times(law: GaussianMixture) -> np.ndarray:
             counts = [is_it, is_it & copy, is_it & found, ~is_it & copy]
             rows.append([step, *(c.float().mean().item() for c in counts)])
     return np.array(rows, dtype=np.float32).reshape(2, len(TWINS), 5)
+
+
+def two_clocks(
+    law: GaussianMixture,
+    classes: list[GaussianMixture],
+    datasets: dict[int, list[Tensor]],
+    start: Tensor,
+    middle: Tensor,
+) -> dict[str, np.ndarray]:
+    """What is learned when, split by the eigenmodes of the population's covariance (four groups, and all).
+
+    "n clock": (looks, networks, 2, 5), of D_θ - D the square on fresh digits, over that of D - its mean, and on the
+    dataset's digits its part along D_n - D. "n clock draws": (looks, networks, 3), of 128 draws the share of copies, the
+    mean cosine with D's, and the share whose off_class before the last guess is one of 98 % of digits. "n whole clock":
+    the same where each step shows all digits.
+    """
+    began, gen = time.time(), torch.Generator().manual_seed(170)
+    more = {n: [law.sample(n, gen) for _ in range(2)] for n in STEPS}
+    many = law.sample(20_000, torch.Generator().manual_seed(99))
+    var, modes = torch.linalg.eigh(torch.cov(many.flatten(1).double().T))
+    var, modes = var.flip(0), modes.flip(1).float()
+    true = off_class(noised(many[:5000], 3.0, torch.Generator().manual_seed(6)), classes)
+    low, high = true.quantile(torch.tensor([0.01, 0.99]).double())
+    gen = torch.Generator().manual_seed(171)
+    fresh = law.sample(400, gen)
+    asked = [(noised(fresh, v, gen), v.item()) for v in LEVELS]
+    weight = LEVELS.exp()
+    weight[[0, -1]] /= 2  # trapezoids on even levels
+
+    def parts(ask: Denoise, questions: list[tuple[Tensor, float]]) -> Tensor:
+        return answers(ask, questions).flatten(2) @ modes
+
+    def sums(square: Tensor) -> Tensor:
+        by_mode = torch.einsum("l,lbm->m", weight, square)
+        return torch.stack([by_mode[group].sum() for group in GROUPS])
+
+    @torch.no_grad()
+    def ended(ask: Denoise) -> tuple[Tensor, Tensor]:
+        x = flow(ask, start, -5.0, 3.0, 20)
+        return x, ask(x, 3.0)
+
+    of_D, truth = parts(law.denoise, asked), (ended(law.denoise)[1] - middle).flatten(1)
+    size = sums((of_D - middle.flatten() @ modes).square())
+    kept = {"modes variance": var.float().numpy(), "modes range": np.array([low, high])}
+    for whole, steps in ((False, STEPS), (True, WHOLE)):
+        for n, last in steps.items():
+            rows, drawn = {}, {}
+            for k, dataset in enumerate(datasets[n] if whole else datasets[n] + more[n]):
+                one, seed = Learner(dataset, k), torch.Generator().manual_seed(7 + k)
+                own = dataset[torch.randint(n, (400,), generator=seed)]
+                questions = [(noised(own, v, seed), v.item()) for v in LEVELS]
+                own_D = parts(law.denoise, questions)
+                to_memory = parts(Empirical(dataset).denoise, questions) - own_D
+                for step in range(1, last + 1):
+                    one.step(whole)
+                    if step not in EARLY + LOOKS:
+                        continue
+                    error = sums((parts(one.ask, asked) - of_D).square()) / size
+                    along = sums((parts(one.ask, questions) - own_D) * to_memory)
+                    both = torch.stack([error, along / sums(to_memory.square())])
+                    rows.setdefault(step, []).append(both.numpy())
+                    x, x0 = ended(one.ask)
+                    off = off_class(x, classes)
+                    numbers = [
+                        (nearest_two(x0, dataset)[1] < 1 / 3).float().mean().item(),
+                        F.cosine_similarity((x0 - middle).flatten(1), truth).mean().item(),
+                        ((low < off) & (off < high)).float().mean().item(),
+                    ]
+                    drawn.setdefault(step, []).append(numbers)
+                print("clocks", n, "whole" * whole, k, f"{time.time() - began:.0f} s", flush=True)
+            name = f"{n} whole clock" if whole else f"{n} clock"
+            kept[f"{name} steps"] = np.array([*rows])
+            kept[name] = np.array([*rows.values()], dtype=np.float32)
+            kept[f"{name} draws"] = np.array([*drawn.values()], dtype=np.float32)
+    return kept
 
 
 if __name__ == "__main__":
