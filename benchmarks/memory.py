@@ -20,7 +20,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from diffusion_math import Empirical, GaussianMixture, UNet, digits, flow
-from diffusion_math.memory import LocalDenoiser
 from diffusion_math.numerics import scales
 
 ASSET = Path(__file__).parents[1] / "diffusion_math" / "assets" / "memory.npz"
@@ -30,7 +29,7 @@ LOOKS = (
     3200, 4000, 5000, 6400,
 )  # fmt: skip
 SHOWN = 24  # draws of which the pictures are kept
-SEEN = (100, 400, 800, 1600, 6400)  # looks of which the first eight draws are kept
+SEEN = (800, 6400)  # looks of which the first eight draws are kept
 LEVELS = torch.linspace(-5, 3, 9)
 TWINS = (
     100,
@@ -85,27 +84,6 @@ def off_class(x: Tensor, classes: list[GaussianMixture]) -> Tensor:
     noisy = [c.noised(3.0) for c in classes]
     off = [2 * (c.log_prob(c.means.view(1, *x.shape[1:])) - c.log_prob(x.double())) for c in noisy]
     return torch.stack(off).amin(0) / x[0].numel()
-
-
-def candidates(dataset: Tensor) -> dict[str, Denoise]:
-    "Denoisers that are fitted to a dataset."
-    gauss = gauss_of(dataset).to(torch.float32)
-    made = {"memory": Empirical(dataset), "one Gaussian": gauss}
-    made |= {f"window {k}": LocalDenoiser(dataset, k) for k in (7, 3)}
-    return {name: one.denoise for name, one in made.items()}
-
-
-def cosines(one: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
-    "Between one error, (levels, b, ...), and each of others: under the area, and at each level."
-    weight = LEVELS.exp()
-    weight[[0, -1]] /= 2  # trapezoids on even levels
-    one, others = one.flatten(1).double(), others.flatten(2).double()
-    both, its = torch.einsum("lx,jlx->jl", one, others), one.square().sum(1)
-    theirs = others.square().sum(2)
-    pooled = (both @ weight.double()) / (
-        (its @ weight.double()) * (theirs @ weight.double())
-    ).sqrt()
-    return pooled, (both / (its * theirs).sqrt()).T
 
 
 class Learner:
@@ -166,7 +144,7 @@ def main() -> None:
         return (127.5 * (x[:SHOWN, 0].clamp(-1, 1) + 1)).round().byte().numpy()
 
     truth, of_D, began = drawn_by(law.denoise), answers(law.denoise, asked), time.time()
-    kept: dict[str, np.ndarray] = {"D": as_bytes(truth), "D_logp": law.log_prob(truth).numpy()}
+    kept: dict[str, np.ndarray] = {"D": as_bytes(truth)}
     datasets = {n: [law.sample(n, gen) for _ in range(2)] for n in STEPS}
     if args.clocks:
         kept = dict(np.load(out)) | two_clocks(law, classes, datasets, start, middle)
@@ -174,14 +152,8 @@ def main() -> None:
         return
     for n, last in STEPS.items():
         pair = [Learner(dataset, k) for k, dataset in enumerate(datasets[n])]
-        rows, pictures, pointing, ratios = [], {}, [], []
-        wrong = [
-            torch.stack([answers(ask, asked) - of_D for ask in candidates(dataset).values()])
-            for dataset in (datasets[n] if n == 64 else ())
-        ]
+        rows, pictures = [], {}
         memory = [Empirical(one.dataset).denoise for one in pair]
-        drawn = [drawn_by(one) for one in memory]
-        kept[f"{n} memories"] = alike(*drawn).numpy()
         own = []
         for k, one in enumerate(pair):
             seed = torch.Generator().manual_seed(7 + k)
@@ -197,7 +169,6 @@ def main() -> None:
                 *(nearest_two(x, one.dataset) for x, one in zip(drawn, pair, strict=True)),
                 strict=True,
             )
-            ratios.append(torch.stack([*ratio]).numpy())
             if step in SEEN:
                 kept[f"{n} draws at {step}"] = np.stack([as_bytes(x)[:8] for x in drawn])
             both = alike(*drawn)
@@ -214,25 +185,14 @@ def main() -> None:
                 [both.mean().item(), both.std().item() / len(both) ** 0.5],
             ]
             rows.append([[step, step], *table])
-            if wrong:  # where the error points: to the other network's, to its own dataset's, to the other's
-                err = [answers(one.ask, asked) - of_D for one in pair]
-                stacks = [torch.cat([err[1 - k][None], wrong[k], wrong[1 - k]]) for k in (0, 1)]
-                pointing.append([cosines(err[k], stacks[k]) for k in (0, 1)])
             pictures[step] = {
                 "draws": np.stack([as_bytes(x) for x in drawn]),
                 "nearest": np.stack([as_bytes(x) for x in near]),
                 "ratio": torch.stack([*ratio]).numpy(),
-                "alike": both.numpy(),
             }
             print(n, step, f"{time.time() - began:.0f} s", flush=True)
         kept[f"{n} looks"] = np.array(rows, dtype=np.float32)  # (looks, 8, 2)
-        kept[f"{n} ratios"] = np.array(ratios, dtype=np.float32)  # (looks, 2, 128)
         best = int(kept[f"{n} looks"][:, 1].sum(1).argmin())  # nearest to D
-        if pointing:
-            pooled = [[pair[k][0] for k in (0, 1)] for pair in pointing]
-            kept[f"{n} error points"] = np.array(pooled, dtype=np.float32)  # (looks, 2, 9)
-            by_level = [pointing[best][k][1] for k in (0, 1)]
-            kept[f"{n} best error points"] = np.array(by_level, dtype=np.float32)  # (2, levels, 9)
         for which, row in (("best", best), ("end", -1)):
             for name, array in pictures[rows[row][0][0]].items():
                 kept[f"{n} {which} {name}"] = array
