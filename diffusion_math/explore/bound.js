@@ -221,7 +221,7 @@ function bars(ui, now) {
     const frame = { x: [-0.6, T + 0.6], y: [low, high], xTicks, yTicks: ticksBetween(low, high, 4), xLabel: "index of the term", yLabel: "nats" };
     view.area(frame, colours, (context, X, Y) => {
       values.forEach((value, i) => {
-        context.fillStyle = i === 0 ? colours.data : i === T ? colours.noise : colours.p;
+        context.fillStyle = i === 0 || i === T ? colours.q : colours.p;
         const bar = () => context.fillRect(X(i - 0.4), Y(Math.max(0, value)), X(0.4) - X(-0.4), Math.abs(Y(0) - Y(value)));
         ui.mark(context, i === 0 ? "reconstruction" : i === T ? "prior" : "steps", bar);
       });
@@ -319,7 +319,7 @@ function render({ model: traits, el }) {
   const keys = (...parts) => h("figcaption", { class: "dm-keys" }, ...parts);
   const wide = (...parts) => h("figure", { class: "dm-half" }, ...parts);
   ui.root.append(
-    wide(keys(keyOf("reconstruction", "data", maths("{L}_0_, the reconstruction")), keyOf("steps", "p", maths("{L}_1_ \u2026 {L}_{T}\u22121_, the steps")), keyOf("prior", "noise", maths("{L}_{T}_, the prior"))), views[0].canvas),
+    wide(keys(keyOf("reconstruction", "q", maths("{L}_0_, the reconstruction")), keyOf("steps", "p", maths("{L}_1_ \u2026 {L}_{T}\u22121_, the steps")), keyOf("prior", "q", maths("{L}_{T}_, the prior"))), views[0].canvas),
     wide(keys(keyOf("entropy", "data", "entropy"), keyOf("error", "accent", "model's error"), keyOf("gap", "noise", "gap"), keyOf("bound", "mark", "the bound, the sum of all bars")), views[1].canvas),
     facts.el,
     h("div", { class: "dm-grid" }, length.el, shift.el, factor.el),

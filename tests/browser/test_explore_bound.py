@@ -64,8 +64,8 @@ def test_a_drag_moves_bars_and_ruler(show):
     widget = BoundExplorer()
     page = show(widget)
     bars, ruler = page.locator(".dm-plot").all()
-    blue, green, pink, grey = (
-        plot.PALETTE[name][1:].lower() for name in ("data", "p", "accent", "noise")
+    blue, green, pink, grey, orange = (
+        plot.PALETTE[name][1:].lower() for name in ("data", "p", "accent", "noise", "q")
     )
     drag(page, page.get_by_label("means of p off by, in widths"), 0.6)
     drag(page, page.get_by_label("variances of p, times"), 1)
@@ -82,7 +82,7 @@ def test_a_drag_moves_bars_and_ruler(show):
         ruler, a.bound, 0.95
     )
     terms = widget.terms(200)
-    assert colour_at(bars, 0, terms[0] / 2) == blue and colour_at(bars, 3, 0.9 * terms[3]) == green
+    assert colour_at(bars, 0, terms[0] / 2) == orange and colour_at(bars, 3, 0.9 * terms[3]) == green
     assert colour_at(bars, 3, 1.2 * terms[3]) != green
     page.get_by_label("T steps in all").press("End")
     page.wait_for_function(

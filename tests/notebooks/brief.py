@@ -45,7 +45,8 @@ BRIEF = {
         "p_flat.sample(10_000,": "p_flat.sample(2_000,",
         "picture.expand(10_000, 16)": "picture.expand(2_000, 16)",
         "data = two.sample(4000, gen)\n": "data = two.sample(500, gen)\n",
-        "for T_now in (5, 10, 20, 40, 100):": "for T_now in (5, 6, 8, 10, 12):",
+        "for T_now in (5, 10, 20, 40, 100, 400):": "for T_now in (5, 6, 8, 10, 12, 14):",
+        "for T_now in (10, 100, 1000):": "for T_now in (10, 20, 40):",
         "exact_elbo(q100, p100, data[:400])": "exact_elbo(q100, p100, data[:60])",
         "held_out = TwoNetworks(q50), clumps.sample(2000, gen)\n": "held_out = TwoNetworks(q50), clumps.sample(500, gen)\n",
         # half as many steps, of five times the length
