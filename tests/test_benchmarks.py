@@ -409,14 +409,14 @@ def test_the_stored_distances_of_digits_are_as_their_script_says():
     "Of its shapes, and in the mean nearer with more calls, on each grid."
     import digit_grids as script
 
-    stored, shape = np.load(script.ASSET), (len(script.BUDGETS), len(script.GRIDS), script.N)
-    assert stored["far"].shape == stored["read"].shape == (len(script.MODELS), *shape)
-    assert stored["ipndm"].shape == shape
+    stored = np.load(script.ASSET)
+    shape = tuple(map(len, (script.MODELS, script.TRIED, script.BUDGETS, script.GRIDS)))
+    assert stored["far"].shape == stored["read"].shape == (*shape, script.N)
     assert stored["flow_read"].shape == (len(script.MODELS), script.N)
     assert stored["read"].dtype == stored["flow_read"].dtype == bool
-    assert min(stored["read"].mean(-1).min(), stored["flow_read"].mean(-1).min()) > 0.9
-    assert all(0 < stored[name].min() and stored[name].max() < 1 for name in ("far", "ipndm"))
-    assert (np.diff(stored["far"].astype(float).mean(-1), axis=1) < 0).all()
+    assert stored["read"].mean(-1).min() > 0.85 and stored["flow_read"].mean(-1).min() > 0.9
+    assert 0 < stored["far"].min() and stored["far"].max() < 1
+    assert (np.diff(stored["far"].astype(float).mean(-1), axis=2) < 0).all()
 
 
 def test_the_grids_of_the_stored_digits_are_the_page_s():
@@ -464,5 +464,6 @@ def test_in_how_many_calls_the_stored_digits_were_drawn():
     for solver, calls in {"unipc2": (5, 10, 20), "heun": (5, 9, 19)}.items():
         asked.clear()
         ends = script.in_calls(point, x, grids, solver)
-        assert ends.shape == (3, 4, *x.shape) and asked == [script.PART] * 8 * sum(calls)
+        runs = 2 * len(script.GRIDS)  # two parts each
+        assert ends.shape == (3, 6, *x.shape) and asked == [script.PART] * runs * sum(calls)
         assert not script.apart(ends[0, 0], torch.full_like(x, 0.5)).any()
