@@ -30,7 +30,7 @@ ASSET = Path(__file__).parents[1] / "diffusion_math" / "assets" / "digit_grids.n
 MODELS = ("plain", "guidance 6")
 BUDGETS = (5, 10, 20)
 TRIED = ("unipc2", "ipndm", "2m")
-# the last two exchange the places of trailing's and the cosine grid's last call
+# in the last two each formula is stretched to the other's last call, so all its calls move
 GRIDS = (
     "ρ = 7",
     "trailing",

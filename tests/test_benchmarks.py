@@ -415,6 +415,7 @@ def test_the_stored_distances_of_digits_are_as_their_script_says():
     assert stored["flow_read"].shape == (len(script.MODELS), script.N)
     assert stored["read"].dtype == stored["flow_read"].dtype == bool
     assert stored["read"].mean(-1).min() > 0.85 and stored["flow_read"].mean(-1).min() > 0.9
+    assert stored["read"][:, 0, :, :4].mean(-1).min() > 0.9
     assert 0 < stored["far"].min() and stored["far"].max() < 1
     assert (np.diff(stored["far"].astype(float).mean(-1), axis=2) < 0).all()
 
