@@ -82,7 +82,9 @@ def test_a_drag_moves_bars_and_ruler(show):
         ruler, a.bound, 0.95
     )
     terms = widget.terms(200)
-    assert colour_at(bars, 0, terms[0] / 2) == orange and colour_at(bars, 3, 0.9 * terms[3]) == green
+    assert (
+        colour_at(bars, 0, terms[0] / 2) == orange and colour_at(bars, 3, 0.9 * terms[3]) == green
+    )
     assert colour_at(bars, 3, 1.2 * terms[3]) != green
     page.get_by_label("T steps in all").press("End")
     page.wait_for_function(
