@@ -24,7 +24,7 @@ BRIEF = {
         "drawn = q.sample(1000, gen)": "drawn = q.sample(200, gen)",
         "(0, 10, 30, 100, 400), {}": "(0, 2, 3, 10, 20), {}",
         "for step in range(401):": "for step in range(21):",
-        "torch.linspace(-3, 8, 100)": "torch.linspace(-3, 8, 10)",
+        "torch.linspace(-3, 8, 1000)": "torch.linspace(-3, 8, 10)",
     },
     "04_reverse_process.ipynb": {
         "n = 60_000\n": "n = 10_000\n",
