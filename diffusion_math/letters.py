@@ -419,10 +419,11 @@ def unmask(
 ) -> Words:
     """Sets the masked letters of x_t, as many a step as there are steps left for them, or as many as steps lists.
 
-        random    places by chance                  left      from the left
-        sure      where the largest probability is largest
-        remask    draws a letter for every blank, keeps those with the largest chances, as LLaDA's generate.py
-                  at temperature 1 [Nie et al. 2025]; its Algorithm 5 takes the likeliest letters
+        random             places by chance
+        left               from the left
+        top probability    where the largest probability is largest
+        remask             draws a letter for every blank, keeps those with the largest chances, as LLaDA's generate.py
+                           at temperature 1 [Nie et al. 2025]; its Algorithm 5 takes the likeliest letters
 
     One call of the denoiser a step; the letters of a step are drawn independently. A word of blanks is torch.zeros(n, l, v).
     ValueError: another pick; steps that leave a letter masked.
@@ -447,7 +448,7 @@ PICKS = {  # what comes first: the letters of the largest
     "left": lambda chances, letters, generator: (
         -torch.arange(chances.shape[1]).to(chances).expand(chances.shape[:2])
     ),
-    "sure": lambda chances, letters, generator: chances.amax(2),
+    "top probability": lambda chances, letters, generator: chances.amax(2),
     "remask": lambda chances, letters, generator: (chances * letters).sum(2),
 }
 
@@ -499,7 +500,7 @@ def written(state: tuple, chances: list, n: int, pick: str) -> Iterator[tuple[tu
     "What may stand there after n more letters are set, and with what chance; some words come more than once."
     blanks = [i for i, letter in enumerate(state) if letter == len(chances[0])]
     sets = list(itertools.combinations(blanks, n)) if pick == "random" else [tuple(blanks[:n])]
-    if pick == "sure":
+    if pick == "top probability":
         sets = [tuple(sorted(blanks, key=lambda i: -max(chances[i]))[:n])]
     for places in [tuple(blanks)] if pick == "remask" else sets:
         for drawn in itertools.product(range(len(chances[0])), repeat=len(places)):
