@@ -68,11 +68,12 @@ function some(list, n, dice) {
   return Array.from({ length: Math.min(n, list.length) }, () => rest.splice(Math.floor(dice.uniform() * rest.length), 1)[0]);
 }
 
-// A letter of the alphabet in the middle of a place; the sign for a space would hang below its own line.
-function letter(context, v, x, y) {
-  const text = v ? ALPHABET[v] : "\u2423";
+// A letter of the alphabet in the middle of a place. A space is its name, or its sign where there is no room; the sign
+// would hang below its own line.
+function letter(context, v, x, y, room) {
+  const text = v ? ALPHABET[v] : context.measureText("space").width < room ? "space" : "\u2423";
   const { actualBoundingBoxAscent: above, actualBoundingBoxDescent: below } = context.measureText(text);
-  context.fillText(text, x, v ? y : y + (above - below) / 2);
+  context.fillText(text, x, text === "\u2423" ? y + (above - below) / 2 : y);
 }
 
 export const set = (word, i, letter) => word.slice(0, i) + letter + word.slice(i + 1);
@@ -139,7 +140,7 @@ function render({ model, el }) {
   }
 
   function paint(state, colours) {
-    const frame = { x: [-0.7, L], y: [-1.2, V], xTicks: [], yTicks: [] }; // the rows' letters on the left, the places below
+    const frame = { x: [-1, L], y: [-1.2, V], xTicks: [], yTicks: [] }; // the rows' letters on the left, the places below
     table.area(frame, colours, (context, X, Y) => {
       const [width, height] = [X(1) - X(0), Y(0) - Y(1)];
       for (let i = 0; i < L; i++) {
@@ -160,7 +161,7 @@ function render({ model, el }) {
       context.textBaseline = "middle";
       context.fillStyle = colours.soft;
       const apart = Math.ceil(LINE / height); // where rows are low, every second letter stands beside them
-      for (let v = 0; v < V; v += apart) letter(context, v, X(-0.35), Y(upTo(v)));
+      for (let v = 0; v < V; v += apart) letter(context, v, X(-0.5), Y(upTo(v)), width);
       const every = Math.ceil(LINE / width); // and below narrow columns every second number
       for (let i = 0; i < L; i += every) context.fillText(i + 1, X(i + 0.5), Y(-0.7));
       for (let i = 0; i < L; i++) {
@@ -170,7 +171,7 @@ function render({ model, el }) {
           if (written.some((u) => Math.abs(u - v) < apart)) continue;
           written.push(v);
           context.fillStyle = p > 0.35 ? colours.paper : colours.ink;
-          letter(context, v, X(i + 0.5), Y(upTo(v)));
+          letter(context, v, X(i + 0.5), Y(upTo(v)), width);
         }
       }
     });
@@ -190,7 +191,7 @@ function render({ model, el }) {
     `The text is ${state.word.replaceAll(BLANK, "blank ")}. At place ${state.place + 1} likeliest: ${likeliest(state)}. ${state.each} letters a step; ${state.written} texts filled, ${state.never} impossible.`;
 
   ui.root.append(
-    h("figcaption", { class: "dm-keys" }, key("bars", "chance of a letter (rows, \u2423 to z)"), key("q", "a letter that is set")),
+    h("figcaption", { class: "dm-keys" }, key("bars", "chance of a letter (rows: space, a to z)"), key("q", "a letter that is set")),
     table.canvas,
     facts.el,
     h("div", { class: "dm-grid" }, place.el, each.el),
