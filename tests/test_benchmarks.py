@@ -442,10 +442,18 @@ def test_the_grids_of_the_stored_digits_are_the_page_s():
             exec(cells[cell], names)
         stored = script.grids_of(p, names["clipped"], names["NOISE"], names["DATA"])
     assert tuple(stored) == script.GRIDS
-    for name, placed in stored.items():
-        for calls in script.BUDGETS:
+    for calls in script.BUDGETS:
+        for name in script.GRIDS[:4]:
             levels = names["grids"][name](calls)
-            torch.testing.assert_close(placed(calls), levels, rtol=1e-9, atol=1e-9)
+            torch.testing.assert_close(stored[name](calls), levels, rtol=1e-9, atol=1e-9)
+        # stretched, by (13.7): from the same level, to the other's last call
+        for name, like, k, shift in (("trailing, late end", "cosine grid", 1.0, 1.0),
+                                     ("cosine, early end", "trailing", 2.0, 0.0)):  # fmt: skip
+            levels, last = stored[name](calls), stored[like](calls)[-2]
+            torch.testing.assert_close(levels[-2], last.double(), rtol=1e-9, atol=1e-9)
+            u = torch.atan(torch.exp(-(levels[:-1] + shift) / 2 / k))
+            torch.testing.assert_close(u.diff(), u.diff().mean().expand(calls - 1))
+            assert levels[0] == names["NOISE"] and levels[-1] == math.inf
     # and the law decides: the gap's grid is another than even steps
     evenly = names["grids"]["even"](10)
     assert (stored["by the gap"](10)[:-1] - evenly[:-1]).abs().max() > 0.5
