@@ -49,7 +49,7 @@ export function carried(w) {
   });
 }
 
-// The log of what is claimed, q(x | y)^w q(x)^(1 - w), on the grid and as a function; its constant by a sum over the grid.
+// The log of the tilted law, q(x | y)^w q(x)^(1 - w), on the grid and as a function; its constant by a sum over the grid.
 const LOGS = GRID.map((x) => [logMixture(RIGHT, x), logMixture(BOTH, x)]);
 export function claim(w) {
   const raw = LOGS.map(([cond, uncond]) => beyond(cond, uncond, w));
@@ -88,7 +88,7 @@ function laws(ui, now) {
   const [cond, data] = [0, 1].map((k) => line((i) => LOGS[i][k]));
 
   function draw(colours) {
-    const frame = { x: [-3, 5], y: [0, 1.3], xTicks: [-3, -2, -1, 0, 1, 2, 3, 4, 5], yTicks: [0, 0.5, 1], xLabel: "value of x" };
+    const frame = { x: [-3, 5], y: [0, 1.3], xTicks: [-3, -2, -1, 0, 1, 2, 3, 4, 5], yTicks: [0, 0.5, 1], xLabel: "value of x\u2080" };
     view.area(frame, colours, (context, X, Y) => {
       curve(context, X, Y, data, { colour: colours.noise, width: 2 });
       curve(context, X, Y, cond, { colour: colours.data, width: 2 });
@@ -167,7 +167,7 @@ function digits(ui, net, count) {
 
 function render({ model, el }) {
   const ui = explorable(model, el, {
-    title: "Louder",
+    title: "Guidance",
     task: "Turn {w} up, and find what happens to the green law and to the digits alike.",
     answer: "At {w} = 1 the green law is the dashed one. Beyond, it comes out narrower and is pushed further off. The digits go the same way: clearer, and more and more alike.",
     traits: ["w", "digit", "eps"],
@@ -175,13 +175,13 @@ function render({ model, el }) {
   const [now, net] = [computation(), live(ui, model)];
   const view = laws(ui, now);
   const drawn = digits(ui, net, model.get("_count"));
-  const loud = dial(ui, { symbol: "w", name: "how often the class counts", low: 0, high: 8, step: 0.25, ends: [0, 1, 8], change: (w, event) => ui.set({ w }, event) });
+  const loud = dial(ui, { symbol: "w", name: "guidance scale", low: 0, high: 8, step: 0.25, ends: [0, 1, 8], change: (w, event) => ui.set({ w }, event) });
   const which = choice(ui, {
     name: "Digit",
     options: Array.from({ length: 10 }, (_, i) => [String(i), String(i)]),
     change: (value, event) => ui.set({ digit: Number(value) }, event),
   });
-  const facts = readout(["KL of what is drawn to what is claimed"]);
+  const facts = readout(["KL of what is drawn to the tilted law"]);
   const nats = () => Math.max(0, now.kl).toFixed(2);
   const fresh = button(ui, "New noise", (event) => {
     const { normal } = random(hash(ui.state.eps));
@@ -202,10 +202,10 @@ function render({ model, el }) {
 
   function words({ w, digit }) {
     const ends = drawn.ends ? ` The digits, asked to be a ${digit}, differ from one another by ${variety(drawn.ends).toFixed(2)} a pixel.` : "";
-    return `The class counts ${number(w)} times. What is drawn is ${nats()} nats from what is claimed.${ends}`;
+    return `The guidance scale is ${number(w)}. What is drawn is ${nats()} nats from the tilted law.${ends}`;
   }
 
-  const keys = [key("noise", "the data"), key("data", "the class"), key("bell", "claimed"), key("p", "drawn")];
+  const keys = [key("noise", "the data"), key("data", "the class"), key("bell", "tilted"), key("p", "drawn")];
   ui.root.append(
     h(
       "div",

@@ -41,5 +41,5 @@ def test_the_digits_are_the_package_s(show):
     assert (ours - widget.digits.flatten(1)).abs().max() < 0.02
     variety = call(page, "m.variety(a[0])", ours.tolist())
     assert variety == pytest.approx(torch.pdist(ours).mean().item() / 28, rel=1e-4)
-    page.get_by_label("w how often the class counts", exact=True).press("ArrowRight")
+    page.get_by_label("w guidance scale", exact=True).press("ArrowRight")
     page.wait_for_function(f"!{STATE}.ends")  # it begins anew

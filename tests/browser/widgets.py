@@ -254,7 +254,7 @@ EVERY = {
     ),
     "guide": Sample(
         lambda: GuideExplorer(w=2.0, generator=seeded()),
-        ("w how often the class counts",),
+        ("w guidance scale",),
         "w",
         4,
         ("w.places", "e.places"),
