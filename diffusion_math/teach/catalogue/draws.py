@@ -173,11 +173,11 @@ add(Exercise("14.b", "a weight in other words", weight_of_the_picture, _levels_t
 )  # fmt: skip
 
 
-def louder_guess(cond, slope, alpha_bar, w):
+def guided_guess(cond, slope, alpha_bar, w):
     return cond + (w - 1) * (1 - alpha_bar) / alpha_bar.sqrt() * slope
 
 
-add(Exercise("15.a", "a louder class", louder_guess, lambda d: {"cond": d.normal(*d.shape), "slope": d.normal(*d.shape),
+add(Exercise("15.a", "a guidance scale", guided_guess, lambda d: {"cond": d.normal(*d.shape), "slope": d.normal(*d.shape),
     "alpha_bar": d.between(0.2, 0.8), "w": d.between(2.0, 5.0)},
     hints=("How often does the class count in `cond` already? And by which factor does a slope change a guess, in "
            "(15.3)?",
