@@ -169,7 +169,7 @@ BRIEF = {
         "for _ in range(4)] for k, x in sizes": "for _ in range(2)] for k, x in sizes",
     },
     "15_guidance.ipynb": {
-        "one, start, end, 150).square()\n    claimed": "one, start, end, 60).square()\n    claimed",
+        "one, start, end, 150).square()\n    inverse": "one, start, end, 100).square()\n    inverse",
         "flow(denoiser, z, -14.0, end, 100)": "flow(denoiser, z, -14.0, end, 40)",
         "thrown(4.0, 1200)": "thrown(4.0, 600)",
         "static, -10.0, 6.0, 12)": "static, -10.0, 6.0, 6)",
