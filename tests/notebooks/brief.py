@@ -45,10 +45,8 @@ BRIEF = {
         "p_flat.sample(10_000,": "p_flat.sample(2_000,",
         "picture.expand(10_000, 16)": "picture.expand(2_000, 16)",
         "data = two.sample(4000, gen)\n": "data = two.sample(500, gen)\n",
-        "for T_now in (5, 10, 20, 40, 100, 400):": "for T_now in (5, 6, 8, 10, 12, 14):",
-        "for T_now in (10, 100, 1000):": "for T_now in (10, 20, 40):",
-        "exact_elbo(q100, p100, data[:400])": "exact_elbo(q100, p100, data[:60])",
-        "held_out = TwoNetworks(q50), clumps.sample(2000, gen)\n": "held_out = TwoNetworks(q50), clumps.sample(500, gen)\n",
+        "for T_now in (5, 10, 20, 40, 100):": "for T_now in (5, 6, 8, 10, 12):",
+        "clumps.sample(1000, gen)\n": "clumps.sample(300, gen)\n",
         # half as many steps, of five times the length
         "n_steps = 3000\n": "n_steps = 1500\n",
         "OneCycleLR(adam, 4e-3, n_steps)": "OneCycleLR(adam, 2e-2, n_steps)",
@@ -243,7 +241,9 @@ BRIEF = {
     },
 }
 TRAINED = {
-    "05_elbo.ipynb": ["assert nature.mean() < least.mean() < after.mean() < least.mean() + 0.1"],
+    "05_elbo.ipynb": [
+        "assert bound_A.mean() < bound_B.mean() < bound_C.mean() and own_A.mean() < own_B.mean()"
+    ],
     "06_ddpm.ipynb": [
         'assert sure["ε, (6.0)"] < sure["+ 6 EMA"]',
         'assert 0.2 < right["+ 3 class"] < min(right["+ 5 crop"], right["+ 7 guidance"])',
