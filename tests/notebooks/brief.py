@@ -162,7 +162,6 @@ BRIEF = {
         "n = 400_000\n": "n = 240_000\n",
         "def learn(pairs, seed, steps=1800):": "def learn(pairs, seed, steps=100):",
         "torch.randn(20_000, 2, generator=gen)": "torch.randn(2_000, 2, generator=gen)",
-        "rate, steps=1800, batch=128": "rate, steps=30, batch=128",
         "torch.linspace(1, 0, 401))": "torch.linspace(1, 0, 101))",
         "for _ in range(4)] for k, x in sizes": "for _ in range(2)] for k, x in sizes",
     },
@@ -253,8 +252,7 @@ TRAINED = {
     ],
     "14_flow_matching.ipynb": [
         'assert all(b > a for a, b in zip(far["independent"], far["reflow"]))',
-        "assert least > 3 * three",
-        'assert far["reflow of exact u"][0] < min(far["reflow"])',
+        'assert max(far["reflow of exact u"]) < min(far["reflow"])',
     ],
     "17_inverse_problems.ipynb": [
         'assert abs(class_rank["exact draws"] - 2.5) < 0.52 and class_rank["V = 0"] < 1.98',
