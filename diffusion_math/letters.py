@@ -79,7 +79,7 @@ def hide(x0: Words, log_snr: Level, generator: Random = None) -> Words:
 # %% ../nbs/19_letters.ipynb #747ebbb4
 def masked_loss(denoiser: Any, x0: Words, generator: Random = None) -> Each:
     "One draw of the bound (19.5) for each word, (b,), in nats: h of l letters are hidden."
-    x_t, h = hide_some(x0, generator)
+    x_t, h = hide_some(x0, generator)  # h uniform, then h places by chance
     chance = torch.where(shown(x_t), 1.0, (answers(denoiser, x_t) * x0).sum(2))
     return -x0.shape[1] / h * chance.log().sum(1)
 

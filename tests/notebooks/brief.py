@@ -214,6 +214,7 @@ BRIEF = {
         "held_out = language.sample(200, ": "held_out = language.sample(20, ",
         "def each_cost(net, rule, n=16)": "def each_cost(net, rule, n=4)",
         "trained(seed, rounds=8000)": "trained(seed, rounds=50)",
+        "trained(k, rounds=8000": "trained(k, rounds=50",
     },
     "19b_coins.ipynb": {
         "budgets = (4000, 8000)": "budgets = (10, 20)",
@@ -268,7 +269,7 @@ TRAINED = {
     "19_letters.ipynb": [
         "assert high.mean() < by_top.mean() < bound.mean()",
         "assert any_order.min() > leftwards.max()",
-        'assert abs(paid[one, "its own"][2].mean() - bound.mean()) < 0.04',
+        'assert all(paid[a, "its own"][2].mean() > paid[b, "random"][0].mean() - 0.02 for a, b in likes)',
     ],
     "19b_coins.ipynb": [
         "assert all(spared < 0.005 and own < 0.6 * paid for paid, own, spared in in_likelihood.values())"
