@@ -2,6 +2,7 @@
 
     python benchmarks/memory.py --out FILE.npz      # half an hour on one core
     python benchmarks/memory.py --clocks FILE.npz   # half of it: only the two clocks, into a FILE that is there
+    python benchmarks/memory.py --parts FILE.npz    # four minutes: only what a last network has of its dataset
 
 The network, its loss and its optimizer are those of the chapter, with chapter 6's moving average of the weights (0.999).
 The two clocks: four networks of each dataset's size, A and B among them, and two that see all their digits at each step.
@@ -29,7 +30,7 @@ LOOKS = (
     3200, 4000, 5000, 6400,
 )  # fmt: skip
 SHOWN = 24  # draws of which the pictures are kept
-SEEN = (800, 6400)  # looks of which the first eight draws are kept
+SEEN = ((16, 50), (16, 800), (64, 800), (256, 800), (256, 6400))  # looks whose draws are kept
 LEVELS = torch.linspace(-5, 3, 9)
 TWINS = (
     100,
@@ -86,6 +87,28 @@ def off_class(x: Tensor, classes: list[GaussianMixture]) -> Tensor:
     return torch.stack(off).amin(0) / x[0].numel()
 
 
+@torch.no_grad()
+def parts_of(ask: Denoise, law: GaussianMixture, dataset: Tensor, seed: int) -> list[float]:
+    """The projection coefficients of ask - D on D_n - D, and on the part of it that is at right angles to G - D.
+
+    On noisy digits of the dataset, weighted by e^λ. D_n is its empirical denoiser, G that of one Gaussian fitted to it.
+    """
+    gen = torch.Generator().manual_seed(seed)
+    own = dataset[torch.randint(len(dataset), (400,), generator=gen)]
+    asked = [(noised(own, v, gen), v.item()) for v in LEVELS]
+    of_D = answers(law.denoise, asked)
+    gauss = gauss_of(dataset).to(torch.float32)
+    has, to_n, to_g = (
+        answers(who, asked) - of_D for who in (ask, Empirical(dataset).denoise, gauss.denoise)
+    )
+
+    def inner(x: Tensor, y: Tensor) -> Tensor:
+        return torch.trapezoid((x * y).flatten(1).double().sum(1) * LEVELS.exp(), LEVELS)
+
+    beyond = to_n - (inner(to_n, to_g) / inner(to_g, to_g)).float() * to_g
+    return [(inner(has, to) / inner(to, to)).item() for to in (to_n, beyond)]
+
+
 class Learner:
     "A network on its dataset, its optimizer, and the moving average of its weights."
 
@@ -121,8 +144,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, default=ASSET)
     parser.add_argument("--clocks", type=Path, help="only the two clocks, into this file")
+    parser.add_argument("--parts", type=Path, help="only A's parts, and early draws, into this file")
     args = parser.parse_args()
-    out = args.clocks or args.out
+    out = args.clocks or args.parts or args.out
     torch.set_num_threads(1)
     real, labels = digits("train", labels=True)
     small = F.avg_pool2d(real[:, :, 2:26, 2:26].double(), 2)
@@ -150,6 +174,15 @@ def main() -> None:
         kept = dict(np.load(out)) | two_clocks(law, classes, datasets, start, middle)
         np.savez_compressed(out, **kept)
         return
+    if args.parts:
+        early = [Learner(dataset, k) for k, dataset in enumerate(datasets[16])]
+        for one in early:
+            for _ in range(50):
+                one.step()
+        early_draws = np.stack([as_bytes(drawn_by(one.ask))[:8] for one in early])
+        kept = dict(np.load(out)) | {"16 draws at 50": early_draws} | parts(law, datasets)
+        np.savez_compressed(out, **kept)
+        return
     for n, last in STEPS.items():
         pair = [Learner(dataset, k) for k, dataset in enumerate(datasets[n])]
         rows, pictures = [], {}
@@ -169,7 +202,7 @@ def main() -> None:
                 *(nearest_two(x, one.dataset) for x, one in zip(drawn, pair, strict=True)),
                 strict=True,
             )
-            if step in SEEN:
+            if (n, step) in SEEN:
                 kept[f"{n} draws at {step}"] = np.stack([as_bytes(x)[:8] for x in drawn])
             both = alike(*drawn)
             table = [  # of A and of B
@@ -197,8 +230,24 @@ def main() -> None:
             for name, array in pictures[rows[row][0][0]].items():
                 kept[f"{n} {which} {name}"] = array
     kept["one eight times"] = eight_times(law)
-    kept |= two_clocks(law, classes, datasets, start, middle)
+    kept |= two_clocks(law, classes, datasets, start, middle) | parts(law, datasets)
     np.savez_compressed(out, **kept)
+
+
+def parts(law: GaussianMixture, datasets: dict[int, list[Tensor]]) -> dict[str, np.ndarray]:
+    """What A has at its last step, of its own dataset and, as a control, of B's, which it never saw.
+
+    "n parts": (2 datasets, 2), the projection coefficients of parts_of.
+    """
+    kept, began = {}, time.time()
+    for n, last in STEPS.items():
+        one = Learner(datasets[n][0], 0)
+        for _ in range(last):
+            one.step()
+        rows = [parts_of(one.ask, law, dataset, 7) for dataset in datasets[n]]
+        kept[f"{n} parts"] = np.array(rows, dtype=np.float32)
+        print("parts", n, rows, f"{time.time() - began:.0f} s", flush=True)
+    return kept
 
 
 def eight_times(law: GaussianMixture) -> np.ndarray:
