@@ -144,7 +144,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, default=ASSET)
     parser.add_argument("--clocks", type=Path, help="only the two clocks, into this file")
-    parser.add_argument("--parts", type=Path, help="only A's parts, and early draws, into this file")
+    parser.add_argument(
+        "--parts", type=Path, help="only A's parts, and early draws, into this file"
+    )
     args = parser.parse_args()
     out = args.clocks or args.parts or args.out
     torch.set_num_threads(1)
