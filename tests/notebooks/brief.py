@@ -256,6 +256,7 @@ TRAINED = {
         'assert all(b > a for a, b in zip(far["independent"], far["reflow"]))',
         'assert max(far["reflow of exact u"]) < min(far["reflow"])',
     ],
+    "16_memory.ipynb": ["assert seen_it > 0.7 > 0.1 > max(map(abs, not_seen))"],
     "17_inverse_problems.ipynb": [
         'assert abs(class_rank["exact draws"] - 2.5) < 0.52 and class_rank["V = 0"] < 1.98',
         'assert class_rank["V = s²I"] > 3.02',
