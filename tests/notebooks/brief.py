@@ -20,8 +20,7 @@ BRIEF = {
     "01_data_distribution.ipynb": {
         "respace(50)": "respace(5)",
         "torch.arange(0.0005, 45, 0.001, dtype=f64)": "torch.arange(0.005, 45, 0.01, dtype=f64)",
-        "landing(2) / 0.001,": "landing(2) / 0.01,",
-        "drawn = q.sample(1000, gen)": "drawn = q.sample(200, gen)",
+        "torch.full((10,), 0.1), 1000,": "torch.full((10,), 0.1), 200,",
         "(0, 10, 30, 100, 400), {}": "(0, 2, 3, 10, 20), {}",
         "for step in range(401):": "for step in range(21):",
         "torch.linspace(-3, 8, 1000)": "torch.linspace(-3, 8, 10)",
