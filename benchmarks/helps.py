@@ -1,7 +1,7 @@
 """Chapter 6's networks from several seeds: what the plain loop and the helped ones draw, drawn alike.
 
     python benchmarks/helps.py --seeds 0 1 2             # 1,500 steps, plain, by fit, helped: about eight minutes a seed, one core
-    python benchmarks/helps.py --seeds 0 1 2 --ladder    # the picture of 6.9: one help more a row, 700 steps of training
+    python benchmarks/helps.py --seeds 0 1 2 --ladder    # one help more a row, 700 steps of training
     python benchmarks/helps.py --seeds 0 1 2 --undo      # one help undone, 700 steps of training
 
 Everything is as in the chapter's 6.9: 10,000 digits, batches of 32, the same small networks, the same small judge. They
@@ -106,7 +106,7 @@ def plain_loss(p: DDPM, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) ->
 
 
 def noise_loss(p: DDPM, x0: torch.Tensor, t: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
-    "That with the weight 1 - alpha_bar, 6.9's first help."
+    "That with the weight 1 - alpha_bar, the loss of 6.9's bars."
     return p.q.schedule.noise_var[t] * plain_loss(p, x0, t, eps)
 
 
@@ -152,7 +152,7 @@ def undone(seed: int):
 
 
 def rungs(seed: int):
-    "The rows of 6.9: each adds one thing to those before it. 700 steps of training."
+    "A ladder: each row adds one thing to those before it. 700 steps of training."
     many = torch.arange(10).repeat(30)
     plain = by_the_bare_loop(seed, 700).changed(images=True)
     yield "plain", draw(plain.respace(50), 300, 4 + seed), None
@@ -179,7 +179,7 @@ def main() -> None:
     args = arguments(
         __doc__,
         (["--seeds"], {"type": int, "nargs": "+", "default": [0, 1, 2]}),
-        (["--ladder"], {"action": "store_true", "help": "one help more a row, as in 6.9"}),
+        (["--ladder"], {"action": "store_true", "help": "one help more a row"}),
         (["--undo"], {"action": "store_true", "help": "one help undone at a time"}),
     )
     torch.set_num_threads(1)
