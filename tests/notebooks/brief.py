@@ -205,8 +205,6 @@ BRIEF = {
         "law, x, k, rng, n=16)": "law, x, k, rng, n=4)",
         "held_out = language.sample(200, ": "held_out = language.sample(20, ",
         "def each_cost(net, rule, n=16)": "def each_cost(net, rule, n=4)",
-        "trained(seed, rounds=8000)": "trained(seed, rounds=50)",
-        "trained(k, rounds=8000": "trained(k, rounds=50",
     },
     "19b_coins.ipynb": {
         "budgets = (4000, 8000)": "budgets = (10, 20)",
@@ -261,8 +259,9 @@ TRAINED = {
     ],
     "19_letters.ipynb": [
         "assert high.mean() < by_top.mean() < bound.mean()",
-        "assert any_order.min() > leftwards.max()",
-        'assert all(paid[a, "its own"][2].mean() > paid[b, "random"][0].mean() - 0.02 for a, b in likes)',
+        "assert in_one[some].max() < in_one[one].min() and in_one[left_one].max() < in_one[one].min()",
+        'assert (of_each[any_one, "own"] - of_each[one, "own"])[:, 0].mean(1).abs().max() < 0.06',
+        'assert in_one[causal].max() < of_each[some, "random"][:, 1].mean(1).min()',
     ],
     "19b_coins.ipynb": [
         "assert all(spared < 0.005 and own < 0.6 * paid for paid, own, spared in in_likelihood.values())"
