@@ -58,7 +58,8 @@ BRIEF = {
     "06_ddpm.ipynb": {
         "steps = 1500\n": "steps = 30\n",
         "torch.logspace(math.log10(2), 3, 24)": "torch.logspace(math.log10(2), 3, 6)",
-        "network=early), q.schedule, 10, seed(3))": "network=early), q.schedule, 3, seed(3))",
+        "all_steps = q.schedule.respace(1000)\n": "all_steps = q.schedule.respace(50)\n",
+        "network=early), all_steps, 10, seed(3))": "network=early), all_steps, 3, seed(3))",
         "clean, off = test[:200],": "clean, off = test[:50],",
         "steps=steps, batch=32, ema=0.99,": "steps=steps, batch=8, ema=0.99,",
         "def draw(p, n, steps=50, g=1.0):\n": "def draw(p, n, steps=10, g=1.0):\n",
