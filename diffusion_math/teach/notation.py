@@ -124,7 +124,7 @@ _add(
     (r"g", '"g": how far guidance goes; 1 is the network as it is', "", "6.9"),
     (r"\hat x_0 , \hat\varepsilon", "with a hat: the network's guess", "p.predict(x_t, t).x0", "6.10"),
     (r"\eta", '"eta": how much fresh noise a step takes', "p.sample(2, eta=0.0)", "6.10"),
-    (r"\operatorname{tr}", '"trace": the sum over the diagonal', "slopes.trace_jacobian(score, x0)", "6b.3"),
+    (r"\operatorname{tr}", '"trace": the sum over the diagonal', "slopes.trace_jacobian(score, x0)", "6b.1"),
     (r"\nabla", '"nabla", the gradient: the slope in every direction at once', "distribution.score(x0)", "7.1"),
     (r"\partial", '"partial": the slope in one direction, the others held still', "torch.autograd.grad", "7.1"),
     (r"h", '"h": how large a step uphill is', "langevin(score, x0, h, 3)", "7.1"),
