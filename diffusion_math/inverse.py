@@ -226,7 +226,7 @@ def steered(
     assume: Assumed = "point",
     passes: Steps = 5,
 ) -> Denoiser:
-    """A denoiser (x_t, log_snr) -> E[x0 | x_t, y] under an assumption on V = Cov[x0 | x_t] (17.0, 17.5):
+    """A denoiser (x_t, log_snr) -> E[x0 | x_t, y] under an assumption on V = Cov[x0 | x_t] (17.5, 17.5a):
 
         "point"     V = 0, x0 is the guess D: DPS as derived, not its published loop [Chung et al. 2023]
         "unit"      V = s^2 I, of data of variance 1: PiGDM as derived, not its published step [Song et al. 2023]

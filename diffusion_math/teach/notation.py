@@ -182,7 +182,7 @@ _add(
      "inverse.Measurement(seen, 0.1).sample(x0)", "17.1"),
     (r"p(x_0 \mid y)", "all that the picture may have been: the posterior",
      "inverse.Measurement(seen, 0.1).posterior(mixture, y)", "17.1"),
-    (r"V", "the covariance of x_0 given x_λ, or what stands for it",
+    (r"V", "the covariance that a method assumes of x_0 given x_λ",
      "inverse.steered(p, inverse.Measurement(seen, 0.1), y, 'unit')(x_t, log_snr)", "17.3"),
     (r"\zeta", '"zeta": how long a push towards y is, chosen by hand', "", "17.3"),
 )  # fmt: skip
