@@ -382,7 +382,8 @@
   root.classList.add("ready");
 
   // Search: in the sections of all pages, one file, read here. What is in a title counts most, then the equation of that
-  // number, then how often the words stand in the text; chapters come before the reference.
+  // number, then how often the words stand in the text, and whether a letter's name is said there ("beta"); chapters come
+  // before the reference.
   const results = document.querySelector("ol.found");
   const WEIGHTS = { api: 0.8, workshop: 0.6, genindex: 0.6, changes: 0.2 };
   const GREEK = { alpha: "α", beta: "β", epsilon: "ε", eps: "ε", lambda: "λ", sigma: "σ", mu: "μ", theta: "θ", eta: "η", rho: "ρ" };
@@ -407,7 +408,8 @@
       const times = inText.split(word).length - 1 + (GREEK[word] ? inText.split(GREEK[word]).length - 1 : 0);
       const named = fold(title).includes(word) ? 12 : inTitle.includes(word) ? 4 : 0;
       if (!times && !named) return 0;
-      sum += named + Math.min(4, Math.log2(1 + times));
+      const said = GREEK[word] && [`"${word}`, `“${word}`].some((name) => inText.includes(name)) ? 2 : 0;
+      sum += named + said + Math.min(4, Math.log2(1 + times));
     }
     return sum * (title === "The source" ? 0.5 : WEIGHTS[uri.split(/[/.]/)[0]] ?? 1);
   }
