@@ -379,18 +379,17 @@ def test_a_number_of_the_text_moves_the_explorable_beside_it(open_):
 
 def test_the_way_to_read_is_remembered(open_):
     page = open_(CHAPTER)
-    code = page.locator("details.code[open] .cell_input").first
-    assert code.is_visible()
+    page.locator("details.code[open] .cell_input").first.wait_for()  # until it is visible
     page.get_by_role("button", name="The path of pictures").click()
     assert page.locator("details.code .cell_input:visible").count() == 0
-    assert page.locator("#s3-4").get_by_text("in the first row the seven fades").is_visible()
+    page.locator("#s3-4").get_by_text("in the first row the seven fades").wait_for()
     assert page.locator("section.off-path > :is(p, .equation):visible").count() == 0
     page.goto(page.url.replace("03_forward", "04_reverse").split("#")[0])
     assert page.locator("details.code .cell_input:visible").count() == 0
     page.goto(page.url.replace("04_reverse", "03_forward") + "#e3-3")  # on no path: it unfolds
-    assert page.locator("#e3-3").is_visible()
+    page.locator("#e3-3").wait_for()
     page.get_by_role("button", name="Everything").click()
-    assert page.locator("details.code[open] .cell_input").first.is_visible()
+    page.locator("details.code[open] .cell_input").first.wait_for()
 
 
 @pytest.mark.parametrize("width", [1280, 390])
