@@ -118,7 +118,7 @@ BRIEF = {
     },
     "10_noisy_walk.ipynb": {
         "flow(p, x, start, 6.0, 20)": "flow(p, x, start, 6.0, 6)",
-        "walk(p, x, start, 6.0, 50, 1.0, seed(7))": "walk(p, x, start, 6.0, 12, 1.0, seed(7))",
+        "walk(p, x, start, 6.0, 50, 1.0, noise_of": "walk(p, x, start, 6.0, 12, 1.0, noise_of",
         "torch.randn(144, 1, 28, 28,": "torch.randn(72, 1, 28, 28,",
         "generator=seed(100)), 6, 60": "generator=seed(100)), 4, 12",
         # few draws cannot tell
