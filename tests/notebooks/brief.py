@@ -121,6 +121,7 @@ BRIEF = {
         "walk(p, x, start, 6.0, 50, 1.0, noise_of": "walk(p, x, start, 6.0, 12, 1.0, noise_of",
         "torch.randn(144, 1, 28, 28,": "torch.randn(72, 1, 28, 28,",
         "generator=seed(100)), 6, 60": "generator=seed(100)), 4, 12",
+        "torch.randn(400, 1, 28, 28,": "torch.randn(60, 1, 28, 28,",
         # few draws cannot tell
         "gaps[few][0] > 3 *": "gaps[few][0] > 0 *",
     },
