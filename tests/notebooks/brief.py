@@ -203,7 +203,7 @@ BRIEF = {
         "def each_cost(net, rule, n=16)": "def each_cost(net, rule, n=4)",
     },
     "19b_coins.ipynb": {
-        "budgets = (4000, 8000)": "budgets = (10, 20)",
+        "budgets = (2000, 8000)": "budgets = (10, 20)",
         "def excess(net, n=40_000)": "def excess(net, n=2_000)",
         "def backwards(denoiser, n=2000,": "def backwards(denoiser, n=20,",
         "count, rng = 4000,": "count, rng = 500,",
