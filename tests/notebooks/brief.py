@@ -257,9 +257,6 @@ TRAINED = {
         'assert (of_each[any_one, "own"] - of_each[one, "own"])[:, 0].mean(1).abs().max() < 0.06',
         'assert in_one[causal].max() < of_each[some, "random"][:, 1].mean(1).min()',
     ],
-    "19b_coins.ipynb": [
-        "assert all(spared < 0.005 and own < 0.6 * paid for paid, own, spared in in_likelihood.values())"
-    ],
 }
 
 
