@@ -68,12 +68,14 @@ def test_a_bell_s_curve_is_a_logistic_step_moved_sideways(v):
     weight = 0.05 * v**0.5 * bell.log_prob(x).exp()
     level = torch.linspace(-9, 9, 7, dtype=f64)
     curve = error_curve(bell, x, level) @ weight
-    assert torch.allclose(curve, torch.sigmoid(level + math.log(v)), atol=1e-10)
+    assert torch.allclose(curve, torch.sigmoid(level + math.log(v)), atol=1e-10, rtol=1e-10)
 
 
 def test_the_area_is_the_density_at_each_point():
     x = torch.tensor([[-2.0], [-1.5], [0.0], [1.5], [4.0]], dtype=f64)
-    assert torch.allclose(log_prob_by_area(TWO, x, nodes=160), TWO.log_prob(x), atol=1e-9)
+    assert torch.allclose(
+        log_prob_by_area(TWO, x, nodes=160), TWO.log_prob(x), atol=1e-9, rtol=1e-9
+    )
     plane = GaussianMixture([0.4, 0.6], torch.tensor([[-1.0, 0.5], [1.0, 0.0]], dtype=f64),
                             torch.tensor([0.3, 0.2], dtype=f64))  # fmt: skip
     y = torch.tensor([[0.0, 0.0]], dtype=f64)
@@ -119,7 +121,7 @@ def test_the_terms_of_a_chain_are_stairs_over_the_curve():
     steps = exact_elbo(q, DDPM(TWO, q), STRIPS, decoder=unit).steps @ WEIGHT
     stride = schedule.log_snr[1:-1] - schedule.log_snr[2:]
     error = error_curve(TWO, STRIPS, schedule.log_snr[2:]) @ WEIGHT
-    assert torch.allclose(steps, 0.5 * torch.expm1(stride) * error, atol=1e-9)
+    assert torch.allclose(steps, 0.5 * torch.expm1(stride) * error, atol=1e-9, rtol=1e-9)
 
 
 def test_levels_are_a_law_and_its_schedule():
@@ -157,7 +159,7 @@ def test_the_levels_of_a_schedule():
     s = linear_schedule(100)
     whole, part = LogSNRLaw.of(s), LogSNRLaw.of(s, -5, 4)
     u = 1 - torch.arange(100, dtype=f64) / 99
-    assert torch.allclose(whole.at(u), s.log_snr[1:], atol=1e-9)
+    assert torch.allclose(whole.at(u), s.log_snr[1:], atol=1e-9, rtol=1e-9)
     assert part.edges[0] == -5 and part.edges[-1] == 4
     share = ((s.log_snr[1:] > -5) & (s.log_snr[1:] < 4)).double().sum() / 99
     ratio = part.density(torch.tensor([0.3])) / whole.density(torch.tensor([0.3]))
@@ -196,7 +198,7 @@ def test_the_best_constant_variance_is_the_best():
     least = cost(1.0)
     assert (cost(0.97) > least).all() and (cost(1.03) > least).all()
     posterior = exact_elbo(q, DDPM(TWO, q), STRIPS, decoder=unit).steps @ WEIGHT
-    assert torch.allclose(least[1:], 0.5 * torch.log1p(2 * posterior), atol=1e-8)
+    assert torch.allclose(least[1:], 0.5 * torch.log1p(2 * posterior), atol=1e-8, rtol=1e-8)
 
 
 @pytest.mark.parametrize(

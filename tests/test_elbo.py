@@ -127,10 +127,10 @@ def test_the_log_of_a_product_keeps_its_maximum_and_turns_bells_into_parabolas()
     "(5.1): the likelihood of a mean is highest at the average, and its log bends the same everywhere."
     x, theta = torch.randn(7, dtype=F64), torch.linspace(-2, 2, 401, dtype=F64)
     each = torch.stack([Gaussian(m.expand(7), 0.25).log_prob(x) for m in theta])
-    assert torch.allclose(each.exp().prod(1).log(), each.sum(1), atol=1e-10)
+    assert torch.allclose(each.exp().prod(1).log(), each.sum(1), atol=1e-10, rtol=1e-10)
     assert each.exp().prod(1).argmax() == each.sum(1).argmax() == (theta - x.mean()).abs().argmin()
     bend = each.sum(1).diff().diff()
-    assert torch.allclose(bend, torch.full_like(bend, -7 * 4 * 0.01**2), atol=1e-10)
+    assert torch.allclose(bend, torch.full_like(bend, -7 * 4 * 0.01**2), atol=1e-10, rtol=1e-10)
 
 
 @given(st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=20))
@@ -138,7 +138,9 @@ def test_the_log_of_an_average_is_never_below_the_average_of_the_logs(r):
     "(5.6)"
     r = torch.tensor(r, dtype=F64)
     assert r.mean().log() >= r.log().mean() - 1e-12
-    assert torch.allclose(r[:1].expand(5).mean().log(), r[:1].expand(5).log().mean(), atol=1e-12)
+    assert torch.allclose(
+        r[:1].expand(5).mean().log(), r[:1].expand(5).log().mean(), atol=1e-12, rtol=1e-12
+    )
 
 
 def test_walks_of_the_model_give_the_likelihood_on_average():
@@ -398,12 +400,14 @@ def test_a_decoder_replaces_the_last_step_alone():
     assert torch.equal(plain.steps, other.steps) and torch.equal(plain.prior, other.prior)
     eps = torch.randn(1, 1, 5, 1, generator=seed(), dtype=F64)[0, 0]
     x_1 = q.marginal(x0, 1).mean + q.marginal(x0, 1).std * eps
-    assert torch.allclose(other.reconstruction, -Gaussian(x_1, 0.25).log_prob(x0), atol=1e-12)
+    assert torch.allclose(
+        other.reconstruction, -Gaussian(x_1, 0.25).log_prob(x0), atol=1e-12, rtol=1e-12
+    )
     exact = exact_elbo(q, p, x0, decoder=lambda x_1: Gaussian(x_1, 0.25)).reconstruction
     s = q.schedule
     square = (x0[:, 0] * (1 - s.alpha_bar[1].sqrt())) ** 2 + s.noise_var[1]
     want = 0.5 * (math.log(2 * math.pi * 0.25) + square / 0.25)
-    assert torch.allclose(exact, want, atol=1e-10)
+    assert torch.allclose(exact, want, atol=1e-10, rtol=1e-10)
 
 
 def test_one_step():

@@ -36,10 +36,12 @@ PLANE = GaussianMixture(
 def test_by_the_flow_as_by_the_density():
     x = torch.tensor([[-2.0], [-1.5], [0.0], [1.5]], dtype=f64)
     ours = log_prob_by_flow(TWO, x)
-    assert torch.allclose(ours.log_prob, TWO.log_prob(x), atol=1e-8)
+    assert torch.allclose(ours.log_prob, TWO.log_prob(x), atol=1e-8, rtol=1e-8)
     assert (ours.stderr == 0).all() and ours.error.max() < 1e-7
     y = torch.tensor([[0.0, 0.0], [1.0, 1.0]], dtype=f64)
-    assert torch.allclose(log_prob_by_flow(PLANE, y).log_prob, PLANE.log_prob(y), atol=1e-8)
+    assert torch.allclose(
+        log_prob_by_flow(PLANE, y).log_prob, PLANE.log_prob(y), atol=1e-8, rtol=1e-8
+    )
 
 
 def test_the_error_that_it_states_covers_a_loose_tolerance():
@@ -100,7 +102,9 @@ def test_a_point_mass_has_no_density_but_with_noise_it_has():
             log_prob_by_flow(coin, there)
     a = torch.sigmoid(torch.tensor(4.0, dtype=f64)).sqrt()
     ours = log_prob_by_flow(coin, x, start=4.0)
-    assert torch.allclose(ours.log_prob - a.log(), coin.noised(4.0).log_prob(a * x), atol=1e-8)
+    assert torch.allclose(
+        ours.log_prob - a.log(), coin.noised(4.0).log_prob(a * x), atol=1e-8, rtol=1e-8
+    )
 
 
 class Net(torch.nn.Module):

@@ -578,7 +578,7 @@ def test_averaged_over_x_t_the_posterior_is_the_marginal_before():
             q.marginal(x0, t - 1),
         )
         assert torch.allclose(got.mean, whole.mean, rtol=1e-10) and torch.allclose(
-            got.var, whole.var, atol=1e-12
+            got.var, whole.var, atol=1e-12, rtol=1e-12
         )
 
 

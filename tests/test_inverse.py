@@ -72,13 +72,13 @@ def test_a_measurement_is_its_matrix_and_its_noise(what):
     A, x0 = seen(what), normal(5, 4)
     measure = Measurement(A, 0.3)
     assert measure.m == 2 and measure.std == 0.3 and measure.A is A
-    assert torch.allclose(measure(x0), x0 @ of_matrix(A).T, atol=1e-14)
+    assert torch.allclose(measure(x0), x0 @ of_matrix(A).T, atol=1e-14, rtol=1e-14)
     y = normal(5, 2, gen=1)
     truth = torch.distributions.MultivariateNormal(
         x0 @ of_matrix(A).T, 0.09 * torch.eye(2, dtype=f64)
     )
-    assert torch.allclose(measure.log_prob(y, x0), truth.log_prob(y), atol=1e-12)
-    assert torch.allclose(measure.log_prob(y[0], x0), truth.log_prob(y[:1]), atol=1e-12)
+    assert torch.allclose(measure.log_prob(y, x0), truth.log_prob(y), atol=1e-12, rtol=1e-12)
+    assert torch.allclose(measure.log_prob(y[0], x0), truth.log_prob(y[:1]), atol=1e-12, rtol=1e-12)
     many = measure.sample(x0[:1].expand(40_000, -1), seed(2)) - measure(x0[:1])
     assert (many.mean(0).abs() < 5 * 0.3 / 200).all()
     assert ((many.var(0) / 0.09 - 1).abs() < 5 * (2 / 40_000) ** 0.5).all()
@@ -173,10 +173,12 @@ def test_weights_say_which_component_it_was():
         ).log_prob(y)
         for m, S in zip(means, C, strict=True)
     ])  # fmt: skip
-    assert torch.allclose(post.weights, (law.weights.log() + each).softmax(0), atol=1e-12)
+    assert torch.allclose(
+        post.weights, (law.weights.log() + each).softmax(0), atol=1e-12, rtol=1e-12
+    )
     gain = C @ A.T @ torch.linalg.inv(A @ C @ A.T + 0.04 * torch.eye(2, dtype=f64))
     due = means + torch.einsum("kdm,km->kd", gain, y - means @ A.T)
-    assert torch.allclose(post.means, due, atol=1e-12)
+    assert torch.allclose(post.means, due, atol=1e-12, rtol=1e-12)
 
 
 @pytest.mark.parametrize("std", [1e-6, 1e-3, 30.0])
@@ -200,7 +202,9 @@ def test_points_stay_points_and_are_weighed_anew():
     for A in (MASK, seen("matrix")):
         measure, y = Measurement(A, 0.3), normal(2, gen=3)
         post = measure.posterior(Empirical(data), y)
-        assert torch.allclose(post.weights, measure.log_prob(y, data).softmax(0), atol=1e-12)
+        assert torch.allclose(
+            post.weights, measure.log_prob(y, data).softmax(0), atol=1e-12, rtol=1e-12
+        )
         assert torch.equal(post.means, data) and not post.components.var.any()
         evidence = measure.log_prob(y, data).logsumexp(0) - math.log(30)
         assert abs(measure.log_evidence(Empirical(data), y) - evidence) < 1e-12

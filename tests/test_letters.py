@@ -68,7 +68,7 @@ def by_counting(law, x_t):
 def test_a_table_answers_by_counting():
     law = table()
     x_t = torch.cat([masks(x[None]) for x in law.sample(5, seed())])
-    assert torch.allclose(law.denoise(x_t), by_counting(law, x_t), atol=1e-13)
+    assert torch.allclose(law.denoise(x_t), by_counting(law, x_t), atol=1e-13, rtol=1e-13)
     assert torch.equal(law.denoise(x_t.float()), law.denoise(x_t).float())
 
 
@@ -80,7 +80,7 @@ def test_two_passes_answer_as_the_table_of_all_words_does(order, letters, length
     assert law.log_prob(every).exp().sum().item() == pytest.approx(1, abs=1e-13)
     assert law.entropy() == pytest.approx(whole.entropy(), abs=1e-12)
     x_t = torch.cat([masks(x[None]) for x in law.sample(6, seed())])
-    assert torch.allclose(law.denoise(x_t), whole.denoise(x_t), atol=1e-13)
+    assert torch.allclose(law.denoise(x_t), whole.denoise(x_t), atol=1e-13, rtol=1e-13)
 
 
 @pytest.mark.parametrize("law", [table(), markov()], ids=["table", "markov"])
@@ -112,7 +112,7 @@ def test_a_ring_looks_alike_everywhere():
     "Each place of a word has the letters of the text, so it does not matter where one begins."
     law = MarkovLaw.fit("to be or not to be that is the question ", 7, order=1)
     chances = law.denoise(torch.zeros(1, 7, 27, dtype=f64))[0]
-    assert torch.allclose(chances, chances[0].expand(7, 27), atol=1e-13)
+    assert torch.allclose(chances, chances[0].expand(7, 27), atol=1e-13, rtol=1e-13)
 
 
 def test_letters_that_never_come_together():
@@ -154,7 +154,7 @@ def orders(denoiser, x0):
 def test_the_bound_is_an_average_over_orders_and_an_area():
     x0, says = table().words(), inconsistent()
     bound = masked_bound(says, x0)
-    assert torch.allclose(bound, -orders(says, x0).mean(0), atol=1e-12)
+    assert torch.allclose(bound, -orders(says, x0).mean(0), atol=1e-12, rtol=1e-12)
     t = torch.linspace(
         0, 1, 2001, dtype=f64
     )  # Simpson's rule is exact for cubes, and these are cubes
@@ -165,14 +165,14 @@ def test_the_bound_is_an_average_over_orders_and_an_area():
     )
     weight = torch.ones(2001, dtype=f64) * 2
     weight[1::2], weight[0], weight[-1] = 4, 1, 1
-    assert torch.allclose(bound, (weight[:, None] * bump).sum(0) / 6000, atol=1e-12)
+    assert torch.allclose(bound, (weight[:, None] * bump).sum(0) / 6000, atol=1e-12, rtol=1e-12)
 
 
 def test_the_exact_answers_give_the_law_in_every_order():
     law = table()
     x0 = law.words()
-    assert torch.allclose(orders(law, x0), law.log_prob(x0).expand(24, -1), atol=1e-12)
-    assert torch.allclose(masked_bound(law, x0), -law.log_prob(x0), atol=1e-12)
+    assert torch.allclose(orders(law, x0), law.log_prob(x0).expand(24, -1), atol=1e-12, rtol=1e-12)
+    assert torch.allclose(masked_bound(law, x0), -law.log_prob(x0), atol=1e-12, rtol=1e-12)
 
 
 def test_the_gap_is_never_below_zero():
@@ -182,7 +182,9 @@ def test_the_gap_is_never_below_zero():
     assert p.exp().sum().item() == pytest.approx(1, abs=1e-12)
     given = (each - p - math.log(24)).exp()  # the chance of an order, given the word
     gap = -(given.new_tensor(1 / 24) * (24 * given).log()).sum(0)
-    assert torch.allclose(p + masked_bound(says, x0), gap, atol=1e-12) and gap.min() > 1e-3
+    assert (
+        torch.allclose(p + masked_bound(says, x0), gap, atol=1e-12, rtol=1e-12) and gap.min() > 1e-3
+    )
 
 
 def test_one_draw_has_the_bound_as_its_mean():
@@ -236,7 +238,10 @@ def test_the_denoiser_is_told_the_share_that_is_shown():
 
     masked_loss(says, table().sample(64, seed()), seed())
     masked_bound(says, table().sample(2, seed()))
-    assert all(torch.allclose(a.double(), b, atol=1e-12) for a, b in told) and len(told) == 16
+    assert (
+        all(torch.allclose(a.double(), b, atol=1e-12, rtol=1e-12) for a, b in told)
+        and len(told) == 16
+    )
     even = -math.log(1 / 3) * 4
     assert masked_bound(says, table().sample(2, seed())).tolist() == pytest.approx([even] * 2)
 
@@ -286,7 +291,7 @@ def kl(p, q):
 @pytest.mark.parametrize("pick", ["random", "left", "top probability"])
 def test_letter_by_letter_with_exact_answers_draws_the_law_itself(pick):
     law = table()
-    assert torch.allclose(unmask_law(law, 4, 3, 4, pick).probs, law.probs, atol=1e-13)
+    assert torch.allclose(unmask_law(law, 4, 3, 4, pick).probs, law.probs, atol=1e-13, rtol=1e-13)
 
 
 def test_remasking_draws_something_else_and_less_of_it():
@@ -342,19 +347,21 @@ def test_a_step_forward_and_back_is_bayes_rule():
         beta = 1 / (5 - t + 1)
         one = (1 - beta) * states + beta * 0.3  # the chance of a 1 after one more step
         forward = torch.where(states[None] > 0.5, one[:, None], 1 - one[:, None]).prod(2)
-        assert torch.allclose(at[t - 1] @ forward, at[t], atol=1e-14)
+        assert torch.allclose(at[t - 1] @ forward, at[t], atol=1e-14, rtol=1e-14)
         joint = at[t - 1][:, None] * forward  # of x_{t-1} and x_t
         truth = (joint.T @ states) / at[t][:, None]
         came = at[t] > 1e-12
         guess = law.denoise(states, chain.log_snr[t])
-        assert torch.allclose(chain.step(states, guess, t)[came], truth[came], atol=1e-12)
+        assert torch.allclose(
+            chain.step(states, guess, t)[came], truth[came], atol=1e-12, rtol=1e-12
+        )
 
 
 def test_the_schedule_is_one_minus_t():
     chain = BinomialChain(2000, 0.2)
-    assert torch.allclose(chain.alpha[1:], (1 - chain.beta[1:]).cumprod(0), atol=1e-13)
+    assert torch.allclose(chain.alpha[1:], (1 - chain.beta[1:]).cumprod(0), atol=1e-13, rtol=1e-13)
     assert chain.alpha[-1] == 0 and chain.log_snr[0] == math.inf and chain.log_snr[-1] == -math.inf
-    assert torch.allclose(torch.sigmoid(chain.log_snr), chain.alpha, atol=1e-15)
+    assert torch.allclose(torch.sigmoid(chain.log_snr), chain.alpha, atol=1e-15, rtol=1e-15)
     x0 = torch.tensor([[0.0, 1.0]], dtype=f64)
     assert chain.marginal(x0, 2000).tolist() == [[0.2, 0.2]] and torch.equal(
         chain.marginal(x0, 0), x0

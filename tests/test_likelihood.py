@@ -55,7 +55,9 @@ def test_var_broadcasts_and_a_batch_of_one_is_repeated():
 def test_narrow_levels_are_the_density_times_their_width():
     mean, x = torch.randn(50, dtype=F64), level(torch.randint(1, 65535, (50,)), 65536)
     got = DiscretizedGaussian(mean, 0.49, 65536).log_prob(x)
-    assert torch.allclose(got, Gaussian(mean, 0.49).log_prob(x) + math.log(2 / 65535), atol=1e-9)
+    assert torch.allclose(
+        got, Gaussian(mean, 0.49).log_prob(x) + math.log(2 / 65535), atol=1e-9, rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -118,7 +120,7 @@ def test_a_decoder_gives_the_bits_of_the_density_with_the_width_when_levels_are_
     )
     a = bits_per_dim(-DiscretizedGaussian(mean, 0.5, 65536).log_prob(x), 30)
     b = bits_per_dim(-Gaussian(mean, 0.5).log_prob(x), 30, 2 / 65535)
-    assert torch.allclose(a, b, atol=1e-9)
+    assert torch.allclose(a, b, atol=1e-9, rtol=1e-9)
 
 
 def test_a_chain_with_the_pixel_decoder_is_a_bound_on_a_probability():

@@ -35,7 +35,7 @@ def test_shares_are_bayes_rule(level, shape):
     log = bell.log_prob(x[:, None]).flatten(2).sum(2)
     found = shares(data, x, level)
     assert (found - log.softmax(1)).abs().max() < 1e-10
-    assert torch.allclose(found.sum(1), torch.ones(3, dtype=f64), atol=1e-12)
+    assert torch.allclose(found.sum(1), torch.ones(3, dtype=f64), atol=1e-12, rtol=1e-12)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -52,7 +52,9 @@ def test_shares_without_signal_are_even_and_take_a_level_for_each():
     assert torch.allclose(shares(data, x, -math.inf), torch.full((3, 7), 1 / 7, dtype=f64))
     each = shares(data, x, torch.tensor([-1.0, 0.5, 3.0]))
     for row, level in enumerate((-1.0, 0.5, 3.0)):
-        assert torch.allclose(each[row], shares(data, x[row : row + 1], level)[0], atol=1e-13)
+        assert torch.allclose(
+            each[row], shares(data, x[row : row + 1], level)[0], atol=1e-13, rtol=1e-13
+        )
 
 
 def test_half_the_area_of_a_dataset_is_the_log_of_its_number():
@@ -185,7 +187,7 @@ def test_ends_dtypes_and_a_level_for_each():
     assert torch.equal(local.denoise(x, math.inf), x)
     assert torch.allclose(local.denoise(x, -math.inf), data.mean(0).expand(3, -1, -1, -1))
     each = local.denoise(x, torch.tensor([-1.0, 0.5, math.inf]))
-    assert torch.allclose(each[:1], local.denoise(x[:1], -1.0), atol=1e-13)
+    assert torch.allclose(each[:1], local.denoise(x[:1], -1.0), atol=1e-13, rtol=1e-13)
     assert torch.equal(each[2], x[2])
     half = LocalDenoiser(data.float(), 3).denoise(x.float(), 0.5)
     assert half.dtype == torch.float32

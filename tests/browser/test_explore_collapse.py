@@ -20,7 +20,7 @@ def test_shares_and_curves_are_the_package_s(show, points, level):
     page = show(widget)
     for name in ("share", "information", "ceiling"):
         found = page.evaluate(f"{STATE}.{name}")
-        np.testing.assert_allclose(found, getattr(widget, name), atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(found, getattr(widget, name), atol=1e-9, err_msg=name, rtol=1e-9)
 
 
 def test_the_mark_is_where_the_bell_says_log_n(show):

@@ -33,7 +33,7 @@ def test_sums_over_windows(show):
             for c in range(9)
         ]
         ours = call(page, "m.windowSums(a[0], 8, 9, a[1])", table.flatten().tolist(), window)
-        np.testing.assert_allclose(ours, due, atol=1e-12)
+        np.testing.assert_allclose(ours, due, atol=1e-12, rtol=1e-12)
 
 
 def test_a_touch_of_the_quilt_asks_after_that_pixel(show):

@@ -71,14 +71,17 @@ def test_the_starts_share_the_weights_out_evenly(show):
     law = widget.origins
     sd = law.components.var[:, 0].sqrt()
     share = (law.weights * torch.special.ndtr((starts[:, None] - law.means[:, 0]) / sd)).sum(1)
-    np.testing.assert_allclose(share, (np.arange(24) + 0.5) / 24, atol=1e-9)
+    np.testing.assert_allclose(share, (np.arange(24) + 0.5) / 24, atol=1e-9, rtol=1e-9)
 
 
 def test_the_area_of_the_unit_bell(show):
     page = show(OriginExplorer())
     z = torch.linspace(-9, 9, 91, dtype=torch.float64)
     np.testing.assert_allclose(
-        call(page, "a[0].map((z) => m.right(-z))", z.tolist()), torch.special.ndtr(z), atol=1e-14
+        call(page, "a[0].map((z) => m.right(-z))", z.tolist()),
+        torch.special.ndtr(z),
+        atol=1e-14,
+        rtol=1e-14,
     )
 
 

@@ -56,7 +56,7 @@ def test_grids_and_places_are_the_package_s(show):
             np.testing.assert_allclose(ours, make(-8, 6, steps), rtol=1e-12, atol=1e-12)
     place, weight = np.polynomial.legendre.leggauss(24)
     ours = np.array(sorted(call(page, "m.gauss()")))
-    np.testing.assert_allclose(ours.T, [(1 + place) / 2, weight / 2], atol=1e-15)
+    np.testing.assert_allclose(ours.T, [(1 + place) / 2, weight / 2], atol=1e-15, rtol=1e-15)
 
 
 @pytest.mark.parametrize("mixture", [None, THREE], ids=["two", "three"])
@@ -77,8 +77,12 @@ def test_each_choice_is_walked_and_measured(show):
         page.evaluate(f"document.querySelector('[data-widget]').model.set('calls', {calls})")
         settled(page)
         widget.solver, widget.grid, widget.calls = solver, grid, calls
-        np.testing.assert_allclose(page.evaluate(f"{STATE}.levels"), widget.levels, atol=1e-12)
-        np.testing.assert_allclose(page.evaluate(f"{STATE}.path"), widget.path, atol=1e-9)
+        np.testing.assert_allclose(
+            page.evaluate(f"{STATE}.levels"), widget.levels, atol=1e-12, rtol=1e-12
+        )
+        np.testing.assert_allclose(
+            page.evaluate(f"{STATE}.path"), widget.path, atol=1e-9, rtol=1e-9
+        )
         assert page.evaluate(f"{STATE}.off") == pytest.approx(widget.off, abs=2e-8)
         line = dict(page.evaluate(f"{STATE}.line"))
         assert line[page.evaluate(f"{STATE}.calls")] == page.evaluate(f"{STATE}.off")

@@ -25,7 +25,7 @@ def test_piece_and_divergence_are_the_package_s(show, mixture, start, width):
     page = show(widget)
     for name in ("path", "lengths", "summed", "logs"):
         ours, due = page.evaluate(f"{STATE}.{name}"), getattr(widget, name)
-        np.testing.assert_allclose(ours, due, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(ours, due, atol=1e-9, err_msg=name, rtol=1e-9)
     ends = torch.tensor([[start - width / 2], [start + width / 2]], dtype=torch.float64)
     law = widget.data.noised(-8.0)
     share = [

@@ -26,7 +26,9 @@ def test_lines_way_and_steps_are_the_package_s(show, mixture, start, t, steps):
         ("path", widget.path),
         ("ends", widget.ends),
     ):
-        np.testing.assert_allclose(page.evaluate(f"{STATE}.{name}"), due, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(
+            page.evaluate(f"{STATE}.{name}"), due, atol=1e-9, err_msg=name, rtol=1e-9
+        )
     assert page.evaluate(f"{STATE}.guess") == pytest.approx(widget.guess, abs=1e-10)
 
 

@@ -32,9 +32,11 @@ def test_the_area_of_the_bell_has_all_its_digits(show):
 def test_thread_and_density_are_the_package_s(show, mixture, start, spread):
     widget = ThreadsExplorer(mixture, start=start, spread=spread)
     page = show(widget)
-    np.testing.assert_allclose(page.evaluate(f"{STATE}.thread"), widget.thread, atol=1e-9)
+    np.testing.assert_allclose(
+        page.evaluate(f"{STATE}.thread"), widget.thread, atol=1e-9, rtol=1e-9
+    )
     density, y = np.array(page.evaluate(f"{STATE}.density")).T
-    np.testing.assert_allclose(y, widget.density[0], atol=1e-12)
+    np.testing.assert_allclose(y, widget.density[0], atol=1e-12, rtol=1e-12)
     np.testing.assert_allclose(density, widget.density[1], rtol=1e-6, atol=1e-9)
     z = call(page, "((unit) => Array.from({ length: 16 }, unit.normal))(m.random(1))")
     x = spread * torch.tensor(z, dtype=torch.float64)[:, None]
@@ -54,7 +56,7 @@ def test_a_step_with_dice_is_the_package_s(show, dial):
     row = x.flatten().tolist(), dial, xi.flatten().tolist()
     ours = call(page, code, as_js(THREE), i, *row, widget.levels.tolist())
     theirs = walk(THREE, x, here, there, 1, dial, torch.Generator().manual_seed(3))
-    np.testing.assert_allclose(ours, theirs.flatten(), atol=1e-10)
+    np.testing.assert_allclose(ours, theirs.flatten(), atol=1e-10, rtol=1e-10)
 
 
 def test_the_crowd_with_dice_ends_as_the_data_whatever_its_spread(show):

@@ -35,9 +35,11 @@ def test_grids_read_what_the_closed_form_reads(T):
         (ExactReverse(q, ONE), Fixed(q, 0.2, 0.8, (1,))) if T < 30 else (ExactReverse(q, ONE),)
     ):
         grid, chain, x0 = GridChain(p), LinearChain(p), torch.linspace(-2, 3, 9, dtype=F64)[:, None]
-        assert torch.allclose(grid.log_prob(x0), chain.log_prob(x0), atol=1e-10)
-        assert torch.allclose(grid.gap(q, x0), chain.gap(q, x0), atol=1e-9)
-        assert torch.allclose(exact_elbo(q, p, x0).total, chain.bound(q, x0), atol=1e-10)
+        assert torch.allclose(grid.log_prob(x0), chain.log_prob(x0), atol=1e-10, rtol=1e-10)
+        assert torch.allclose(grid.gap(q, x0), chain.gap(q, x0), atol=1e-9, rtol=1e-9)
+        assert torch.allclose(
+            exact_elbo(q, p, x0).total, chain.bound(q, x0), atol=1e-10, rtol=1e-10
+        )
 
 
 def test_p_of_x0_on_grids_against_importance_sampling_and_against_samples():
@@ -83,7 +85,7 @@ def test_beside_its_interval_nothing_is_said(var):
             with pytest.raises(ValueError, match="x0 must .*(low and high, -5 and 5|finite)"):
                 ask(torch.tensor([[0.0], [wrong]], dtype=F64))
     wide = GridChain(p, -15, 15)
-    assert torch.allclose(wide.log_prob(x0 + 5), truth.log_prob(x0 + 5), atol=1e-9)
+    assert torch.allclose(wide.log_prob(x0 + 5), truth.log_prob(x0 + 5), atol=1e-9, rtol=1e-9)
 
 
 def test_what_no_grid_holds_has_no_density():

@@ -69,7 +69,7 @@ def test_a_linear_chain_against_one_big_gaussian_over_the_path(data, T):
     x0 = data.sample(4) * 1.5
     mean, cov = joint([(s.A, s.c, s.V) for s in reversed(chain.steps)], d)
     assert torch.allclose(
-        chain.log_prob(x0), normal(mean[:d], cov[:d, :d]).log_prob(x0), atol=1e-10
+        chain.log_prob(x0), normal(mean[:d], cov[:d, :d]).log_prob(x0), atol=1e-10, rtol=1e-10
     )
     pairs = [(normal(*forward_given_x0(q, x)), normal(*given_x0(mean, cov, x))) for x in x0]
     gap = torch.stack([torch.distributions.kl_divergence(a, b) for a, b in pairs])
@@ -84,7 +84,9 @@ def test_a_linear_chain_of_another_kind_and_with_a_picture_for_an_event():
     chain = LinearChain(p)
     got = elbo(q, p, x0, n=4000)
     assert ((got.total - chain.bound(q, x0)).abs() / got.stderr.total).max() < 5
-    assert torch.allclose(chain.bound(q, x0), chain.gap(q, x0) - chain.log_prob(x0), atol=1e-10)
+    assert torch.allclose(
+        chain.bound(q, x0), chain.gap(q, x0) - chain.log_prob(x0), atol=1e-10, rtol=1e-10
+    )
 
 
 def test_a_variance_that_is_one_number():
@@ -125,7 +127,7 @@ def test_a_linear_chain_with_a_step_without_noise(variances, t):
     for step, v in list(zip(chain.steps, variances, strict=True))[::-1]:
         mean, var = float(step.A) * mean + float(step.c), float(step.A) ** 2 * var + v
     truth = torch.distributions.Normal(torch.tensor(mean, dtype=F64), var**0.5).log_prob(x0[:, 0])
-    assert torch.allclose(chain.log_prob(x0), truth, atol=1e-10)
+    assert torch.allclose(chain.log_prob(x0), truth, atol=1e-10, rtol=1e-10)
     for ask in (chain.gap, chain.bound):
         with pytest.raises(
             ValueError, match=f"p.step must have variances above 0, got 0 at t = {t}"
