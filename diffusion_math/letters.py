@@ -369,7 +369,7 @@ class BinomialChain:
         checks.same_shape("guess", guess, "x_t", checks.tensor("x_t", x_t))
         t = checks.times(t, x_t, 1, self.T)
         beta, a = (beside(v, x_t) for v in (self.beta[t], self.alpha[t - 1]))
-        thrown = beta * torch.where(x_t > 0.5, self.rate, 1 - self.rate)
+        thrown = beta * (x_t * self.rate + (1 - x_t) * (1 - self.rate))
         came = {1: thrown + (1 - beta) * x_t, 0: thrown + (1 - beta) * (1 - x_t)}
         total = 0.0
         for x0, share in ((1, guess), (0, 1 - guess)):
