@@ -147,7 +147,7 @@ BRIEF = {
         "off[80] < 5 * off[320]": "off[40] < 5 * off[160]",
         "fine = torch.linspace(-8, 6, 281, dtype=f64)": "fine = torch.linspace(-8, 6, 141, dtype=f64)",
         'digits("test")[:64]': 'digits("test")[:16]',
-        'digits("test")[:512]': 'digits("test")[:16]',
+        'digits("test")[:512]': 'digits("test")[:24]',
         "    for run in range(20):": "    for run in range(2):",
         "for run in range(20)]": "for run in range(2)]",
         "runs, n, table, away = 1000, 40_000, {}, {}": "runs, n, table, away = 20, 4_000, {}, {}",
