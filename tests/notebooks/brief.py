@@ -126,17 +126,14 @@ BRIEF = {
     },
     "11_likelihood_by_flow.ipynb": {
         "levels = torch.linspace(14.5, -7.0, 173)\n": "levels = torch.linspace(14.5, -7.0, 8)\n",
-        'digits("test")[:4]\n': 'digits("test")[:2]\n',
-        "draws.view(2, 4)": "draws.view(2, 2)",
-        "flow_bits(net, 8, 86, moved)": "flow_bits(net, 4, 6, moved)",
-        "flow_bits(net, 4, 172, moved)": "flow_bits(net, 4, 12, moved)",
-        "bound_by_area(net, four, 240,": "bound_by_area(net, four, 16,",
-        "elbo_estimate(p.q, net, four, 240,": "elbo_estimate(p.q, net, four, 16,",
+        'digits("test")[:16]': 'digits("test")[:2]',
+        "*row, steps=344)": "*row, steps=12)",
+        "*row, steps=172)": "*row, steps=6)",
+        "bound_by_area(p, some, 240,": "bound_by_area(p, some, 16,",
+        "elbo_estimate(p.q, p, some, 240,": "elbo_estimate(p.q, p, some, 16,",
         "torch.tensor([0, 2, 3, 7]).repeat(100)": "torch.tensor([0, 2, 3, 7]).repeat(10)",
         "torch.randn(400, 1, dtype=f64, ": "torch.randn(40, 1, dtype=f64, ",
         "torch.arange(400), k]": "torch.arange(40), k]",
-        # few draws cannot tell
-        "before[0] - after[0] > 5 *": "before[0] - after[0] > 0 *",
     },
     "12_area_under_the_error.ipynb": {
         "z = draws(coin, levels, 400_000, gen)": "z = draws(coin, levels, 200_000, gen)",
@@ -236,9 +233,7 @@ TRAINED = {
         "assert bound_A.mean() < bound_B.mean() < bound_C.mean() and own_A.mean() < own_B.mean()"
     ],
     "06_ddpm.ipynb": ['assert sure["plain, clipped"] < sure["additions 1 to 6, g = 1.0"]'],
-    "11_likelihood_by_flow.ipynb": [
-        "assert after[0] + far(after, its) < its[0] < before[0] - far(before, its)"
-    ],
+    "11_likelihood_by_flow.ipynb": ["assert much - 5 * by > little > 5 * beside"],
     "14_flow_matching.ipynb": [
         'assert all(b > a for a, b in zip(far["independent"], far["reflow"]))',
         'assert max(far["reflow of exact u"]) < min(far["reflow"])',
