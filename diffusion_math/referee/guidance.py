@@ -185,7 +185,7 @@ def interval_slip(on: list[bool], inside: list[bool], times: Tensor) -> tuple[st
 def on_interval(said: Verdict, found: list[str], clock: Clock, interval: tuple | None) -> Verdict:
     "A verdict on a right mix, after a look at where it is made."
     times = clock.times[clock.first :]
-    on, line = [name == "mixed" for name in found], "chapter 15, (15.9)"
+    on, line = [name == "mixed" for name in found], "chapter 15, (15.10)"
     if "uncond" in found:
         name, t = "uncond outside of the interval", times[found.index("uncond")].item()
         cure = "Where it does not guide, a rule hands on the conditional answer: w = 1, not w = 0."
@@ -203,7 +203,7 @@ def on_interval(said: Verdict, found: list[str], clock: Clock, interval: tuple |
     if all(on):
         return said
     return replace(
-        said, notes=(*said.notes, f"It guides at {here}, and elsewhere says cond (15.9).")
+        said, notes=(*said.notes, f"It guides at {here}, and elsewhere says cond (15.10).")
     )
 
 

@@ -166,7 +166,7 @@ BRIEF = {
     },
     "15_guidance.ipynb": {
         "one, start, end, 150) for a, b, w": "one, start, end, 100) for a, b, w",
-        "early, 10.0, 1000, 1.0, sde_gen)": "early, 10.0, 300, 1.0, sde_gen)",
+        "early, 10.0, 1000, 1.0, sde_gen, ": "early, 10.0, 300, 1.0, sde_gen, ",
         "flow(denoiser, z, -14.0, end, 100)": "flow(denoiser, z, -14.0, end, 40)",
         "thrown(4.0, 1200)": "thrown(4.0, 600)",
         "static, -10.0, 6.0, 12)": "static, -10.0, 6.0, 6)",
