@@ -40,6 +40,7 @@ GRIDS = (
     "cosine, early end",
 )
 N, PART, MEASURED, FRESH = 600, 60, 3, 600
+FIRST = 120  # on so many of the noises steps even in log SNR are tried, too
 
 
 def gap_levels(says, x: Tensor, levels: Tensor, calls: int) -> Tensor:
@@ -138,7 +139,25 @@ def of_model(p, judge, x: Tensor, model: str) -> dict:
         ends = in_calls(says, x, grids, solver)
         tables.append((table_of(ends, near), table_of(ends, reads)))
     far, read = map(np.stack, zip(*tables, strict=True))
-    return {"far": far, "read": read, "flow_read": reads(fine)}
+    return {
+        "far": far,
+        "read": read,
+        "flow_read": reads(fine),
+        "even": on_even_steps(says, x[:FIRST], fine[:FIRST], noise, data),
+    }
+
+
+def on_even_steps(says, x: Tensor, fine: Tensor, noise: float, data: float) -> np.ndarray:
+    "How far the walks in steps even in log SNR end from fine, (solvers, budgets, n)."
+    return np.stack(
+        [
+            [
+                apart(in_parts(says, x, even_grid(noise, data, c, clean=True), solver), fine)
+                for c in BUDGETS
+            ]
+            for solver in TRIED
+        ]
+    )
 
 
 def main() -> None:

@@ -418,6 +418,19 @@ def test_the_stored_distances_of_digits_are_as_their_script_says():
     assert stored["read"][:, 0, :, :4].mean(-1).min() > 0.9
     assert 0 < stored["far"].min() and stored["far"].max() < 1
     assert (np.diff(stored["far"].astype(float).mean(-1), axis=2) < 0).all()
+    assert stored["even"].shape == (*shape[:3], script.FIRST)
+    assert 0 < stored["even"].min() and stored["even"].max() < 1
+    assert (np.diff(stored["even"].astype(float).mean(-1), axis=2) < 0).all()
+
+
+def test_even_steps_are_walked_and_compared_noise_by_noise():
+    import digit_grids as script
+
+    x = torch.linspace(-1, 1, 2 * script.PART)[:, None, None, None].expand(-1, 1, 2, 2)
+    fine = torch.full_like(x, 0.5)
+    far = script.on_even_steps(lambda x, level: torch.full_like(x, 0.25), x, fine, -8.0, 6.0)
+    assert far.shape == (len(script.TRIED), len(script.BUDGETS), len(x))
+    np.testing.assert_allclose(far.astype(float), 0.25, rtol=1e-3)
 
 
 def test_the_grids_of_the_stored_digits_are_the_page_s():
