@@ -162,7 +162,6 @@ BRIEF = {
         "torch.randn(20_000, 2, generator=gen)": "torch.randn(2_000, 2, generator=gen)",
         "torch.linspace(1, 0, 401))": "torch.linspace(1, 0, 101))",
         "for _ in range(4)] for k, x in sizes": "for _ in range(2)] for k, x in sizes",
-        "def trained(on, steps=1200):": "def trained(on, steps=76):",
     },
     "15_guidance.ipynb": {
         "one, start, end, 150) for a, b, w": "one, start, end, 100) for a, b, w",
@@ -239,8 +238,7 @@ TRAINED = {
     "14_flow_matching.ipynb": [
         'assert all(b > a for a, b in zip(far["independent"], far["reflow"]))',
         'assert max(far["reflow of exact u"]) < min(far["reflow"])',
-        'assert max(far["pairs of a batch"]) < min(far["independent"] + far["reflow"])',
-        'assert abs(mean) < 0.02 * losses["u"].mean()',
+        'assert max(finer["pairs of a batch"]) < min(finer["independent"] + finer["reflow"])',
     ],
     "16_memory.ipynb": ["assert seen_it > 0.7 > 0.1 > max(map(abs, not_seen))"],
     "17_inverse_problems.ipynb": [
