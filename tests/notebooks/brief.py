@@ -205,7 +205,6 @@ BRIEF = {
     "19b_coins.ipynb": {
         "budgets = (2000, 8000)": "budgets = (10, 20)",
         "def excess(net, n=40_000)": "def excess(net, n=2_000)",
-        "def backwards(denoiser, n=2000,": "def backwards(denoiser, n=20,",
         "count, rng = 4000,": "count, rng = 500,",
     },
     "15b_more_slips.ipynb": {
