@@ -18,7 +18,6 @@ BRIEF = {
         "for n in range(300):": "for n in range(30):",
     },
     "01_data_distribution.ipynb": {
-        "respace(50)": "respace(5)",
         "torch.arange(0.0005, 45, 0.001, dtype=f64)": "torch.arange(0.005, 45, 0.01, dtype=f64)",
         "torch.full((10,), 0.1), 1000,": "torch.full((10,), 0.1), 200,",
         "(0, 10, 30, 100, 400), {}": "(0, 2, 3, 10, 20), {}",
