@@ -82,9 +82,7 @@ BRIEF = {
     },
     "08_recap.ipynb": {
         '"ddpm_mnist").respace(100)': '"ddpm_mnist").respace(20)',
-        "randn(2000, 1, 28, 28,": "randn(500, 1, 28, 28,",
         "by(exact), torch.randn(4000, 1,": "by(exact), torch.randn(1000, 1,",
-        "walk(learned, torch.randn(4000, 1,": "walk(learned, torch.randn(1000, 1,",
         "exact.sample(4000,": "exact.sample(1000,",
         "mixture.sample(4000, gen)": "mixture.sample(1000, gen)",
     },
