@@ -47,7 +47,7 @@ _add(
     (r"\det", '"determinant": how much a table stretches areas', "torch.det", "2.4"),
     (r"\rho", '"rho": a correlation; in 4b a ratio of densities, in 13 of steps', "torch.corrcoef(x0.T)", "2.5"),
     (r"I", '"the identity": ones on the diagonal', "torch.eye(3)", "2.6"),
-    (r"\beta", '"beta": the variance of noise', "Gaussian(mean, var)", "2.6"),
+    (r"\beta", '"beta": the variance of a step of noise', "Gaussian(mean, var)", "2.6"),
 )  # fmt: skip
 
 _add(
@@ -56,7 +56,13 @@ _add(
         '"KL of q and p": how badly p explains draws of q, in nats',
         "law.kl(law)",
         "2.8",
-    )
+    ),
+    (
+        r"\Phi",
+        '"phi": the area of the unit Gaussian to the left',
+        "torch.special.ndtr ; DiscretizedGaussian",
+        "2.8",
+    ),
 )
 
 _add(
@@ -105,12 +111,6 @@ _add(
         "nats, in bits and per pixel",
         "bits_per_dim ; elbo_estimate ; likelihood.Estimate",
         "5b.1",
-    ),
-    (
-        r"\Phi",
-        '"phi": the area of the unit Gaussian to the left',
-        "torch.special.ndtr ; DiscretizedGaussian",
-        "5b.3",
     ),
 )
 
