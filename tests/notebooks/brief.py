@@ -172,7 +172,11 @@ BRIEF = {
     },
     "17_inverse_problems.ipynb": {
         "guess, start, -8.0, 8.0, 50, 1.0, own": "guess, start, -8.0, 8.0, 5, 1.0, own",
-        "walkers, still, stood = 160": "walkers, still, stood = 8",
+        "law, walkers = measure.posterior(pair, y_half), 160": "law, walkers = measure.posterior(pair, y_half), 8",
+        "for n in (24, 48, 128):": "for n in (4, 6, 8):",
+        "((24, 80), (128, 20))": "((4, 4), (8, 4))",
+        "((64, 4), (256, 2))": "((8, 2), (16, 1))",
+        "x = torch.randn(80, 1, 28, 28, generator=own)": "x = torch.randn(4, 1, 28, 28, generator=own)",
         "pair.sample(20_000, own)": "pair.sample(4_000, own)",
         "manual_seed(17), 24": "manual_seed(17), 4",
         "even, (256,)": "even, (32,)",
