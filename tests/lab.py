@@ -243,7 +243,7 @@ class OpenNotebook:
     def _call(self, call: str, code: str = "", seconds: float = 60):
         return self.page.evaluate(self.JS, {"call": call, "code": code, "seconds": seconds})
 
-    def run_all(self, seconds: float = 1800) -> bool:
+    def run_all(self, seconds: float = 2700) -> bool:
         return self._call("all", seconds=seconds)
 
     def cells(self) -> list[dict]:
