@@ -3,9 +3,11 @@
     python benchmarks/memory.py --out FILE.npz      # half an hour on one core
     python benchmarks/memory.py --clocks FILE.npz   # half of it: only the two clocks, into a FILE that is there
     python benchmarks/memory.py --parts FILE.npz    # four minutes: only what a last network has of its dataset
+    python benchmarks/memory.py --sizes FILE.npz    # half an hour: only the six sizes, as many steps for each
 
 The network, its loss and its optimizer are those of the chapter, with chapter 6's moving average of the weights (0.999).
 The two clocks: four networks of each dataset's size, A and B among them, and two that see all their digits at each step.
+The six sizes: two networks of each, all after as many steps.
 What is kept: numbers at each look, and pictures. The chapter reads them from diffusion_math/assets/memory.npz.
 """
 
@@ -46,6 +48,7 @@ TWINS = (
 )  # looks where one picture stands eight times
 
 EARLY = (5, 10, 15, 20, 25, 30, 40)  # further looks, for the two clocks
+SIZES = (16, 64, 256, 1024, 4096, 16384)  # each trained for as many steps as 256 are
 WHOLE = {64: 1600, 256: 3200}  # steps where each shows every digit
 GROUPS = (slice(0, 4), slice(4, 16), slice(16, 48), slice(48, 144), slice(0, 144))  # of modes
 
@@ -147,8 +150,9 @@ def main() -> None:
     parser.add_argument(
         "--parts", type=Path, help="only A's parts, and early draws, into this file"
     )
+    parser.add_argument("--sizes", type=Path, help="only the six sizes, into this file")
     args = parser.parse_args()
-    out = args.clocks or args.parts or args.out
+    out = args.clocks or args.parts or args.sizes or args.out
     torch.set_num_threads(1)
     real, labels = digits("train", labels=True)
     small = F.avg_pool2d(real[:, :, 2:26, 2:26].double(), 2)
@@ -184,6 +188,9 @@ def main() -> None:
         early_draws = np.stack([as_bytes(drawn_by(one.ask))[:8] for one in early])
         kept = dict(np.load(out)) | {"16 draws at 50": early_draws} | parts(law, datasets)
         np.savez_compressed(out, **kept)
+        return
+    if args.sizes:
+        np.savez_compressed(out, **(dict(np.load(out)) | by_size(law, start, asked)))
         return
     for n, last in STEPS.items():
         pair = [Learner(dataset, k) for k, dataset in enumerate(datasets[n])]
@@ -233,6 +240,7 @@ def main() -> None:
                 kept[f"{n} {which} {name}"] = array
     kept["one eight times"] = eight_times(law)
     kept |= two_clocks(law, classes, datasets, start, middle) | parts(law, datasets)
+    kept |= by_size(law, start, asked)
     np.savez_compressed(out, **kept)
 
 
@@ -250,6 +258,52 @@ def parts(law: GaussianMixture, datasets: dict[int, list[Tensor]]) -> dict[str, 
         kept[f"{n} parts"] = np.array(rows, dtype=np.float32)
         print("parts", n, rows, f"{time.time() - began:.0f} s", flush=True)
     return kept
+
+
+def softened(x: Tensor) -> Tensor:
+    "Half of it blurred, as the chapter makes its softened copies."
+    return (x + F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)) / 2
+
+
+def by_size(
+    law: GaussianMixture, start: Tensor, asked: list[tuple[Tensor, float]]
+) -> dict[str, np.ndarray]:
+    """From memory to novelty: two networks of each of SIZES, after STEPS[256] steps of 32 digits.
+
+    "sizes": (6, 2, 6), of the draws from `start` the shares of ratios below 1/3 and 2/3; the nats between D_θ and D on
+    fresh digits; the shares below 2/3 of D's draws and of softened pictures of the dataset; the mean log p of the draws.
+    "sizes draws", "sizes nearest": (6, 8, 12, 12), of A.
+    """
+
+    @torch.no_grad()
+    def drawn_by(ask: Denoise) -> Tensor:
+        return ask(flow(ask, start, -5.0, 3.0, 20), 3.0)
+
+    def as_bytes(x: Tensor) -> np.ndarray:
+        return (127.5 * (x[:8, 0].clamp(-1, 1) + 1)).round().byte().numpy()
+
+    gen, began = torch.Generator().manual_seed(172), time.time()
+    of_D, truth = answers(law.denoise, asked), drawn_by(law.denoise)
+    rows, draws, nearest = [], [], []
+    for n in SIZES:
+        for k in range(2):
+            one = Learner(law.sample(n, gen), k)
+            for _ in range(STEPS[256]):
+                one.step()
+            x = drawn_by(one.ask)
+            near, ratio = nearest_two(x, one.dataset)
+            copies = softened(one.dataset[:500])
+            tested = [nearest_two(y, one.dataset)[1] for y in (truth, copies)]
+            numbers = [(ratio < limit).float().mean().item() for limit in (1 / 3, 2 / 3)]
+            numbers.append(far_apart(answers(one.ask, asked), of_D))
+            numbers += [(r < 2 / 3).float().mean().item() for r in tested]
+            rows.append([*numbers, law.log_prob(x).mean().item()])
+            print("sizes", n, k, numbers, f"{time.time() - began:.0f} s", flush=True)
+            if k == 0:
+                draws.append(as_bytes(x))
+                nearest.append(as_bytes(near))
+    kept = {"sizes draws": np.stack(draws), "sizes nearest": np.stack(nearest)}
+    return kept | {"sizes": np.array(rows, dtype=np.float32).reshape(len(SIZES), 2, -1)}
 
 
 def eight_times(law: GaussianMixture) -> np.ndarray:
