@@ -51,7 +51,7 @@ BRIEF = {
     },
     "05b_bits_per_dim.ipynb": {
         "few, pad = test[:40],": "few, pad = test[:8],",
-        "torch.Generator().manual_seed(3), 100\n": "torch.Generator().manual_seed(3), 10\n",
+        "torch.Generator().manual_seed(3), 50\n": "torch.Generator().manual_seed(3), 10\n",
     },
     "06_ddpm.ipynb": {
         "steps = 1500\n": "steps = 30\n",
