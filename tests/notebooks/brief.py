@@ -107,10 +107,9 @@ BRIEF = {
         "n, gaps = 2000, []": "n, gaps = 500, []",
         "torch.randn(40, 1, 28, 28,": "torch.randn(12, 1, 28, 28,",
         "x, start, 6.0, 60) for x in (forty": "x, start, 6.0, 20) for x in (forty",
-        "p.respace(50)": "p.respace(20)",
+        "start, 6.0, 50, 1.0, fresh": "start, 6.0, 20, 1.0, fresh",
         "flow(p, arc, start, 6.0, 15)": "flow(p, arc, start, 6.0, 3)",
         'digits("test")[100:106]': 'digits("test")[100:102]',
-        'digits("test")[:100] + s * torch.randn(100,': 'digits("test")[:11] + s * torch.randn(11,',
     },
     "10_noisy_walk.ipynb": {
         "flow(p, x, start, 6.0, 20)": "flow(p, x, start, 6.0, 6)",
